@@ -1,0 +1,1 @@
+"""The programs: flags in, a published run directory out."""

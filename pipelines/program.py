@@ -1,0 +1,90 @@
+"""What every program does: flags, checks, run, exit code. Imports the heavy parts when needed."""
+
+import importlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.options import Config, parse_flags, reject_unknown_flags
+from transforms.errors import RunError, UserError
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from pipelines.launch import MakeTabulate
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_STEP = re.compile(r" \[while running '[^']*'\]")
+
+
+def report_errors(program: str, work: Callable[[], int]) -> int:
+    """Runs work; turns our own errors into one line on stderr and an exit code."""
+    try:
+        return work()
+    except (UserError, RunError) as error:
+        print(f"{program}: {_STEP.sub('', str(error))}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
+
+
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow without its start-up notes on the terminal.
+
+    Some of them are written before its log level is read, straight to file descriptor 2, so that
+    is set aside meanwhile; if the import fails, what was written is shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except BaseException:
+            notes.seek(0)
+            os.write(terminal, notes.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def run_program(
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    config_class: type[Config],
+    description: str,
+    stem: str,
+    make_tabulate: "Callable[[Config], MakeTabulate]",
+) -> int:
+    """Runs embed or classify.
+
+    Args:
+        argv: Arguments without the program's name; None means sys.argv.
+        program: "embed" or "classify".
+        config_class: Its flags.
+        description: What --help says first.
+        stem: What its data files hold: "embeddings" or "classifications".
+        make_tabulate: Given the flags, returns the maker of the step that makes rows.
+
+    Returns:
+        The exit code: 0 published, 1 failed, 2 bad flag, model or input.
+    """
+
+    def work() -> int:
+        config, beam_argv = parse_flags(
+            config_class, argv, program=f"python -m pipelines.{program}", description=description
+        )
+        reject_unknown_flags(config_class, beam_argv)
+        # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
+        import_tensorflow_quietly()
+        from pipelines.launch import plan_run
+        from pipelines.run import execute
+
+        plan = plan_run(config, program=program, stem=stem, make_tabulate=make_tabulate(config))
+        return execute(plan, beam_argv)
+
+    return report_errors(program, work)

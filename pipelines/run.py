@@ -1,0 +1,120 @@
+"""Runs a planned pipeline: runner, progress, summary, exit code."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from rich.console import Console
+
+from pipelines.graph import RunPlan, define_pipeline
+from pipelines.progress import show_progress
+from pipelines.summary import format_summary
+from transforms import run_directory
+from transforms.errors import RunError, UserError
+from transforms.tally import TALLY
+
+EXIT_PUBLISHED = 0
+EXIT_INTERRUPTED = 130
+
+LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
+
+_REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
+
+
+def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
+    """Runs the pipeline to its end and prints the summary.
+
+    Args:
+        plan: The run.
+        beam_argv: Beam's flags.
+
+    Returns:
+        EXIT_PUBLISHED.
+
+    Raises:
+        UserError: If an input turns out not to work.
+        RunError: If the run did its work and may not be published.
+    """
+    started = time.monotonic()
+    options = PipelineOptions(list(beam_argv))
+    is_local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
+    console = Console(stderr=True)
+    if is_local:
+        _quieten_beam()
+        use_every_core(options)
+        _leave_at_once_on_interrupt(plan)
+    TALLY.reset()
+    pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
+    define_pipeline(pipeline, plan)
+    with show_progress(console), _own_errors():
+        pipeline.run().wait_until_finish()
+    output = plan.manifest.output
+    with FileSystems.open(FileSystems.join(output, run_directory.RUN_FILE)) as stream:
+        record = json.load(stream)
+    seconds = time.monotonic() - started
+    print(format_summary(record, output=output, seconds=seconds))
+    for warning in record["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    return EXIT_PUBLISHED
+
+
+def use_every_core(options: PipelineOptions) -> None:
+    """Makes the local runner use one thread a core unless the user said otherwise.
+
+    The threads share one process, one model and no socket; decoding and the model release the
+    interpreter lock.
+    """
+    direct = options.view_as(DirectOptions)
+    if "direct_num_workers" not in options.get_all_options(drop_default=True):
+        direct.direct_num_workers = os.cpu_count() or 1
+
+
+def _quieten_beam() -> None:
+    """Keeps what Beam warns of on every local run off the terminal: none of it applies here."""
+    logging.getLogger().setLevel(logging.ERROR)
+    for ours in ("pipelines", "transforms"):
+        logging.getLogger(ours).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def _own_errors() -> Iterator[None]:
+    """Brings back our own errors from the runners that hand on only their text."""
+    try:
+        yield
+    except (UserError, RunError):
+        raise
+    except RuntimeError as error:
+        reported = _REPORTED.findall(str(error))
+        kinds: dict[str, type[Exception]] = {
+            kind.__name__: kind for kind in [RunError, *UserError.__subclasses__()]
+        }
+        if not reported or reported[-1][0] not in kinds:
+            raise
+        name, message = reported[-1]
+        raise kinds[name](message) from error
+
+
+def _leave_at_once_on_interrupt(plan: RunPlan) -> None:
+    """Makes Ctrl-C end a local run at once: its threads would otherwise finish their shards."""
+
+    def leave(signal_number: int, frame: FrameType | None) -> None:
+        message = (
+            f"\\ninterrupted; nothing is published. {plan.manifest.staging} holds what was done: "
+            "run again with --overwrite\\n"
+        )
+        sys.stderr.write("\\x1b[?25h" * sys.stderr.isatty() + message)
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
+
+    signal.signal(signal.SIGINT, leave)

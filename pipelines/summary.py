@@ -1,0 +1,68 @@
+"""What a run says at its end: one short table from run.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+REASONS_SHOWN = 8
+
+
+def format_summary(record: Mapping[str, Any], *, output: str, seconds: float) -> str:
+    """Says counts, failures by reason, speed, where the time went, and where the files are.
+
+    Args:
+        record: The content of run.json.
+        output: The run directory.
+        seconds: Wall time of the run, start-up included.
+    """
+    rows = summary_rows(record, output=output, seconds=seconds)
+    return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
+
+
+def summary_rows(
+    record: Mapping[str, Any], *, output: str, seconds: float
+) -> list[tuple[str, str]]:
+    """Returns the lines of the summary as (name, value)."""
+    counts = record["counts"]
+    images = counts["written"] + counts["failed"]
+    rate = f"{images / seconds:,.1f} images/s" if seconds > 0 else ""
+    size_bytes = sum(entry["size_bytes"] for entry in record["files"])
+    rows = [
+        ("matched", f"{counts['matched']:,}"),
+        ("written", f"{counts['written']:,}"),
+        ("failed", f"{counts['failed']:,}"),
+        *_reasons(record["failures_by_reason"]),
+    ]
+    if counts["skipped"]:
+        rows += [("skipped", f"{counts['skipped']:,}"), *_reasons(record["skipped_by_reason"])]
+    rows += [
+        ("speed", f"{rate} in {seconds:,.1f} s, start-up included"),
+        ("time in", describe_shares(record["seconds_by_step"])),
+        ("files", f"{len(record['files'])} {_size(size_bytes)} {output}"),
+    ]
+    if counts["failed"]:
+        rows.append(("failures", f"{output.rstrip('/')}/failures.jsonl"))
+    return rows
+
+
+def describe_shares(seconds_by_step: Mapping[str, float]) -> str:
+    """Says how the work was shared by the steps, as "read 3 %, decode 21 %, ..."."""
+    total = sum(seconds_by_step.values())
+    if not total:
+        return "no work"
+    return ", ".join(f"{step} {part / total:.0%}" for step, part in seconds_by_step.items())
+
+
+def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    shown = list(counts.items())[:REASONS_SHOWN]
+    rows = [("", f"{count:,} {reason}") for reason, count in shown]
+    rest = sum(counts.values()) - sum(count for _, count in shown)
+    return [*rows, ("", f"{rest:,} for other reasons")] if rest else rows
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"({size:,.1f} {unit}) in" if unit != "bytes" else f"({size_bytes} bytes) in"

@@ -1,0 +1,42 @@
+"""The packages that travel to workers, and the one list of lower bounds."""
+
+from setuptools import setup
+
+setup(
+    name="image-batch-inference",
+    version="0.1.0",
+    description="Batch image inference on Apache Beam: any TF2 image SavedModel, vectors or labels",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=["pipelines", "transforms"],
+    install_requires=[
+        # tfx-bsl pins the TensorFlow minor version and Beam's major one.
+        "apache-beam[gcp]>=2.77,<3",
+        "tensorflow>=2.21,<2.22",
+        "tfx-bsl>=1.21,<1.22",
+        # tensorflow-hub imports tf_keras and setuptools' pkg_resources.
+        "tensorflow-hub>=0.16.1",
+        "tf_keras>=2.21,<2.22",
+        "setuptools<82",
+        "google-cloud-storage>=3.0",
+        "google-crc32c>=1.5",
+        "numpy>=2.0",
+        "pillow>=12.0",
+        "pyarrow>=20.0",
+        "rich>=13.0",
+        "tensorflow-metadata>=1.21",
+    ],
+    extras_require={
+        "dev": [
+            "duckdb",
+            "hypothesis",
+            "import-linter",
+            "mypy",
+            "pandas",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "scikit-learn",
+        ],
+    },
+)

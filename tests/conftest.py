@@ -1,0 +1,30 @@
+"""Fixtures shared by the suite."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+
+import pytest
+
+# Quiet start-up, and no GPU grab, before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """The optional folder of real photos, models and golden outputs."""
+    default = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = pathlib.Path(os.environ.get("IMAGE_INFERENCE_TEST_DATA", default))
+    if not path.is_dir():
+        pytest.skip("no shared test data: set IMAGE_INFERENCE_TEST_DATA to a copy")
+    return path
+
+
+@pytest.fixture(scope="session")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Writes a tiny SavedModel of tests.models.MODELS, once a session; returns its directory."""
+    from tests.models import MODELS  # TensorFlow: most tests do without.
+
+    root = tmp_path_factory.mktemp("models")
+    return functools.cache(lambda name: MODELS[name](str(root / name)))

@@ -1,0 +1,275 @@
+"""What can be called in a SavedModel: read from saved_model.pb alone, without its weights.
+
+Uses TensorFlow's decoder of nested structures, which is not public API; it is touched in this file
+only.
+"""
+
+import dataclasses
+import enum
+import inspect
+from collections.abc import Mapping
+
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2, saved_object_graph_pb2
+from tensorflow.python.saved_model import nested_structure_coder
+
+ONLY_OUTPUT = ""
+"""Output key of an endpoint that returns a bare tensor."""
+
+_KERAS_INTERNAL = ("_", "call_and_return_", "keras_api", "layer-", "layer_with_weights-")
+
+
+class EndpointKind(enum.StrEnum):
+    """How an endpoint is called."""
+
+    CALLABLE = "callable"  # obj(images)
+    SIGNATURE = "signature"  # obj.signatures[name](images)
+    SUB_CALLABLE = "sub-callable"  # obj.name(images)
+
+
+class Training(enum.StrEnum):
+    """Whether a callable takes `training`, which must be a Python bool."""
+
+    ABSENT = "absent"  # also where it is traced with its default None only: not to be passed
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor as declared: shape is None where not even its rank is known."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        """Such as "images: float32 [N, 224, 224, 3]"."""
+        if self.shape is None:
+            dimensions = "?"
+        else:
+            dimensions = ", ".join(
+                "N" if axis == 0 and size is None else "?" if size is None else str(size)
+                for axis, size in enumerate(self.shape)
+            )
+        return (
+            f"{self.name}: {self.dtype} [{dimensions}]"
+            if self.name
+            else (f"{self.dtype} [{dimensions}]")
+        )
+
+    @property
+    def holds_images(self) -> bool:
+        """Whether it can be [batch, height, width, 3] of numbers."""
+        if self.dtype in ("string", "resource", "variant", "bool"):
+            return False
+        return self.shape is None or (len(self.shape) == 4 and self.shape[3] in (3, None))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trace:
+    """One way to call an endpoint with images alone."""
+
+    images: TensorInfo
+    outputs: Mapping[str, TensorInfo]
+    passes_training: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Something in a SavedModel that can be called.
+
+    Attributes:
+        kind: How it is called.
+        name: "__call__", the signature's, or the attribute's.
+        inputs: Every way it was traced, for messages.
+        traces: The ways in which images alone can be given to it, for inference; may be empty.
+        training: Whether it takes `training`.
+        hyperparameters: Its other arguments and their defaults, as text.
+    """
+
+    kind: EndpointKind
+    name: str
+    inputs: tuple[str, ...]
+    traces: tuple[Trace, ...]
+    training: Training = Training.ABSENT
+    hyperparameters: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Such as "signature serve(images: float32 [N, 224, 224, 3])"."""
+        if not self.inputs:
+            return f"{self.kind} {self.name} (never traced: call it once before saving it)"
+        return f"{self.kind} {self.name}({' | '.join(self.inputs)})"
+
+
+def read_endpoints(meta_graph: meta_graph_pb2.MetaGraphDef) -> tuple[Endpoint, ...]:
+    """Lists what can be called: the object itself, its signatures, its callable attributes."""
+    endpoints = [
+        _signature_endpoint(name, signature)
+        for name, signature in sorted(meta_graph.signature_def.items())
+        if not name.startswith("__saved_model")
+    ]
+    if not meta_graph.HasField("object_graph_def"):
+        return tuple(endpoints)
+    graph = meta_graph.object_graph_def
+    for child in graph.nodes[0].children:
+        node = graph.nodes[child.node_id]
+        if child.local_name == "__call__" and node.WhichOneof("kind") == "function":
+            endpoints.append(
+                _function_endpoint(EndpointKind.CALLABLE, "__call__", node.function, graph)
+            )
+        elif child.local_name != "signatures" and not child.local_name.startswith(_KERAS_INTERNAL):
+            endpoints.extend(_attribute_endpoints(child.local_name, node, graph))
+    return tuple(endpoints)
+
+
+def _attribute_endpoints(
+    name: str,
+    node: saved_object_graph_pb2.SavedObject,
+    graph: saved_object_graph_pb2.SavedObjectGraph,
+) -> list[Endpoint]:
+    calls = [
+        graph.nodes[child.node_id] for child in node.children if child.local_name == "__call__"
+    ]
+    functions = [found.function for found in (node, *calls) if found.HasField("function")]
+    found = [
+        _function_endpoint(EndpointKind.SUB_CALLABLE, name, function, graph)
+        for function in functions[:1]
+    ]
+    # A Keras model has one attribute a layer; only those that take images are worth naming.
+    return [endpoint for endpoint in found if endpoint.traces]
+
+
+def _signature_endpoint(name: str, signature: meta_graph_pb2.SignatureDef) -> Endpoint:
+    inputs = [_from_proto(key, signature.inputs[key]) for key in sorted(signature.inputs)]
+    outputs = {key: _from_proto(key, signature.outputs[key]) for key in sorted(signature.outputs)}
+    takes_images = len(inputs) == 1 and inputs[0].holds_images
+    return Endpoint(
+        EndpointKind.SIGNATURE,
+        name,
+        inputs=(", ".join(map(str, inputs)),),
+        traces=(Trace(inputs[0], outputs),) if takes_images else (),
+    )
+
+
+def _from_proto(name: str, info: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    shape = None
+    if not info.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    return TensorInfo(name, tf.as_dtype(info.dtype).base_dtype.name, shape)
+
+
+def _from_spec(name: str, spec: tf.TensorSpec) -> TensorInfo:
+    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
+    return TensorInfo(name, spec.dtype.name, shape)
+
+
+def _function_endpoint(
+    kind: EndpointKind,
+    name: str,
+    function: saved_object_graph_pb2.SavedFunction,
+    graph: saved_object_graph_pb2.SavedObjectGraph,
+) -> Endpoint:
+    arguments = _arguments(function.function_spec)
+    inputs: list[str] = []
+    traces: list[Trace] = []
+    training_values: list[object] = []
+    for key in function.concrete_functions:
+        concrete = graph.concrete_functions[key]
+        try:
+            args, kwargs = nested_structure_coder.decode_proto(
+                concrete.canonicalized_input_signature
+            )
+            outputs = nested_structure_coder.decode_proto(concrete.output_signature)
+        # A type of a library that is not installed: no image tensor, so not a trace of ours.
+        except (ValueError, nested_structure_coder.NotEncodableError):
+            inputs.append("arguments of a type unknown here")
+            continue
+        # A positional that the argspec does not name (*args) has a number for a name.
+        names = [*arguments, *map(str, range(len(arguments), len(args)))]
+        bound = {**dict(zip(names, args, strict=False)), **kwargs}
+        inputs.append(", ".join(_describe(key, value) for key, value in bound.items()))
+        training = bound.get("training", False)
+        images = _images_of(bound, arguments)
+        if images is None or training is True:
+            continue
+        training_values.append(training)
+        passes_training = "training" in bound and training is not None
+        traces.append(Trace(images, _outputs_of(outputs), passes_training))
+    # A trace that takes training=False is the one made for inference.
+    if any(trace.passes_training for trace in traces):
+        traces = [trace for trace in traces if trace.passes_training]
+    default = arguments.get("training", inspect.Parameter.empty)
+    if not any(trace.passes_training for trace in traces):
+        takes_training = Training.ABSENT
+    elif default is inspect.Parameter.empty:
+        takes_training = Training.REQUIRED
+    else:
+        takes_training = Training.OPTIONAL
+    return Endpoint(
+        kind,
+        name,
+        inputs=tuple(dict.fromkeys(inputs)),
+        traces=tuple(traces),
+        training=takes_training,
+        hyperparameters=tuple(
+            (key, str(value))
+            for key, value in list(arguments.items())[1:]
+            if key != "training" and value is not inspect.Parameter.empty
+        ),
+    )
+
+
+def _arguments(function_spec: saved_object_graph_pb2.FunctionSpec) -> dict[str, object]:
+    """The arguments and their defaults (Parameter.empty for none), without self."""
+    spec = nested_structure_coder.decode_proto(function_spec.fullargspec)
+    names = list(spec.args)
+    defaults = list(spec.defaults or ())
+    arguments: dict[str, object] = dict.fromkeys(names, inspect.Parameter.empty)
+    arguments.update(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    if function_spec.is_method and names:
+        del arguments[names[0]]
+    for name in spec.kwonlyargs or ():
+        arguments[name] = (spec.kwonlydefaults or {}).get(name, inspect.Parameter.empty)
+    return arguments
+
+
+def _images_of(bound: Mapping[str, object], arguments: Mapping[str, object]) -> TensorInfo | None:
+    """The image argument, if the rest can be left at its defaults (and training=False)."""
+    if not bound:
+        return None
+    (name, images), *rest = bound.items()
+    if not isinstance(images, tf.TensorSpec) or not _from_spec(name, images).holds_images:
+        return None
+    for key, value in rest:
+        if key == "training":
+            continue
+        default = arguments.get(key, inspect.Parameter.empty)
+        # A tensor-valued hyperparameter takes its Python default; a Python value must be equal.
+        if default is inspect.Parameter.empty or not (
+            isinstance(value, tf.TensorSpec) or value == default
+        ):
+            return None
+    return _from_spec(name, images)
+
+
+def _outputs_of(outputs: object) -> dict[str, TensorInfo]:
+    if isinstance(outputs, tf.TensorSpec):
+        return {ONLY_OUTPUT: _from_spec(ONLY_OUTPUT, outputs)}
+    if isinstance(outputs, Mapping):
+        items = {str(key): value for key, value in outputs.items()}
+    elif isinstance(outputs, tuple | list):
+        items = {str(index): value for index, value in enumerate(outputs)}
+    else:
+        items = {}
+    return {
+        key: _from_spec(key, value)
+        for key, value in sorted(items.items())
+        if isinstance(value, tf.TensorSpec)
+    }
+
+
+def _describe(name: str, value: object) -> str:
+    if isinstance(value, tf.TensorSpec):
+        return str(_from_spec(name, value))
+    return f"{name}={value!r}"[:80]

@@ -1,0 +1,69 @@
+"""What can go wrong, by who can cure it: the user, one image, or nobody."""
+
+
+class UserError(Exception):
+    """A flag, model or input that cannot work; one line that names the cure. Programs exit 2."""
+
+
+class FlagError(UserError):
+    """A flag or combination of flags that cannot work."""
+
+
+class ModelError(UserError):
+    """A model that cannot be resolved, called, or used with the flags given."""
+
+
+class InputError(UserError):
+    """Inputs that cannot be listed or told apart: no match, malformed manifest, one id twice."""
+
+
+class OutputError(UserError):
+    """An output location that cannot be used."""
+
+
+class RunError(Exception):
+    """A run that did its work and may not be published; programs exit 1."""
+
+
+class ImageError(Exception):
+    """One image that cannot become a row; it becomes a Failure and costs nothing else.
+
+    The class name, without "Error", is the Failure's error_type: a short reason to count by.
+    """
+
+    @property
+    def error_type(self) -> str:
+        """The reason to count by, such as "CorruptImage"."""
+        return type(self).__name__.removesuffix("Error")
+
+
+class NotFoundError(ImageError):
+    """The listed or named object is not there."""
+
+
+class PermissionDeniedError(ImageError):
+    """The object is there and may not be read."""
+
+
+class CorruptRecordError(ImageError):
+    """A TFRecord frame, tf.Example or Parquet cell that is damaged or lacks the image."""
+
+
+class FileTooLargeError(ImageError):
+    """More encoded bytes than --max_image_bytes."""
+
+
+class ImageTooLargeError(ImageError):
+    """More pixels than --max_image_pixels, by the header."""
+
+
+class UnsupportedFormatError(ImageError):
+    """Bytes that are no image of a format on the allow-list."""
+
+
+class CorruptImageError(ImageError):
+    """An image of a known format that cannot be decoded whole."""
+
+
+class ModelCallError(ImageError):
+    """The model fails on this image alone, or returns a value that is not finite."""

@@ -1,0 +1,69 @@
+"""Image files, read a batch at a time with overlapped I/O."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+
+from transforms.errors import FileTooLargeError, ImageError
+from transforms.read_part import PartBuilder, ReadPart, check_size
+from transforms.records import ImageRef
+from transforms.storage import open_uri
+
+NUM_THREADS = 16
+"""Files read at a time: enough to hide the latency of object storage."""
+
+
+class ImageFiles:
+    """Reads image files on a few threads, which it keeps until it is closed."""
+
+    def __init__(self, carried: pa.Schema, max_image_bytes: int) -> None:
+        self._carried = carried
+        self._max_image_bytes = max_image_bytes
+        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="read-image")
+
+    def read(self, refs: Sequence[ImageRef]) -> ReadPart:
+        """Reads one batch of files, in order; one that is absent or too large is a failure.
+
+        An empty file is read: what its bytes are is for the decoder to say.
+
+        Raises:
+            OSError: If the storage fails; trying again may help.
+        """
+        part = PartBuilder()
+        contents = self._threads.map(self._read_or_error, refs)
+        for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
+            if isinstance(content, ImageError):
+                part.fail(ref.image_id, ref.uri, content)
+            else:
+                part.add(row, ref.image_id, ref.uri, content)
+        return part.finish(_carried_columns(refs, self._carried))
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _read_or_error(self, ref: ImageRef) -> bytes | ImageError:
+        try:
+            return _read(ref, self._max_image_bytes)
+        except ImageError as error:
+            return error
+
+
+def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
+    if ref.size_bytes is not None:
+        check_size(ref.size_bytes, max_image_bytes)
+    with open_uri(ref.uri) as handle:
+        content = handle.read(max_image_bytes + 1)
+    if len(content) > max_image_bytes:
+        raise FileTooLargeError(f"more bytes than --max_image_bytes={max_image_bytes}")
+    return content
+
+
+def _carried_columns(refs: Sequence[ImageRef], carried: pa.Schema) -> pa.Table:
+    # Images from a listing have none, beside a manifest whose images do.
+    rows = [ref.carried or (None,) * len(carried) for ref in refs]
+    columns = [
+        pa.array([row[index] for row in rows], field.type) for index, field in enumerate(carried)
+    ]
+    return pa.Table.from_arrays(columns, schema=carried)

@@ -1,0 +1,99 @@
+"""SavedModelHandler: the one place where the pipeline meets the model."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from apache_beam.ml.inference.base import ModelHandler
+
+from transforms.errors import ModelError
+from transforms.model import ImageModel, predict_isolating
+from transforms.model_handle import fingerprint_model, resolve_model
+from transforms.records import PixelBatch, Predictions, Step
+from transforms.saved_model import ModelSpec
+from transforms.tensorflow_runtime import configure_tensorflow
+
+
+class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
+    """Runs an image SavedModel for Beam's RunInference; an element is a whole batch.
+
+    Beam's own TensorFlow handlers load no SavedModel directory under Keras 3, and a
+    PredictionResult would carry the pixels along.
+    """
+
+    def __init__(
+        self,
+        *,
+        handle: str,
+        fingerprint: str,
+        spec: ModelSpec,
+        image_size: tuple[int, int],
+        num_model_threads: int | None = None,
+    ) -> None:
+        """Keeps what a worker needs to load the model; loads nothing.
+
+        Args:
+            handle: The model, as the user names it.
+            fingerprint: Its fingerprint at launch.
+            spec: How it is called.
+            image_size: Height and width of the pixels it gets.
+            num_model_threads: TensorFlow's threads, or None for one a core.
+        """
+        # The batches are made by ReadImages: one in, one out, whatever the bundle.
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self._handle = handle
+        self._fingerprint = fingerprint
+        self._spec = spec
+        self._image_size = image_size
+        self._num_model_threads = num_model_threads
+
+    def load_model(self) -> ImageModel:
+        """Loads and probes the model, once a process.
+
+        Raises:
+            ModelError: If it is not the model that the launch saw, or fails its probe.
+        """
+        configure_tensorflow(self._num_model_threads)
+        model_dir = resolve_model(self._handle)
+        found = fingerprint_model(model_dir)
+        if found != self._fingerprint:
+            raise ModelError(
+                f"{self._handle}: this worker found model {found[:12]}, the launch saw "
+                f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
+            )
+        return ImageModel(model_dir, self._spec, image_size=self._image_size)
+
+    def run_inference(
+        self,
+        batch: Sequence[PixelBatch],
+        model: ImageModel,
+        inference_args: dict[str, Any] | None = None,
+    ) -> list[Predictions]:
+        """Runs the model on each batch; what it fails on becomes a failure of that batch."""
+        return [predict_batch(pixels, model) for pixels in batch]
+
+    def get_num_bytes(self, batch: Sequence[PixelBatch]) -> int:
+        """Returns the size of the pixels; Beam's default pickles them to find out."""
+        return sum(pixels.pixels.nbytes for pixels in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Returns the namespace of Beam's inference metrics."""
+        return "SavedModelHandler"
+
+
+def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
+    """Runs the model on one batch."""
+    started = time.perf_counter()
+    outputs, errors = predict_isolating(model, batch.pixels)
+    rows, failures = batch.set_aside(Step.MODEL, errors)
+    return Predictions(
+        shard=batch.shard,
+        index=batch.index,
+        is_last=batch.is_last,
+        matched=batch.matched,
+        rows=rows,
+        failures=failures,
+        outputs=outputs,
+        warnings=model.warnings,
+        seconds={**batch.seconds, Step.MODEL: time.perf_counter() - started},
+    )

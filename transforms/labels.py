@@ -1,0 +1,139 @@
+"""Class names: reads a labels file and fits it to a classifier's width."""
+
+import ast
+import csv
+import io
+import json
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import ModelError
+
+BACKGROUND = "background"
+
+MAX_LABELS_BYTES = 64 * 2**20
+"""Largest labels file read; the longest known one (ImageNet-21k lemmas) is under 1 MB."""
+
+
+def read_labels(uri: str) -> tuple[str, ...]:
+    """Reads class names in the order of the classifier's outputs.
+
+    The file name says how: `.csv` has a header with `id` and `name` (`display` is read past);
+    `.json` holds a list, `{"0": "tench"}` or `{"tench": 0}`; anything else is text, one name a
+    line, unless it is a dict literal in braces, as EfficientNet's labels_map.txt is.
+
+    Args:
+        uri: The file; any scheme that Beam's FileSystems reads.
+
+    Returns:
+        The names. Two classes may share one: ImageNet has two each of "crane" and "maillot".
+
+    Raises:
+        ModelError: If the file cannot be read or understood, or its ids are not 0..N-1.
+    """
+    text = _read_text(uri)
+    if uri.lower().endswith(".csv"):
+        labels = _from_csv(text, uri)
+    elif uri.lower().endswith(".json") or text.lstrip().startswith("{"):
+        labels = _from_json(text, uri)
+    else:
+        # One trailing newline ends the last line; a second one would be an empty name.
+        labels = tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    if labels in ((), ("",)):
+        raise ModelError(f"no labels in {uri}: want one name for each class")
+    return labels
+
+
+def labels_for(labels: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
+    """Fits labels to a classifier's width, which may count a background class or not.
+
+    Args:
+        labels: Class names as read.
+        num_classes: Width of the classifier's output.
+
+    Returns:
+        num_classes names.
+
+    Raises:
+        ModelError: If the two differ, other than by ImageNet's background class.
+
+    Source:
+        ImageNetLabels.txt has 1001 lines of which line 0 is "background"; models with 1000 outputs
+        leave it out (https://tfhub.dev/tensorflow/efficientnet/b0/classification/1).
+    """
+    if len(labels) == num_classes:
+        return labels
+    if (len(labels), num_classes) == (1001, 1000) and BACKGROUND in labels[0].lower():
+        return labels[1:]
+    if (len(labels), num_classes) == (1000, 1001) and BACKGROUND not in labels[0].lower():
+        return (BACKGROUND, *labels)
+    raise ModelError(
+        f"{len(labels)} labels do not fit a model with {num_classes} outputs; name the labels file "
+        f"of this model with --labels"
+    )
+
+
+def _read_text(uri: str) -> str:
+    try:
+        with FileSystems.open(uri) as file:
+            content = file.read(MAX_LABELS_BYTES + 1)
+    # Beam wraps a failed open in BeamIOError, an OSError; an unknown scheme is a ValueError.
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read labels {uri}: {error}") from error
+    if len(content) > MAX_LABELS_BYTES:
+        raise ModelError(f"labels {uri} exceed {MAX_LABELS_BYTES} bytes; is it a labels file?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"labels {uri} are not UTF-8 text: {error}") from error
+
+
+def _from_csv(text: str, uri: str) -> tuple[str, ...]:
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        if not {"id", "name"} <= set(rows.fieldnames or ()):
+            raise ModelError(f"labels {uri} have columns {rows.fieldnames}, want id and name")
+        return _by_id([(row["id"], row["name"]) for row in rows], uri)
+    except csv.Error as error:
+        raise ModelError(f"labels {uri} are not CSV: {error}") from error
+
+
+def _from_json(text: str, uri: str) -> tuple[str, ...]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(text.strip())
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+            raise ModelError(
+                f"labels {uri} are neither JSON nor a dict literal: {error}"
+            ) from error
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    if not isinstance(value, dict):
+        raise ModelError(f'labels {uri} are neither a list of names, {{"0": name}} nor {{name: 0}}')
+    if all(isinstance(number, int) for number in value.values()):
+        return _by_id([(number, name) for name, number in value.items()], uri)
+    return _by_id(list(value.items()), uri)
+
+
+def _by_id(pairs: list[tuple[object, object]], uri: str) -> tuple[str, ...]:
+    names: dict[int, str] = {}
+    for key, name in pairs:
+        try:
+            number = int(str(key))
+        except ValueError:
+            raise ModelError(
+                f"labels {uri} have the id {str(key)[:80]!r}, want an integer"
+            ) from None
+        if not isinstance(name, str):
+            raise ModelError(f"labels {uri} give class {number} no name, got {str(name)[:80]!r}")
+        if number in names:
+            raise ModelError(f"labels {uri} give the id {number} twice")
+        names[number] = name
+    if sorted(names) != list(range(len(names))):
+        missing = next(number for number in range(len(names)) if number not in names)
+        raise ModelError(
+            f"labels {uri} have {len(names)} ids of which none is {missing}, want 0..N-1"
+        )
+    return tuple(names[number] for number in range(len(names)))

@@ -1,0 +1,241 @@
+"""What an --input is, and the files it stands for."""
+
+import dataclasses
+import functools
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from apache_beam.io.filesystem import FileSystem
+from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+
+from transforms.errors import InputError
+from transforms.file_columns import IDS_FROM_NAMES
+from transforms.records import InputFile, ShardKind
+from transforms.storage import is_local
+
+_WILDCARD = re.compile(r"[*?\[]")
+_TFRECORD = r"\.(tfrecords?|record)(\.gz)?"
+_TFRECORD_NAME = re.compile(_TFRECORD + r"(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
+_TFRECORD_GLOB = re.compile(_TFRECORD + r"([-*?\[][^.]*)?(\.gz)?$", re.IGNORECASE)
+_PARQUET_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
+
+# More than can be decoded: a photo in a format that cannot is a failure to report, not a file to
+# overlook.
+_IMAGE_EXTENSIONS = """
+    jpg jpeg jpe jfif jif png apng gif bmp dib webp tif tiff avif avifs heic heif hif jp2 j2k
+    j2c jpc jpf jpx jxl jxr ico cur icns ppm pgm pbm pnm pam pfm tga icb vda vst psd psb svg
+    svgz eps pcx dcx xbm xpm sgi rgb rgba bw ras fli flc blp dds exr hdr msp mpo qoi wbmp wmf
+    emf cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw x3f 3fr erf kdc mrw rwl
+"""
+IMAGE_EXTENSIONS = frozenset("." + name for name in _IMAGE_EXTENSIONS.split())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """One --input, classified.
+
+    Attributes:
+        kind: TFRECORD or PARQUET when every file of it is one. IMAGES for image files, and for a
+            directory or a glob that may hold all three: there each file's own name decides.
+        pattern: The directory, glob or file; a local one is absolute.
+        root: The directory, or the fixed part before the wildcards, without a closing slash.
+        is_directory: Whether it is a directory, taken whole.
+    """
+
+    kind: ShardKind
+    pattern: str
+    root: str
+    is_directory: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image file in a listing; size and time are None for a broken link."""
+
+    uri: str
+    root: str
+    size_bytes: int | None
+    modified_at: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or directory that a listing leaves out; reason is its extension, or says why."""
+
+    uri: str
+    reason: str
+
+
+Listed = ImageFile | InputFile | Skipped
+
+
+class _Entry(NamedTuple):
+    uri: str
+    size_bytes: int | None
+    modified_at: float | None
+
+
+def classify_input(uri: str) -> Source:
+    """Tells what an --input is, by its name and a cheap look.
+
+    A local path becomes absolute: then ids and manifests do not depend on where the program is
+    started, and overlapping inputs are found out.
+
+    Raises:
+        InputError: If there is no such file, the glob matches nothing, or the scheme is unknown.
+    """
+    try:
+        return _classify(os.path.abspath(uri) if uri and is_local(uri) else uri)
+    except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
+        raise InputError(f"--input {uri!r} cannot be listed: {error}") from error
+
+
+def list_source(source: Source) -> Iterator[Listed]:
+    """Lists the files of an input, directory by directory, names in order.
+
+    A directory gives the files whose names say that they hold images; a glob or a named file gives
+    everything that matches. What is left out comes as Skipped, to be counted.
+    """
+    entries = _walk_local(source) if is_local(source.pattern) else _list_remote(source)
+    for entry in entries:
+        yield entry if isinstance(entry, Skipped) else _listed(entry, source)
+
+
+def image_id(uri: str, root: str, image_id_from: str | None) -> str:
+    """Makes an image's key: its uri (None or "uri"), "relative_path" to root, or "filename".
+
+    Raises:
+        InputError: If image_id_from is none of these: image files have no columns.
+    """
+    match image_id_from:
+        case None | "uri":
+            return uri
+        case "relative_path":
+            return uri.removeprefix(root + "/")
+        case "filename":
+            return uri.rpartition("/")[2]
+    raise InputError(
+        f"--image_id_from {image_id_from!r}: image files have no columns; use one of "
+        f"{', '.join(IDS_FROM_NAMES)}"
+    )
+
+
+def _classify(uri: str) -> Source:
+    if _is_directory(uri):
+        folder = uri.rstrip("/")
+        return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
+    folder, _, name = uri.rpartition("/")
+    if FileSystems.exists(uri):
+        return Source(_kind(name, _TFRECORD_NAME), uri, folder, is_directory=False)
+    if not _WILDCARD.search(uri):
+        raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
+    root = _WILDCARD.split(uri, maxsplit=1)[0].rpartition("/")[0]
+    source = Source(_kind(name, _TFRECORD_GLOB), uri, root, is_directory=False)
+    if next(list_source(source), None) is None:
+        raise InputError(
+            f"--input {uri!r}: the glob matches no file; check the spelling, write **/ to look "
+            "into subdirectories, or name a directory to take all of it"
+        )
+    return source
+
+
+def _is_directory(uri: str) -> bool:
+    if is_local(uri):
+        return os.path.isdir(uri)
+    below = _literal(uri.rstrip("/")) + "/**"
+    return not _WILDCARD.search(uri) and bool(FileSystems.match([below], [1])[0].metadata_list)
+
+
+def _kind(name: str, tfrecord: re.Pattern[str]) -> ShardKind:
+    if tfrecord.search(name):
+        return ShardKind.TFRECORD
+    return ShardKind.PARQUET if _PARQUET_NAME.search(name) else ShardKind.IMAGES
+
+
+def _is_file(pattern: str) -> bool:
+    # A name may hold wildcards; one without them is a file even if it went away since.
+    return not _WILDCARD.search(pattern) or FileSystems.exists(pattern)
+
+
+def _walk_local(source: Source) -> Iterator[_Entry | Skipped]:
+    # Not FileSystems.match: it drops broken links, unreadable and linked directories unseen.
+    if not source.is_directory and _is_file(source.pattern):
+        yield _local_entry(source.pattern)
+        return
+    unreadable: list[OSError] = []
+    for folder, subfolders, names in os.walk(source.root or "/", onerror=unreadable.append):
+        subfolders.sort()
+        if not source.is_directory and _is_deepest(source.pattern, folder):
+            subfolders.clear()
+        paths = (os.path.join(folder, name) for name in sorted(names))
+        yield from (_local_entry(path) for path in paths if _matches(source, path))
+        links = (os.path.join(folder, name) for name in subfolders)
+        yield from (Skipped(path, "linked directory") for path in links if os.path.islink(path))
+    yield from (Skipped(str(error.filename), "unreadable directory") for error in unreadable)
+
+
+def _local_entry(path: str) -> _Entry | Skipped:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Skipped(os.fsencode(path).decode(errors="replace"), "name is not UTF-8")
+    try:
+        status = os.stat(path)
+    except OSError:  # A broken link, most often; opening it says what is wrong.
+        return _Entry(path, None, None)
+    if not stat.S_ISREG(status.st_mode):
+        return Skipped(path, "not a regular file")
+    return _Entry(path, status.st_size, status.st_mtime)
+
+
+def _is_deepest(glob: str, folder: str) -> bool:
+    return "**" not in glob and folder.rstrip("/").count("/") >= glob.count("/") - 1
+
+
+def _list_remote(source: Source) -> Iterator[_Entry]:
+    exact = not source.is_directory and _is_file(source.pattern)
+    pattern = _literal(source.pattern) if exact else _literal(source.root) + "/**"
+    for found in FileSystems.match([pattern])[0].metadata_list:
+        is_placeholder = found.path.endswith("/")  # How consoles make an empty "directory".
+        if not is_placeholder and (exact or _matches(source, found.path)):
+            yield _Entry(found.path, found.size_in_bytes, found.last_updated_in_seconds or None)
+
+
+def _matches(source: Source, uri: str) -> bool:
+    return source.is_directory or _glob_regex(source.pattern).match(uri) is not None
+
+
+@functools.lru_cache(maxsize=64)
+def _glob_regex(glob: str) -> re.Pattern[str]:
+    # Beam's ** needs a directory in between; here, as in a shell, **/ also stands for none.
+    return re.compile(FileSystem.translate_pattern(glob).replace(".*/", "(?:.*/)?"))
+
+
+def _literal(uri: str) -> str:
+    return _WILDCARD.sub(lambda found: f"[{found[0]}]", uri)
+
+
+def _listed(entry: _Entry, source: Source) -> Listed:
+    name = entry.uri.rpartition("/")[2]
+    kind = source.kind
+    if kind is ShardKind.IMAGES:
+        kind = _kind(name, _TFRECORD_NAME)
+    if source.is_directory and (reason := _reason_to_skip(entry.uri, source.root, kind)):
+        return Skipped(entry.uri, reason)
+    if kind is ShardKind.IMAGES:
+        return ImageFile(entry.uri, source.root, entry.size_bytes, entry.modified_at)
+    return InputFile(kind, entry.uri, source.root, entry.size_bytes or 0, entry.modified_at)
+
+
+def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:
+    if "/." in uri[len(root) :]:
+        return "hidden"
+    extension = os.path.splitext(uri)[1].lower()
+    if kind is ShardKind.IMAGES and extension not in IMAGE_EXTENSIONS:
+        return extension or "no extension"
+    return None

@@ -1,0 +1,93 @@
+"""MatchInputs: what the user points at -> images, files of images, and what was passed over."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.listing import ImageFile, Skipped, Source, image_id, list_source
+from transforms.manifests import read_manifest
+from transforms.records import ImageRef, InputFile
+
+
+_File = TaggedOutput[Literal["files"], InputFile]
+_Skipped = TaggedOutput[Literal["skipped"], str]
+
+
+class Matched(NamedTuple):
+    """Outputs of MatchInputs.
+
+    Attributes:
+        images: PCollection[ImageRef], from listings and manifests.
+        files: PCollection[InputFile], TFRecord and Parquet.
+        skipped: PCollection[str], why each passed-over name in a directory is no image.
+    """
+
+    images: PCollection[ImageRef]
+    files: PCollection[InputFile]
+    skipped: PCollection[str]
+
+
+def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
+    """Gives a listed image its key."""
+    key = image_id(found.uri, found.root, image_id_from or "uri")
+    return ImageRef(key, found.uri, found.size_bytes, found.modified_at)
+
+
+def _match_source(
+    source: Source, image_id_from: str | None
+) -> Iterator[ImageRef | _File | _Skipped]:
+    for found in list_source(source):
+        match found:
+            case ImageFile():
+                yield to_image_ref(found, image_id_from)
+            case InputFile():
+                yield TaggedOutput("files", found)
+            case Skipped():
+                yield TaggedOutput("skipped", found.reason)
+
+
+def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[ImageRef]:
+    return read_manifest(uri, carried, image_id_from)
+
+
+@dataclasses.dataclass(eq=False)
+class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
+    """Lists every input. Takes the pipeline's root; opens no image.
+
+    Attributes:
+        sources: The classified --input patterns.
+        manifests: URIs of manifests.
+        carried: The carried columns, read from the manifests.
+        image_id_from: Where image_id comes from, or None for each kind's default.
+    """
+
+    sources: tuple[Source, ...]
+    manifests: tuple[str, ...]
+    carried: pa.Schema
+    image_id_from: str | None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: beam.Pipeline) -> Matched:
+        """Returns images, files and what was skipped."""
+        listed = (
+            root
+            | "Sources" >> beam.Create(self.sources, reshuffle=False)
+            | "MatchSource"
+            >> beam.FlatMap(_match_source, self.image_id_from).with_outputs(
+                "files", "skipped", main="images"
+            )
+        )
+        named = (
+            root
+            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+            | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
+        )
+        images = (listed.images, named) | "Images" >> beam.Flatten()
+        return Matched(images, listed.files, listed.skipped)

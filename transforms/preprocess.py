@@ -1,0 +1,78 @@
+"""PreprocessImages: a batch of encoded images -> the pixels that the model takes."""
+
+import dataclasses
+import time
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection
+from apache_beam.utils.shared import Shared
+
+from transforms.images import Preprocessor
+from transforms.preprocessing import Preprocessing
+from transforms.records import EncodedImages, PixelBatch, Step
+from transforms.schemas import HEIGHT, WIDTH
+from transforms.tensorflow_runtime import configure_tensorflow
+
+
+def preprocess_batch(batch: EncodedImages, preprocessor: Preprocessor) -> PixelBatch:
+    """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
+    started = time.perf_counter()
+    pixels, heights, widths, errors = preprocessor(batch.encoded)
+    rows, failures = batch.set_aside(Step.DECODE, errors)
+    size = [
+        (WIDTH, pa.array(widths, pa.int32())),
+        (HEIGHT, pa.array(heights, pa.int32())),
+    ]
+    for name, values in size:
+        rows = rows.append_column(pa.field(name, pa.int32(), nullable=False), values)
+    return PixelBatch(
+        shard=batch.shard,
+        index=batch.index,
+        is_last=batch.is_last,
+        matched=batch.matched,
+        rows=rows,
+        failures=failures,
+        pixels=pixels,
+        seconds={**batch.seconds, Step.DECODE: time.perf_counter() - started},
+    )
+
+
+class _PreprocessBatch(beam.DoFn):
+    def __init__(self, policy: Preprocessing, num_model_threads: int | None) -> None:
+        self._policy = policy
+        self._num_model_threads = num_model_threads
+        self._shared = Shared()
+        self._preprocessor: Preprocessor | None = None
+
+    def setup(self) -> None:
+        configure_tensorflow(self._num_model_threads)
+        self._preprocessor = self._shared.acquire(lambda: Preprocessor(self._policy))
+
+    def process(self, batch: EncodedImages) -> list[PixelBatch]:
+        assert self._preprocessor is not None, "setup runs before process"
+        return [preprocess_batch(batch, self._preprocessor)]
+
+
+@beam.typehints.with_input_types(EncodedImages)
+@dataclasses.dataclass(eq=False)
+class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[PixelBatch]]):
+    """Turns encoded images into pixels, batch for batch.
+
+    Attributes:
+        policy: What is done to every image.
+        num_model_threads: TensorFlow's threads, or None for one a core.
+    """
+
+    policy: Preprocessing
+    num_model_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, batches: PCollection[EncodedImages]) -> PCollection[PixelBatch]:
+        """Returns one batch of pixels a batch of images."""
+        return batches | "PreprocessBatch" >> beam.ParDo(
+            _PreprocessBatch(self.policy, self.num_model_threads)
+        ).with_output_types(PixelBatch)

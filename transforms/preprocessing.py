@@ -1,0 +1,101 @@
+"""What is done to every image before the model sees it. Imports no TensorFlow."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from transforms.errors import FlagError
+
+RESIZE_MODES = ("squash", "crop", "pad")
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
+INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet")
+INPUT_DTYPES = ("float32", "float16", "uint8")
+EXIF_POLICIES = ("apply", "ignore")
+
+DECODER_VERSION = "1"
+"""Rises whenever the same bytes and policy give other pixels; part of every fingerprint."""
+
+MAX_SIDE = 65_536
+"""Largest height or width to resize to; models take hundreds of pixels a side."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """The policy that turns encoded images into what the model takes; each field is a flag.
+
+    Attributes:
+        image_size: Height and width that the model takes, in pixels.
+        resize_mode: How an image gets that size: "squash" changes its aspect ratio; "crop" keeps
+            the largest centred box of the target's aspect ratio, times crop_fraction; "pad" fits
+            the whole image in and fills the rest with black.
+        crop_fraction: Share of that box's height and width that "crop" keeps, in (0, 1]. 0.875 is
+            what the Slim and TPU reference networks are evaluated with.
+        interpolation: One of INTERPOLATIONS, as in `tf.image.resize`.
+        antialias: Whether to filter when making smaller, as in `tf.image.resize`. "nearest" and
+            "area" know no filter.
+        input_range: What 0..255 becomes: "0,1", "-1,1", "0,255", or "imagenet": [0, 1] less the
+            mean of ImageNet, over its standard deviation, by channel.
+        dtype: What the model takes. "uint8" means 0..255, rounded, whatever input_range.
+        exif: "apply" turns images upright by their EXIF orientation, "ignore" does not.
+        max_image_pixels: Images of more pixels fail, by their header. The default holds any
+            camera's photos and most scans, and is 0.3 GB decoded; a process decodes as many at a
+            time as it has threads.
+        max_image_bytes: Files of more bytes fail, unread. The default is twice what the largest
+            photos take (100 megapixels as PNG are 0.1 GB or so).
+    """
+
+    image_size: tuple[int, int]
+    resize_mode: str = "squash"
+    crop_fraction: float = 0.875
+    interpolation: str = "bilinear"
+    antialias: bool = False
+    input_range: str = "0,1"
+    dtype: str = "float32"
+    exif: str = "apply"
+    max_image_pixels: int = 100_000_000
+    max_image_bytes: int = 200_000_000
+
+    def __post_init__(self) -> None:
+        if not all(1 <= side <= MAX_SIDE for side in self.image_size):
+            height, width = self.image_size
+            raise FlagError(
+                f"--image_size must be from 1 to {MAX_SIDE} a side, got {height}x{width}"
+            )
+        if not 0 < self.crop_fraction <= 1:
+            raise FlagError(
+                f"--crop_fraction must be over 0 and at most 1, got {self.crop_fraction:g}"
+            )
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value}")
+        for name in ("max_image_pixels", "max_image_bytes"):
+            value = getattr(self, name)
+            if value < 1:
+                raise FlagError(f"--{name} must be at least 1, got {value}")
+        if self.antialias and self.interpolation in _UNFILTERED:
+            raise FlagError(
+                f"--antialias does nothing with --interpolation {self.interpolation}; "
+                "drop it, or use bilinear, bicubic or lanczos3"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the policy and the decoder's version in JSON's types."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "image_size": list(self.image_size), "decoder_version": DECODER_VERSION}
+
+    def fingerprint(self) -> str:
+        """Returns a sha256, hexadecimal, that is equal where pixels are sure to be."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+_CHOICES = {
+    "resize_mode": RESIZE_MODES,
+    "interpolation": INTERPOLATIONS,
+    "input_range": INPUT_RANGES,
+    "dtype": INPUT_DTYPES,
+    "exif": EXIF_POLICIES,
+}
+_UNFILTERED = ("nearest", "area")

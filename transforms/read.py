@@ -1,0 +1,142 @@
+"""ReadImages: a shard -> its images' bytes, a batch at a time."""
+
+import collections
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from transforms.file_columns import FileColumns
+from transforms.image_files import ImageFiles
+from transforms.parquet_files import read_parquet
+from transforms.read_part import ReadPart
+from transforms.records import EncodedImages, Shard, ShardKind, Step
+from transforms.schemas import read_schema
+from transforms.tally import TALLY
+from transforms.tfrecord_files import read_tfrecord
+
+BATCHES_AHEAD = 2
+"""Batches read while another is used: one to tell which is the last, one for overlap."""
+
+
+class _TimedPart(NamedTuple):
+    part: ReadPart | None
+    seconds: float
+
+
+class ShardReader:
+    """Reads shards of every kind; holds the threads that read ahead."""
+
+    def __init__(self, columns: FileColumns, *, batch_size: int, max_image_bytes: int) -> None:
+        self._columns = columns
+        self._batch_size = batch_size
+        self._max_image_bytes = max_image_bytes
+        self._image_files = ImageFiles(columns.carried, max_image_bytes)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+
+    def read(self, shard: Shard) -> Iterator[EncodedImages]:
+        """Yields the shard's batches in order; an empty shard yields one empty batch."""
+        parts = self._parts(shard)
+        ahead: collections.deque[Future[_TimedPart]] = collections.deque(
+            self._ahead.submit(_timed_next, parts) for _ in range(BATCHES_AHEAD)
+        )
+        for index in itertools.count():
+            current = ahead.popleft().result()
+            if current.part is None and index:
+                return
+            ahead.append(self._ahead.submit(_timed_next, parts))
+            part = current.part or self._empty_part()
+            matched = part.rows.num_rows + len(part.failures)
+            if shard.kind is not ShardKind.IMAGES:
+                TALLY.add(total=matched)
+            yield EncodedImages(
+                shard=shard.key,
+                index=index,
+                is_last=ahead[0].result().part is None,
+                matched=matched,
+                rows=part.rows,
+                failures=part.failures,
+                encoded=part.encoded,
+                seconds={Step.READ: current.seconds},
+            )
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._ahead.shutdown(cancel_futures=True)
+        self._image_files.close()
+
+    def _parts(self, shard: Shard) -> Iterator[ReadPart]:
+        match shard.kind:
+            case ShardKind.IMAGES:
+                starts = range(0, len(shard.refs), self._batch_size)
+                batches = (shard.refs[start : start + self._batch_size] for start in starts)
+                return map(self._image_files.read, batches)
+            case ShardKind.TFRECORD:
+                read_file = read_tfrecord
+            case ShardKind.PARQUET:
+                read_file = read_parquet
+        assert shard.file is not None, "a shard of this kind is a file"
+        return read_file(shard.file, self._columns, self._batch_size, self._max_image_bytes)
+
+    def _empty_part(self) -> ReadPart:
+        return ReadPart(read_schema(self._columns.carried).empty_table().to_batches()[0], (), ())
+
+
+def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:
+    started = time.perf_counter()
+    return _TimedPart(next(parts, None), time.perf_counter() - started)
+
+
+class _ReadShard(beam.DoFn):
+    def __init__(self, columns: FileColumns, batch_size: int, max_image_bytes: int) -> None:
+        self._columns = columns
+        self._batch_size = batch_size
+        self._max_image_bytes = max_image_bytes
+        self._reader: ShardReader | None = None
+
+    def setup(self) -> None:
+        self._reader = ShardReader(
+            self._columns, batch_size=self._batch_size, max_image_bytes=self._max_image_bytes
+        )
+
+    def process(self, shard: Shard) -> Iterator[EncodedImages]:
+        assert self._reader is not None, "setup runs before process"
+        yield from self._reader.read(shard)
+
+    def teardown(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+@beam.typehints.with_input_types(Shard)
+@dataclasses.dataclass(eq=False)
+class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]):
+    """Reads each shard's images, a batch at a time, in order.
+
+    What cannot be read becomes a failure of its batch. Only a storage hiccup propagates: the
+    runner then retries the shard.
+
+    Attributes:
+        columns: What to take from TFRecord and Parquet files, and the carried columns.
+        batch_size: Images a batch.
+        max_image_bytes: Largest encoded image that is read.
+    """
+
+    columns: FileColumns
+    batch_size: int
+    max_image_bytes: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> PCollection[EncodedImages]:
+        """Returns the batches; at least one a shard."""
+        return shards | "ReadShard" >> beam.ParDo(
+            _ReadShard(self.columns, self.batch_size, self.max_image_bytes)
+        ).with_output_types(EncodedImages)

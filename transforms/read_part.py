@@ -1,0 +1,79 @@
+"""A batch's worth of input, as every reader hands it over."""
+
+import hashlib
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from transforms.errors import FileTooLargeError, ImageError
+from transforms.records import Failure, Step
+from transforms.schemas import read_schema
+
+
+class ReadPart(NamedTuple):
+    """Consecutive inputs of one shard, read; rows and failures together are what was given.
+
+    Attributes:
+        rows: image_id, uri, content_sha256 (strings), then the carried columns.
+        encoded: One image file's bytes a row.
+        failures: The inputs that could not be read.
+    """
+
+    rows: pa.RecordBatch
+    encoded: tuple[bytes, ...]
+    failures: tuple[Failure, ...]
+
+
+class PartBuilder:
+    """Gathers what became of a batch of inputs, in order."""
+
+    def __init__(self) -> None:
+        self._kept: list[int] = []
+        self._image_ids: list[str] = []
+        self._uris: list[str] = []
+        self._encoded: list[bytes] = []
+        self._failures: list[Failure] = []
+
+    def add(self, row: int, image_id: str, uri: str, encoded: bytes) -> None:
+        """Keeps an image; row is the place of its carried columns among the inputs."""
+        self._kept.append(row)
+        self._image_ids.append(image_id)
+        self._uris.append(uri)
+        self._encoded.append(encoded)
+
+    def fail(self, image_id: str, uri: str, error: ImageError) -> None:
+        """Sets an input aside."""
+        failure = Failure(image_id, uri, Step.READ, error.error_type, str(error))
+        self._failures.append(failure)
+
+    def finish(self, carried: pa.Table) -> ReadPart:
+        """Builds the rows.
+
+        Args:
+            carried: The carried columns of all inputs, in the run's carried schema.
+        """
+        digests = [hashlib.sha256(content).hexdigest() for content in self._encoded]
+        kept = carried.take(pa.array(self._kept, pa.int64()))
+        arrays = [pa.array(own, pa.string()) for own in (self._image_ids, self._uris, digests)]
+        arrays += [column.combine_chunks() for column in kept.columns]
+        rows = pa.RecordBatch.from_arrays(arrays, schema=read_schema(carried.schema))
+        return ReadPart(rows, tuple(self._encoded), tuple(self._failures))
+
+
+def unreadable_file(uri: str, carried: pa.Schema, error: ImageError) -> ReadPart:
+    """Reports a whole file, or the rest of one, as a single failure."""
+    part = PartBuilder()
+    part.fail(uri, uri, error)
+    return part.finish(carried.empty_table())
+
+
+def check_size(size_bytes: int, max_image_bytes: int) -> None:
+    """Checks an encoded image's size.
+
+    Raises:
+        FileTooLargeError: If it has more than max_image_bytes.
+    """
+    if size_bytes > max_image_bytes:
+        raise FileTooLargeError(
+            f"{size_bytes:,} bytes, more than --max_image_bytes={max_image_bytes}"
+        )

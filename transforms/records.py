@@ -1,0 +1,267 @@
+"""What flows through the pipeline: references, shards, batches, failures, results.
+
+Every record is immutable. A batch keeps its shard's order: `rows` holds the images that are still
+good, `failures` the ones that are not, and together they account for `matched` inputs.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from transforms.errors import ImageError
+from transforms.schemas import IMAGE_ID, URI
+
+MAX_MESSAGE_CHARS = 2000
+"""Longest failure message kept; TensorFlow's errors can hold a whole tensor."""
+
+
+class ShardKind(enum.StrEnum):
+    """Where a shard's images lie."""
+
+    IMAGES = "images"
+    TFRECORD = "tfrecord"
+    PARQUET = "parquet"
+
+
+class Step(enum.StrEnum):
+    """The step in which an image fails, and the stages whose time is counted."""
+
+    READ = "read"
+    DECODE = "decode"
+    MODEL = "model"
+    WRITE = "write"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One image file, before it is opened.
+
+    Attributes:
+        image_id: Stable key, unique within a run.
+        uri: Where the bytes are; any scheme that Beam's FileSystems reads.
+        size_bytes: Size by the listing, or None where it was not listed (manifests).
+        modified_at: Modification time by the listing, seconds since the epoch, or None.
+        carried: Values of the carried columns, in the order of the run's carried schema.
+    """
+
+    image_id: str
+    uri: str
+    size_bytes: int | None = None
+    modified_at: float | None = None
+    carried: tuple[Any, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputFile:
+    """One TFRecord or Parquet file, which is one shard.
+
+    Attributes:
+        kind: TFRECORD or PARQUET.
+        uri: Where the file is.
+        root: The --input pattern's fixed part, for ids relative to it.
+        size_bytes: Size by the listing.
+        modified_at: Modification time by the listing, seconds since the epoch, or None.
+    """
+
+    kind: ShardKind
+    uri: str
+    root: str
+    size_bytes: int
+    modified_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ShardKey:
+    """Which output file: `index` of `count`, counted from 0."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        """The part of the file name that tells shards apart."""
+        return f"{self.index:05d}-of-{self.count:05d}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shard:
+    """A fixed, ordered list of images, or one file of them; becomes exactly one output file.
+
+    Attributes:
+        key: Its place among the run's shards.
+        kind: Where its images lie.
+        refs: The images, sorted by image_id; empty unless kind is IMAGES.
+        file: The file; None if kind is IMAGES.
+    """
+
+    key: ShardKey
+    kind: ShardKind
+    refs: tuple[ImageRef, ...] = ()
+    file: InputFile | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """One input that did not become a row.
+
+    Attributes:
+        image_id: Its key, or the file and position where the key could not be read.
+        uri: Where it is.
+        step: The step that failed.
+        error_type: Short reason to count by, such as "CorruptImage".
+        message: What a person needs to know, at most MAX_MESSAGE_CHARS characters.
+    """
+
+    image_id: str
+    uri: str
+    step: Step
+    error_type: str
+    message: str
+
+    def __post_init__(self) -> None:
+        if len(self.message) > MAX_MESSAGE_CHARS:
+            object.__setattr__(self, "message", self.message[: MAX_MESSAGE_CHARS - 1] + "…")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Consecutive images of one shard, in order.
+
+    Attributes:
+        shard: The shard it belongs to.
+        index: Its place in the shard, counted from 0.
+        is_last: Whether the shard ends with it. Every shard has at least one batch.
+        matched: Inputs it accounts for: rows.num_rows + len(failures).
+        rows: One row an image that is still good: image_id, uri, content_sha256 (strings), carried
+            columns; later steps add width and height (int32) and the model's outputs.
+        failures: The inputs that failed so far.
+        seconds: Wall time spent on this batch, by step.
+    """
+
+    shard: ShardKey
+    index: int
+    is_last: bool
+    matched: int
+    rows: pa.RecordBatch
+    failures: tuple[Failure, ...] = ()
+    seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
+
+    def set_aside(
+        self, step: Step, errors: Mapping[int, ImageError]
+    ) -> tuple[pa.RecordBatch, tuple[Failure, ...]]:
+        """Splits off the rows that failed in a step.
+
+        Args:
+            step: The step.
+            errors: What is wrong, by row number.
+
+        Returns:
+            The rows that are still good, in order, and all failures of the batch so far.
+        """
+        if not errors:
+            return self.rows, self.failures
+        image_ids, uris = self.rows.column(IMAGE_ID), self.rows.column(URI)
+        failed = tuple(
+            Failure(image_ids[row].as_py(), uris[row].as_py(), step, error.error_type, str(error))
+            for row, error in sorted(errors.items())
+        )
+        good = [row for row in range(self.rows.num_rows) if row not in errors]
+        return self.rows.take(pa.array(good, pa.int64())), self.failures + failed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodedImages(Batch):
+    """A batch as read: `encoded` holds one image file's bytes a row."""
+
+    encoded: tuple[bytes, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelBatch(Batch):
+    """A batch the model takes.
+
+    Attributes:
+        pixels: [rows, height, width, 3] in the model's dtype and range (float32 in [0, 1] by the
+            TF Hub convention).
+    """
+
+    pixels: npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Predictions(Batch):
+    """A batch the model has seen.
+
+    Attributes:
+        outputs: float32 [rows, output_dim], finite.
+        warnings: What the model's probe noticed; the same for every batch of a run.
+    """
+
+    outputs: npt.NDArray[np.float32]
+    warnings: tuple[str, ...] = ()
+
+    def tabulate(self, schema: pa.Schema, columns: Mapping[str, pa.Array]) -> "OutputRows":
+        """Returns the batch's rows in an output schema, with the outputs as columns.
+
+        Args:
+            schema: The output schema.
+            columns: The columns of it that are not in rows.
+        """
+        mine = dict(zip(self.rows.schema.names, self.rows.columns, strict=True))
+        arrays = {**mine, **columns}
+        return OutputRows(
+            shard=self.shard,
+            index=self.index,
+            is_last=self.is_last,
+            matched=self.matched,
+            rows=pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema),
+            failures=self.failures,
+            seconds=self.seconds,
+            warnings=self.warnings,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputRows(Batch):
+    """A batch ready to write: `rows` has the output schema."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """One finished shard, staged.
+
+    Attributes:
+        shard: Which one.
+        path: The staged data file.
+        size_bytes: Its size.
+        sha256: Of its content, hexadecimal.
+        rows: Rows in it.
+        failures_path: The staged JSON lines of its failures, or None if there are none.
+        failures: Failed inputs by "step/error_type".
+        id_digests: One uint64 digest a row, of its image_id, in order, as bytes; empty where the
+            plan has made the ids unique.
+        seconds: Wall time by step.
+        warnings: What the model's probe noticed.
+    """
+
+    shard: ShardKey
+    path: str
+    size_bytes: int
+    sha256: str
+    rows: int
+    failures_path: str | None
+    failures: Mapping[str, int]
+    id_digests: bytes
+    seconds: Mapping[Step, float]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Images the shard was given."""
+        return self.rows + sum(self.failures.values())

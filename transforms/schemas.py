@@ -1,0 +1,70 @@
+"""The output tables: column names, types, and what the footer says about their making."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+IMAGE_ID = "image_id"
+URI = "uri"
+EMBEDDING = "embedding"
+CLASS_INDEX = "class_index"
+CLASS_LABEL = "class_label"
+SCORE = "score"
+WIDTH = "width"
+HEIGHT = "height"
+CONTENT_SHA256 = "content_sha256"
+
+READ_FIELDS = (
+    pa.field(IMAGE_ID, pa.string(), nullable=False),
+    pa.field(URI, pa.string(), nullable=False),
+    pa.field(CONTENT_SHA256, pa.string(), nullable=False),
+)
+"""What a reader gives for every image, before the carried columns."""
+
+RESERVED = frozenset(
+    {IMAGE_ID, URI, EMBEDDING, CLASS_INDEX, CLASS_LABEL, SCORE, WIDTH, HEIGHT, CONTENT_SHA256}
+)
+"""Names that a carried column may not have."""
+
+
+def read_schema(carried: pa.Schema) -> pa.Schema:
+    """Returns the schema of a batch as read: the read fields, then the carried columns."""
+    return pa.schema([*READ_FIELDS, *carried])
+
+
+def embedding_schema(
+    embedding_dim: int, dtype: str, carried: pa.Schema, metadata: Mapping[str, str]
+) -> pa.Schema:
+    """Returns the schema of an embeddings table.
+
+    Args:
+        embedding_dim: Width of every vector.
+        dtype: "float32" or "float16".
+        carried: The carried columns, written last and untouched.
+        metadata: What the footer says: model, preprocessing, versions.
+    """
+    values = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
+    vector = pa.list_(pa.field("element", values, nullable=False), embedding_dim)
+    return _output_schema([pa.field(EMBEDDING, vector, nullable=False)], carried, metadata)
+
+
+def classification_schema(carried: pa.Schema, metadata: Mapping[str, str]) -> pa.Schema:
+    """Returns the schema of a classification table: top_k classes a row, best first."""
+    columns = [
+        pa.field(name, pa.list_(pa.field("element", values)), nullable=False)
+        for name, values in (
+            (CLASS_INDEX, pa.int32()),
+            (CLASS_LABEL, pa.string()),
+            (SCORE, pa.float32()),
+        )
+    ]
+    return _output_schema(columns, carried, metadata)
+
+
+def _output_schema(
+    columns: list[pa.Field], carried: pa.Schema, metadata: Mapping[str, str]
+) -> pa.Schema:
+    image_id, uri, content_sha256 = READ_FIELDS
+    size = [pa.field(name, pa.int32(), nullable=False) for name in (WIDTH, HEIGHT)]
+    fields = [image_id, uri, *columns, *size, content_sha256, *carried]
+    return pa.schema(fields, metadata=dict(metadata))

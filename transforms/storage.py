@@ -1,0 +1,65 @@
+"""Opening a URI to read: what is missing, what is denied, and what to try again."""
+
+import errno
+import io
+import os
+import stat
+from typing import BinaryIO, cast
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from google.api_core import exceptions as google_exceptions
+
+from transforms.errors import NotFoundError, PermissionDeniedError
+
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI has no scheme, so that it is a path on this machine."""
+    return FileSystems.get_scheme(uri) is None
+
+
+def open_uri(uri: str) -> BinaryIO:
+    """Opens a file to read its bytes as they are stored, never decompressed.
+
+    Raises:
+        NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
+            be one.
+        PermissionDeniedError: If it may not be read.
+        OSError: If the storage fails; trying again may help.
+    """
+    try:
+        if is_local(uri):
+            return _open_local(uri)
+        return FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+    except OSError as error:
+        if error.errno in _ABSENT or isinstance(error, IsADirectoryError):
+            raise NotFoundError(f"{uri}: {_reason(error)}") from error
+        if isinstance(error, PermissionError):
+            raise PermissionDeniedError(f"{uri}: {_reason(error)}") from error
+        raise
+    except google_exceptions.NotFound as error:
+        raise NotFoundError(f"{uri}: no such object") from error
+    except (google_exceptions.Forbidden, google_exceptions.Unauthorized) as error:
+        raise PermissionDeniedError(f"{uri}: {error.message}") from error
+    except ValueError as error:  # An unknown scheme, no bucket, a NUL or half a surrogate pair.
+        raise NotFoundError(f"{uri!r} cannot be opened: {error}") from error
+
+
+def _open_local(path: str) -> BinaryIO:
+    # Opening a named pipe would otherwise wait for someone to write to it.
+    handle = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise OSError(errno.ENXIO, "not a regular file")
+    return handle
+
+
+def open_buffered(uri: str) -> io.BufferedReader:
+    """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
+    return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

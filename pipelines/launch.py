@@ -26,6 +26,7 @@ from transforms.records import InputFile, OutputRows, Predictions, ShardKind
 from transforms.run_directory import prepare_output
 from transforms.saved_model import ModelSpec, inspect_saved_model
 from transforms.schemas import RESERVED
+from transforms.tf_examples import feature_type
 from transforms.tfrecord_files import peek_example_schema
 
 SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
@@ -69,6 +70,9 @@ def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeT
     """
     sources = tuple(classify_input(uri) for uri in config.input)
     carried = carried_schema(config, sources)
+    if config.output_format == "tfrecord":
+        for field in carried:
+            feature_type(field)
     model = launch_model(config)
     policy = make_policy(config, model)
     footer = footer_metadata(model, policy)

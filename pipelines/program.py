@@ -1,13 +1,11 @@
 """What every program does: flags, checks, run, exit code. Imports the heavy parts when needed."""
 
-import importlib
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.noise import quiet_libraries
 from pipelines.options import Config, parse_flags, reject_unknown_flags
 from transforms.errors import RunError, UserError
 
@@ -27,28 +25,6 @@ def report_errors(program: str, work: Callable[[], int]) -> int:
     except (UserError, RunError) as error:
         print(f"{program}: {_STEP.sub('', str(error))}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
-
-
-def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow without its start-up notes on the terminal.
-
-    Some of them are written before its log level is read, straight to file descriptor 2, so that
-    is set aside meanwhile; if the import fails, what was written is shown.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            importlib.import_module("tensorflow")
-        except BaseException:
-            notes.seek(0)
-            os.write(terminal, notes.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def run_program(
@@ -80,11 +56,11 @@ def run_program(
         )
         reject_unknown_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
-        import_tensorflow_quietly()
-        from pipelines.launch import plan_run
-        from pipelines.run import execute
+        with quiet_libraries():
+            from pipelines.launch import plan_run
+            from pipelines.run import execute
 
-        plan = plan_run(config, program=program, stem=stem, make_tabulate=make_tabulate(config))
-        return execute(plan, beam_argv)
+            plan = plan_run(config, program=program, stem=stem, make_tabulate=make_tabulate(config))
+            return execute(plan, beam_argv)
 
     return report_errors(program, work)

@@ -32,14 +32,18 @@ def describe_rate(counts: Counts, seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def show_progress(console: Console) -> Iterator[None]:
+def show_progress(console: Console) -> Iterator[threading.Event]:
     """Draws done, total, failed, speed and time left until the block ends.
 
     Quiet when the console is no terminal. Reads the process's tally, so it sees the work of
     runners that work in this process.
+
+    Yields:
+        An event that is set once something has been drawn.
     """
+    drawn = threading.Event()
     if not console.is_terminal:
-        yield
+        yield drawn
         return
     columns = (
         SpinnerColumn(),
@@ -52,16 +56,16 @@ def show_progress(console: Console) -> Iterator[None]:
     stop = threading.Event()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("images", total=0, failed=0, rate="starting")
-        drawing = threading.Thread(target=_draw, args=(progress, task, stop), daemon=True)
+        drawing = threading.Thread(target=_draw, args=(progress, task, stop, drawn), daemon=True)
         drawing.start()
         try:
-            yield
+            yield drawn
         finally:
             stop.set()
             drawing.join()
 
 
-def _draw(progress: Progress, task: TaskID, stop: threading.Event) -> None:
+def _draw(progress: Progress, task: TaskID, stop: threading.Event, drawn: threading.Event) -> None:
     first_seen: float | None = None
     while not stop.wait(REFRESH_SECONDS):
         counts = TALLY.counts()
@@ -75,4 +79,6 @@ def _draw(progress: Progress, task: TaskID, stop: threading.Event) -> None:
             total=max(counts.total, done),
             failed=counts.failed,
             rate=describe_rate(counts, seconds),
+            refresh=True,
         )
+        drawn.set()

@@ -53,16 +53,16 @@ def predictions(outputs: dict[str, list[float]], **fields: Any) -> Predictions: 
         made["rows"] = made["rows"].append_column(
             name, pa.array([pixels] * len(outputs), pa.int32())
         )
-    values = np.array(list(outputs.values()), np.float32).reshape(len(outputs), -1)
+    width = len(next(iter(outputs.values()), ()))
+    values = np.array(list(outputs.values()), np.float32).reshape(len(outputs), width)
     return Predictions(**made, outputs=values)
 
 
 def output_rows(*image_ids: str, shard: ShardKey | None = None, **fields: Any) -> OutputRows:  # noqa: ANN401
     """Makes a batch of embedding rows, as WriteShards takes it."""
     schema = embedding_schema(2, "float32", NOTHING_CARRIED, {"model": "m"})
-    vectors = {image_id: [float(n), 1.0] for n, image_id in enumerate(image_ids)}
     made = batch_fields(*image_ids, **fields)
-    flat = pa.array([x for vector in vectors.values() for x in vector], pa.float32())
+    flat = pa.array([x for n in range(len(image_ids)) for x in (float(n), 1.0)], pa.float32())
     columns = {
         "embedding": pa.FixedSizeListArray.from_arrays(flat, type=schema.field("embedding").type),
         "width": pa.array([20] * len(image_ids), pa.int32()),

@@ -1,6 +1,8 @@
 """Makes image files of every kind that the tests need."""
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,29 @@ def save(image: PIL.Image.Image, format: str = "PNG", **save_options: Any) -> by
     file = io.BytesIO()
     image.save(file, format, **save_options)
     return file.getvalue()
+
+
+def claim_size(png: bytes, height: int, width: int) -> bytes:
+    """Replaces the size that a PNG claims, with a right checksum."""
+    header = struct.pack(">4sII", b"IHDR", width, height) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
+STORE = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: upright.swapaxes(0, 1)[::-1],
+    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
+    8: lambda upright: upright.swapaxes(0, 1)[:, ::-1],
+}
+"""How a scene lies in the file, by EXIF orientation: 6 is stored turned left, to be turned right.
+
+Row 0 of what is stored is, in the scene: 1 top, 2 top, 3 bottom, 4 bottom, 5 left, 6 right,
+7 right, 8 left. Source: EXIF 2.32, 4.6.4, Orientation.
+"""
 
 
 def exif(orientation: int) -> PIL.Image.Exif:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tests.permissions import folder_of_another_user, unprivileged
+from tests.remote import OBJECTS
 from transforms.image_files import ImageFiles
 from transforms.read_part import ReadPart
 from transforms.records import ImageRef, Step
@@ -111,6 +112,17 @@ def test_a_forbidden_file_is_a_failure(image_files: ImageFiles) -> None:
         with unprivileged():
             part = image_files.read([ImageRef("x", str(path))])
     assert failures_of(part) == [("x", "PermissionDenied")]
+
+
+def test_objects_of_a_remote_store_are_read_as_they_are_stored(image_files: ImageFiles) -> None:
+    OBJECTS.update({"memory://b/x.gz": b"stored", "memory://b/secret": None})
+    try:
+        names = ("x.gz", "absent", "secret")
+        part = image_files.read([ImageRef(name, f"memory://b/{name}") for name in names])
+    finally:
+        OBJECTS.clear()
+    assert part.encoded == (b"stored",)
+    assert failures_of(part) == [("absent", "NotFound"), ("secret", "PermissionDenied")]
 
 
 def test_no_more_is_read_than_may_be_kept(tmp_path: pathlib.Path, image_files: ImageFiles) -> None:

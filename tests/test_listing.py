@@ -1,9 +1,11 @@
 import os
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
 from tests.permissions import folder_of_another_user, unprivileged
+from tests.remote import OBJECTS
 from transforms.errors import InputError
 from transforms.listing import (
     ImageFile,
@@ -219,6 +221,50 @@ def test_an_input_that_is_not_there_is_named(
 def test_an_input_that_cannot_be_a_file_is_an_input_error(pattern: str) -> None:
     with pytest.raises(InputError, match="--input"):
         classify_input(pattern)
+
+
+@pytest.fixture
+def remote() -> Iterator[None]:
+    names = ("p/a.jpg", "p/d/b.png", "p/d/", "p/n.txt", "p/[x].jpg", "p/.h/c.jpg", "q.parquet")
+    OBJECTS.update({f"memory://b/{name}": b"123" for name in names})
+    yield
+    OBJECTS.clear()
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("p", {"p/a.jpg": 1, "p/d/b.png": 1, "p/[x].jpg": 1, "p/n.txt": 0, "p/.h/c.jpg": 0}),
+        ("p/d/", {"p/d/b.png": 1}),
+        ("p/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1}),
+        ("**/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1, "p/.h/c.jpg": 1}),
+        ("p/a.jpg", {"p/a.jpg": 1}),
+        ("p/[x].jpg", {"p/[x].jpg": 1}),
+        ("p/[a-z].jpg", {"p/a.jpg": 1}),
+        ("q.parquet", {"q.parquet": 1}),
+    ],
+)
+def test_a_store_without_directories_is_listed_like_one_with_them(
+    pattern: str, expected: dict[str, int]
+) -> None:
+    source = classify_input(f"memory://b/{pattern}")
+    found = list(list_source(source))
+    taken = {item.uri: int(not isinstance(item, Skipped)) for item in found}
+    assert taken == {f"memory://b/{name}": is_taken for name, is_taken in expected.items()}
+    assert len(found) == len(expected)
+    images = [item for item in found if isinstance(item, ImageFile)]
+    assert all((item.size_bytes, item.modified_at) == (3, 1_600_000_000.5) for item in images)
+    assert source.root == "memory://b/p".removesuffix("/p" * (pattern[0] in "*q")) + (
+        "/d" if pattern == "p/d/" else ""
+    )
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize("pattern", ["p/zz.jpg", "zz/", "zz*"])
+def test_an_object_that_is_not_there_is_an_input_error(pattern: str) -> None:
+    with pytest.raises(InputError, match="no"):
+        classify_input(f"memory://b/{pattern}")
 
 
 @pytest.mark.parametrize(

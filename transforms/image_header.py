@@ -32,7 +32,19 @@ PIL.Image.MAX_IMAGE_PIXELS = None
 # What Pillow warns of is damage, and that ends in an image or an ImageError.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-PILLOW_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PSD", "DIB")
+PILLOW_FORMATS = (
+    "JPEG",
+    "PNG",
+    "GIF",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+    "PSD",
+    "DIB",
+)
 """Formats that are read, under Pillow's names, in the order in which they are told apart."""
 
 PILLOW_ERRORS = (
@@ -114,7 +126,8 @@ def reason(error: Exception) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, (struct.error, LookupError, EOFError, TypeError)):
         return f"it ends early, or holds a value that cannot be ({cause})"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "it describes no image" if text == "not identified by this driver" else text
 
 
 def _format(encoded: bytes) -> str:
@@ -219,7 +232,7 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     sides = "<HH" if header_bytes == 12 else "<ii"
     width, height = struct.unpack_from(sides, encoded, start + 4)
     # A bitmap in an icon is twice as high: colours, then mask.
-    return abs(height) // 2, width, 1
+    return abs(height) // 2, abs(width), 1
 
 
 _Reader = Callable[[bytes, str], tuple[int, int, int]]

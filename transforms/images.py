@@ -76,7 +76,9 @@ class Preprocessor:
                 parallel_iterations=os.cpu_count() or 1,
             )
 
-        rows = [tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, orientation, box)]
+        rows = [
+            tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, orientation, box)
+        ]
         self._decode_together = _trace(decode_together, *rows)
         self._decode_alone = _trace(self._decode, encoded, orientation, box)
         self._finish_alone = _trace(

@@ -147,7 +147,7 @@ def _classify(uri: str) -> Source:
 def _is_directory(uri: str) -> bool:
     if is_local(uri):
         return os.path.isdir(uri)
-    below = _literal(uri.rstrip("/")) + "/**"
+    below = _loose(uri.rstrip("/")) + "/**"
     return not _WILDCARD.search(uri) and bool(FileSystems.match([below], [1])[0].metadata_list)
 
 
@@ -199,15 +199,17 @@ def _is_deepest(glob: str, folder: str) -> bool:
 
 def _list_remote(source: Source) -> Iterator[_Entry]:
     exact = not source.is_directory and _is_file(source.pattern)
-    pattern = _literal(source.pattern) if exact else _literal(source.root) + "/**"
+    pattern = _loose(source.pattern) if exact else _loose(source.root) + "/**"
     for found in FileSystems.match([pattern])[0].metadata_list:
-        is_placeholder = found.path.endswith("/")  # How consoles make an empty "directory".
-        if not is_placeholder and (exact or _matches(source, found.path)):
+        is_wanted = found.path == source.pattern if exact else _matches(source, found.path)
+        if is_wanted and not found.path.endswith("/"):  # How consoles make a "directory".
             yield _Entry(found.path, found.size_in_bytes, found.last_updated_in_seconds or None)
 
 
 def _matches(source: Source, uri: str) -> bool:
-    return source.is_directory or _glob_regex(source.pattern).match(uri) is not None
+    if source.is_directory:
+        return uri.startswith(source.root + "/")
+    return _glob_regex(source.pattern).match(uri) is not None
 
 
 @functools.lru_cache(maxsize=64)
@@ -216,8 +218,9 @@ def _glob_regex(glob: str) -> re.Pattern[str]:
     return re.compile(FileSystem.translate_pattern(glob).replace(".*/", "(?:.*/)?"))
 
 
-def _literal(uri: str) -> str:
-    return _WILDCARD.sub(lambda found: f"[{found[0]}]", uri)
+def _loose(uri: str) -> str:
+    # Beam's globs have no way to quote: any character may stand where a wildcard is one.
+    return _WILDCARD.sub("?", uri)
 
 
 def _listed(entry: _Entry, source: Source) -> Listed:

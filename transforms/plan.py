@@ -105,9 +105,9 @@ def _key_by_shard(ref: ImageRef, image_count: int, rows_per_file: int) -> tuple[
 
 
 @dataclasses.dataclass(eq=False)
-class PlanShards(beam.PTransform[
-        tuple[PCollection[ImageRef], PCollection[InputFile]], PCollection[Shard]
-    ]):
+class PlanShards(
+    beam.PTransform[tuple[PCollection[ImageRef], PCollection[InputFile]], PCollection[Shard]]
+):
     """Puts images into shards by a hash of their image_id, and each file into one of its own.
 
     Takes (PCollection[ImageRef], PCollection[InputFile]). Every image is in exactly one shard; a

@@ -38,11 +38,11 @@ class Preprocessing:
             mean of ImageNet, over its standard deviation, by channel.
         dtype: What the model takes. "uint8" means 0..255, rounded, whatever input_range.
         exif: "apply" turns images upright by their EXIF orientation, "ignore" does not.
-        max_image_pixels: Images of more pixels fail, by their header. The default holds any
-            camera's photos and most scans, and is 0.3 GB decoded; a process decodes as many at a
-            time as it has threads.
-        max_image_bytes: Files of more bytes fail, unread. The default is twice what the largest
-            photos take (100 megapixels as PNG are 0.1 GB or so).
+        max_image_pixels: Images of more pixels fail, by their header. The default holds the photos
+            of 108-megapixel phones and medium-format cameras; such an image is 0.36 GB decoded,
+            and a process decodes as many at a time as it has cores.
+        max_image_bytes: Files of more bytes fail, unread. The default holds those photos as JPEG
+            (60 MB or so) and uncompressed ones of 40 megapixels.
     """
 
     image_size: tuple[int, int]
@@ -53,8 +53,8 @@ class Preprocessing:
     input_range: str = "0,1"
     dtype: str = "float32"
     exif: str = "apply"
-    max_image_pixels: int = 100_000_000
-    max_image_bytes: int = 200_000_000
+    max_image_pixels: int = 120_000_000
+    max_image_bytes: int = 128_000_000
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= MAX_SIDE for side in self.image_size):

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.file_columns import FileColumns
@@ -84,7 +85,8 @@ class ShardReader:
         return read_file(shard.file, self._columns, self._batch_size, self._max_image_bytes)
 
     def _empty_part(self) -> ReadPart:
-        return ReadPart(read_schema(self._columns.carried).empty_table().to_batches()[0], (), ())
+        schema = read_schema(self._columns.carried)
+        return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
 
 
 def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:

@@ -25,13 +25,13 @@ def split_digests(result: ShardResult) -> Iterator[tuple[int, tuple[str, bytes]]
         yield int(number), (result.path, digests[ranges == number].tobytes())
 
 
-def check_unique(_: int, parts: Iterable[tuple[str, bytes]]) -> None:
-    """Compares the digests of one range.
+def check_unique(group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:
+    """Compares the digests of one range, given (range, parts as split_digests makes them).
 
     Raises:
         RunError: If an image_id occurs twice; names both places.
     """
-    paths, chunks = zip(*sorted(parts), strict=True)
+    paths, chunks = zip(*sorted(group[1]), strict=True)
     arrays = [np.frombuffer(chunk, dtype=np.uint64) for chunk in chunks]
     digests, counts = np.unique(np.concatenate(arrays), return_counts=True)
     suspects = digests[counts > 1]
@@ -70,7 +70,7 @@ class CheckUniqueIds(beam.PTransform[PCollection[ShardResult], PCollection[Shard
             results
             | "SplitDigests" >> beam.FlatMap(split_digests)
             | "GroupByRange" >> beam.GroupByKey()
-            | "CheckUnique" >> beam.MapTuple(check_unique)
+            | "CheckUnique" >> beam.Map(check_unique)
         )
         return results | "DropDigests" >> beam.Map(_without_digests, beam.pvalue.AsList(checked))
 

@@ -1,0 +1,146 @@
+"""The chain from bytes to rows: preprocess, model, tabulate, each on good and bad batches."""
+
+import pathlib
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
+from apache_beam.testing.util import assert_that
+
+from tests.batches import encoded_images, failure, predictions
+from tests.images import encode
+from tests.models import save_mean_color
+from transforms.errors import ModelError
+from transforms.inference import SavedModelHandler
+from transforms.model_handle import fingerprint_model
+from transforms.preprocess import PreprocessImages
+from transforms.preprocessing import Preprocessing
+from transforms.records import OutputRows, PixelBatch, Predictions, Step
+from transforms.saved_model import inspect_saved_model
+from transforms.to_embeddings import ToEmbeddings, to_embedding_rows
+from transforms.to_top_k import ToTopK
+
+POLICY = Preprocessing(image_size=(24, 24))
+NOTHING = pa.schema([])
+
+
+def solid(red: int, green: int, blue: int) -> bytes:
+    return encode(np.full((6, 4, 3), (red, green, blue), np.uint8), "PNG")
+
+
+def test_preprocess_images_sets_undecodable_images_aside() -> None:
+    batch = encoded_images({"a": solid(255, 0, 0), "b": b"no image", "c": solid(0, 255, 0)})
+
+    def check(batches: list[PixelBatch]) -> None:
+        (made,) = batches
+        assert made.matched == 3
+        assert made.rows.column("image_id").to_pylist() == ["a", "c"]
+        assert made.rows.column("width").to_pylist() == [4, 4]
+        assert made.rows.column("height").to_pylist() == [6, 6]
+        assert made.pixels.shape == (2, 24, 24, 3)
+        np.testing.assert_array_equal(made.pixels[:, 0, 0], [[1, 0, 0], [0, 1, 0]])
+        (bad,) = made.failures
+        assert (bad.image_id, bad.step, bad.error_type) == ("b", Step.DECODE, "UnsupportedFormat")
+        assert made.seconds[Step.DECODE] > 0
+
+    with _TestPipeline() as pipeline:
+        assert_that(pipeline | beam.Create([batch]) | PreprocessImages(POLICY), check)
+
+
+def handler(directory: pathlib.Path) -> SavedModelHandler:
+    model_dir = str(directory / "model")
+    save_mean_color(model_dir)
+    return SavedModelHandler(
+        handle=model_dir,
+        fingerprint=fingerprint_model(model_dir),
+        spec=inspect_saved_model(model_dir),
+        image_size=(24, 24),
+    )
+
+
+def test_run_inference_gives_one_prediction_a_batch_with_failures_in_place(
+    tmp_path: pathlib.Path,
+) -> None:
+    batches = [
+        encoded_images({"a": solid(255, 0, 0), "b": b"no image"}),
+        encoded_images({"c": b"no image either"}),
+    ]
+
+    def check(made: list[Predictions]) -> None:
+        full, empty = sorted(made, key=lambda batch: -batch.rows.num_rows)
+        np.testing.assert_allclose(full.outputs, [[1, 0, 0]], atol=1e-5)
+        assert [f.image_id for f in full.failures] == ["b"]
+        assert empty.outputs.shape == (0, 3)
+        assert [f.image_id for f in empty.failures] == ["c"]
+        assert full.seconds.keys() == {Step.DECODE, Step.MODEL}
+
+    with _TestPipeline() as pipeline:
+        pixels = pipeline | beam.Create(batches) | PreprocessImages(POLICY)
+        assert_that(pixels | RunInference(handler(tmp_path)), check)
+
+
+def test_a_model_that_changes_after_launch_is_refused(tmp_path: pathlib.Path) -> None:
+    made = handler(tmp_path)
+    (tmp_path / "model" / "labels.txt").write_text("new\n")
+    with pytest.raises(ModelError, match="keep the model unchanged while a run lasts"):
+        made.load_model()
+
+
+def test_the_handler_tells_the_size_of_pixels_without_pickling_them(tmp_path: pathlib.Path) -> None:
+    pixels = np.zeros((2, 24, 24, 3), np.float32)
+    fields = predictions({"a": [0.0], "b": [0.0]})
+    batch = PixelBatch(
+        shard=fields.shard, index=0, is_last=True, matched=2, rows=fields.rows, pixels=pixels
+    )
+    assert handler(tmp_path).get_num_bytes([batch, batch]) == 2 * pixels.nbytes
+
+
+def test_to_embeddings_makes_rows_and_keeps_failures() -> None:
+    batch = predictions({"a": [3, 4], "b": [0, 2]}, failures=(failure("x"),))
+
+    def check(made: list[OutputRows]) -> None:
+        (rows,) = made
+        assert rows.rows.to_pylist() == [
+            {
+                "image_id": name,
+                "uri": f"/photos/{name}",
+                "embedding": vector,
+                "width": 20,
+                "height": 10,
+                "content_sha256": f"sha256 of {name}",
+            }
+            for name, vector in (("a", [np.float32(0.6), np.float32(0.8)]), ("b", [0, 1]))
+        ]
+        assert [f.image_id for f in rows.failures] == ["x"]
+        assert rows.rows.schema.metadata == {b"model": b"m"}
+
+    with _TestPipeline() as pipeline:
+        batches = pipeline | beam.Create([batch])
+        assert_that(batches | ToEmbeddings("float32", "l2", NOTHING, {"model": "m"}), check)
+
+
+def test_to_embeddings_of_no_rows_has_the_full_width() -> None:
+    batch = predictions({}, failures=(failure("x"),))
+    batch = Predictions(**{**vars(batch), "outputs": np.zeros((0, 7), np.float32)})
+    made = to_embedding_rows(batch, dtype="float32", normalize="none", carried=NOTHING, metadata={})
+    assert made.rows.schema.field("embedding").type.list_size == 7
+
+
+def test_to_top_k_applies_the_background_rule_to_labels() -> None:
+    logits = [0.0] * 1001
+    logits[1] = 5.0
+    batch = predictions({"a": logits})
+    labels = tuple(f"label {n}" for n in range(1000))
+
+    def check(made: list[OutputRows]) -> None:
+        (row,) = made[0].rows.to_pylist()
+        assert row["class_index"] == [1, 0]
+        assert row["class_label"] == ["label 0", "background"]
+        assert row["score"] == [5, 0]
+
+    with _TestPipeline() as pipeline:
+        batches = pipeline | beam.Create([batch])
+        assert_that(batches | ToTopK(2, "none", labels, NOTHING, {}), check)

@@ -120,7 +120,7 @@ def test_what_is_no_supported_image_is_named(data: bytes, words: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "DIB"])
 @pytest.mark.parametrize("kept", [17, 23])
 def test_header_cut_short_is_corrupt(name: str, kept: int) -> None:
-    with pytest.raises(CorruptImageError, match="damaged .* header"):
+    with pytest.raises(CorruptImageError, match=r"damaged .* header"):
         read_header(FILES[name][:kept] if name != "TIFF" else FILES[name][:9])
 
 
@@ -213,9 +213,8 @@ def test_any_bytes_give_a_header_or_an_image_error(
         data[place : place + len(value)] = value
     try:
         header = read_header(bytes(data[: len(data) - cut if cut < 300 else None]))
-    except ImageError as error:
-        assert str(error)
-    else:
-        assert header.height > 0
-        assert header.width > 0
-        assert 1 <= header.orientation <= 8
+    except ImageError:
+        return
+    assert header.height > 0
+    assert header.width > 0
+    assert 1 <= header.orientation <= 8

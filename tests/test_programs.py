@@ -19,6 +19,16 @@ import tensorflow as tf
 from pipelines import classify, embed
 from tests.images import encode, photo
 from tests.models import save_logits, save_mean_color
+from tests.runs import (
+    hashes,
+    read,
+    read_failures,
+    read_record,
+    run_embed,
+    solid,
+    vectors_of,
+    write_photos,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,48 +45,6 @@ def logits(tmp_path_factory: pytest.TempPathFactory) -> str:
     directory = tmp_path_factory.mktemp("models") / "logits"
     save_logits(str(directory))
     return str(directory)
-
-
-def solid(red: int, green: int, blue: int) -> bytes:
-    """Makes a PNG of one colour, whose mean is known to the last bit."""
-    return encode(np.full((10, 20, 3), (red, green, blue), np.uint8), "PNG")
-
-
-def write_photos(directory: pathlib.Path, count: int) -> dict[str, list[float]]:
-    """Writes images of one colour each; returns their mean colours by file name."""
-    directory.mkdir(parents=True, exist_ok=True)
-    colours = {f"photo-{n:03d}.png": (n % 256, (7 * n) % 256, 255 - n % 256) for n in range(count)}
-    for name, colour in colours.items():
-        (directory / name).write_bytes(solid(*colour))
-    return {name: [value / 255 for value in colour] for name, colour in colours.items()}
-
-
-def read(run: pathlib.Path) -> pa.Table:
-    return pq.read_table(sorted(str(path) for path in run.glob("*.parquet"))).sort_by("image_id")
-
-
-def read_failures(run: pathlib.Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (run / "failures.jsonl").read_text().splitlines()]
-
-
-def record(run: pathlib.Path) -> dict:
-    return json.loads((run / "run.json").read_text())
-
-
-def hashes(run: pathlib.Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(run.glob("*-of-*"))
-    }
-
-
-def run_embed(model: str, output: pathlib.Path, *argv: str) -> int:
-    return embed.main(["--model", model, "--output", str(output), *argv])
-
-
-def vectors_of(table: pa.Table) -> np.ndarray:
-    column = table.column("embedding").combine_chunks()
-    return column.values.to_numpy().reshape(len(column), -1)
 
 
 def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
@@ -113,7 +81,7 @@ def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
         "failures.jsonl",
         "run.json",
     ]
-    assert record(out)["counts"] == {"matched": 70, "written": 70, "failed": 0, "skipped": 0}
+    assert read_record(out)["counts"] == {"matched": 70, "written": 70, "failed": 0, "skipped": 0}
 
 
 def test_the_footer_says_how_the_vectors_were_made(tmp_path: pathlib.Path, mean_color: str) -> None:
@@ -121,7 +89,7 @@ def test_the_footer_says_how_the_vectors_were_made(tmp_path: pathlib.Path, mean_
     run_embed(mean_color, tmp_path / "out", "--input", str(tmp_path / "photos"), "--antialias")
     schema = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
     footer = {key.decode(): value.decode() for key, value in schema.metadata.items()}
-    description = record(tmp_path / "out")
+    description = read_record(tmp_path / "out")
     assert footer["model_handle"] == mean_color
     assert footer["model_fingerprint"] == description["model"]["fingerprint"]
     assert json.loads(footer["preprocessing"])["antialias"] is True
@@ -154,7 +122,7 @@ def test_five_good_and_five_bad_files_are_five_rows_and_five_failures(
     assert sorted(pathlib.Path(f["uri"]).name for f in failures) == sorted(bad)
     assert {f["step"] for f in failures} == {"decode"}
     assert all(f["message"] and f["image_id"] == f["uri"] for f in failures)
-    assert record(tmp_path / "out")["counts"]["failed"] == 5
+    assert read_record(tmp_path / "out")["counts"]["failed"] == 5
 
 
 def test_multi_processing_accounts_for_every_image(tmp_path: pathlib.Path, mean_color: str) -> None:
@@ -390,9 +358,9 @@ def test_names_that_are_no_images_are_skipped_and_counted(
     write_photos(tmp_path / "photos" / "deep" / "er", 2)
     (tmp_path / "photos" / "notes.txt").write_text("hello")
     assert run_embed(mean_color, tmp_path / "out", "--input", str(tmp_path / "photos")) == 0
-    counts = record(tmp_path / "out")["counts"]
+    counts = read_record(tmp_path / "out")["counts"]
     assert counts == {"matched": 3, "written": 2, "failed": 0, "skipped": 1}
-    assert record(tmp_path / "out")["skipped_by_reason"] == {".txt": 1}
+    assert read_record(tmp_path / "out")["skipped_by_reason"] == {".txt": 1}
 
 
 def test_a_run_replaces_another_only_if_told(

@@ -17,7 +17,7 @@ from PIL import (
     ImageFile,
     Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
+    PngImagePlugin,
     PsdImagePlugin,  # noqa: F401
     TiffImagePlugin,
     WebPImagePlugin,  # noqa: F401
@@ -116,8 +116,15 @@ def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
     Raises:
         Exception: One of PILLOW_ERRORS.
     """
-    factory, _ = PIL.Image.OPEN[format]
+    factory = _PngPixels if format == "PNG" else PIL.Image.OPEN[format][0]
     return factory(io.BytesIO(encoded), "")
+
+
+class _PngPixels(PngImagePlugin.PngImageFile):
+    """A PNG up to its last pixel: what is damaged behind them is no reason to refuse it."""
+
+    def load_end(self) -> None:
+        pass
 
 
 def reason(error: Exception) -> str:

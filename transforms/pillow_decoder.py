@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-import PIL.ImageFile
 
 from transforms.errors import CorruptImageError, UnsupportedFormatError
 from transforms.image_header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
@@ -43,7 +42,7 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
     """
     try:
         with open_with_pillow(encoded, header.format) as image:
-            _load(image)
+            image.load()
             upright_tiff = header.format == "TIFF" and header.orientation in _UNDO
             # Pillow turns a TIFF upright as it decodes.
             stored = image.transpose(_UNDO[header.orientation]) if upright_tiff else image
@@ -61,15 +60,6 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
             return _rgb(stored)
     except PILLOW_ERRORS as error:
         raise CorruptImageError(f"damaged {header.format} data: {reason(error)}") from error
-
-
-def _load(image: PIL.ImageFile.ImageFile) -> None:
-    try:
-        image.load()
-    except PILLOW_ERRORS:
-        # What PNG holds after its pixels may be damaged; they are all there.
-        if image.format != "PNG" or image.tile:
-            raise
 
 
 def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:

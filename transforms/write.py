@@ -108,9 +108,7 @@ class _WriteShard(beam.DoFn):
         self._failed = Metrics.counter("WriteShards", "images_failed")
 
     def start_bundle(self) -> None:
-        if self._file is not None:
-            self._file.abandon()
-            self._file = None
+        self._abandon()
 
     def process(self, batch: OutputRows) -> Iterator[ShardResult]:
         if self._file is None:
@@ -125,10 +123,20 @@ class _WriteShard(beam.DoFn):
 
     def finish_bundle(self) -> None:
         if self._file is not None:
+            shard = self._file.shard
+            self._abandon()
             raise RuntimeError(
-                f"shard {self._file.shard} is not whole at the end of its bundle: "
+                f"shard {shard} is not whole at the end of its bundle: "
                 "the runner does not keep a shard's batches in one bundle"
             )
+
+    def teardown(self) -> None:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
 
     def _count(self, batch: OutputRows) -> None:
         self._written.inc(batch.rows.num_rows)

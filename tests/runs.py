@@ -1,0 +1,62 @@
+"""Reads runs back, and makes the small inputs of the program tests."""
+
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import embed
+from tests.images import encode
+
+
+def solid(red: int, green: int, blue: int) -> bytes:
+    """Makes a PNG, 20 wide and 10 high, of one colour, whose mean is known."""
+    return encode(np.full((10, 20, 3), (red, green, blue), np.uint8), "PNG")
+
+
+def write_photos(directory: pathlib.Path, count: int) -> dict[str, list[float]]:
+    """Writes images of one colour each; returns their mean colours by file name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    colours = {f"photo-{n:03d}.png": (n % 256, (7 * n) % 256, 255 - n % 256) for n in range(count)}
+    for name, colour in colours.items():
+        (directory / name).write_bytes(solid(*colour))
+    return {name: [value / 255 for value in colour] for name, colour in colours.items()}
+
+
+def run_embed(model: str, output: pathlib.Path, *argv: str) -> int:
+    """Runs pipelines.embed in this process; returns its exit code."""
+    return embed.main(["--model", model, "--output", str(output), *argv])
+
+
+def read(run: pathlib.Path) -> pa.Table:
+    """Reads a run's Parquet files, in order of image_id."""
+    return pq.read_table(sorted(str(path) for path in run.glob("*.parquet"))).sort_by("image_id")
+
+
+def vectors_of(table: pa.Table) -> npt.NDArray[Any]:
+    """Returns the embedding column as [rows, embedding_dim]."""
+    column = table.column("embedding").combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def read_failures(run: pathlib.Path) -> list[dict[str, str]]:
+    """Reads failures.jsonl."""
+    return [json.loads(line) for line in (run / "failures.jsonl").read_text().splitlines()]
+
+
+def read_record(run: pathlib.Path) -> dict[str, Any]:
+    """Reads run.json."""
+    return json.loads((run / "run.json").read_text())
+
+
+def hashes(run: pathlib.Path) -> dict[str, str]:
+    """Returns the sha256 of every data file, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(run.glob("*-of-*"))
+    }

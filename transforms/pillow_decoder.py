@@ -74,4 +74,5 @@ def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
     image.info.pop("transparency", None)
     if image.mode == "RGBa":
         image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
+    # Converting what is RGB would copy it.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

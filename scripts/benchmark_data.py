@@ -23,8 +23,8 @@ QUALITY = 90
 SEED = 20261124
 
 _OCTAVES = (2, 4, 8, 16, 32, 64, 128)
-_ROUGHNESS = 0.62
-_GRAIN = 5.0  # levels: what a camera's sensor leaves
+_ROUGHNESS = 0.7
+_GRAIN = 14.0  # levels, as of a camera in poor light: edges, which noise lacks, take bytes too
 
 
 def draw_photo(random: np.random.Generator) -> npt.NDArray[np.uint8]:

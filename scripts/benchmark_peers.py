@@ -31,17 +31,20 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.image.resize(tf.image.convert_image_dtype(image, tf.float32), [SIDE, SIDE])
 
 
-class Model(tf.Module):
-    """A SavedModel behind one traced function."""
+class Model:
+    """A SavedModel behind one function, traced once."""
 
     def __init__(self, model_dir: str) -> None:
-        super().__init__()
-        self._loaded = hub.load(model_dir)
+        loaded = hub.load(model_dir)
+        self._loaded = loaded  # Its variables live only as long as it does.
+        images = tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32)
+        self._call = tf.function(
+            lambda images: loaded(images, training=False), input_signature=[images]
+        ).get_concrete_function()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32)])
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+    def __call__(self, images: tf.Tensor) -> npt.NDArray[np.float32]:
         """Returns float32 [batch, 1280]."""
-        return self._loaded(images, training=False)
+        return self._call(images).numpy()
 
 
 def run_tf_data(photos: pathlib.Path, model_dir: pathlib.Path, output: pathlib.Path) -> None:
@@ -55,7 +58,7 @@ def run_tf_data(photos: pathlib.Path, model_dir: pathlib.Path, output: pathlib.P
     )
     with pq.ParquetWriter(output / "vectors.parquet", SCHEMA, compression="zstd") as writer:
         for uris, images in batches:
-            vectors = model(images).numpy()
+            vectors = model(images)
             offsets = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
             column = pa.ListArray.from_arrays(offsets, vectors.reshape(-1))
             names = pa.array([uri.decode() for uri in uris.numpy()])
@@ -90,7 +93,7 @@ class PhotoModelHandler(ModelHandler[Named, dict[str, Any], Model]):
         self, batch: Sequence[Named], model: Model, inference_args: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         """Runs one call on the stacked batch; returns rows to write."""
-        vectors = model(tf.constant(np.stack([pixels for _, pixels in batch]))).numpy()
+        vectors = model(tf.constant(np.stack([pixels for _, pixels in batch])))
         return [
             {"uri": uri, "embedding": vector}
             for (uri, _), vector in zip(batch, vectors, strict=True)

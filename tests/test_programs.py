@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import pathlib
+import resource
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, embed
+from pipelines import classify
 from tests.images import encode, photo
 from tests.models import save_logits, save_mean_color
 from tests.runs import (
@@ -464,3 +465,33 @@ def test_ctrl_c_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, mean_
     assert process.returncode == 130
     assert "interrupted; nothing is published" in err
     assert [p.name for p in out.iterdir()] == ["_staging"]
+
+
+def test_a_disk_that_is_full_fails_the_run_in_one_line(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    write_photos(tmp_path / "photos", 40)
+    argv = [sys.executable, "-m", "pipelines.embed", "--model", mean_color]
+    argv += ["--input", str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+
+    def limit_file_size() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, preexec_fn=limit_file_size
+    )
+    assert done.returncode == 1
+    assert "cannot write shard" in done.stderr
+    assert "File too large; nothing is published" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_staging"]
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos", 1)
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    assert run_embed(mean_color, out, "--input", str(tmp_path / "photos")) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -12,7 +12,6 @@ from transforms.listing import ImageFile, Skipped, Source, image_id, list_source
 from transforms.manifests import read_manifest
 from transforms.records import ImageRef, InputFile
 
-
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], str]
 

@@ -1,5 +1,6 @@
 """One shard's data file: rows in, a Parquet or TFRecord file with its size and hash out."""
 
+import contextlib
 import hashlib
 from typing import IO, Protocol
 
@@ -47,7 +48,8 @@ class HashingStream:
     def discard(self) -> None:
         """Closes the stream beneath; what is still written goes nowhere."""
         self._is_discarded = True
-        self._stream.close()
+        with contextlib.suppress(OSError):  # A full disk is full at close, too.
+            self._stream.close()
 
     @property
     def closed(self) -> bool:
@@ -68,6 +70,9 @@ class RowWriter(Protocol):
 
     def finish(self) -> None:
         """Writes what is buffered and the footer; the stream stays open."""
+
+    def abandon(self) -> None:
+        """Writes nothing more."""
 
 
 class ParquetRows:
@@ -110,6 +115,10 @@ class ParquetRows:
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Keeps pyarrow from writing the footer when the writer is deleted."""
+        self._writer.is_open = False
+
 
 class TFRecordRows:
     """TFRecord of tf.Example, one a row, features named as the columns."""
@@ -124,6 +133,9 @@ class TFRecordRows:
 
     def finish(self) -> None:
         """Does nothing: the format has no footer."""
+
+    def abandon(self) -> None:
+        """Does nothing: nothing is buffered."""
 
 
 class OutputFile:
@@ -154,7 +166,7 @@ class OutputFile:
     def abandon(self) -> None:
         """Lets go of a file that nobody will read."""
         self._stream.discard()
-        self._writer.finish()
+        self._writer.abandon()
 
 
 _UNIQUE_COLUMNS = frozenset({"image_id", "uri", "content_sha256", EMBEDDING})

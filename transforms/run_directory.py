@@ -83,6 +83,12 @@ def prepare_output(output: str, *, overwrite: bool) -> None:
             "add --overwrite to replace it once the new run is complete"
         )
     delete_staging(output)
+    probe = FileSystems.join(staging_path(output), "probe")
+    try:
+        write_text(probe, "")
+        FileSystems.delete([probe])
+    except (OSError, BeamIOError) as error:
+        raise OutputError(f"--output {output} cannot be written: {error}") from error
 
 
 def describe(output: str, paths: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from transforms.errors import RunError
 from transforms.image_ids import digest_ids
 from transforms.output_file import OutputFile
 from transforms.records import Failure, OutputRows, ShardResult, Step
@@ -111,15 +112,22 @@ class _WriteShard(beam.DoFn):
         self._abandon()
 
     def process(self, batch: OutputRows) -> Iterator[ShardResult]:
-        if self._file is None:
-            self._file = ShardFile(
-                self._staging, self._stem, self._output_format, self._digests, batch
-            )
-        self._file.write(batch)
+        try:
+            if self._file is None:
+                self._file = ShardFile(
+                    self._staging, self._stem, self._output_format, self._digests, batch
+                )
+            self._file.write(batch)
+            result = self._file.close() if batch.is_last else None
+        except OSError as error:
+            raise RunError(
+                f"cannot write shard {batch.shard} to {self._staging}: {error.strerror or error}; "
+                "nothing is published"
+            ) from error
         self._count(batch)
-        if batch.is_last:
-            yield self._file.close()
+        if result is not None:
             self._file = None
+            yield result
 
     def finish_bundle(self) -> None:
         if self._file is not None:

@@ -81,8 +81,9 @@ def use_every_core(options: PipelineOptions) -> None:
 
 
 def _quieten_beam() -> None:
-    """Keeps what Beam warns of on every local run off the terminal: none of it applies here."""
+    """Keeps Beam's log off the terminal: its warnings do not apply, its errors are raised too."""
     logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     for ours in ("pipelines", "transforms"):
         logging.getLogger(ours).setLevel(logging.WARNING)
 

@@ -1,1 +1,1 @@
-"""Images to vectors and labels: functions on arrays and bytes, and the Beam transforms that wire them."""
+"""Images to vectors and labels: functions on arrays and bytes, and the transforms around them."""

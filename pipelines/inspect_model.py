@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.noise import quiet_libraries
 from pipelines.options import image_size
-from pipelines.program import import_tensorflow_quietly, report_errors
+from pipelines.program import report_errors
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.model import ImageModel
@@ -29,7 +30,12 @@ _Rows = list[tuple[str, str]]
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or model."""
     arguments = _make_parser().parse_args(argv)
-    return report_errors("inspect_model", lambda: _inspect(arguments))
+
+    def work() -> int:
+        with quiet_libraries():
+            return _inspect(arguments)
+
+    return report_errors("inspect_model", work)
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -50,7 +56,6 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    import_tensorflow_quietly()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from transforms.errors import ModelError
     from transforms.labels import labels_for, read_labels

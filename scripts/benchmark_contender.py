@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import sys
 import time
 
@@ -95,24 +96,26 @@ def count_rows(output: pathlib.Path) -> int:
 def main(name: str, few: pathlib.Path, photos: pathlib.Path, model: pathlib.Path) -> None:
     """Runs a contender three times and prints its figures."""
     run = CONTENDERS[name]
-    seconds = []
+    wall, cpu = [], []
     for number, directory in enumerate((few, few, photos)):
         output = model.parent / f"output-{os.getpid()}-{number}"
         output.mkdir()
-        cpu = time.process_time()
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         run(directory, model, output)
-        seconds.append(time.perf_counter() - started)
-        cpu = time.process_time() - cpu
+        wall.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - cpu_started)
         images = len(os.listdir(directory))
         if run is not run_model_alone and (rows := count_rows(output)) != images:
             raise SystemExit(f"{name}: {images} images in, {rows} rows out")
-    images_short = len(os.listdir(few))
+        shutil.rmtree(output)
+    more = images - len(os.listdir(few))
     figures = {
-        "images_per_second": images / seconds[2],
-        "steady_images_per_second": (images - images_short) / (seconds[2] - seconds[1]),
-        "fixed_seconds": seconds[1] - images_short * (seconds[2] - seconds[1]) / (images - images_short),
-        "cores": cpu / seconds[2],
+        "images_per_second": images / wall[2],
+        # What a run costs whatever its size cancels out.
+        "steady_images_per_second": more / (wall[2] - wall[1]),
+        "cpu_milliseconds_per_image": 1000 * (cpu[2] - cpu[1]) / more,
+        "cores": cpu[2] / wall[2],
+        "fixed_seconds": wall[1] - (images - more) * (wall[2] - wall[1]) / more,
         # In kB on Linux, bytes on macOS.
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         * (1 if sys.platform == "darwin" else 1024),

@@ -115,5 +115,7 @@ def run_beam_per_image(photos: pathlib.Path, model_dir: pathlib.Path, output: pa
             | fileio.ReadMatches()
             | beam.ParDo(DecodePhoto())
             | RunInference(PhotoModelHandler(str(model_dir)))
-            | WriteToParquet(str(output / "vectors"), SCHEMA, codec="zstd", file_name_suffix=".parquet")
+            | WriteToParquet(
+                str(output / "vectors"), SCHEMA, codec="zstd", file_name_suffix=".parquet"
+            )
         )

@@ -201,9 +201,10 @@ def test_a_model_in_a_bucket_is_copied_once_and_again_when_it_changes(
         "bucket://models/m/saved_model.pb",
         "bucket://models/m/variables/variables.index",
     ]
-    (model / "saved_model.pb").write_bytes(b"newer graph")
+    (model / "saved_model.pb").write_bytes(b"GRAPH")  # as long as before
+    os.utime(model / "saved_model.pb", (2e9, 2e9))
     second = resolve_model("bucket://models/m", cache)
-    assert read_files(second) == {**MODEL_FILES, "saved_model.pb": b"newer graph"}
+    assert read_files(second) == {**MODEL_FILES, "saved_model.pb": b"GRAPH"}
     assert read_files(first) == MODEL_FILES
 
 
@@ -222,19 +223,24 @@ def test_an_archive_in_a_bucket_is_unpacked(
 
 
 def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) -> None:
-    write_model(bucket / "m")
+    model = write_model(bucket / "m")
+    for number in range(98):  # enough that the workers meet
+        (model / f"{number}.txt").write_bytes(b"x")
+    barrier = threading.Barrier(8)
     found: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(resolve_model("bucket://m", cache)))
-        for _ in range(8)
-    ]
+
+    def resolve() -> None:
+        barrier.wait()
+        found.append(resolve_model("bucket://m", cache))
+
+    threads = [threading.Thread(target=resolve) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(found) == 8
     assert len(set(found)) == 1
-    assert len(_Bucket.opened) == 2
+    assert len(_Bucket.opened) == 100
 
 
 @pytest.mark.parametrize(

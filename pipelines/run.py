@@ -97,9 +97,8 @@ def _own_errors() -> Iterator[None]:
         raise
     except RuntimeError as error:
         reported = _REPORTED.findall(str(error))
-        kinds: dict[str, type[Exception]] = {
-            kind.__name__: kind for kind in [RunError, *UserError.__subclasses__()]
-        }
+        own: list[type[Exception]] = [RunError, *UserError.__subclasses__()]
+        kinds = {kind.__name__: kind for kind in own}
         if not reported or reported[-1][0] not in kinds:
             raise
         name, message = reported[-1]

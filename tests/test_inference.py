@@ -1,5 +1,6 @@
 """The chain from bytes to rows: preprocess, model, tabulate, each on good and bad batches."""
 
+import dataclasses
 import pathlib
 
 import apache_beam as beam
@@ -21,7 +22,7 @@ from transforms.preprocessing import Preprocessing
 from transforms.records import OutputRows, PixelBatch, Predictions, Step
 from transforms.saved_model import inspect_saved_model
 from transforms.to_embeddings import ToEmbeddings, to_embedding_rows
-from transforms.to_top_k import ToTopK
+from transforms.to_top_k import ACTIVATED_TWICE, ToTopK, to_top_k_rows
 
 POLICY = Preprocessing(image_size=(24, 24))
 NOTHING = pa.schema([])
@@ -144,3 +145,19 @@ def test_to_top_k_applies_the_background_rule_to_labels() -> None:
     with _TestPipeline() as pipeline:
         batches = pipeline | beam.Create([batch])
         assert_that(batches | ToTopK(2, "none", labels, NOTHING, {}), check)
+
+
+@pytest.mark.parametrize(
+    ("activation", "are_probabilities", "is_warned"),
+    [("softmax", True, True), ("softmax", False, False), ("none", True, False)],
+)
+def test_scores_activated_twice_are_warned_of(
+    activation: str, are_probabilities: bool, is_warned: bool
+) -> None:
+    batch = dataclasses.replace(
+        predictions({"a": [0.25, 0.75]}), outputs_are_probabilities=are_probabilities
+    )
+    rows = to_top_k_rows(
+        batch, top_k=1, activation=activation, labels=None, carried=NOTHING, metadata={}
+    )
+    assert (rows.warnings == (ACTIVATED_TWICE,)) is is_warned

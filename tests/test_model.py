@@ -225,7 +225,6 @@ def test_probabilities_are_told_from_logits(
 ) -> None:
     model = load(saved_model(name), output_key=key)
     assert model.outputs_are_probabilities is expected
-    assert any("already are probabilities" in text for text in model.warnings) is expected
 
 
 def test_a_model_that_ignores_its_images_is_worth_a_warning(saved_model: SavedModel) -> None:

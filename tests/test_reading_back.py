@@ -68,12 +68,16 @@ def test_pandas(runs: pathlib.Path) -> None:
 
 def test_duckdb(runs: pathlib.Path) -> None:
     query = f"SELECT image_id, embedding FROM '{runs}/parquet/*.parquet' ORDER BY image_id"
-    columns = duckdb.sql(query).fetchnumpy()
+    columns = duckdb.connect().execute(query).fetchnumpy()
     np.testing.assert_allclose(np.stack(columns["embedding"]), expected(), atol=2e-5)
-    nearest = duckdb.sql(
-        f"SELECT image_id FROM '{runs}/parquet/*.parquet' "
-        "ORDER BY list_distance(embedding, [0, 0, 1]::FLOAT[]) LIMIT 1"
-    ).fetchall()
+    nearest = (
+        duckdb.connect()
+        .execute(
+            f"SELECT image_id FROM '{runs}/parquet/*.parquet' "
+            "ORDER BY list_distance(embedding, [0, 0, 1]::FLOAT[]) LIMIT 1"
+        )
+        .fetchall()
+    )
     assert nearest == [("photo-000.png",)]
 
 

@@ -94,6 +94,7 @@ def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
         rows=rows,
         failures=failures,
         outputs=outputs,
+        outputs_are_probabilities=model.outputs_are_probabilities,
         warnings=model.warnings,
         seconds={**batch.seconds, Step.MODEL: time.perf_counter() - started},
     )

@@ -44,9 +44,9 @@ def _match_source(
             case ImageFile():
                 yield to_image_ref(found, image_id_from)
             case InputFile():
-                yield TaggedOutput("files", found)
+                yield _File("files", found)
             case Skipped():
-                yield TaggedOutput("skipped", found.reason)
+                yield _Skipped("skipped", found.reason)
 
 
 def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[ImageRef]:

@@ -161,8 +161,6 @@ class ImageModel:
             and np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
         )
         warnings = []
-        if self.outputs_are_probabilities:
-            warnings.append("the model's outputs already are probabilities: they sum to 1")
         if np.ptp(outputs, axis=0).max() == 0:
             warnings.append("the model gives the same output for four different images")
         self.warnings = tuple(warnings)

@@ -198,18 +198,23 @@ class Predictions(Batch):
 
     Attributes:
         outputs: float32 [rows, output_dim], finite.
+        outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
         warnings: What the model's probe noticed; the same for every batch of a run.
     """
 
     outputs: npt.NDArray[np.float32]
+    outputs_are_probabilities: bool = False
     warnings: tuple[str, ...] = ()
 
-    def tabulate(self, schema: pa.Schema, columns: Mapping[str, pa.Array]) -> "OutputRows":
+    def tabulate(
+        self, schema: pa.Schema, columns: Mapping[str, pa.Array], *warnings: str
+    ) -> "OutputRows":
         """Returns the batch's rows in an output schema, with the outputs as columns.
 
         Args:
             schema: The output schema.
             columns: The columns of it that are not in rows.
+            warnings: Further things to tell the user, the same for every batch.
         """
         mine = dict(zip(self.rows.schema.names, self.rows.columns, strict=True))
         arrays = {**mine, **columns}
@@ -221,7 +226,7 @@ class Predictions(Batch):
             rows=pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema),
             failures=self.failures,
             seconds=self.seconds,
-            warnings=self.warnings,
+            warnings=self.warnings + warnings,
         )
 
 

@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import google_crc32c
 
@@ -56,6 +56,13 @@ class DamagedRecord:
     index: int
     offset: int
     error: ImageError
+
+
+class SupportsWrite(Protocol):
+    """What a record is written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Writes data and returns its length."""
 
 
 class _EndOfReadableError(Exception):
@@ -115,7 +122,7 @@ def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record 
         offset += _HEADER.size + length + _CHECKSUM.size
 
 
-def write_record(handle: BinaryIO, data: bytes) -> None:
+def write_record(handle: SupportsWrite, data: bytes) -> None:
     """Writes one record."""
     length = _LENGTH.pack(len(data))
     handle.write(length + _masked_checksum(length) + data + _masked_checksum(data))

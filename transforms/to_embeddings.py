@@ -11,6 +11,11 @@ from transforms.embeddings import normalize_l2, to_embedding_column
 from transforms.records import OutputRows, Predictions
 from transforms.schemas import EMBEDDING, embedding_schema
 
+PROBABILITIES = (
+    "the model's outputs are probabilities: a classifier's answer rather than a feature vector; "
+    "see pipelines.classify, or choose another output with --output_key or --signature"
+)
+
 
 def to_embedding_rows(
     batch: Predictions,
@@ -24,7 +29,8 @@ def to_embedding_rows(
     schema = embedding_schema(batch.outputs.shape[1], dtype, carried, metadata)
     vectors = normalize_l2(batch.outputs) if normalize == "l2" else batch.outputs
     column = to_embedding_column(vectors, schema.field(EMBEDDING).type)
-    return batch.tabulate(schema, {EMBEDDING: column})
+    warnings = [PROBABILITIES] if batch.outputs_are_probabilities else []
+    return batch.tabulate(schema, {EMBEDDING: column}, *warnings)
 
 
 @beam.typehints.with_input_types(Predictions)

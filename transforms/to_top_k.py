@@ -12,6 +12,11 @@ from transforms.records import OutputRows, Predictions
 from transforms.schemas import classification_schema
 from transforms.top_k import to_class_columns
 
+ACTIVATED_TWICE = (
+    "the model's outputs already are probabilities, and --activation is applied to them again: "
+    "the scores mean little (their order holds); use --activation none"
+)
+
 
 def to_top_k_rows(
     batch: Predictions,
@@ -25,7 +30,8 @@ def to_top_k_rows(
     """Makes a batch's rows; see ToTopK for the arguments."""
     names = labels if labels is None else labels_for(labels, batch.outputs.shape[1])
     columns = to_class_columns(batch.outputs, activation=activation, k=top_k, labels=names)
-    return batch.tabulate(classification_schema(carried, metadata), columns)
+    warnings = [ACTIVATED_TWICE] if activation != "none" and batch.outputs_are_probabilities else []
+    return batch.tabulate(classification_schema(carried, metadata), columns, *warnings)
 
 
 @beam.typehints.with_input_types(Predictions)

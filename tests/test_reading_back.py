@@ -69,7 +69,7 @@ def test_pandas(runs: pathlib.Path) -> None:
 def test_duckdb(runs: pathlib.Path) -> None:
     query = f"SELECT image_id, embedding FROM '{runs}/parquet/*.parquet' ORDER BY image_id"
     columns = duckdb.connect().execute(query).fetchnumpy()
-    np.testing.assert_allclose(np.stack(columns["embedding"]), expected(), atol=2e-5)
+    np.testing.assert_allclose(np.stack(list(columns["embedding"])), expected(), atol=2e-5)
     nearest = (
         duckdb.connect()
         .execute(

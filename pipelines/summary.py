@@ -12,7 +12,7 @@ def format_summary(record: Mapping[str, Any], *, output: str, seconds: float) ->
     Args:
         record: The content of run.json.
         output: The run directory.
-        seconds: Wall time of the run, start-up included.
+        seconds: Wall time of the run, model loading included.
     """
     rows = summary_rows(record, output=output, seconds=seconds)
     return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
@@ -35,7 +35,7 @@ def summary_rows(
     if counts["skipped"]:
         rows += [("skipped", f"{counts['skipped']:,}"), *_reasons(record["skipped_by_reason"])]
     rows += [
-        ("speed", f"{rate} in {seconds:,.1f} s, start-up included"),
+        ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
         ("time in", describe_shares(record["seconds_by_step"])),
         ("files", f"{len(record['files'])} {_size(size_bytes)} {output}"),
     ]

@@ -30,7 +30,7 @@ def test_the_summary_says_what_happened_and_where_it_is() -> None:
         "          3 read/NotFound",
         "skipped   3",
         "          3 .txt",
-        "speed     50.5 images/s in 20.0 s, start-up included",
+        "speed     50.5 images/s in 20.0 s, model loading included",
         "time in   read 10%, decode 20%, model 65%, write 5%",
         "files     2 (2.0 MB) in out/",
         "failures  out/failures.jsonl",

@@ -1,16 +1,13 @@
 """A live line on the terminal while a local run works."""
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
     SpinnerColumn,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -31,54 +28,56 @@ def describe_rate(counts: Counts, seconds: float) -> str:
     return f"{rate:,.1f} images/s, {hours}:{rest // 60:02d}:{rest % 60:02d} left"
 
 
-@contextlib.contextmanager
-def show_progress(console: Console) -> Iterator[threading.Event]:
-    """Draws done, total, failed, speed and time left until the block ends.
+class ProgressLine:
+    """Done, total, failed, speed and time left, drawn until it is stopped.
 
     Quiet when the console is no terminal. Reads the process's tally, so it sees the work of
     runners that work in this process.
 
-    Yields:
-        An event that is set once something has been drawn.
+    Attributes:
+        drawn: Set once something has been drawn.
     """
-    drawn = threading.Event()
-    if not console.is_terminal:
-        yield drawn
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
-        BarColumn(),
-        TextColumn("{task.fields[failed]:,} failed"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-    )
-    stop = threading.Event()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("images", total=0, failed=0, rate="starting")
-        drawing = threading.Thread(target=_draw, args=(progress, task, stop, drawn), daemon=True)
-        drawing.start()
-        try:
-            yield drawn
-        finally:
-            stop.set()
-            drawing.join()
 
-
-def _draw(progress: Progress, task: TaskID, stop: threading.Event, drawn: threading.Event) -> None:
-    first_seen: float | None = None
-    while not stop.wait(REFRESH_SECONDS):
-        counts = TALLY.counts()
-        done = counts.written + counts.failed
-        if done and first_seen is None:
-            first_seen = time.monotonic() - REFRESH_SECONDS
-        seconds = time.monotonic() - first_seen if first_seen is not None else 0.0
-        progress.update(
-            task,
-            completed=done,
-            total=max(counts.total, done),
-            failed=counts.failed,
-            rate=describe_rate(counts, seconds),
-            refresh=True,
+    def __init__(self, console: Console) -> None:
+        """Starts to draw."""
+        self.drawn = threading.Event()
+        self._stop = threading.Event()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
+            BarColumn(),
+            TextColumn("{task.fields[failed]:,} failed"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
         )
-        drawn.set()
+        self._progress = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task("images", total=0, failed=0, rate="starting")
+        self._progress.start()
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes the line off the terminal; may be called twice."""
+        self._stop.set()
+        self._thread.join()
+        self._progress.stop()
+
+    def _draw(self) -> None:
+        first_seen: float | None = None
+        while not self._stop.wait(REFRESH_SECONDS):
+            counts = TALLY.counts()
+            done = counts.written + counts.failed
+            if done and first_seen is None:
+                first_seen = time.monotonic() - REFRESH_SECONDS
+            seconds = time.monotonic() - first_seen if first_seen is not None else 0.0
+            self._progress.update(
+                self._task,
+                completed=done,
+                total=max(counts.total, done),
+                failed=counts.failed,
+                rate=describe_rate(counts, seconds),
+                refresh=True,
+            )
+            self.drawn.set()

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -18,7 +19,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
 
 from pipelines.graph import RunPlan, define_pipeline
-from pipelines.progress import show_progress
+from pipelines.progress import ProgressLine
 from pipelines.summary import format_summary
 from transforms import run_directory
 from transforms.errors import RunError, UserError
@@ -49,16 +50,19 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     started = time.monotonic()
     options = PipelineOptions(list(beam_argv))
     is_local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
-    console = Console(stderr=True)
     if is_local:
         _quieten_beam()
         use_every_core(options)
-        _leave_at_once_on_interrupt(plan)
     TALLY.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
     define_pipeline(pipeline, plan)
-    with show_progress(console), _own_errors():
-        pipeline.run().wait_until_finish()
+    progress = ProgressLine(Console(stderr=True))
+    interruptible = _leaving_on_interrupt(plan, progress) if is_local else contextlib.nullcontext()
+    try:
+        with interruptible, _own_errors():
+            pipeline.run().wait_until_finish()
+    finally:
+        progress.stop()
     output = plan.manifest.output
     with FileSystems.open(FileSystems.join(output, run_directory.RUN_FILE)) as stream:
         record = json.load(stream)
@@ -105,16 +109,25 @@ def _own_errors() -> Iterator[None]:
         raise kinds[name](message) from error
 
 
-def _leave_at_once_on_interrupt(plan: RunPlan) -> None:
+@contextlib.contextmanager
+def _leaving_on_interrupt(plan: RunPlan, progress: ProgressLine) -> Iterator[None]:
     """Makes Ctrl-C end a local run at once: its threads would otherwise finish their shards."""
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
-        message = (
-            f"\\ninterrupted; nothing is published. {plan.manifest.staging} holds what was done: "
-            "run again with --overwrite\\n"
+        progress.stop()
+        print(
+            f"interrupted; nothing is published. {plan.manifest.staging} holds what was done: "
+            "run again with --overwrite",
+            file=sys.stderr,
+            flush=True,
         )
-        sys.stderr.write("\\x1b[?25h" * sys.stderr.isatty() + message)
-        sys.stderr.flush()
         os._exit(EXIT_INTERRUPTED)
 
-    signal.signal(signal.SIGINT, leave)
+    if threading.current_thread() is not threading.main_thread():  # Python's rule for signals.
+        yield
+        return
+    earlier = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)

@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-from pipelines.progress import describe_rate, show_progress
+from pipelines.progress import ProgressLine, describe_rate
 from pipelines.summary import describe_shares, format_summary
 from transforms.tally import TALLY, Counts, Tally
 
@@ -64,24 +64,26 @@ def test_the_tally_adds_up_and_starts_again() -> None:
     assert tally.counts() == Counts()
 
 
-def test_progress_is_drawn_on_a_terminal() -> None:
+def test_progress_is_drawn_on_a_terminal_until_it_is_stopped() -> None:
     TALLY.reset()
     TALLY.add(total=40, written=30, failed=2)
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with show_progress(console) as drawn:
-        drawn.wait(10)
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert "32/40 images" in text
-    assert "2 failed" in text
+    file = io.StringIO()
+    progress = ProgressLine(Console(file=file, force_terminal=True, width=120))
+    assert progress.drawn.wait(10)
+    progress.stop()
+    drawn = file.getvalue()
+    assert "32/40 images" in drawn
+    assert "2 failed" in drawn
+    progress.stop()
+    assert file.getvalue().rstrip("\n") == drawn.rstrip("\n")
 
 
 def test_progress_is_quiet_where_there_is_no_terminal() -> None:
-    console = Console(file=io.StringIO(), force_terminal=False)
-    with show_progress(console):
-        TALLY.add(total=1)
-    assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == ""
+    file = io.StringIO()
+    progress = ProgressLine(Console(file=file, force_terminal=False))
+    assert progress.drawn.wait(10)
+    progress.stop()
+    assert file.getvalue() == ""
 
 
 def run_noisy(body: str) -> subprocess.CompletedProcess[str]:

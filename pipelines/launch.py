@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.graph import RunPlan
 from pipelines.options import RunConfig
-from transforms.errors import FlagError, InputError
+from transforms.errors import FlagError, InputError, OutputError
 from transforms.file_columns import FileColumns
 from transforms.inference import SavedModelHandler
 from transforms.listing import Source, classify_input, list_source
@@ -23,7 +23,7 @@ from transforms.parquet_files import peek_parquet_schema
 from transforms.preprocessing import Preprocessing
 from transforms.publish import RunManifest
 from transforms.records import InputFile, OutputRows, Predictions, ShardKind
-from transforms.run_directory import prepare_output
+from transforms.run_directory import absolute_output, prepare_output
 from transforms.saved_model import ModelSpec, inspect_saved_model
 from transforms.schemas import RESERVED
 from transforms.tf_examples import feature_type
@@ -77,7 +77,9 @@ def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeT
     policy = make_policy(config, model)
     footer = footer_metadata(model, policy)
     tabulate = make_tabulate(model, carried, footer)
-    prepare_output(config.output, overwrite=config.overwrite)
+    output = absolute_output(config.output)
+    _keep_apart(output, sources)
+    prepare_output(output, overwrite=config.overwrite)
     return RunPlan(
         sources=sources,
         manifests=config.manifest,
@@ -94,7 +96,7 @@ def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeT
         ),
         tabulate=tabulate,
         manifest=RunManifest(
-            output=config.output,
+            output=output,
             stem=stem,
             output_format=config.output_format,
             max_failed_fraction=config.max_failed_fraction,
@@ -190,6 +192,20 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
                 f"{_types(schema)}; run them apart"
             )
     return first
+
+
+def _keep_apart(output: str, sources: tuple[Source, ...]) -> None:
+    """Checks that no input holds the output, whose files would be read as images.
+
+    Raises:
+        OutputError: If one does.
+    """
+    for source in sources:
+        if source.is_directory and f"{output}/".startswith(f"{source.root}/"):
+            raise OutputError(
+                f"--output {output} is inside --input {source.root}, and would be read by the next "
+                "run; choose a directory beside it"
+            )
 
 
 def _first_files(sources: tuple[Source, ...], *, look_everywhere: bool) -> list[InputFile]:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from transforms.embeddings import normalize_l2, to_embedding_column
+from transforms.embeddings import find_overflow, normalize_l2, to_embedding_column
 
 VECTORS: npt.NDArray[np.float32] = np.array([[3, 4], [0, 0], [1e-30, 0]], dtype=np.float32)
 
@@ -26,9 +26,12 @@ def test_float16_vectors_are_rounded() -> None:
     assert column.values.to_numpy().tolist() == [np.float16(3 / 7), np.float16(4 / 7)]
 
 
-def test_a_value_that_overflows_float16_is_refused_with_the_cure() -> None:
-    with pytest.raises(OverflowError, match=r"70000 does not fit float16.*--embedding_dtype"):
-        to_embedding_column(np.array([[70_000.0]], np.float32), pa.list_(pa.float16(), 1))
+def test_a_value_that_overflows_float16_is_found_and_the_limit_is_not() -> None:
+    vectors = np.array([[1.0], [-70_000.0], [65_504.0]], np.float32)
+    ((row, error),) = find_overflow(vectors, pa.list_(pa.float16(), 1)).items()
+    assert row == 1
+    assert str(error).startswith("value 70000 does not fit float16 (largest 65504); use --embed")
+    assert find_overflow(vectors, pa.list_(pa.float32(), 1)) == {}
 
 
 def test_an_empty_batch_gives_an_empty_column_of_the_right_type() -> None:

@@ -123,6 +123,18 @@ def test_to_embeddings_makes_rows_and_keeps_failures() -> None:
         assert_that(batches | ToEmbeddings("float32", "l2", NOTHING, {"model": "m"}), check)
 
 
+def test_a_vector_too_large_for_float16_costs_its_own_image_only() -> None:
+    batch = predictions({"a": [1], "b": [1e5], "c": [2]}, failures=(failure("x"),))
+    made = to_embedding_rows(batch, dtype="float16", normalize="none", carried=NOTHING, metadata={})
+    assert made.rows.column("image_id").to_pylist() == ["a", "c"]
+    assert made.rows.column("embedding").to_pylist() == [[1], [2]]
+    assert [(f.image_id, f.error_type) for f in made.failures] == [
+        ("x", "CorruptImage"),
+        ("b", "EmbeddingOverflow"),
+    ]
+    assert made.matched == made.rows.num_rows + len(made.failures)
+
+
 def test_to_embeddings_of_no_rows_has_the_full_width() -> None:
     batch = predictions({}, failures=(failure("x"),))
     batch = Predictions(**{**vars(batch), "outputs": np.zeros((0, 7), np.float32)})

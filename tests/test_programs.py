@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines import classify
+from pipelines import classify, embed
 from tests.images import encode, photo
 from tests.models import save_logits, save_mean_color
 from tests.runs import (
@@ -390,6 +390,8 @@ def test_a_run_replaces_another_only_if_told(
         (["--input", "{photos}", "--bach_size", "3"], "did you mean --batch_size"),
         (["--input", "{photos}/empty"], "no images found"),
         (["--manifest", "{photos}/missing.csv"], "missing.csv"),
+        (["--input", "{photos}", "--output", "{photos}"], "is inside --input"),
+        (["--input", "{photos}", "--output", "{photos}/vectors"], "is inside --input"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line_before_any_work(
@@ -408,6 +410,18 @@ def test_what_cannot_work_is_refused_in_one_line_before_any_work(
     assert error.startswith("embed: ")
     assert len(error.splitlines()) == 1
     assert not list((tmp_path / "out").glob("*-of-*"))
+
+
+def test_a_relative_output_is_the_same_directory(
+    tmp_path: pathlib.Path, mean_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photos(tmp_path / "photos", 2)
+    monkeypatch.chdir(tmp_path)
+    argv = ["--input", "./photos/", "--model", mean_color]
+    assert embed.main([*argv, "--output", "./x/../out/"]) == 0
+    assert embed.main([*argv, "--output", "out", "--overwrite"]) == 0
+    assert read(tmp_path / "out").num_rows == 2
+    assert not (tmp_path / "out" / "_staging").exists()
 
 
 def test_float16_and_normalized_vectors(tmp_path: pathlib.Path, mean_color: str) -> None:

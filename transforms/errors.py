@@ -67,3 +67,7 @@ class CorruptImageError(ImageError):
 
 class ModelCallError(ImageError):
     """The model fails on this image alone, or returns a value that is not finite."""
+
+
+class EmbeddingOverflowError(ImageError):
+    """A vector with a value too large for --embedding_dtype."""

@@ -26,6 +26,11 @@ def data_file_name(stem: str, shard: object, output_format: str) -> str:
     return f"{stem}-{shard}.{output_format}"
 
 
+def absolute_output(output: str) -> str:
+    """Returns the run directory without closing slash; a local one as an absolute path."""
+    return os.path.abspath(output) if is_local(output) else output.rstrip("/")
+
+
 def staging_path(output: str) -> str:
     """Returns where a run's files wait until they are published; readers skip names with _."""
     return FileSystems.join(output, STAGING)
@@ -54,7 +59,7 @@ def _absent_is_empty() -> Iterator[None]:
 
 def is_ours(output: str, path: str) -> bool:
     """Tells whether a file below the output directory is one that a run writes."""
-    name = path.removeprefix(output.rstrip("/") + "/")
+    name = path.removeprefix(output + "/")
     return (
         name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE)
         or name.startswith(f"{STAGING}/")
@@ -93,7 +98,7 @@ def prepare_output(output: str, *, overwrite: bool) -> None:
 
 def describe(output: str, paths: Iterable[str]) -> str:
     """Says in a few words what the files of an output directory are."""
-    names = [path.removeprefix(output.rstrip("/") + "/") for path in paths]
+    names = [path.removeprefix(output + "/") for path in paths]
     if SUCCESS_FILE in names:
         data = sum(_DATA_FILE.fullmatch(name) is not None for name in names)
         return f"a published run ({data} data files)"

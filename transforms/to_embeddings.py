@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from transforms.embeddings import normalize_l2, to_embedding_column
-from transforms.records import OutputRows, Predictions
+from transforms.embeddings import find_overflow, normalize_l2, to_embedding_column
+from transforms.records import OutputRows, Predictions, Step
 from transforms.schemas import EMBEDDING, embedding_schema
 
 PROBABILITIES = (
@@ -27,8 +28,14 @@ def to_embedding_rows(
 ) -> OutputRows:
     """Makes a batch's rows; see ToEmbeddings for the arguments."""
     schema = embedding_schema(batch.outputs.shape[1], dtype, carried, metadata)
+    vector_type = schema.field(EMBEDDING).type
     vectors = normalize_l2(batch.outputs) if normalize == "l2" else batch.outputs
-    column = to_embedding_column(vectors, schema.field(EMBEDDING).type)
+    errors = find_overflow(vectors, vector_type)
+    if errors:
+        rows, failures = batch.set_aside(Step.MODEL, errors)
+        batch = dataclasses.replace(batch, rows=rows, failures=failures)
+        vectors = np.delete(vectors, list(errors), axis=0)
+    column = to_embedding_column(vectors, vector_type)
     warnings = [PROBABILITIES] if batch.outputs_are_probabilities else []
     return batch.tabulate(schema, {EMBEDDING: column}, *warnings)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pytest
 
 from transforms.embeddings import find_overflow, normalize_l2, to_embedding_column
 

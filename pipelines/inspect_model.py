@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.flags import image_size
 from pipelines.noise import quiet_libraries
-from pipelines.options import image_size
 from pipelines.program import report_errors
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.

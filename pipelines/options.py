@@ -1,14 +1,8 @@
 """What the user may say: every flag once, as a field of a frozen configuration."""
 
-import argparse
 import dataclasses
-import difflib
-import re
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
+from pipelines.flags import flag, image_size
 from transforms.errors import FlagError
 from transforms.preprocessing import (
     EXIF_POLICIES,
@@ -23,40 +17,7 @@ EMBEDDING_DTYPES = ("float32", "float16")
 NORMALIZATIONS = ("none", "l2")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
-GROUPS = ("input", "images", "model", "output", "run")
-
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Reads "224" or "224x320" (height x width) as (height, width) in pixels."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted 224 or HEIGHTxWIDTH")
-    height, width = match.group(1), match.group(2) or match.group(1)
-    return int(height), int(width)
-
-
-def flag(
-    help_text: str,
-    group: str,
-    default: object = None,
-    *,
-    read: Callable[[str], Any] = str,
-    choices: Sequence[str] | None = None,
-    metavar: str | None = None,
-    repeatable: bool = False,
-) -> Any:  # noqa: ANN401 - stands for a field of any type
-    """Describes a flag: a dataclass field and its command-line form in one."""
-    metadata = {
-        "help": help_text,
-        "group": group,
-        "read": read,
-        "choices": choices,
-        "metavar": metavar,
-        "repeatable": repeatable,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -226,136 +187,3 @@ class ClassifyConfig(RunConfig):
         super().__post_init__()
         if self.top_k < 1:
             raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
-
-
-Config = TypeVar("Config", bound=RunConfig)
-
-
-class FlagParser(argparse.ArgumentParser):
-    """Reads flags from the command line and from @files, several a line, # for comments."""
-
-    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        """Splits a line of an @file as a shell would."""
-        return shlex.split(arg_line, comments=True)
-
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses as usual, but takes "--input_range -1,1" as a flag and its value."""
-        words = list(sys.argv[1:] if args is None else args)
-        for position, word in enumerate(words[1:], 1):
-            if word == "-1,1" and words[position - 1] == "--input_range":
-                words[position - 1 : position + 1] = [f"--input_range={word}"]
-                break
-        return super().parse_known_args(words, namespace)
-
-
-def parse_flags(
-    config_class: type[Config], argv: Sequence[str] | None, *, program: str, description: str
-) -> tuple[Config, list[str]]:
-    """Reads the command line.
-
-    Args:
-        config_class: The configuration to fill.
-        argv: Arguments without the program's name; None means sys.argv.
-        program: Name shown in the usage line.
-        description: What --help says first; its lines are kept.
-
-    Returns:
-        The configuration, and the arguments that are not ours: Beam's.
-
-    Raises:
-        FlagError: If a value or combination cannot work.
-        SystemExit: After --help (0) or for arguments that do not parse (2).
-    """
-    parser = make_parser(config_class, program=program, description=description)
-    values, beam_argv = parser.parse_known_args(argv)
-    repeatable = {name: tuple(value) for name, value in vars(values).items() if _is_list(value)}
-    return config_class(**{**vars(values), **repeatable}), beam_argv
-
-
-def make_parser(
-    config_class: type[RunConfig], *, program: str, description: str
-) -> argparse.ArgumentParser:
-    """Builds the parser of a configuration's flags, in groups."""
-    parser = FlagParser(
-        prog=program,
-        usage=f"{program} --input URI --model HANDLE --output DIR [flags] [@file]",
-        description=description,
-        epilog=_EPILOG,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
-            prog, max_help_position=30, width=100
-        ),
-        fromfile_prefix_chars="@",
-        allow_abbrev=False,
-    )
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    for field in dataclasses.fields(config_class):
-        _add_flag(groups[field.metadata["group"]], field)
-    return parser
-
-
-def reject_unknown_flags(config_class: type[RunConfig], beam_argv: Sequence[str]) -> None:
-    """Checks that everything that is not ours is Beam's; Beam itself only warns.
-
-    Raises:
-        FlagError: If an argument is nobody's; suggests what was meant.
-    """
-    from apache_beam.options.pipeline_options import PipelineOptions  # Takes 2 s; --help does not.
-
-    known = [f"--{field.name}" for field in dataclasses.fields(config_class)]
-    unknown: list[str] = []
-
-    def collect(parser: argparse.ArgumentParser) -> None:
-        unknown.extend(parser.parse_known_args(list(beam_argv))[1])
-        known.extend(option for action in parser._actions for option in action.option_strings)
-
-    PipelineOptions(list(beam_argv)).get_all_options(add_extra_args_fn=collect)
-    if not unknown:
-        return
-    name = unknown[0].partition("=")[0]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "see --help"
-    raise FlagError(f"unknown flag or argument {name}; {hint}")
-
-
-_EPILOG = """\
-beam flags, on the same command line:
-  --runner RUNNER             DirectRunner (this machine, default), FlinkRunner, DataflowRunner, ...
-  --direct_num_workers N      threads of the DirectRunner (default: one a core)
-  --temp_location, --setup_file, --project, --region, ...   as Beam documents them
-
-exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input"""
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _add_flag(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
-    metadata = field.metadata
-    options: dict[str, Any] = {"default": field.default, "help": _help(field)}
-    if isinstance(field.default, bool):
-        options["action"] = "store_true"
-    else:
-        options |= {key: metadata[key] for key in ("choices", "metavar")} | {
-            "type": metadata["read"]
-        }
-    if metadata["repeatable"]:
-        options |= {"action": "extend", "nargs": "+", "default": []}
-    group.add_argument(f"--{field.name}", **options)
-
-
-def _help(field: dataclasses.Field[Any]) -> str:
-    text = str(field.metadata["help"]).replace("%", "%%")
-    if field.default in (None, "", ()) or isinstance(field.default, bool):
-        return text
-    return (
-        f"{text} (default {field.default:,})"
-        if _is_large(field.default)
-        else (f"{text} (default {field.default})")
-    )
-
-
-def _is_large(value: object) -> bool:
-    return isinstance(value, int) and value >= 10_000

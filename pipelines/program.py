@@ -3,14 +3,17 @@
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from pipelines.flags import parse_flags, reject_unknown_flags
 from pipelines.noise import quiet_libraries
-from pipelines.options import Config, parse_flags, reject_unknown_flags
+from pipelines.options import RunConfig
 from transforms.errors import RunError, UserError
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from pipelines.launch import MakeTabulate
+
+Config = TypeVar("Config", bound=RunConfig)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

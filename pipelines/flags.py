@@ -3,11 +3,11 @@
 import argparse
 import dataclasses
 import difflib
+import json
 import re
 import shlex
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from transforms.errors import FlagError
 
@@ -49,20 +49,28 @@ Config = TypeVar("Config")
 class FlagParser(argparse.ArgumentParser):
     """Reads flags from the command line and from @files, several a line, # for comments."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(**options)
+        # "--input_range -1,1" is a flag and its value; argparse has no public way to say so.
+        self._negative_number_matcher = re.compile(r"-1,1$|-\d+$|-\d*\.\d+$")
+
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Splits a line of an @file as a shell would."""
-        return shlex.split(arg_line, comments=True)
+        try:
+            return shlex.split(arg_line, comments=True)
+        except ValueError as error:
+            self.error(f"cannot read {arg_line!r} of an @file: {error}")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses as usual, but takes "--input_range -1,1" as a flag and its value."""
-        words = list(sys.argv[1:] if args is None else args)
-        for position, word in enumerate(words[1:], 1):
-            if word == "-1,1" and words[position - 1] == "--input_range":
-                words[position - 1 : position + 1] = [f"--input_range={word}"]
-                break
-        return super().parse_known_args(words, namespace)
+        """Parses; arguments and @files that are not UTF-8 could not be written to run.json."""
+        try:
+            parsed, rest = super().parse_known_args(args, namespace)
+            json.dumps([vars(parsed), rest], ensure_ascii=False).encode()
+        except UnicodeError as error:
+            self.error(f"an argument or @file is not UTF-8: {error}")
+        return parsed, rest
 
 
 def parse_flags(
@@ -112,23 +120,34 @@ def make_parser(
     return parser
 
 
-def reject_unknown_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
+def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     """Checks that everything that is not ours is Beam's; Beam itself only warns.
 
     Raises:
-        FlagError: If an argument is nobody's; suggests what was meant.
+        FlagError: If an argument is nobody's, or a runner's name is none; suggests what was meant.
     """
-    from apache_beam.options.pipeline_options import PipelineOptions  # Takes 2 s; --help does not.
+    # Takes 2 s; --help does not wait for it.
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+    from apache_beam.runners.runner import create_runner
 
     known = [f"--{field.name}" for field in dataclasses.fields(config_class)]
     unknown: list[str] = []
 
+    def refuse(message: str) -> NoReturn:
+        raise FlagError(message)
+
     def collect(parser: argparse.ArgumentParser) -> None:
+        parser.error = refuse  # type: ignore[method-assign] # Else it prints all of Beam's flags.
         unknown.extend(parser.parse_known_args(list(beam_argv))[1])
         known.extend(option for action in parser._actions for option in action.option_strings)
 
-    PipelineOptions(list(beam_argv)).get_all_options(add_extra_args_fn=collect)
+    options = PipelineOptions(list(beam_argv))
+    options.get_all_options(add_extra_args_fn=collect)
     if not unknown:
+        try:
+            create_runner(options.view_as(StandardOptions).runner or "DirectRunner")
+        except ValueError as error:
+            raise FlagError(f"--runner: {error}") from error
         return
     name = unknown[0].partition("=")[0]
     close = difflib.get_close_matches(name, known, n=1)

@@ -1,9 +1,11 @@
 """From flags to a run that is checked before any work: inputs, output, model, policy."""
 
 import dataclasses
+import itertools
 import json
+import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -26,11 +28,16 @@ from transforms.records import InputFile, OutputRows, Predictions, ShardKind
 from transforms.run_directory import absolute_output, prepare_output
 from transforms.saved_model import ModelSpec, inspect_saved_model
 from transforms.schemas import RESERVED
+from transforms.storage import is_local
 from transforms.tf_examples import feature_type
 from transforms.tfrecord_files import peek_example_schema
 
 SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
 """Distributions whose versions go into the output."""
+
+
+FILES_PEEKED = 20
+"""Of these one should be readable; empty and damaged files are common among shards."""
 
 
 class LaunchedModel(NamedTuple):
@@ -88,7 +95,8 @@ def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeT
         batch_size=config.batch_size,
         policy=policy,
         handler=SavedModelHandler(
-            handle=model.handle,
+            # A worker may have another working directory.
+            handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
             fingerprint=model.fingerprint,
             spec=model.spec,
             image_size=model.image_size,
@@ -172,11 +180,8 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
     if reserved:
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
     found = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
-    for file in _first_files(sources, look_everywhere=bool(config.carry_columns)):
-        peek = peek_parquet_schema if file.kind is ShardKind.PARQUET else peek_example_schema
-        found[file.uri] = peek(
-            file.uri, config.image_key, config.image_id_from, config.carry_columns
-        )
+    for kind in (ShardKind.TFRECORD, ShardKind.PARQUET):
+        found |= _peek(config, itertools.islice(_files(config, sources, kind), FILES_PEEKED))
     if not found:
         if config.carry_columns:
             raise FlagError(
@@ -201,28 +206,44 @@ def _keep_apart(output: str, sources: tuple[Source, ...]) -> None:
         OutputError: If one does.
     """
     for source in sources:
-        if source.is_directory and f"{output}/".startswith(f"{source.root}/"):
+        root, target = source.root, output
+        if is_local(output):
+            root, target = os.path.realpath(root), os.path.realpath(output)
+        is_deep = source.is_directory or "**" in source.pattern
+        if is_deep and f"{target}/".startswith(f"{root}/"):
             raise OutputError(
                 f"--output {output} is inside --input {source.root}, and would be read by the next "
                 "run; choose a directory beside it"
             )
 
 
-def _first_files(sources: tuple[Source, ...], *, look_everywhere: bool) -> list[InputFile]:
-    """Returns the first TFRecord and the first Parquet file among the inputs.
+def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
+    """Yields the TFRecord or the Parquet files among the inputs.
 
     Directories and mixed globs are listed only if need be: that takes long on a large store.
     """
-    first: dict[ShardKind, InputFile] = {}
     for source in sources:
-        if source.kind is ShardKind.IMAGES and not look_everywhere:
-            continue
-        for listed in list_source(source):
-            if isinstance(listed, InputFile):
-                first.setdefault(listed.kind, listed)
-                if listed.kind is source.kind or len(first) == len(ShardKind) - 1:
-                    break
-    return list(first.values())
+        if source.kind is kind or (source.kind is ShardKind.IMAGES and config.carry_columns):
+            for listed in list_source(source):
+                if isinstance(listed, InputFile) and listed.kind is kind:
+                    yield listed
+
+
+def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]:
+    """Returns the carried columns of the first file that can be read, by its uri."""
+    unreadable = None
+    for file in files:
+        peek = peek_parquet_schema if file.kind is ShardKind.PARQUET else peek_example_schema
+        schema = peek(file.uri, config.image_key, config.image_id_from, config.carry_columns)
+        if schema is not None:
+            return {file.uri: schema}
+        unreadable = file
+    if unreadable is not None and config.carry_columns:
+        raise InputError(
+            f"{unreadable.uri}, and the files before it: nothing readable in them, so the types of "
+            "--carry_columns are not known"
+        )
+    return {}
 
 
 def _types(schema: pa.Schema) -> str:

@@ -146,6 +146,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
+        if set("*?[").intersection(self.output):
+            raise FlagError(f"--output {self.output}: a directory's name may hold no *, ? or [")
         if not 0 <= self.max_failed_fraction <= 1:
             raise FlagError(
                 f"--max_failed_fraction must be from 0 to 1, got {self.max_failed_fraction:g}"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from pipelines.flags import parse_flags, reject_unknown_flags
+from pipelines.flags import check_beam_flags, parse_flags
 from pipelines.noise import quiet_libraries
 from pipelines.options import RunConfig
 from transforms.errors import RunError, UserError
@@ -17,6 +17,7 @@ Config = TypeVar("Config", bound=RunConfig)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 _STEP = re.compile(r" \[while running '[^']*'\]")
 
@@ -28,6 +29,9 @@ def report_errors(program: str, work: Callable[[], int]) -> int:
     except (UserError, RunError) as error:
         print(f"{program}: {_STEP.sub('', str(error))}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted before any work", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def run_program(
@@ -57,7 +61,7 @@ def run_program(
         config, beam_argv = parse_flags(
             config_class, argv, program=f"python -m pipelines.{program}", description=description
         )
-        reject_unknown_flags(config_class, beam_argv)
+        check_beam_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
         with quiet_libraries():
             from pipelines.launch import plan_run

@@ -28,7 +28,7 @@ from transforms.tally import TALLY
 EXIT_PUBLISHED = 0
 EXIT_INTERRUPTED = 130
 
-LOCAL_RUNNERS = (None, "DirectRunner", "FnApiRunner")
+LOCAL_RUNNERS = ("", "direct", "directrunner", "fnapirunner")
 
 _REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
 
@@ -49,14 +49,17 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     """
     started = time.monotonic()
     options = PipelineOptions(list(beam_argv))
-    is_local = options.view_as(StandardOptions).runner in LOCAL_RUNNERS
+    is_local = (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
     if is_local:
         _quieten_beam()
         use_every_core(options)
     TALLY.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
     define_pipeline(pipeline, plan)
-    progress = ProgressLine(Console(stderr=True))
+    # Other processes have tallies of their own.
+    mode = options.view_as(DirectOptions).direct_running_mode
+    is_visible = is_local and mode != "multi_processing"
+    progress = ProgressLine(Console(stderr=True, force_terminal=None if is_visible else False))
     interruptible = _leaving_on_interrupt(plan, progress) if is_local else contextlib.nullcontext()
     try:
         with interruptible, _own_errors():

@@ -87,7 +87,9 @@ def print_ratios(results: dict[str, list[Figures]], ours: str) -> None:
     """Prints how much faster ours is than each other contender, round by round."""
     print(f"\n| {ours} over | images/s: median (min-max) | steady images/s | CPU an image |")
     print("|---|---|---|---|")
-    for name in results.keys() - {ours}:
+    for name in results:
+        if name == ours:
+            continue
         cells = []
         for figure in ("images_per_second", "steady_images_per_second"):
             ratios = [

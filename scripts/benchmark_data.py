@@ -103,6 +103,8 @@ def main() -> None:
         distinct.mkdir()
         for photo in sorted(arguments.photos.rglob("*.jp*g")):
             shutil.copy(photo, distinct / f"{len(os.listdir(distinct)):06d}.jpg")
+        if not os.listdir(distinct):
+            raise SystemExit(f"--photos {arguments.photos}: holds no .jpg or .jpeg file")
     else:
         write_photos(distinct)
     for count in set(arguments.counts):

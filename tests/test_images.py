@@ -149,7 +149,10 @@ def test_input_dtypes() -> None:
     half = only(file, dtype="float16")
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half, unit.astype(np.float16))
-    whole = only(file, dtype="uint8", input_range="-1,1")
+    double = only(file, dtype="float64")
+    assert double.dtype == np.float64
+    np.testing.assert_array_equal(double, unit.astype(np.float64))
+    whole = only(file, dtype="uint8")
     assert whole.dtype == np.uint8
     np.testing.assert_allclose(whole, unit * 255, atol=0.501)
     np.testing.assert_array_equal(only(encode(photo(*SIZE)), dtype="uint8"), photo(*SIZE))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.flags import make_parser, parse_flags, reject_unknown_flags
+from pipelines.flags import check_beam_flags, make_parser, parse_flags
 from pipelines.options import ClassifyConfig, EmbedConfig, RunConfig
 from transforms.errors import FlagError
 
@@ -107,12 +107,34 @@ def test_flags_are_read_from_a_file(tmp_path: pathlib.Path) -> None:
     assert (config.input, config.model, config.batch_size) == (("my photos/",), "m", 8)
 
 
+@pytest.mark.parametrize("content", [b"--output 'my", b"--output \xff"])
+def test_a_file_of_flags_that_cannot_be_read_exits_with_2(
+    tmp_path: pathlib.Path, content: bytes
+) -> None:
+    (tmp_path / "flags").write_bytes(content)
+    with pytest.raises(SystemExit) as exit_info:
+        parse([*NEEDED, f"@{tmp_path}/flags"])
+    assert exit_info.value.code == 2
+
+
+def test_an_argument_that_is_not_utf_8_exits_with_2() -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        parse([*NEEDED, "--input", "b\udcff.png"])
+    assert exit_info.value.code == 2
+
+
+def test_minus_one_to_one_may_stand_in_a_file(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "flags").write_text("--input_range -1,1\n")
+    config, _ = parse([*NEEDED, f"@{tmp_path}/flags"])
+    assert config.input_range == "-1,1"
+
+
 def test_beams_flags_are_handed_on() -> None:
     beam_argv = ["--runner", "FlinkRunner", "--direct_num_workers=3", "--labels=a=b"]
     config, rest = parse(NEEDED + beam_argv)
     assert config.input == ("photos/",)
     assert rest == beam_argv
-    reject_unknown_flags(EmbedConfig, rest)
+    check_beam_flags(EmbedConfig, rest)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +151,7 @@ def test_beams_flags_are_handed_on() -> None:
 def test_unknown_flags_are_refused_with_a_hint(argv: list[str], message: str) -> None:
     _, rest = parse(["--model", "m", "--output", "o", "--input", "i", *argv[:0]])
     with pytest.raises(FlagError, match=message):
-        reject_unknown_flags(EmbedConfig, [*rest, *argv])
+        check_beam_flags(EmbedConfig, [*rest, *argv])
 
 
 @pytest.mark.parametrize("config_class", [EmbedConfig, ClassifyConfig])

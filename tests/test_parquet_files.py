@@ -61,6 +61,7 @@ def test_rows_become_full_batches_whatever_the_row_groups(
     table = pa.table({"unused": ["x"] * 10, "size": sizes, "image": image, "label": labels})
     file = make_file(tmp_path / "x.parquet", table)
     carried = peek_parquet_schema(file.uri, None, None, ["label", "size"])
+    assert carried is not None
     assert carried.types == [labels.type, pa.list_(pa.field("element", pa.int16()))]
     parts = read(file, FileColumns(None, None, carried), batch_size=6)
     assert [part.rows.num_rows for part in parts] == [6, 4]
@@ -167,9 +168,9 @@ def test_rows_before_the_damage_are_kept(tmp_path: pathlib.Path) -> None:
     (tmp_path / "x.parquet").write_bytes(content)
     parts = read(file, batch_size=5)
     assert [content for part in parts for content in part.encoded] == images[:10]
-    (failure,) = [failure for part in parts for failure in part.failures]
-    assert failure.uri == file.uri
-    assert failure.message.endswith("the rest of the file, from row 10, is lost")
+    failures = [failure for part in parts for failure in part.failures]
+    assert [failure.uri for failure in failures] == [f"{file.uri}#{n}" for n in range(10, 20)]
+    assert all(failure.message.startswith("damaged Parquet") for failure in failures)
 
 
 def test_a_file_with_another_type_in_a_carried_column_is_cast_or_one_failure(

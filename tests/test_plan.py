@@ -23,11 +23,12 @@ def refs(*ids: str) -> list[ImageRef]:
         (1, 100, 1),
         (32, 100, 1),
         (33, 100, 2),
+        (65, 100, 4),
         (512, 1000, 16),
-        (20_000, 10_000, 16),
-        (160_001, 10_000, 17),
-        (1_000_000, 10_000, 100),
-        (3, 1, 3),
+        (160_000, 10_000, 16),
+        (160_001, 10_000, 32),
+        (1_000_000, 10_000, 128),
+        (3, 1, 4),
     ],
 )
 def test_the_number_of_shards_follows_from_count_and_rows_per_file(
@@ -77,7 +78,7 @@ def test_a_file_matched_twice_is_an_error() -> None:
 
 
 def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> None:
-    images = refs(*(f"photo-{i}.jpg" for i in range(6)))
+    images = refs(*(f"photo-{i}.jpg" for i in range(8)))
     file = InputFile(ShardKind.TFRECORD, "/x.tfrecord", "/", size_bytes=1)
     with _TestPipeline() as pipeline:
         shards = (
@@ -85,14 +86,14 @@ def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> N
             pipeline | "Files" >> beam.Create([file]),
         ) | PlanShards(rows_per_file=1)
         summary = shards | beam.Map(_summary)
-        expected: list[tuple[int, int, object]] = [(i, 7, ()) for i in range(6)]
+        expected: list[tuple[int, int, object]] = [(i, 9, ()) for i in range(8)]
         for ref in images:
-            index = shard_index(ref.image_id, 6)
+            index = shard_index(ref.image_id, 8)
             ids = expected[index][2]
             assert isinstance(ids, tuple)
-            expected[index] = (index, 7, tuple(sorted((*ids, ref.image_id))))
+            expected[index] = (index, 9, tuple(sorted((*ids, ref.image_id))))
         assert () in [ids for _, _, ids in expected], "the test needs an empty shard"
-        assert_that(summary, equal_to([*expected, (6, 7, "/x.tfrecord")]))
+        assert_that(summary, equal_to([*expected, (8, 9, "/x.tfrecord")]))
 
 
 def test_plan_shards_refuses_a_run_without_images() -> None:

@@ -78,7 +78,7 @@ def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
     )
     assert sorted(p.name for p in out.iterdir()) == [
         "_SUCCESS",
-        *(f"embeddings-{n:05d}-of-00003.parquet" for n in range(3)),
+        *(f"embeddings-{n:05d}-of-00004.parquet" for n in range(4)),
         "failures.jsonl",
         "run.json",
     ]
@@ -269,6 +269,80 @@ def test_tfrecords_become_one_output_file_each_with_carried_features(
     np.testing.assert_allclose(vectors_of(first)[:, 0], np.arange(3) / 255, atol=1e-6)
 
 
+def test_features_and_columns_of_one_name_are_carried_together_past_empty_files(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    """An empty shard comes first, as other tools write them; loose images carry nulls."""
+    (tmp_path / "in").mkdir()
+    write_examples(tmp_path / "in" / "a.tfrecord", [])
+    write_examples(tmp_path / "in" / "b.tfrecord", [solid(1, 0, 0)])
+    (tmp_path / "in" / "c.parquet").write_bytes(b"")
+    label = pa.field("label", pa.list_(pa.int64()), nullable=False, metadata={"a": "b"})
+    schema = pa.schema([pa.field("image", pa.binary()), label])
+    table = pa.table({"image": [solid(2, 0, 0)], "label": [[7, 8]]}, schema=schema)
+    pq.write_table(table, tmp_path / "in" / "d.parquet")
+    (tmp_path / "in" / "e.png").write_bytes(solid(3, 0, 0))
+    argv = ["--input", str(tmp_path / "in"), "--carry_columns", "label"]
+    argv += ["--max_failed_fraction", "0.5"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    made = {row["image_id"]: row["label"] for row in read(tmp_path / "out").to_pylist()}
+    assert list(made.values()) == [[7, 8], None, [0]]
+    (failure,) = read_failures(tmp_path / "out")
+    assert failure["uri"].endswith("c.parquet")
+
+
+def test_a_column_of_another_type_costs_its_rows_and_each_is_counted(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    for name, labels in (("a", [1, 2]), ("b", ["x", "y"]), ("c", [3, None])):
+        table = pa.table({"image": [solid(1, 0, 0), solid(2, 0, 0)], "label": labels})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    argv = ["--input", str(tmp_path / "*.parquet"), "--carry_columns", "label"]
+    argv += ["--max_failed_fraction", "0.5"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    assert read(tmp_path / "out")["label"].to_pylist() == [1, 2, 3, None]
+    failures = read_failures(tmp_path / "out")
+    assert [failure["uri"].rpartition("/")[2] for failure in failures] == [
+        "b.parquet#0",
+        "b.parquet#1",
+    ]
+    assert "other types than in the first file" in failures[0]["message"]
+
+
+def test_files_without_any_image_publish_nothing(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_examples(tmp_path / "a.tfrecord", [])
+    assert run_embed(mean_color, tmp_path / "out", "--input", str(tmp_path / "a.tfrecord")) == 1
+    assert "no images found" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+
+
+@pytest.mark.parametrize("name", ["float64_input", "uint8_input", "float16_input", "fixed_batch_1"])
+def test_models_of_other_dtypes_and_of_one_image_a_call_run(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    dtype, _, _ = name.partition("_input")
+    model = save_input_kind(tmp_path / "model", dtype if dtype != name else "float32", name)
+    expected = write_photos(tmp_path / "photos", 3)
+    assert run_embed(model, tmp_path / "out", "--input", str(tmp_path / "photos")) == 0
+    scale = 255 if name == "uint8_input" else 1
+    wanted = np.array([expected[key] for key in sorted(expected)]) * scale
+    np.testing.assert_allclose(vectors_of(read(tmp_path / "out")), wanted, rtol=2e-3, atol=2e-3)
+
+
+def save_input_kind(directory: pathlib.Path, dtype: str, name: str) -> str:
+    batch = 1 if name == "fixed_batch_1" else None
+    images = tf.TensorSpec([batch, 24, 24, 3], dtype)
+    module = tf.Module()
+    module.__call__ = tf.function(
+        lambda images: tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2]),
+        input_signature=[images],
+    )
+    tf.saved_model.save(module, str(directory), signatures=module.__call__)
+    return str(directory)
+
+
 def test_a_truncated_tfrecord_keeps_what_is_before_the_damage(
     tmp_path: pathlib.Path, mean_color: str
 ) -> None:
@@ -392,6 +466,11 @@ def test_a_run_replaces_another_only_if_told(
         (["--manifest", "{photos}/missing.csv"], "missing.csv"),
         (["--input", "{photos}", "--output", "{photos}"], "is inside --input"),
         (["--input", "{photos}", "--output", "{photos}/vectors"], "is inside --input"),
+        (["--input", "{photos}/**", "--output", "{photos}/vectors"], "is inside --input"),
+        (["--input", "{photos}", "--output", "foo://vectors"], "foo://vectors"),
+        (["--input", "{photos}", "--output", "{photos}/../out[1]"], "may hold no"),
+        (["--input", "{photos}", "--runner", "FooRunner"], "FooRunner"),
+        (["--input", "{photos}", "--direct_num_workers", "x"], "invalid int value"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line_before_any_work(

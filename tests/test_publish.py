@@ -106,6 +106,23 @@ def test_publishing_again_after_a_crash_half_way_completes(tmp_path: pathlib.Pat
     assert read(tmp_path).num_rows == 4
 
 
+def test_publishing_again_after_success_changes_nothing(tmp_path: pathlib.Path) -> None:
+    results = [stage(tmp_path, 0, 2, "ab", bad="x"), stage(tmp_path, 1, 2, "cd")]
+    publish_run(results, [], manifest(tmp_path))
+    publish_run(results, [], manifest(tmp_path))
+    assert names(tmp_path) == PUBLISHED
+    assert (tmp_path / "failures.jsonl").read_text().count("\n") == 1
+
+
+def test_a_run_that_cannot_be_described_leaves_the_earlier_one(tmp_path: pathlib.Path) -> None:
+    publish_run([stage(tmp_path, 0, 1, "ab")], [], manifest(tmp_path))
+    broken = dataclasses.replace(manifest(tmp_path), description={"config": {1, 2}})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        publish_run([stage(tmp_path, 0, 1, "c")], [], broken)
+    assert (tmp_path / "_SUCCESS").exists()
+    assert read(tmp_path).num_rows == 2
+
+
 def test_a_data_file_that_is_nowhere_fails_the_run(tmp_path: pathlib.Path) -> None:
     result = stage(tmp_path, 0, 1, "ab")
     pathlib.Path(result.path).unlink()

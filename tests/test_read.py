@@ -2,7 +2,7 @@
 
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import pyarrow as pa
@@ -12,7 +12,9 @@ from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.util import assert_that
 
 from transforms.file_columns import FileColumns
+from transforms.image_files import ImageFiles
 from transforms.read import ReadImages, ShardReader
+from transforms.read_part import ReadPart
 from transforms.records import (
     EncodedImages,
     ImageRef,
@@ -92,6 +94,19 @@ def test_an_image_that_is_gone_is_a_failure_of_its_batch(
         ("b", Step.READ, "NotFound")
     ]
     assert first.matched == 2
+
+
+class Forgetful(ImageFiles):
+    """Loses the first image of every batch."""
+
+    def read(self, refs: Sequence[ImageRef]) -> ReadPart:
+        return super().read(refs[1:])
+
+
+def test_an_image_that_a_reader_loses_is_found(tmp_path: pathlib.Path, reader: ShardReader) -> None:
+    reader._image_files = Forgetful(COLUMNS.carried, 100)
+    with pytest.raises(RuntimeError, match="3 images were planned, 1 were read"):
+        list(reader.read(image_shard(tmp_path, "a", "b", "c")))
 
 
 def test_a_file_shard_adds_to_the_tally_as_it_is_read(

@@ -16,7 +16,7 @@ from google.auth.exceptions import GoogleAuthError
 from transforms.errors import InputError
 from transforms.file_columns import IDS_FROM_NAMES
 from transforms.records import InputFile, ShardKind
-from transforms.storage import is_local
+from transforms.storage import is_local, without_file_scheme
 
 _WILDCARD = re.compile(r"[*?\[]")
 _TFRECORD = r"\.(tfrecords?|record)(\.gz)?"
@@ -90,7 +90,8 @@ def classify_input(uri: str) -> Source:
         InputError: If there is no such file, the glob matches nothing, or the scheme is unknown.
     """
     try:
-        return _classify(os.path.abspath(uri) if uri and is_local(uri) else uri)
+        path = without_file_scheme(uri)
+        return _classify(os.path.abspath(path) if path and is_local(path) else path)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
         raise InputError(f"--input {uri!r} cannot be listed: {error}") from error
 

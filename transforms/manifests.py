@@ -21,7 +21,7 @@ from transforms.listing import image_id
 from transforms.parquet_files import damage_reported, iter_batches, open_parquet
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
-from transforms.storage import is_local, open_buffered
+from transforms.storage import is_local, open_buffered, without_file_scheme
 
 PEEK_ROWS = 1000
 """Rows of a jsonl manifest whose values decide its columns' types."""
@@ -49,6 +49,8 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
     """
     with _open_manifest(uri) as (handle, manifest_format):
         schema = manifest_format.schema(handle, uri)
+    if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
+        return schema
     for name in (URI, *carry_columns):
         if schema.get_field_index(name) < 0:
             raise InputError(
@@ -60,7 +62,8 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
             "value, lists or objects, or values of several kinds; wanted one of string, number, "
             "true or false"
         )
-    return pa.schema([schema.field(name) for name in carry_columns])
+    fields = (schema.field(name) for name in carry_columns)
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
 
 
 def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[ImageRef]:
@@ -112,6 +115,7 @@ def _open_manifest(uri: str) -> Iterator[tuple[io.BufferedReader, _Format]]:
 
 
 def _absolute(uri: str, folder: str) -> str:
+    uri = without_file_scheme(uri)
     if not is_local(uri) or os.path.isabs(uri):
         return uri
     return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else f"{folder}/{uri}"

@@ -49,10 +49,6 @@ def _match_source(
                 yield _Skipped("skipped", found.reason)
 
 
-def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[ImageRef]:
-    return read_manifest(uri, carried, image_id_from)
-
-
 @dataclasses.dataclass(eq=False)
 class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     """Lists every input. Takes the pipeline's root; opens no image.
@@ -86,7 +82,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         named = (
             root
             | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
+            | "ReadManifest" >> beam.FlatMap(read_manifest, self.carried, self.image_id_from)
         )
         images = (listed.images, named) | "Images" >> beam.Flatten()
         return Matched(images, listed.files, listed.skipped)

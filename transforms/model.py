@@ -132,7 +132,9 @@ class ImageModel:
         else:
             pixels = random.random(shape).astype(self._dtype)
         with _as_model_error("the model fails on random images"):
-            pair = self._call(pixels[:2])
+            # A model of batch 1 never sees two images together.
+            size = min(self._fixed_batch_size or 2, 2)
+            pair = np.concatenate([self._call(pixels[at : at + size]) for at in range(0, 2, size)])
             alone = self._call(pixels[:1])
             others = [self._call(image[None]) for image in pixels[2:]]
         if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1:

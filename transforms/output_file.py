@@ -12,7 +12,6 @@ from apache_beam.io.filesystems import FileSystems
 from transforms import tf_examples, tf_record
 from transforms.schemas import EMBEDDING
 
-FORMATS = ("parquet", "tfrecord")
 ROW_GROUP_ROWS = 4096
 """Fixed, so that the bytes of a file do not depend on the batch size."""
 

@@ -30,23 +30,28 @@ _BUFFER_BYTES = 1 << 20
 
 def peek_parquet_schema(
     uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
-) -> pa.Schema:
+) -> pa.Schema | None:
     """Looks at a Parquet file's footer for the columns that a run wants.
 
     Returns:
-        The carried columns, with their Arrow types.
+        The carried columns, with their Arrow types; None if the file cannot be read.
 
     Raises:
-        InputError: If it cannot be read, a column is missing, or the image column holds no bytes.
+        InputError: If a column is missing, or the image column holds no bytes.
     """
     columns = FileColumns(image_key, image_id_from, pa.schema([]))
     try:
         with open_uri(uri) as handle, damage_reported():
             schema = open_parquet(handle).schema_arrow
-            _check_columns(schema, columns, carry_columns)
+    except ImageError:  # Reading it will say so, of this file alone.
+        return None
+    try:
+        _check_columns(schema, columns, carry_columns)
     except ImageError as error:
         raise InputError(f"Parquet input {uri}: {error}") from error
-    return pa.schema([schema.field(name) for name in carry_columns])
+    fields = (schema.field(name) for name in carry_columns)
+    # The next file's column may hold nulls, or other notes.
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
 
 
 def read_parquet(
@@ -55,8 +60,8 @@ def read_parquet(
     """Reads one Parquet file in order, batch_size rows (good or bad) at a time.
 
     A row's uri is the file's with "#" and the row's index. Its image_id is the column that columns
-    names; by default the column image_id, else the struct's path, else the uri. A file that cannot
-    be read, or not to its end, is one failure.
+    names; by default the column image_id, else the struct's path, else the uri. Every row that
+    cannot be read is a failure; a file whose footer cannot be read is one.
 
     Memory is that of a batch and a page, whatever the size of the row groups.
 
@@ -64,15 +69,23 @@ def read_parquet(
         OSError: If the storage fails; trying again may help.
     """
     batches = _Batches(file, columns, max_image_bytes)
+    row_count = 0
     try:
         with open_uri(file.uri) as handle, damage_reported():
             parquet = open_parquet(handle)
+            row_count = parquet.metadata.num_rows
             schema = parquet.schema_arrow
             _check_columns(schema, columns, columns.carried.names)
             for batch in iter_batches(parquet, batch_size, _names_to_read(schema, columns)):
                 yield batches.read(batch)
+            if batches.rows_left(row_count):
+                raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
     except ImageError as error:
-        yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
+        # A footer may lie: no file holds more images than bytes.
+        if not 0 < batches.rows_left(row_count) <= file.size_bytes:
+            yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
+        while 0 < batches.rows_left(row_count) <= file.size_bytes:
+            yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
 
 
 def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
@@ -167,6 +180,19 @@ class _Batches:
         self._next_row += batch.num_rows
         return part.finish(carried)
 
+    def rows_left(self, row_count: int) -> int:
+        """Returns how many of the file's rows are not accounted for."""
+        return row_count - self._next_row
+
+    def lose(self, count: int, error: ImageError) -> ReadPart:
+        """Makes a failure of each of the next rows."""
+        part = PartBuilder()
+        for row in range(self._next_row, self._next_row + count):
+            uri = f"{self._file.uri}#{row}"
+            part.fail(uri, uri, error)
+        self._next_row += count
+        return part.finish(self._columns.carried.empty_table())
+
     def with_row(self, error: ImageError) -> ImageError:
         """Says where the file's readable part ends."""
         if not self._next_row:
@@ -175,7 +201,12 @@ class _Batches:
 
     def _carried(self, batch: pa.RecordBatch) -> pa.Table:
         schema = self._columns.carried
-        return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        try:
+            return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        except pa.ArrowException as error:
+            raise CorruptRecordError(
+                f"--carry_columns are of other types than in the first file: {error}"
+            ) from error
 
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:
         id_key = self._columns.id_column or ID_KEY

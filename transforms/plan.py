@@ -22,16 +22,19 @@ FEW_ROWS = 32
 def count_shards(image_count: int, rows_per_file: int) -> int:
     """Chooses the number of shards for listed images; depends on nothing but the two numbers.
 
+    A power of two: as a collection grows it doubles, and each shard splits into two (shard_index).
+    Any other number would move nearly every image to another file.
+
     Args:
         image_count: Images matched.
         rows_per_file: Rows a file should hold at most; hashing makes sizes vary a little.
 
     Returns:
-        Number of shards; 0 if there are no images.
+        Number of shards, a power of two; 0 if there are no images.
     """
     by_size = -(-image_count // rows_per_file)
     by_core = min(FEW_SHARDS, -(-image_count // FEW_ROWS))
-    return max(by_size, by_core)
+    return 1 << (max(by_size, by_core) - 1).bit_length() if image_count else 0
 
 
 def shard_index(image_id: str, shard_count: int) -> int:

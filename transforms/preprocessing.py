@@ -10,7 +10,7 @@ from transforms.errors import FlagError
 RESIZE_MODES = ("squash", "crop", "pad")
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
 INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet")
-INPUT_DTYPES = ("float32", "float16", "uint8")
+INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 
 DECODER_VERSION = "1"
@@ -74,6 +74,11 @@ class Preprocessing:
             value = getattr(self, name)
             if value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
+        if self.dtype == "uint8" and self.input_range not in ("0,1", "0,255"):
+            raise FlagError(
+                f"--input_range {self.input_range} does nothing for a model of uint8 images, "
+                "which are 0..255; drop it"
+            )
         if self.antialias and self.interpolation in _UNFILTERED:
             raise FlagError(
                 f"--antialias does nothing with --interpolation {self.interpolation}; "

@@ -13,6 +13,7 @@ from apache_beam.pvalue import AsList, PCollection
 from transforms import run_directory
 from transforms.errors import RunError
 from transforms.records import ShardResult, Step
+from transforms.run_directory import RUN_FILE
 
 RUN_FORMAT_VERSION = 1
 
@@ -112,7 +113,13 @@ def publish_run(
     """
     chosen = one_attempt_each(results)
     record = run_record(manifest, chosen, skipped)
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    if _is_published(manifest.output, text):
+        run_directory.delete_staging(manifest.output)
+        return
     images = sum(result.images for result in chosen)
+    if not images:
+        raise RunError("no images found: the input files hold none; nothing is published")
     if record["counts"]["failed"] > manifest.max_failed_fraction * images:
         _refuse(manifest, chosen, record)
     moves = {
@@ -122,15 +129,25 @@ def publish_run(
     _retire_earlier_run(manifest.output, keep=set(moves.values()))
     _move_staged(manifest.staging, moves)
     _write_failures(chosen, manifest.output)
-    _write_record(record, manifest.output)
+    run_directory.write_text(FileSystems.join(manifest.output, RUN_FILE), text)
     run_directory.write_text(FileSystems.join(manifest.output, run_directory.SUCCESS_FILE), "")
     run_directory.delete_staging(manifest.output)
+
+
+def _is_published(output: str, text: str) -> bool:
+    """Tells whether this very run is published already: an earlier attempt at it got that far."""
+    paths = [FileSystems.join(output, name) for name in (run_directory.SUCCESS_FILE, RUN_FILE)]
+    if not all(FileSystems.exists(path) for path in paths):
+        return False
+    with FileSystems.open(paths[1]) as stream:
+        return stream.read() == text.encode()
 
 
 def _refuse(manifest: RunManifest, results: list[ShardResult], record: dict[str, Any]) -> None:
     """Leaves the reasons in the staging directory and raises."""
     _write_failures(results, manifest.staging)
-    _write_record({**record, "status": "refused"}, manifest.staging)
+    refused = json.dumps({**record, "status": "refused"}, indent=2, ensure_ascii=False) + "\n"
+    run_directory.write_text(FileSystems.join(manifest.staging, RUN_FILE), refused)
     failed, processed = record["counts"]["failed"], sum(result.images for result in results)
     reasons = ", ".join(f"{reason} {n}" for reason, n in record["failures_by_reason"].items())
     raise RunError(
@@ -173,11 +190,6 @@ def _write_failures(results: list[ShardResult], directory: str) -> None:
             if result.failures_path is not None:
                 with FileSystems.open(result.failures_path) as failures:
                     gathered.write(failures.read())
-
-
-def _write_record(record: dict[str, Any], directory: str) -> None:
-    path = FileSystems.join(directory, run_directory.RUN_FILE)
-    run_directory.write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def _publish(

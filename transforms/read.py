@@ -46,13 +46,15 @@ class ShardReader:
         ahead: collections.deque[Future[_TimedPart]] = collections.deque(
             self._ahead.submit(_timed_next, parts) for _ in range(BATCHES_AHEAD)
         )
+        given = 0
         for index in itertools.count():
             current = ahead.popleft().result()
             if current.part is None and index:
-                return
+                break
             ahead.append(self._ahead.submit(_timed_next, parts))
             part = current.part or self._empty_part()
             matched = part.rows.num_rows + len(part.failures)
+            given += matched
             if shard.kind is not ShardKind.IMAGES:
                 TALLY.add(total=matched)
             yield EncodedImages(
@@ -64,6 +66,10 @@ class ShardReader:
                 failures=part.failures,
                 encoded=part.encoded,
                 seconds={Step.READ: current.seconds},
+            )
+        if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
+            raise RuntimeError(
+                f"shard {shard.key}: {len(shard.refs)} images were planned, {given} were read"
             )
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import OutputError
-from transforms.storage import is_local
+from transforms.storage import is_local, without_file_scheme
 
 STAGING = "_staging"
 RUN_FILE = "run.json"
@@ -28,7 +28,8 @@ def data_file_name(stem: str, shard: object, output_format: str) -> str:
 
 def absolute_output(output: str) -> str:
     """Returns the run directory without closing slash; a local one as an absolute path."""
-    return os.path.abspath(output) if is_local(output) else output.rstrip("/")
+    path = without_file_scheme(output)
+    return os.path.abspath(path) if is_local(path) else path.rstrip("/")
 
 
 def staging_path(output: str) -> str:
@@ -75,7 +76,10 @@ def prepare_output(output: str, *, overwrite: bool) -> None:
     """
     if is_local(output) and os.path.isfile(output):
         raise OutputError(f"--output {output} is a file; choose an empty or new directory")
-    paths = [found.path for found in list_files(output)]
+    try:
+        paths = [found.path for found in list_files(output)]
+    except ValueError as error:  # No such file system.
+        raise OutputError(f"--output {output}: {error}") from error
     foreign = sorted(path for path in paths if not is_ours(output, path))
     if foreign:
         raise OutputError(

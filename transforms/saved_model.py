@@ -19,8 +19,8 @@ from transforms.endpoints import (
 from transforms.errors import ModelError
 from transforms.hub_module import declared_image_size, is_hub_module
 from transforms.model_handle import SAVED_MODEL
+from transforms.preprocessing import INPUT_DTYPES
 
-PIXEL_DTYPES = ("float32", "float16", "float64", "uint8")
 """What images may be fed as; where a model takes several, the first of them."""
 
 _OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -40,7 +40,7 @@ class ModelSpec:
         kind: As an object, by a signature, or by one of its attributes.
         endpoint: "__call__", the signature's name or the attribute's.
         input_name: The image argument.
-        dtype: NumPy name of the dtype that images are fed as, one of PIXEL_DTYPES.
+        dtype: NumPy name of the dtype that images are fed as, one of INPUT_DTYPES.
         image_size: (height, width) in pixels, or None where the caller chooses.
         image_sizes: Every size it was traced with, (height, width); None for any.
         batch_size: Images in every call, or None for any number.
@@ -241,14 +241,14 @@ def _names(endpoints: Iterable[Endpoint], kind: EndpointKind) -> tuple[str, ...]
 
 def _comparable(endpoint: Endpoint) -> list[Trace]:
     """The traces that differ in image size only: of the best dtype, any batch size if possible."""
-    for dtype in PIXEL_DTYPES:
+    for dtype in INPUT_DTYPES:
         traces = [trace for trace in endpoint.traces if trace.images.dtype == dtype]
         if traces:
             batch_sizes = [_batch_size(trace.images) for trace in traces]
             best = None if None in batch_sizes else max(size for size in batch_sizes if size)
             return [trace for trace, size in zip(traces, batch_sizes, strict=True) if size == best]
     raise ModelError(
-        f"{endpoint} takes none of {', '.join(PIXEL_DTYPES)}; choose another with --signature"
+        f"{endpoint} takes none of {', '.join(INPUT_DTYPES)}; choose another with --signature"
     )
 
 

@@ -20,6 +20,11 @@ def is_local(uri: str) -> bool:
     return FileSystems.get_scheme(uri) is None
 
 
+def without_file_scheme(uri: str) -> str:
+    """Returns file:///a/b, as Spark and Arrow write it, as the path /a/b; others as they are."""
+    return uri.removeprefix("file://") if uri.startswith("file:///") else uri
+
+
 def open_uri(uri: str) -> BinaryIO:
     """Opens a file to read its bytes as they are stored, never decompressed.
 

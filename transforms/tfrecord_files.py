@@ -1,5 +1,6 @@
 """TFRecord files of tf.Example, read a batch at a time."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +12,7 @@ from transforms.file_columns import IDS_FROM_NAMES, FileColumns
 from transforms.listing import image_id
 from transforms.read_part import PartBuilder, ReadPart, check_size, unreadable_file
 from transforms.records import InputFile
-from transforms.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder
+from transforms.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.tf_record import DamagedRecord, Record, open_tfrecord, read_records
 
 IMAGE_KEY = "image/encoded"
@@ -51,28 +52,27 @@ def read_tfrecord(
 
 def peek_example_schema(
     uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
-) -> pa.Schema:
+) -> pa.Schema | None:
     """Looks at a TFRecord file's first records for the features that a run wants.
 
-    An empty file, or one without a readable record, passes if nothing is carried.
-
     Returns:
-        The carried features, each BYTES, INTEGERS or FLOATS of transforms.tf_examples.
+        The carried features, each BYTES, INTEGERS or FLOATS of transforms.tf_examples; None if
+        the file has no readable record.
 
     Raises:
-        InputError: If it cannot be opened, a feature is missing, or the image or id is not bytes.
+        InputError: If a feature is missing, or the image or id is not bytes.
     """
     bytes_wanted = {"--image_key": image_key or IMAGE_KEY}
     if image_id_from is not None and image_id_from not in IDS_FROM_NAMES:
         bytes_wanted["--image_id_from"] = image_id_from
     wanted = {*bytes_wanted.values(), *carry_columns}
     found = _peek_features(uri, wanted)
-    if not found and not carry_columns:
-        return pa.schema([])
+    if not found:
+        return None
     if missing := sorted(wanted - {name for name, kind in found.items() if kind is not None}):
         raise InputError(
             f"{uri}: its first tf.Examples have no value for {', '.join(missing)}; they have "
-            f"{', '.join(sorted(found)) or 'nothing readable'} (--image_key, --image_id_from and "
+            f"{', '.join(sorted(found))} (--image_key, --image_id_from and "
             "--carry_columns name features)"
         )
     for flag, name in bytes_wanted.items():
@@ -85,18 +85,15 @@ def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
     """Returns every feature seen until all wanted ones are, None for one always empty."""
     found: dict[str, pa.DataType | None] = {}
     seen_bytes = 0
-    try:
-        with open_tfrecord(uri) as handle:
-            records = read_records(handle, max_record_bytes=PEEK_BYTES)
-            for record in itertools.islice(records, PEEK_RECORDS):
-                if isinstance(record, DamagedRecord):
-                    continue
-                found |= {k: v for k, v in _feature_types(record).items() if v or k not in found}
-                seen_bytes += len(record.data)
-                if seen_bytes > PEEK_BYTES or all(found.get(name) for name in wanted):
-                    break
-    except ImageError as error:
-        raise InputError(f"TFRecord input: {error}") from error
+    with contextlib.suppress(ImageError), open_tfrecord(uri) as handle:
+        records = read_records(handle, max_record_bytes=PEEK_BYTES)
+        for record in itertools.islice(records, PEEK_RECORDS):
+            if isinstance(record, DamagedRecord):
+                continue
+            found |= {k: v for k, v in _feature_types(record).items() if v or k not in found}
+            seen_bytes += len(record.data)
+            if seen_bytes > PEEK_BYTES or all(found.get(name) for name in wanted):
+                break
     return found
 
 
@@ -122,7 +119,7 @@ class _Batches:
         self._image_key = columns.image_key or IMAGE_KEY
         self._id_key = columns.id_column or ID_KEY
         self._decoder = ExampleDecoder(
-            {field.name: field.type for field in columns.carried}
+            {field.name: feature_type(field) for field in columns.carried}
             | {self._id_key: BYTES, self._image_key: BYTES}
         )
 

@@ -8,8 +8,6 @@ import pyarrow as pa
 
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
 
-ACTIVATIONS = ("softmax", "sigmoid", "none")
-
 
 def activate(logits: npt.NDArray[np.float32], activation: str) -> npt.NDArray[np.float32]:
     """Turns logits into scores.

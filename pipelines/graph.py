@@ -7,6 +7,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import PCollection
 
+from transforms.batch_coder import register_batch_coder
 from transforms.file_columns import FileColumns
 from transforms.listing import Source
 from transforms.match import MatchInputs
@@ -58,6 +59,7 @@ class RunPlan:
 
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     """Adds the whole pipeline to root; runs nothing."""
+    register_batch_coder()
     manifest = plan.manifest
     matched = root | "MatchInputs" >> MatchInputs(
         plan.sources, plan.manifests, plan.columns.carried, plan.columns.image_id_from

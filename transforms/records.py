@@ -150,6 +150,11 @@ class Batch:
     failures: tuple[Failure, ...] = ()
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of what the batch holds, without its failures."""
+        return self.rows.nbytes
+
     def set_aside(
         self, step: Step, errors: Mapping[int, ImageError]
     ) -> tuple[pa.RecordBatch, tuple[Failure, ...]]:
@@ -179,6 +184,11 @@ class EncodedImages(Batch):
 
     encoded: tuple[bytes, ...]
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of the rows and of the encoded images."""
+        return super().size_bytes + sum(map(len, self.encoded))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PixelBatch(Batch):
@@ -190,6 +200,11 @@ class PixelBatch(Batch):
     """
 
     pixels: npt.NDArray[Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the rows and of the pixels."""
+        return super().size_bytes + self.pixels.nbytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,6 +220,11 @@ class Predictions(Batch):
     outputs: npt.NDArray[np.float32]
     outputs_are_probabilities: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the rows and of the outputs."""
+        return super().size_bytes + self.outputs.nbytes
 
     def tabulate(
         self, schema: pa.Schema, columns: Mapping[str, pa.Array], *warnings: str

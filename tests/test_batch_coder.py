@@ -36,6 +36,7 @@ def test_a_batch_survives_coding(batch: Batch) -> None:
             np.testing.assert_array_equal(ours, wanted)
         else:
             assert ours == wanted
+    assert made.rows.schema.equals(batch.rows.schema, check_metadata=True)
 
 
 def test_sizes_are_those_of_the_arrays() -> None:
@@ -46,10 +47,11 @@ def test_sizes_are_those_of_the_arrays() -> None:
 
 
 def test_a_run_pickles_no_pixels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: PixelBatch, protocol: int) -> Any:  # noqa: ANN401
+    def refuse(*_: object) -> Any:  # noqa: ANN401
         raise pickle.PicklingError("pixels crossed a stage, or their size was taken by pickling")
 
     monkeypatch.setattr(PixelBatch, "__reduce_ex__", refuse)
+    monkeypatch.setattr(BatchCoder, "encode", refuse)
     save_mean_color(str(tmp_path / "model"))
     write_photos(tmp_path / "photos", 40)
     argv = ["--model", str(tmp_path / "model"), "--input", str(tmp_path / "photos")]

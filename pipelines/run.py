@@ -51,7 +51,6 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     options = PipelineOptions(list(beam_argv))
     is_local = (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
     if is_local:
-        _quieten_beam()
         use_every_core(options)
     TALLY.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
@@ -60,9 +59,12 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     mode = options.view_as(DirectOptions).direct_running_mode
     is_visible = is_local and mode != "multi_processing"
     progress = ProgressLine(Console(stderr=True, force_terminal=None if is_visible else False))
-    interruptible = _leaving_on_interrupt(plan, progress) if is_local else contextlib.nullcontext()
     try:
-        with interruptible, _own_errors():
+        with contextlib.ExitStack() as stack:
+            if is_local:
+                stack.enter_context(_quiet_beam())
+                stack.enter_context(_leaving_on_interrupt(plan, progress))
+            stack.enter_context(_own_errors())
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()
@@ -87,12 +89,19 @@ def use_every_core(options: PipelineOptions) -> None:
         direct.direct_num_workers = os.cpu_count() or 1
 
 
-def _quieten_beam() -> None:
+@contextlib.contextmanager
+def _quiet_beam() -> Iterator[None]:
     """Keeps Beam's log off the terminal: its warnings do not apply, its errors are raised too."""
-    logging.getLogger().setLevel(logging.ERROR)
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    for ours in ("pipelines", "transforms"):
-        logging.getLogger(ours).setLevel(logging.WARNING)
+    levels = {"": logging.ERROR, "apache_beam": logging.CRITICAL}
+    levels |= dict.fromkeys(("pipelines", "transforms"), logging.WARNING)
+    earlier = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in earlier.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextlib.contextmanager

@@ -55,12 +55,12 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image file in a listing; size and time are None for a broken link."""
+    """An image file in a listing; size and version are None for a broken link."""
 
     uri: str
     root: str
     size_bytes: int | None
-    modified_at: float | None
+    version: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ Listed = ImageFile | InputFile | Skipped
 class _Entry(NamedTuple):
     uri: str
     size_bytes: int | None
-    modified_at: float | None
+    version: str | None
 
 
 def classify_input(uri: str) -> Source:
@@ -191,7 +191,7 @@ def _local_entry(path: str) -> _Entry | Skipped:
         return _Entry(path, None, None)
     if not stat.S_ISREG(status.st_mode):
         return Skipped(path, "not a regular file")
-    return _Entry(path, status.st_size, status.st_mtime)
+    return _Entry(path, status.st_size, str(status.st_mtime_ns))
 
 
 def _is_deepest(glob: str, folder: str) -> bool:
@@ -204,7 +204,8 @@ def _list_remote(source: Source) -> Iterator[_Entry]:
     for found in FileSystems.match([pattern])[0].metadata_list:
         is_wanted = found.path == source.pattern if exact else _matches(source, found.path)
         if is_wanted and not found.path.endswith("/"):  # How consoles make a "directory".
-            yield _Entry(found.path, found.size_in_bytes, found.last_updated_in_seconds or None)
+            updated = found.last_updated_in_seconds
+            yield _Entry(found.path, found.size_in_bytes, str(updated) if updated else None)
 
 
 def _matches(source: Source, uri: str) -> bool:
@@ -232,8 +233,8 @@ def _listed(entry: _Entry, source: Source) -> Listed:
     if source.is_directory and (reason := _reason_to_skip(entry.uri, source.root, kind)):
         return Skipped(entry.uri, reason)
     if kind is ShardKind.IMAGES:
-        return ImageFile(entry.uri, source.root, entry.size_bytes, entry.modified_at)
-    return InputFile(kind, entry.uri, source.root, entry.size_bytes or 0, entry.modified_at)
+        return ImageFile(entry.uri, source.root, entry.size_bytes, entry.version)
+    return InputFile(kind, entry.uri, source.root, entry.size_bytes or 0, entry.version)
 
 
 def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:

@@ -92,7 +92,7 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
             else:
                 key = image_id(image_uri, folder, image_id_from)
             fitting = tuple(_fitting(values.get(field.name), field, where) for field in carried)
-            yield ImageRef(key, image_uri, carried=fitting)
+            yield ImageRef(key, image_uri, *_listing(image_uri), carried=fitting)
 
 
 class _Format(NamedTuple):
@@ -119,6 +119,17 @@ def _absolute(uri: str, folder: str) -> str:
     if not is_local(uri) or os.path.isabs(uri):
         return uri
     return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else f"{folder}/{uri}"
+
+
+def _listing(uri: str) -> tuple[int | None, str | None]:
+    """Returns a local file's size and version; one in a store would cost a request each."""
+    if not is_local(uri):
+        return None, None
+    try:
+        status = os.stat(uri)
+    except (OSError, ValueError):  # Opening it says what is wrong.
+        return None, None
+    return status.st_size, str(status.st_mtime_ns)
 
 
 def _text(values: dict[str, object], name: str, where: str) -> str:

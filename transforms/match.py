@@ -33,7 +33,7 @@ class Matched(NamedTuple):
 def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
     """Gives a listed image its key."""
     key = image_id(found.uri, found.root, image_id_from or "uri")
-    return ImageRef(key, found.uri, found.size_bytes, found.modified_at)
+    return ImageRef(key, found.uri, found.size_bytes, found.version)
 
 
 def _match_source(

@@ -44,16 +44,19 @@ class ImageRef:
     Attributes:
         image_id: Stable key, unique within a run.
         uri: Where the bytes are; any scheme that Beam's FileSystems reads.
-        size_bytes: Size by the listing, or None where it was not listed (manifests).
-        modified_at: Modification time by the listing, seconds since the epoch, or None.
+        size_bytes: Size by the listing, or None where it was not listed (remote manifests).
+        version: By the listing; another one when the object has changed, or None if it is not
+            known. The modification time in nanoseconds, or generation and checksum on gs://.
         carried: Values of the carried columns, in the order of the run's carried schema.
+        content_sha256: Of the file, hexadecimal, where it was hashed before it was put in a shard.
     """
 
     image_id: str
     uri: str
     size_bytes: int | None = None
-    modified_at: float | None = None
+    version: str | None = None
     carried: tuple[Any, ...] = ()
+    content_sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,14 +68,14 @@ class InputFile:
         uri: Where the file is.
         root: The --input pattern's fixed part, for ids relative to it.
         size_bytes: Size by the listing.
-        modified_at: Modification time by the listing, seconds since the epoch, or None.
+        version: By the listing, as an ImageRef's.
     """
 
     kind: ShardKind
     uri: str
     root: str
     size_bytes: int
-    modified_at: float | None = None
+    version: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

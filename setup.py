@@ -29,6 +29,7 @@ setup(
     extras_require={
         "dev": [
             "duckdb",
+            "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
             "mypy",

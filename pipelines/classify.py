@@ -1,14 +1,16 @@
 """python -m pipelines.classify: images in, the best classes of each out."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.options import ClassifyConfig
+from pipelines.options import ClassifyConfig, ClassifyFlags
 from pipelines.program import run_program
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.launch import LaunchedModel, MakeTabulate
+    import pyarrow as pa
+
+    from pipelines.launch import LaunchedModel, MakeOutputs
 
 DESCRIPTION = """\
 Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord or Parquet
@@ -36,28 +38,38 @@ def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, 
     return names
 
 
-def make_to_top_k(config: ClassifyConfig) -> "MakeTabulate":
+def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
     """Returns the maker of the step that turns logits into the best classes."""
-    from transforms.to_top_k import ToTopK  # Beam: --help does not wait for it.
+    from pipelines.launch import Outputs
+    from transforms.recipe import fingerprint_json
+    from transforms.to_top_k import ToTopK
 
-    return lambda model, carried, footer: ToTopK(
-        config.top_k,
-        config.activation,
-        read_model_labels(config.labels, model),
-        carried,
-        {**footer, "activation": config.activation},
-    )
+    def make(model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]) -> Outputs:
+        labels = read_model_labels(config.labels, model)
+        activation = config.activation
+        recipe = {
+            "top_k": config.top_k,
+            "activation": activation,
+            "labels": labels and fingerprint_json({"labels": labels}),
+        }
+        footer = {**footer, "activation": activation}
+        return Outputs(ToTopK(config.top_k, activation, labels, carried, footer), recipe)
+
+    return make
+
+
+def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
+    """Classifies; returns the exit code."""
+    from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
+
+    outputs = class_outputs(config)
+    return run_once(config, beam_argv, program="classify", make_outputs=outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
     return run_program(
-        argv,
-        program="classify",
-        config_class=ClassifyConfig,
-        description=DESCRIPTION,
-        stem="classifications",
-        make_tabulate=make_to_top_k,
+        argv, program="classify", config_class=ClassifyConfig, description=DESCRIPTION, run=run
     )
 
 

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.options import EmbedConfig
+from pipelines.options import EmbedConfig, EmbedFlags
 from pipelines.program import run_program
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.launch import MakeTabulate
+    from pipelines.launch import MakeOutputs
 
 DESCRIPTION = """\
 Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord or Parquet and
@@ -19,24 +19,29 @@ writes one vector an image to Parquet or TFRecord.
       --model model.tar.gz --output vectors/ --normalize l2 --embedding_dtype float16"""
 
 
-def make_to_embeddings(config: EmbedConfig) -> "MakeTabulate":
+def embedding_outputs(config: EmbedFlags) -> "MakeOutputs":
     """Returns the maker of the step that turns outputs into embedding rows."""
-    from transforms.to_embeddings import ToEmbeddings  # Beam: --help does not wait for it.
+    from pipelines.launch import Outputs
+    from transforms.to_embeddings import ToEmbeddings
 
-    return lambda model, carried, footer: ToEmbeddings(
-        config.embedding_dtype, config.normalize, carried, footer
+    recipe = {"embedding_dtype": config.embedding_dtype, "normalize": config.normalize}
+    return lambda model, carried, footer: Outputs(
+        ToEmbeddings(config.embedding_dtype, config.normalize, carried, footer), recipe
     )
+
+
+def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
+    """Embeds; returns the exit code."""
+    from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
+
+    outputs = embedding_outputs(config)
+    return run_once(config, beam_argv, program="embed", make_outputs=outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
     return run_program(
-        argv,
-        program="embed",
-        config_class=EmbedConfig,
-        description=DESCRIPTION,
-        stem="embeddings",
-        make_tabulate=make_to_embeddings,
+        argv, program="embed", config_class=EmbedConfig, description=DESCRIPTION, run=run
     )
 
 

@@ -103,7 +103,7 @@ def make_parser(
     """Builds the parser of a configuration's flags, in groups by order of their first flag."""
     parser = FlagParser(
         prog=program,
-        usage=f"{program} --input URI --model HANDLE --output DIR [flags] [@file]",
+        usage=f"{program} --input URI --model HANDLE {_output_usage(config_class)} [flags] [@file]",
         description=description,
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -162,6 +162,13 @@ beam flags, on the same command line:
   --temp_location, --setup_file, --project, --region, ...   as Beam documents them
 
 exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input"""
+
+
+def _output_usage(config_class: type[Any]) -> str:
+    """Returns the flag that says where the output goes, as the usage line shows it."""
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    field = fields.get("output_root") or fields["output"]
+    return f"--{field.name} {field.metadata['metavar']}"
 
 
 def _is_list(value: object) -> bool:

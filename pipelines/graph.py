@@ -9,16 +9,21 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batch_coder import register_batch_coder
 from transforms.file_columns import FileColumns
+from transforms.hash_images import HashImages
+from transforms.keep_finished import KeepFinished
 from transforms.listing import Source
 from transforms.match import MatchInputs
-from transforms.plan import PlanShards
+from transforms.plan import PlanShards, ShardSizes
+from transforms.plan_retry import PlanRetry
 from transforms.preprocess import PreprocessImages
 from transforms.preprocessing import Preprocessing
+from transforms.previous_run import Previous
 from transforms.publish import Publish, RunManifest
-from transforms.read import ReadImages
-from transforms.records import OutputRows, PixelBatch, Predictions, ShardKind
+from transforms.read import ReadImages, ReadPolicy
+from transforms.records import OutputRows, PixelBatch, Predictions, Shard, ShardKind
+from transforms.schemas import MODEL_COLUMNS
 from transforms.unique_ids import CheckUniqueIds
-from transforms.write import WriteShards
+from transforms.write import StagingTarget, WriteShards
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,51 +34,99 @@ class RunPlan:
         sources: The classified inputs.
         manifests: URIs of manifests.
         columns: What to take from files, and the carried columns.
-        rows_per_file: Rows an output file of listed images holds at most, about.
+        sizes: How many shards of listed images there shall be.
         batch_size: Images a model call.
         policy: What is done to every image.
         handler: The model.
         tabulate: ToEmbeddings or ToTopK.
         manifest: What run.json will say.
         num_model_threads: TensorFlow's threads, or None for one a core.
+        base_fingerprint: What the fingerprints of all shards share.
+        is_resumed: Whether commit records of an earlier start count.
+        previous: The run that this one builds on, if there is one.
+        retried_shards: If the run only completes the previous one, how many shards that has.
+        canaries: The shard of known images, if there are any.
+        deduplicate: Whether images of the same bytes are given to the model once.
+        places_by_content: Whether listed images are hashed first, and put into shards by it.
+        has_files: Whether some shards are TFRecord or Parquet files: ids are then known only once
+            these have been read.
     """
 
     sources: tuple[Source, ...]
     manifests: tuple[str, ...]
     columns: FileColumns
-    rows_per_file: int
+    sizes: ShardSizes
     batch_size: int
     policy: Preprocessing
     handler: ModelHandler[PixelBatch, Predictions, Any]
     tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
     manifest: RunManifest
     num_model_threads: int | None
+    base_fingerprint: str
+    is_resumed: bool = False
+    previous: Previous | None = None
+    retried_shards: int | None = None
+    canaries: Shard | None = None
+    deduplicate: bool = False
+    places_by_content: bool = False
+    has_files: bool = False
 
-    @property
-    def reads_files(self) -> bool:
-        """Whether some ids are known only once a TFRecord or Parquet file has been read."""
-        return any(
-            source.is_directory or source.kind is not ShardKind.IMAGES for source in self.sources
-        )
+
+def may_have_files(sources: tuple[Source, ...]) -> bool:
+    """Whether there may be TFRecord or Parquet files among the inputs."""
+    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
 
 
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     """Adds the whole pipeline to root; runs nothing."""
     register_batch_coder()
     manifest = plan.manifest
-    matched = root | "MatchInputs" >> MatchInputs(
-        plan.sources, plan.manifests, plan.columns.carried, plan.columns.image_id_from
+    shards, skipped = _plan_shards(root, plan)
+    if plan.canaries is not None:
+        known = root | "Canaries" >> beam.Create([plan.canaries], reshuffle=False)
+        shards = (shards, known) | "WithCanaries" >> beam.Flatten()
+    kept = shards | "KeepFinished" >> KeepFinished(
+        manifest.staging, plan.base_fingerprint, plan.is_resumed, plan.previous, plan.has_files
     )
-    shards = (matched.images, matched.files) | "PlanShards" >> PlanShards(plan.rows_per_file)
-    results = (
-        shards
-        | "ReadImages" >> ReadImages(plan.columns, plan.batch_size, plan.policy.max_image_bytes)
+    read_policy = ReadPolicy(
+        columns=plan.columns,
+        batch_size=plan.batch_size,
+        max_image_bytes=plan.policy.max_image_bytes,
+        model_columns=MODEL_COLUMNS[manifest.stem],
+        deduplicate=plan.deduplicate,
+    )
+    target = StagingTarget(
+        staging=manifest.staging,
+        output_format=manifest.output_format,
+        carried=plan.columns.carried,
+        digests=plan.has_files,
+    )
+    written = (
+        kept.unfinished
+        # Small elements: shuffled before any image is opened, never after.
+        | "SpreadShards" >> beam.Reshuffle().with_output_types(Shard)
+        | "ReadImages" >> ReadImages(read_policy)
         | "PreprocessImages" >> PreprocessImages(plan.policy, plan.num_model_threads)
         | "RunInference" >> RunInference(plan.handler)
         | "Tabulate" >> plan.tabulate
-        | "WriteShards"
-        >> WriteShards(manifest.staging, manifest.stem, manifest.output_format, plan.reads_files)
+        | "WriteShards" >> WriteShards(target)
     )
-    if plan.reads_files:
+    results = (kept.finished, written) | "Results" >> beam.Flatten()
+    if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    _ = results | "Publish" >> Publish(manifest, matched.skipped)
+    _ = results | "Publish" >> Publish(manifest, skipped, kept.damaged)
+
+
+def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> tuple[PCollection[Shard], PCollection[str]]:
+    """Returns the shards of the run, and why names in directories were passed over."""
+    if plan.previous is not None and plan.retried_shards is not None:
+        retry = PlanRetry(plan.previous.directory, plan.retried_shards)
+        return root | "PlanRetry" >> retry, root | "NothingSkipped" >> beam.Create([])
+    matched = root | "MatchInputs" >> MatchInputs(
+        plan.sources, plan.manifests, plan.columns.carried, plan.columns.image_id_from
+    )
+    images = matched.images
+    if plan.places_by_content:
+        hashing = HashImages(plan.columns, plan.policy.max_image_bytes)
+        images = images | "HashImages" >> hashing
+    return (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes), matched.skipped

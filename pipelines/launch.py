@@ -1,11 +1,10 @@
-"""From flags to a run that is checked before any work: inputs, output, model, policy."""
+"""From flags to what is checked before any work: inputs, model, policy, outputs."""
 
 import dataclasses
-import itertools
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -13,31 +12,22 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from pipelines.graph import RunPlan
+from pipelines.carried_columns import carried_schema
 from pipelines.options import RunConfig
-from transforms.errors import FlagError, InputError, OutputError
+from transforms.canaries import canary_shard
+from transforms.errors import OutputError
 from transforms.file_columns import FileColumns
-from transforms.inference import SavedModelHandler
-from transforms.listing import Source, classify_input, list_source
-from transforms.manifests import manifest_schema
+from transforms.listing import Source, classify_input
 from transforms.model_handle import fingerprint_model, resolve_model
-from transforms.parquet_files import peek_parquet_schema
 from transforms.preprocessing import Preprocessing
-from transforms.publish import RunManifest
-from transforms.records import InputFile, OutputRows, Predictions, ShardKind
-from transforms.run_directory import absolute_output, prepare_output
+from transforms.records import OutputRows, Predictions, Shard
+from transforms.run_directory import STEMS
 from transforms.saved_model import ModelSpec, inspect_saved_model
-from transforms.schemas import RESERVED
 from transforms.storage import is_local
 from transforms.tf_examples import feature_type
-from transforms.tfrecord_files import peek_example_schema
 
 SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
 """Distributions whose versions go into the output."""
-
-
-FILES_PEEKED = 20
-"""Of these one should be readable; empty and damaged files are common among shards."""
 
 
 class LaunchedModel(NamedTuple):
@@ -58,22 +48,102 @@ class LaunchedModel(NamedTuple):
     image_size: tuple[int, int]
 
 
-Tabulate = beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
-MakeTabulate = Callable[[LaunchedModel, pa.Schema, Mapping[str, str]], Tabulate]
-"""Makes ToEmbeddings or ToTopK from the model, the carried columns and the footer metadata."""
+class Outputs(NamedTuple):
+    """What becomes of the model's outputs.
+
+    Attributes:
+        tabulate: ToEmbeddings or ToTopK.
+        recipe: What decides it, in JSON's types.
+    """
+
+    tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
+    recipe: Mapping[str, Any]
 
 
-def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeTabulate) -> RunPlan:
-    """Checks everything that can be checked before any work.
+MakeOutputs = Callable[[LaunchedModel, pa.Schema, Mapping[str, str]], Outputs]
+"""Says what becomes of the outputs, given the model, the carried columns and the footer."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A run that is checked, and has no place to write yet.
+
+    Attributes:
+        config: The flags.
+        program: "embed" or "classify".
+        sources: The classified inputs.
+        model: The model.
+        policy: What is done to every image.
+        columns: What to take from files, and the carried columns.
+        outputs: What becomes of the model's outputs.
+        canaries: The shard of known images, if there are any.
+    """
+
+    config: RunConfig
+    program: str
+    sources: tuple[Source, ...]
+    model: LaunchedModel
+    policy: Preprocessing
+    columns: FileColumns
+    outputs: Outputs
+    canaries: Shard | None
+
+    @property
+    def stem(self) -> str:
+        """What the data files hold: "embeddings" or "classifications"."""
+        return STEMS[self.program]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What decides a row of an image, in JSON's types."""
+        spec = self.model.spec
+        return {
+            "program": self.program,
+            "model": {
+                "fingerprint": self.model.fingerprint,
+                "kind": spec.kind.value,
+                "endpoint": spec.endpoint,
+                "output_key": spec.output_key,
+            },
+            "preprocessing": self.policy.to_dict(),
+            "outputs": {**self.outputs.recipe, "format": self.config.output_format},
+        }
+
+    @property
+    def column_recipe(self) -> dict[str, Any]:
+        """What decides the columns that are no model's, in JSON's types."""
+        columns = self.columns
+        carried = {field.name: str(field.type) for field in columns.carried}
+        return {
+            "image_key": columns.image_key,
+            "image_id_from": columns.image_id_from,
+            "carry_columns": carried,
+        }
+
+    @property
+    def plan_record(self) -> dict[str, Any]:
+        """What a run that is resumed must share with its start, and what was asked for."""
+        config = self.config
+        return {
+            "program": self.program,
+            "recipe": self.recipe,
+            "columns": self.column_recipe,
+            "layout": {"rows_per_file": config.rows_per_file, "deduplicate": config.deduplicate},
+            "software": software_versions(),
+            "config": dataclasses.asdict(config),
+        }
+
+
+def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs) -> Launch:
+    """Checks everything that can be checked before any work; writes nothing.
 
     Args:
         config: The flags.
-        program: Name of the program, for run.json.
-        stem: What the data files hold: "embeddings" or "classifications".
-        make_tabulate: Makes the step that turns predictions into rows.
+        program: "embed" or "classify".
+        make_outputs: Says what becomes of the model's outputs.
 
     Raises:
-        UserError: If the inputs, the output or the model cannot work as the flags say.
+        UserError: If the inputs or the model cannot work as the flags say.
     """
     sources = tuple(classify_input(uri) for uri in config.input)
     carried = carried_schema(config, sources)
@@ -82,35 +152,15 @@ def plan_run(config: RunConfig, *, program: str, stem: str, make_tabulate: MakeT
             feature_type(field)
     model = launch_model(config)
     policy = make_policy(config, model)
-    footer = footer_metadata(model, policy)
-    tabulate = make_tabulate(model, carried, footer)
-    output = absolute_output(config.output)
-    _keep_apart(output, sources)
-    prepare_output(output, overwrite=config.overwrite)
-    return RunPlan(
+    return Launch(
+        config=config,
+        program=program,
         sources=sources,
-        manifests=config.manifest,
-        columns=FileColumns(config.image_key, config.image_id_from, carried),
-        rows_per_file=config.rows_per_file,
-        batch_size=config.batch_size,
+        model=model,
         policy=policy,
-        handler=SavedModelHandler(
-            # A worker may have another working directory.
-            handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
-            fingerprint=model.fingerprint,
-            spec=model.spec,
-            image_size=model.image_size,
-            num_model_threads=config.num_model_threads,
-        ),
-        tabulate=tabulate,
-        manifest=RunManifest(
-            output=output,
-            stem=stem,
-            output_format=config.output_format,
-            max_failed_fraction=config.max_failed_fraction,
-            description=describe_run(config, program, model, policy),
-        ),
-        num_model_threads=config.num_model_threads,
+        columns=FileColumns(config.image_key, config.image_id_from, carried),
+        outputs=make_outputs(model, carried, footer_metadata(model, policy)),
+        canaries=canary_shard(config.canaries) if config.canaries is not None else None,
     )
 
 
@@ -152,54 +202,21 @@ def footer_metadata(model: LaunchedModel, policy: Preprocessing) -> dict[str, st
     }
 
 
-def describe_run(
-    config: RunConfig, program: str, model: LaunchedModel, policy: Preprocessing
-) -> dict[str, Any]:
+def describe_run(launch: Launch) -> dict[str, Any]:
     """Returns the part of run.json that is known at launch."""
+    model, policy = launch.model, launch.policy
     return {
-        "program": program,
-        "config": dataclasses.asdict(config),
+        **launch.plan_record,
         "model": {
             "handle": model.handle,
             "fingerprint": model.fingerprint,
             **dataclasses.asdict(model.spec),
         },
         "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
-        "software": software_versions(),
     }
 
 
-def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
-    """Looks into the first file of each kind: is the image there, and what types are carried?
-
-    Raises:
-        FlagError: If a column may not be carried, or no input has columns.
-        InputError: If an input lacks a column, or two give it different types.
-    """
-    reserved = RESERVED.intersection(config.carry_columns)
-    if reserved:
-        raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
-    found = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
-    for kind in (ShardKind.TFRECORD, ShardKind.PARQUET):
-        found |= _peek(config, itertools.islice(_files(config, sources, kind), FILES_PEEKED))
-    if not found:
-        if config.carry_columns:
-            raise FlagError(
-                f"--carry_columns {' '.join(config.carry_columns)}: only TFRecord, Parquet and "
-                "manifests have columns to carry, and none is given"
-            )
-        return pa.schema([])
-    (first_uri, first), *others = found.items()
-    for uri, schema in others:
-        if not schema.equals(first):
-            raise InputError(
-                f"--carry_columns differ in type: {first_uri} has {_types(first)}, {uri} has "
-                f"{_types(schema)}; run them apart"
-            )
-    return first
-
-
-def _keep_apart(output: str, sources: tuple[Source, ...]) -> None:
+def keep_apart(flag: str, output: str, sources: tuple[Source, ...]) -> None:
     """Checks that no input holds the output, whose files would be read as images.
 
     Raises:
@@ -212,39 +229,6 @@ def _keep_apart(output: str, sources: tuple[Source, ...]) -> None:
         is_deep = source.is_directory or "**" in source.pattern
         if is_deep and f"{target}/".startswith(f"{root}/"):
             raise OutputError(
-                f"--output {output} is inside --input {source.root}, and would be read by the next "
-                "run; choose a directory beside it"
+                f"{flag} is inside --input {source.root}, and would be read by the next run; choose"
+                " a directory beside it"
             )
-
-
-def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
-    """Yields the TFRecord or the Parquet files among the inputs.
-
-    Directories and mixed globs are listed only if need be: that takes long on a large store.
-    """
-    for source in sources:
-        if source.kind is kind or (source.kind is ShardKind.IMAGES and config.carry_columns):
-            for listed in list_source(source):
-                if isinstance(listed, InputFile) and listed.kind is kind:
-                    yield listed
-
-
-def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]:
-    """Returns the carried columns of the first file that can be read, by its uri."""
-    unreadable = None
-    for file in files:
-        peek = peek_parquet_schema if file.kind is ShardKind.PARQUET else peek_example_schema
-        schema = peek(file.uri, config.image_key, config.image_id_from, config.carry_columns)
-        if schema is not None:
-            return {file.uri: schema}
-        unreadable = file
-    if unreadable is not None and config.carry_columns:
-        raise InputError(
-            f"{unreadable.uri}, and the files before it: nothing readable in them, so the types of "
-            "--carry_columns are not known"
-        )
-    return {}
-
-
-def _types(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in schema)

@@ -12,6 +12,7 @@ from transforms.preprocessing import (
     Preprocessing,
 )
 
+PROGRAMS = ("embed", "classify")
 OUTPUT_FORMATS = ("parquet", "tfrecord")
 EMBEDDING_DTYPES = ("float32", "float16")
 NORMALIZATIONS = ("none", "l2")
@@ -120,10 +121,6 @@ class RunConfig:
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
 
-    output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
-    overwrite: bool = flag(
-        "replace the run in --output, once the new one is complete", "output", False
-    )
     output_format: str = flag("file format", "output", "parquet", choices=OUTPUT_FORMATS)
     rows_per_file: int = flag(
         "rows an output file of listed images holds at most, about",
@@ -132,33 +129,100 @@ class RunConfig:
         read=int,
         metavar="N",
     )
+    deduplicate: bool = flag(
+        "give images of the same bytes to the model once; listed images are read twice",
+        "run",
+        False,
+    )
+    resume: bool = flag(
+        "go on where a run that died stopped; start one if there is none", "run", False
+    )
+    overwrite: bool = flag(
+        "replace the run in --output, once the new one is complete; drop one that died",
+        "run",
+        False,
+    )
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
+    canaries: str | None = flag(
+        "directory of a few images; publish only if they get their expected answers",
+        "run",
+        metavar="DIR",
+    )
+    canary_threshold: float = flag(
+        "smallest cosine between a canary's answer and the expected one",
+        "run",
+        0.9999,
+        read=float,
+        metavar="C",
+    )
+    write_canaries: bool = flag(
+        "make this run's answers to the --canaries the expected ones", "run", False
+    )
 
     def __post_init__(self) -> None:
-        if not self.input and not self.manifest:
+        if not self.input and not self.manifest and not self.names_inputs_otherwise:
             raise FlagError("nothing to read: give --input or --manifest")
-        for name in ("model", "output"):
-            if not getattr(self, name):
-                raise FlagError(f"--{name} is required")
+        if not self.model and not self.names_inputs_otherwise:
+            raise FlagError("--model is required")
         for name in ("batch_size", "rows_per_file", "num_model_threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
-        if set("*?[").intersection(self.output):
-            raise FlagError(f"--output {self.output}: a directory's name may hold no *, ? or [")
-        if not 0 <= self.max_failed_fraction <= 1:
-            raise FlagError(
-                f"--max_failed_fraction must be from 0 to 1, got {self.max_failed_fraction:g}"
-            )
+        for name in ("max_failed_fraction", "canary_threshold"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
+        if self.write_canaries and self.canaries is None:
+            raise FlagError("--write_canaries needs --canaries, the directory of their images")
         if len(set(self.carry_columns)) < len(self.carry_columns):
             raise FlagError(f"--carry_columns names one twice: {' '.join(self.carry_columns)}")
 
+    @property
+    def names_inputs_otherwise(self) -> bool:
+        """Whether what to read is known without --input and --manifest."""
+        return False
+
+
+def check_directory(name: str, directory: str) -> None:
+    """Checks a directory's name.
+
+    Raises:
+        FlagError: If it is empty or a glob.
+    """
+    if not directory:
+        raise FlagError(f"--{name} is required")
+    if set("*?[").intersection(directory):
+        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbedConfig(RunConfig):
-    """The flags of pipelines.embed."""
+class SingleRunConfig(RunConfig):
+    """The flags of a program that writes one run."""
+
+    output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
+    retry_failed: str | None = flag(
+        "an earlier run: its rows, and its failed images computed again, become a new run",
+        "input",
+        metavar="RUN",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_directory("output", self.output)
+        if self.retry_failed is not None and self.deduplicate:
+            raise FlagError("--deduplicate does nothing with --retry_failed; drop it")
+
+    @property
+    def names_inputs_otherwise(self) -> bool:
+        """Whether an earlier run says what to read."""
+        return self.retry_failed is not None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbedFlags(RunConfig):
+    """What becomes of a feature vector."""
 
     embedding_dtype: str = flag(
         "of the written vectors", "output", "float32", choices=EMBEDDING_DTYPES
@@ -169,8 +233,8 @@ class EmbedConfig(RunConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifyConfig(RunConfig):
-    """The flags of pipelines.classify."""
+class ClassifyFlags(RunConfig):
+    """What becomes of logits."""
 
     top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
     activation: str = flag(
@@ -189,3 +253,55 @@ class ClassifyConfig(RunConfig):
         super().__post_init__()
         if self.top_k < 1:
             raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbedConfig(EmbedFlags, SingleRunConfig):
+    """The flags of pipelines.embed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyConfig(ClassifyFlags, SingleRunConfig):
+    """The flags of pipelines.classify."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RefreshConfig(EmbedFlags, ClassifyFlags):
+    """The flags of pipelines.refresh."""
+
+    program: str = flag("what to refresh", "run", "embed", choices=PROGRAMS)
+    output_root: str = flag(
+        "directory of the runs: one a refresh, named by its date, and LATEST",
+        "output",
+        "",
+        metavar="ROOT",
+    )
+    keep: int | None = flag(
+        "runs to keep, the newest; older ones are deleted (default: all)",
+        "output",
+        read=int,
+        metavar="N",
+    )
+    overwrite: bool = flag("drop a refresh that died, rather than --resume it", "run", False)
+    max_deleted_fraction: float = flag(
+        "publish only if no larger share of the images is gone from the inputs",
+        "run",
+        0.5,
+        read=float,
+        metavar="F",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_directory("output_root", self.output_root)
+        if self.keep is not None and self.keep < 1:
+            raise FlagError(f"--keep must be at least 1, got {self.keep}")
+        if not 0 <= self.max_deleted_fraction <= 1:
+            raise FlagError(
+                f"--max_deleted_fraction must be from 0 to 1, got {self.max_deleted_fraction:g}"
+            )
+        other = ClassifyFlags if self.program == "embed" else EmbedFlags
+        shared = {field.name for field in dataclasses.fields(RunConfig)}
+        for field in dataclasses.fields(other):
+            if field.name not in shared and getattr(self, field.name) != field.default:
+                raise FlagError(f"--{field.name} does nothing with --program {self.program}")

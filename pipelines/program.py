@@ -3,15 +3,12 @@
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pipelines.flags import check_beam_flags, parse_flags
 from pipelines.noise import quiet_libraries
 from pipelines.options import RunConfig
 from transforms.errors import RunError, UserError
-
-if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.launch import MakeTabulate
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -40,18 +37,16 @@ def run_program(
     program: str,
     config_class: type[Config],
     description: str,
-    stem: str,
-    make_tabulate: "Callable[[Config], MakeTabulate]",
+    run: Callable[[Config, Sequence[str]], int],
 ) -> int:
-    """Runs embed or classify.
+    """Runs a program that runs a pipeline.
 
     Args:
         argv: Arguments without the program's name; None means sys.argv.
-        program: "embed" or "classify".
+        program: "embed", "classify" or "refresh".
         config_class: Its flags.
         description: What --help says first.
-        stem: What its data files hold: "embeddings" or "classifications".
-        make_tabulate: Given the flags, returns the maker of the step that makes rows.
+        run: Given the flags and Beam's, does the work and returns the exit code.
 
     Returns:
         The exit code: 0 published, 1 failed, 2 bad flag, model or input.
@@ -64,10 +59,6 @@ def run_program(
         check_beam_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
         with quiet_libraries():
-            from pipelines.launch import plan_run
-            from pipelines.run import execute
-
-            plan = plan_run(config, program=program, stem=stem, make_tabulate=make_tabulate(config))
-            return execute(plan, beam_argv)
+            return run(config, beam_argv)
 
     return report_errors(program, work)

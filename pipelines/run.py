@@ -1,7 +1,6 @@
 """Runs a planned pipeline: runner, progress, summary, exit code."""
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -13,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
@@ -21,8 +19,8 @@ from rich.console import Console
 from pipelines.graph import RunPlan, define_pipeline
 from pipelines.progress import ProgressLine
 from pipelines.summary import format_summary
-from transforms import run_directory
 from transforms.errors import RunError, UserError
+from transforms.run_record import read_record
 from transforms.tally import TALLY
 
 EXIT_PUBLISHED = 0
@@ -69,8 +67,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     finally:
         progress.stop()
     output = plan.manifest.output
-    with FileSystems.open(FileSystems.join(output, run_directory.RUN_FILE)) as stream:
-        record = json.load(stream)
+    record = read_record(output)
     seconds = time.monotonic() - started
     print(format_summary(record, output=output, seconds=seconds))
     for warning in record["warnings"]:
@@ -128,8 +125,8 @@ def _leaving_on_interrupt(plan: RunPlan, progress: ProgressLine) -> Iterator[Non
     def leave(signal_number: int, frame: FrameType | None) -> None:
         progress.stop()
         print(
-            f"interrupted; nothing is published. {plan.manifest.staging} holds what was done: "
-            "run again with --overwrite",
+            f"interrupted; nothing is published; {plan.manifest.staging} holds what is finished: "
+            "run again with --resume to go on, or --overwrite to start again",
             file=sys.stderr,
             flush=True,
         )

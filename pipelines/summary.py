@@ -5,6 +5,8 @@ from typing import Any
 
 REASONS_SHOWN = 8
 
+_FATES = ("new", "changed", "unchanged", "deleted", "retried")
+
 
 def format_summary(record: Mapping[str, Any], *, output: str, seconds: float) -> str:
     """Says counts, failures by reason, speed, where the time went, and where the files are.
@@ -34,6 +36,7 @@ def summary_rows(
     ]
     if counts["skipped"]:
         rows += [("skipped", f"{counts['skipped']:,}"), *_reasons(record["skipped_by_reason"])]
+    rows += _changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
         ("time in", describe_shares(record["seconds_by_step"])),
@@ -50,6 +53,20 @@ def describe_shares(seconds_by_step: Mapping[str, float]) -> str:
     if not total:
         return "no work"
     return ", ".join(f"{step} {part / total:.0%}" for step, part in seconds_by_step.items())
+
+
+def _changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Says what became of the images since the run before, and what that saved."""
+    if "changes" not in record:
+        return []
+    counts = record["changes"]
+    is_first = not any(counts[name] for name in _FATES)
+    rows = [] if is_first else [(name, f"{counts[name]:,}") for name in _FATES]
+    twins = f", {counts['duplicate']:,} of them duplicates" if counts["duplicate"] else ""
+    rows.append(("saved", f"{record['inferences_saved']:,} inferences{twins}"))
+    if record["previous"]:
+        rows.append(("since", record["previous"]))
+    return rows
 
 
 def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -1,12 +1,24 @@
 """Builders of the records that travel between transforms."""
 
+import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from transforms.records import EncodedImages, Failure, OutputRows, Predictions, ShardKey, Step
+from transforms.records import (
+    EncodedImages,
+    Failure,
+    OutputRows,
+    Predictions,
+    Shard,
+    ShardKey,
+    ShardKind,
+    Step,
+)
 from transforms.schemas import embedding_schema, read_schema
+from transforms.write import StagingTarget
 
 NOTHING_CARRIED = pa.schema([])
 
@@ -38,7 +50,20 @@ def batch_fields(
         "matched": len(image_ids) + len(failures),
         "rows": read_rows(*image_ids),
         "failures": failures,
+        "plan": Shard(ShardKey(0, 1), ShardKind.TFRECORD) if is_last else None,
     }
+
+
+def staging_target(
+    staging: pathlib.Path, output_format: str = "parquet", *, digests: bool = False
+) -> StagingTarget:
+    """Says where and how WriteShards writes."""
+    return StagingTarget(
+        staging=str(staging),
+        output_format=output_format,
+        carried=NOTHING_CARRIED,
+        digests=digests,
+    )
 
 
 def encoded_images(contents: dict[str, bytes]) -> EncodedImages:
@@ -71,4 +96,7 @@ def output_rows(*image_ids: str, shard: ShardKey | None = None, **fields: Any) -
     read = {name: made["rows"].column(name) for name in made["rows"].schema.names}
     arrays = [{**read, **columns}[name] for name in schema.names]
     made["rows"] = pa.RecordBatch.from_arrays(arrays, schema=schema)
-    return OutputRows(**{**made, "shard": shard or made["shard"]})
+    if shard is not None:
+        plan = made["plan"] and dataclasses.replace(made["plan"], key=shard)
+        made |= {"shard": shard, "plan": plan}
+    return OutputRows(**made)

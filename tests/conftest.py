@@ -3,9 +3,13 @@
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.cloud import Cloud, Emulator
 
 # Quiet start-up, and no GPU grab, before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,3 +32,21 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str
 
     root = tmp_path_factory.mktemp("models")
     return functools.cache(lambda name: MODELS[name](str(root / name)))
+
+
+@pytest.fixture(scope="session")
+def storage_emulator() -> "Iterator[Emulator]":
+    """Runs a storage emulator, once a session."""
+    from tests.cloud import run_emulator  # Beam and a server: most tests do without.
+
+    with run_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
+    """Makes an empty bucket, and gs:// mean the emulator."""
+    from tests.cloud import use_emulator
+
+    with use_emulator(storage_emulator) as bucket:
+        yield bucket

@@ -8,6 +8,7 @@ import pytest
 
 from tests.permissions import folder_of_another_user, unprivileged
 from tests.remote import OBJECTS
+from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.read_part import ReadPart
 from transforms.records import ImageRef, Step
@@ -18,7 +19,7 @@ CARRIED = pa.schema([("label", pa.string()), ("weight", pa.float64())])
 
 @pytest.fixture
 def image_files() -> Iterator[ImageFiles]:
-    reader = ImageFiles(CARRIED, max_image_bytes=10)
+    reader = ImageFiles(FileColumns(None, None, CARRIED), max_image_bytes=10)
     yield reader
     reader.close()
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.errors import InputError
-from transforms.plan import PlanShards, count_shards, plan_file_shards, shard_index, sorted_by_id
+from transforms.plan import PlanShards, ShardSizes, plan_file_shards, sorted_by_id
 from transforms.records import ImageRef, InputFile, Shard, ShardKind
+from transforms.sharding import count_shards, shard_index
 
 
 def refs(*ids: str) -> list[ImageRef]:
@@ -64,7 +65,7 @@ def test_one_uri_listed_twice_is_named() -> None:
 
 def test_files_follow_the_image_shards_in_order_of_uri() -> None:
     files = [InputFile(ShardKind.TFRECORD, f"/{name}.tfrecord", "/", size_bytes=1) for name in "ba"]
-    shards = plan_file_shards(40, files, 1000)
+    shards = plan_file_shards(40, files, ShardSizes(1000))
     assert [(s.key.index, s.key.count, s.file and s.file.uri) for s in shards] == [
         (2, 4, "/a.tfrecord"),
         (3, 4, "/b.tfrecord"),
@@ -74,7 +75,7 @@ def test_files_follow_the_image_shards_in_order_of_uri() -> None:
 def test_a_file_matched_twice_is_an_error() -> None:
     file = InputFile(ShardKind.PARQUET, "/x.parquet", "/", size_bytes=1)
     with pytest.raises(InputError, match=r"/x.parquet is matched by two"):
-        plan_file_shards(0, [file, file], 1000)
+        plan_file_shards(0, [file, file], ShardSizes(1000))
 
 
 def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> None:
@@ -84,7 +85,7 @@ def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> N
         shards = (
             pipeline | "Images" >> beam.Create(images),
             pipeline | "Files" >> beam.Create([file]),
-        ) | PlanShards(rows_per_file=1)
+        ) | PlanShards(ShardSizes(1))
         summary = shards | beam.Map(_summary)
         expected: list[tuple[int, int, object]] = [(i, 9, ()) for i in range(8)]
         for ref in images:
@@ -99,7 +100,7 @@ def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> N
 def test_plan_shards_refuses_a_run_without_images() -> None:
     pipeline = _TestPipeline()
     nothing = beam.Create([])
-    _ = (pipeline | "I" >> nothing, pipeline | "F" >> beam.Create([])) | PlanShards(10)
+    _ = (pipeline | "I" >> nothing, pipeline | "F" >> beam.Create([])) | PlanShards(ShardSizes(10))
     with pytest.raises(InputError, match="no images found"):
         pipeline.run()
 

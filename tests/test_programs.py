@@ -78,6 +78,7 @@ def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
     )
     assert sorted(p.name for p in out.iterdir()) == [
         "_SUCCESS",
+        "_inputs",
         *(f"embeddings-{n:05d}-of-00004.parquet" for n in range(4)),
         "failures.jsonl",
         "run.json",
@@ -146,8 +147,8 @@ def test_too_many_failures_exit_with_1_and_publish_nothing(
     out = tmp_path / "out"
     assert run_embed(mean_color, out, "--input", str(tmp_path / "photos")) == 1
     assert "1 of 4 images failed (25.0%" in capsys.readouterr().err
-    assert [p.name for p in out.iterdir()] == ["_staging"]
-    assert (out / "_staging" / "failures.jsonl").read_text().count("\n") == 1
+    assert not out.exists()
+    assert (tmp_path / ".out.staging" / "failures.jsonl").read_text().count("\n") == 1
 
 
 def test_two_runs_and_any_number_of_workers_write_the_same_bytes(
@@ -500,7 +501,7 @@ def test_a_relative_output_is_the_same_directory(
     assert embed.main([*argv, "--output", "./x/../out/"]) == 0
     assert embed.main([*argv, "--output", "out", "--overwrite"]) == 0
     assert read(tmp_path / "out").num_rows == 2
-    assert not (tmp_path / "out" / "_staging").exists()
+    assert not (tmp_path / ".out.staging").exists()
 
 
 def test_float16_and_normalized_vectors(tmp_path: pathlib.Path, mean_color: str) -> None:
@@ -549,16 +550,16 @@ def test_ctrl_c_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, mean_
     argv = ["--model", mean_color, "--input", str(photos), "--output", str(out)]
     with started([*argv, "--batch_size", "2"]) as process:
         deadline = time.monotonic() + 60
-        while not list(out.glob("_staging/*.parquet")):
+        while not list(tmp_path.glob(".out.staging/*.parquet")):
             assert time.monotonic() < deadline, "no shard was begun"
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(2)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.startswith("interrupted; nothing is published. ")
+    assert err.startswith("interrupted; nothing is published; ")
     assert len(err.splitlines()) == 1
-    assert [p.name for p in out.iterdir()] == ["_staging"]
+    assert not out.exists()
 
 
 def test_a_disk_that_is_full_fails_the_run_in_one_line(
@@ -567,9 +568,10 @@ def test_a_disk_that_is_full_fails_the_run_in_one_line(
     write_photos(tmp_path / "photos", 40)
     argv = [sys.executable, "-m", "pipelines.embed", "--model", mean_color]
     argv += ["--input", str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+    argv += ["--output_format", "tfrecord"]
 
     def limit_file_size() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
     done = subprocess.run(
         argv, capture_output=True, text=True, check=False, preexec_fn=limit_file_size
@@ -578,7 +580,7 @@ def test_a_disk_that_is_full_fails_the_run_in_one_line(
     assert "cannot write shard" in done.stderr
     assert "File too large; nothing is published" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_staging"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(

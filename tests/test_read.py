@@ -13,7 +13,7 @@ from apache_beam.testing.util import assert_that
 
 from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
-from transforms.read import ReadImages, ShardReader
+from transforms.read import ReadImages, ReadPolicy, ShardReader
 from transforms.read_part import ReadPart
 from transforms.records import (
     EncodedImages,
@@ -27,11 +27,12 @@ from transforms.records import (
 from transforms.tally import TALLY
 
 COLUMNS = FileColumns(None, None, pa.schema([]))
+POLICY = ReadPolicy(columns=COLUMNS, batch_size=2, max_image_bytes=100)
 
 
 @pytest.fixture
 def reader() -> Iterator[ShardReader]:
-    made = ShardReader(COLUMNS, batch_size=2, max_image_bytes=100)
+    made = ShardReader(POLICY)
     yield made
     made.close()
 
@@ -104,7 +105,7 @@ class Forgetful(ImageFiles):
 
 
 def test_an_image_that_a_reader_loses_is_found(tmp_path: pathlib.Path, reader: ShardReader) -> None:
-    reader._image_files = Forgetful(COLUMNS.carried, 100)
+    reader._image_files = Forgetful(COLUMNS, 100)
     with pytest.raises(RuntimeError, match="3 images were planned, 1 were read"):
         list(reader.read(image_shard(tmp_path, "a", "b", "c")))
 
@@ -141,5 +142,5 @@ def test_read_images_gives_the_batches_of_every_shard(tmp_path: pathlib.Path) ->
         ]
 
     with _TestPipeline() as pipeline:
-        batches = pipeline | beam.Create(shards) | ReadImages(COLUMNS, 2, 100)
+        batches = pipeline | beam.Create(shards) | ReadImages(POLICY)
         assert_that(batches, check)

@@ -7,7 +7,7 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.util import assert_that
 
-from tests.batches import output_rows
+from tests.batches import output_rows, staging_target
 from transforms.errors import RunError
 from transforms.records import ShardKey, ShardResult
 from transforms.unique_ids import RANGES, CheckUniqueIds, check_unique, split_digests
@@ -18,7 +18,7 @@ def stage(
     staging: pathlib.Path, index: int, *ids: str, output_format: str = "parquet"
 ) -> ShardResult:
     batch = output_rows(*ids, shard=ShardKey(index, 2))
-    file = ShardFile(str(staging), "embeddings", output_format, True, batch)
+    file = ShardFile(staging_target(staging, output_format, digests=True), batch)
     file.write(batch)
     return file.close()
 
@@ -61,4 +61,4 @@ def test_an_id_in_two_places_fails_the_run(
 
 def test_two_ids_that_share_a_digest_are_no_error(tmp_path: pathlib.Path) -> None:
     first, second = stage(tmp_path, 0, "a"), stage(tmp_path, 1, "b")
-    check_unique((0, [(first.path, b"12345678"), (second.path, b"12345678")]))
+    check_unique((0, [(first.data.path, b"12345678"), (second.data.path, b"12345678")]))

@@ -1,7 +1,6 @@
 """WriteShards: batches in order, one staged file a shard, nothing unaccounted."""
 
 import dataclasses
-import json
 import pathlib
 
 import apache_beam as beam
@@ -11,14 +10,16 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.util import assert_that
 
-from tests.batches import failure, output_rows
+from tests.batches import failure, output_rows, staging_target
 from transforms.image_ids import digest_ids
+from transforms.inputs_file import read_inputs
 from transforms.records import ShardKey, ShardResult, Step
+from transforms.staging import read_commit
 from transforms.write import ShardFile, WriteShards
 
 
 def shard_file(staging: pathlib.Path, *, digests: bool = False) -> ShardFile:
-    return ShardFile(str(staging), "embeddings", "parquet", digests, output_rows("a"))
+    return ShardFile(staging_target(staging, digests=digests), output_rows("a"))
 
 
 def test_a_shard_becomes_one_file_with_its_failures_beside_it(tmp_path: pathlib.Path) -> None:
@@ -28,7 +29,7 @@ def test_a_shard_becomes_one_file_with_its_failures_beside_it(tmp_path: pathlib.
     second = output_rows("c", failures=(failure("bad"),), index=1)
     file.write(dataclasses.replace(second, seconds={Step.READ: 2.0}))
     result = file.close()
-    table = pq.read_table(result.path)
+    table = pq.read_table(result.data.path)
     assert table.column("image_id").to_pylist() == ["a", "b", "c"]
     assert result.rows == 3
     assert result.failures == {"decode/CorruptImage": 1}
@@ -37,17 +38,11 @@ def test_a_shard_becomes_one_file_with_its_failures_beside_it(tmp_path: pathlib.
     assert np.frombuffer(result.id_digests, np.uint64).size == 3
     assert result.seconds[Step.READ] == 3.0
     assert result.seconds[Step.WRITE] > 0
-    assert result.failures_path is not None
-    lines = pathlib.Path(result.failures_path).read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {
-            "image_id": "bad",
-            "uri": "/photos/bad",
-            "step": "decode",
-            "error_type": "CorruptImage",
-            "message": "cut short",
-        }
-    ]
+    _, failures = read_inputs(result.inputs.path)
+    assert failures == (failure("bad"),)
+    assert read_commit(str(tmp_path), result.shard) == dataclasses.replace(
+        result, id_digests=b"", seconds={s: round(result.seconds.get(s, 0), 3) for s in Step}
+    )
 
 
 def test_a_missing_batch_is_found(tmp_path: pathlib.Path) -> None:
@@ -81,13 +76,13 @@ def test_write_shards_gives_one_result_a_shard(tmp_path: pathlib.Path) -> None:
 
     with _TestPipeline() as pipeline:
         made = pipeline | beam.Create([None]) | beam.FlatMap(lambda _: batches)
-        assert_that(made | WriteShards(str(tmp_path), "embeddings", "parquet", False), check)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".parquet"]
+        assert_that(made | WriteShards(staging_target(tmp_path)), check)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".arrow", ".json", ".parquet"]
 
 
 def test_a_shard_cut_off_by_its_bundle_fails_the_run(tmp_path: pathlib.Path) -> None:
     pipeline = _TestPipeline()
     batches = pipeline | beam.Create([None]) | beam.Map(lambda _: output_rows("a", is_last=False))
-    _ = batches | WriteShards(str(tmp_path), "embeddings", "parquet", False)
+    _ = batches | WriteShards(staging_target(tmp_path))
     with pytest.raises(RuntimeError, match="is not whole at the end of its bundle"):
         pipeline.run()

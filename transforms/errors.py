@@ -45,6 +45,10 @@ class PermissionDeniedError(ImageError):
     """The object is there and may not be read."""
 
 
+class UnstableImageError(ImageError):
+    """A file that changes while it is read."""
+
+
 class CorruptRecordError(ImageError):
     """A TFRecord frame, tf.Example or Parquet cell that is damaged or lacks the image."""
 

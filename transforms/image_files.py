@@ -5,20 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from transforms.errors import FileTooLargeError, ImageError
+from transforms.errors import FileTooLargeError, ImageError, UnstableImageError
+from transforms.file_columns import FileColumns
+from transforms.file_members import is_member, read_members
 from transforms.read_part import PartBuilder, ReadPart, check_size
 from transforms.records import ImageRef
-from transforms.storage import open_uri
+from transforms.storage import open_uri, version_of
 
 NUM_THREADS = 16
 """Files read at a time: enough to hide the latency of object storage."""
+
+READS = 3
+"""Tries at a local file that changes while it is read: half of the old and half of the new."""
 
 
 class ImageFiles:
     """Reads image files on a few threads, which it keeps until it is closed."""
 
-    def __init__(self, carried: pa.Schema, max_image_bytes: int) -> None:
-        self._carried = carried
+    def __init__(self, columns: FileColumns, max_image_bytes: int) -> None:
+        self._columns = columns
         self._max_image_bytes = max_image_bytes
         self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="read-image")
 
@@ -31,13 +36,17 @@ class ImageFiles:
             OSError: If the storage fails; trying again may help.
         """
         part = PartBuilder()
-        contents = self._threads.map(self._read_or_error, refs)
+        uris = [ref.uri for ref in refs if is_member(ref.uri)]
+        members = read_members(uris, self._columns, self._max_image_bytes) if uris else {}
+        contents = self._threads.map(
+            lambda ref: members[ref.uri] if ref.uri in members else self._read_or_error(ref), refs
+        )
         for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
             if isinstance(content, ImageError):
                 part.fail(ref.image_id, ref.uri, content)
             else:
                 part.add(row, ref.image_id, ref.uri, content)
-        return part.finish(_carried_columns(refs, self._carried))
+        return part.finish(_carried_columns(refs, self._columns.carried))
 
     def close(self) -> None:
         """Ends the threads."""
@@ -53,11 +62,17 @@ class ImageFiles:
 def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
     if ref.size_bytes is not None:
         check_size(ref.size_bytes, max_image_bytes)
-    with open_uri(ref.uri) as handle:
-        content = handle.read(max_image_bytes + 1)
-    if len(content) > max_image_bytes:
-        raise FileTooLargeError(f"more bytes than --max_image_bytes={max_image_bytes}")
-    return content
+    for _ in range(READS):
+        with open_uri(ref.uri) as handle:
+            before = version_of(handle)
+            content = handle.read(max_image_bytes + 1)
+            if len(content) > max_image_bytes:
+                raise FileTooLargeError(f"more bytes than --max_image_bytes={max_image_bytes}")
+            if version_of(handle) == before:
+                return content
+    raise UnstableImageError(
+        f"changed each of the {READS} times it was read; wait until whoever writes it is done"
+    )
 
 
 def _carried_columns(refs: Sequence[ImageRef], carried: pa.Schema) -> pa.Table:

@@ -86,15 +86,10 @@ def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
     started = time.perf_counter()
     outputs, errors = predict_isolating(model, batch.pixels)
     rows, failures = batch.set_aside(Step.MODEL, errors)
+    seconds = {**batch.seconds, Step.MODEL: time.perf_counter() - started}
     return Predictions(
-        shard=batch.shard,
-        index=batch.index,
-        is_last=batch.is_last,
-        matched=batch.matched,
-        rows=rows,
-        failures=failures,
+        **batch.common_fields(rows=rows, failures=failures, seconds=seconds),
         outputs=outputs,
         outputs_are_probabilities=model.outputs_are_probabilities,
         warnings=model.warnings,
-        seconds={**batch.seconds, Step.MODEL: time.perf_counter() - started},
     )

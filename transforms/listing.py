@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import re
 import stat
@@ -10,9 +11,10 @@ from typing import NamedTuple
 
 from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
-from google.api_core.exceptions import GoogleAPIError
+from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
 from google.auth.exceptions import GoogleAuthError
 
+from transforms.cloud_storage import is_cloud_uri, list_objects
 from transforms.errors import InputError
 from transforms.file_columns import IDS_FROM_NAMES
 from transforms.records import InputFile, ShardKind
@@ -87,13 +89,14 @@ def classify_input(uri: str) -> Source:
     started, and overlapping inputs are found out.
 
     Raises:
-        InputError: If there is no such file, the glob matches nothing, or the scheme is unknown.
+        InputError: If there is no such file, the glob matches nothing, the scheme is unknown, or
+            the bucket is not there or may not be listed.
     """
     try:
         path = without_file_scheme(uri)
         return _classify(os.path.abspath(path) if path and is_local(path) else path)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
-        raise InputError(f"--input {uri!r} cannot be listed: {error}") from error
+        raise InputError(f"--input {uri!r} cannot be listed: {_reason(uri, error)}") from error
 
 
 def list_source(source: Source) -> Iterator[Listed]:
@@ -126,12 +129,17 @@ def image_id(uri: str, root: str, image_id_from: str | None) -> str:
     )
 
 
+def kind_of_name(uri: str) -> ShardKind:
+    """Tells by its name what a file holds."""
+    return _kind(uri.rpartition("/")[2], _TFRECORD_NAME)
+
+
 def _classify(uri: str) -> Source:
     if _is_directory(uri):
         folder = uri.rstrip("/")
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
     folder, _, name = uri.rpartition("/")
-    if FileSystems.exists(uri):
+    if _exists(uri):
         return Source(_kind(name, _TFRECORD_NAME), uri, folder, is_directory=False)
     if not _WILDCARD.search(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
@@ -145,11 +153,32 @@ def _classify(uri: str) -> Source:
     return source
 
 
+def _reason(uri: str, error: Exception) -> str:
+    bucket = "/".join(uri.split("/")[:3])
+    if isinstance(error, NotFound):  # An object that is not there is no error in a listing.
+        return f"there is no bucket {bucket}; check the spelling"
+    if isinstance(error, Forbidden | Unauthorized) and error.errors:
+        # Who lacks which permission; the error itself starts with the request's long URL.
+        return f"{bucket} is closed: {error.errors[0]['message']}"
+    return str(error)
+
+
 def _is_directory(uri: str) -> bool:
     if is_local(uri):
         return os.path.isdir(uri)
+    if is_cloud_uri(uri):
+        folder = uri.rstrip("/") + "/"
+        is_bucket = folder.count("/") == 3  # There, also if it is empty: it could be listed.
+        return next(list_objects(folder), None) is not None or is_bucket
     below = _loose(uri.rstrip("/")) + "/**"
     return not _WILDCARD.search(uri) and bool(FileSystems.match([below], [1])[0].metadata_list)
+
+
+def _exists(uri: str) -> bool:
+    if not is_cloud_uri(uri):
+        return FileSystems.exists(uri)
+    first = next(list_objects(uri), None)  # Of names that start alike, the shortest comes first.
+    return first is not None and first.uri == uri
 
 
 def _kind(name: str, tfrecord: re.Pattern[str]) -> ShardKind:
@@ -160,7 +189,7 @@ def _kind(name: str, tfrecord: re.Pattern[str]) -> ShardKind:
 
 def _is_file(pattern: str) -> bool:
     # A name may hold wildcards; one without them is a file even if it went away since.
-    return not _WILDCARD.search(pattern) or FileSystems.exists(pattern)
+    return not _WILDCARD.search(pattern) or _exists(pattern)
 
 
 def _walk_local(source: Source) -> Iterator[_Entry | Skipped]:
@@ -200,12 +229,27 @@ def _is_deepest(glob: str, folder: str) -> bool:
 
 def _list_remote(source: Source) -> Iterator[_Entry]:
     exact = not source.is_directory and _is_file(source.pattern)
+    list_entries = _list_cloud if is_cloud_uri(source.pattern) else _list_others
+    for entry in list_entries(source, exact):
+        is_wanted = entry.uri == source.pattern if exact else _matches(source, entry.uri)
+        if is_wanted and not entry.uri.endswith("/"):  # How consoles make a "directory".
+            yield entry
+
+
+def _list_cloud(source: Source, exact: bool) -> Iterator[_Entry]:
+    if source.is_directory:
+        prefix = source.root + "/"
+    else:
+        prefix = source.pattern if exact else _WILDCARD.split(source.pattern, maxsplit=1)[0]
+    for found in itertools.islice(list_objects(prefix), 1 if exact else None):
+        yield _Entry(*found)
+
+
+def _list_others(source: Source, exact: bool) -> Iterator[_Entry]:
     pattern = _loose(source.pattern) if exact else _loose(source.root) + "/**"
     for found in FileSystems.match([pattern])[0].metadata_list:
-        is_wanted = found.path == source.pattern if exact else _matches(source, found.path)
-        if is_wanted and not found.path.endswith("/"):  # How consoles make a "directory".
-            updated = found.last_updated_in_seconds
-            yield _Entry(found.path, found.size_in_bytes, str(updated) if updated else None)
+        updated = found.last_updated_in_seconds
+        yield _Entry(found.path, found.size_in_bytes, str(updated) if updated else None)
 
 
 def _matches(source: Source, uri: str) -> bool:

@@ -1,7 +1,6 @@
 """PlanShards: what was matched -> the shards of the run, the same ones every time."""
 
 import dataclasses
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -11,36 +10,8 @@ from apache_beam.transforms import combiners
 
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.sharding import count_shards, shard_index
 from transforms.tally import TALLY
-
-FEW_SHARDS = 16
-"""A small collection is cut into this many shards, so that every core has some."""
-FEW_ROWS = 32
-"""But not into shards smaller than this: a batch should be worth a model call."""
-
-
-def count_shards(image_count: int, rows_per_file: int) -> int:
-    """Chooses the number of shards for listed images; depends on nothing but the two numbers.
-
-    A power of two: as a collection grows it doubles, and each shard splits into two (shard_index).
-    Any other number would move nearly every image to another file.
-
-    Args:
-        image_count: Images matched.
-        rows_per_file: Rows a file should hold at most; hashing makes sizes vary a little.
-
-    Returns:
-        Number of shards, a power of two; 0 if there are no images.
-    """
-    by_size = -(-image_count // rows_per_file)
-    by_core = min(FEW_SHARDS, -(-image_count // FEW_ROWS))
-    return 1 << (max(by_size, by_core) - 1).bit_length() if image_count else 0
-
-
-def shard_index(image_id: str, shard_count: int) -> int:
-    """Hashes an id to a shard; when shard_count doubles, shard i splits into i and i + count."""
-    digest = hashlib.sha256(image_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % shard_count
 
 
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
@@ -64,19 +35,38 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     return ordered
 
 
+@dataclasses.dataclass(frozen=True)
+class ShardSizes:
+    """How many shards of listed images there shall be.
+
+    Attributes:
+        rows_per_file: Rows an output file of listed images should hold at most.
+        at_least: Their number in the run before.
+    """
+
+    rows_per_file: int
+    at_least: int = 0
+
+    def count(self, image_count: int) -> int:
+        """Returns the number of shards for so many images."""
+        return count_shards(image_count, self.rows_per_file, self.at_least)
+
+
 def plan_image_shards(
     group: tuple[int, dict[str, Iterable[ImageRef]]],
     image_count: int,
     files: list[InputFile],
-    rows_per_file: int,
+    sizes: ShardSizes,
 ) -> Shard:
     """Makes one shard of listed images from what was grouped under its index."""
     index, grouped = group
-    count = count_shards(image_count, rows_per_file) + len(files)
-    return Shard(ShardKey(index, count), ShardKind.IMAGES, sorted_by_id(grouped["refs"]))
+    images = sizes.count(image_count)
+    key = ShardKey(index, images + len(files))
+    refs = sorted_by_id(grouped["refs"])
+    return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
 
 
-def plan_file_shards(image_count: int, files: list[InputFile], rows_per_file: int) -> list[Shard]:
+def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes) -> list[Shard]:
     """Makes one shard a TFRecord or Parquet file, in order of uri, after the image shards.
 
     Raises:
@@ -86,7 +76,7 @@ def plan_file_shards(image_count: int, files: list[InputFile], rows_per_file: in
     for first, second in itertools.pairwise(ordered):
         if first.uri == second.uri:
             raise InputError(f"{first.uri} is matched by two --input patterns; remove one")
-    start = count_shards(image_count, rows_per_file)
+    start = sizes.count(image_count)
     count = start + len(files)
     return [
         Shard(ShardKey(start + i, count), file.kind, file=file) for i, file in enumerate(ordered)
@@ -94,17 +84,17 @@ def plan_file_shards(image_count: int, files: list[InputFile], rows_per_file: in
 
 
 def _number_shards(
-    _: None, image_count: int, files: list[InputFile], rows_per_file: int
+    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
 ) -> Iterator[tuple[int, None]]:
     if not image_count and not files:
         raise InputError("no images found: none of the --input and --manifest holds any")
     TALLY.add(total=image_count)
-    for index in range(count_shards(image_count, rows_per_file)):
+    for index in range(sizes.count(image_count)):
         yield index, None
 
 
-def _key_by_shard(ref: ImageRef, image_count: int, rows_per_file: int) -> tuple[int, ImageRef]:
-    return shard_index(ref.image_id, count_shards(image_count, rows_per_file)), ref
+def _key_by_shard(ref: ImageRef, image_count: int, sizes: ShardSizes) -> tuple[int, ImageRef]:
+    return shard_index(ref.content_sha256 or ref.image_id, sizes.count(image_count)), ref
 
 
 @dataclasses.dataclass(eq=False)
@@ -114,13 +104,14 @@ class PlanShards(
     """Puts images into shards by a hash of their image_id, and each file into one of its own.
 
     Takes (PCollection[ImageRef], PCollection[InputFile]). Every image is in exactly one shard; a
-    shard that no image hashes to is there all the same. Only references are shuffled.
+    shard that no image hashes to is there all the same. Images that were hashed before are put by
+    their content, so that equal ones meet. Only references are shuffled.
 
     Attributes:
-        rows_per_file: Rows an output file of listed images should hold at most.
+        sizes: How many shards there shall be.
     """
 
-    rows_per_file: int
+    sizes: ShardSizes
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -129,32 +120,25 @@ class PlanShards(
     def expand(
         self, matched: tuple[PCollection[ImageRef], PCollection[InputFile]]
     ) -> PCollection[Shard]:
-        """Returns the shards, spread over the workers."""
+        """Returns the shards."""
         images, files = matched
-        sizes = (
+        counted = (
             AsSingleton(images | "CountImages" >> combiners.Count.Globally()),
             AsList(files),
         )
         start = images.pipeline | "Start" >> beam.Create([None])
-        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *sizes, self.rows_per_file)
-        keyed = images | "KeyByShard" >> beam.Map(_key_by_shard, sizes[0], self.rows_per_file)
+        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
+        keyed = images | "KeyByShard" >> beam.Map(_key_by_shard, counted[0], self.sizes)
         image_shards = (
             {"numbers": numbers, "refs": keyed}
             | "GroupByShard" >> beam.CoGroupByKey()
-            | "PlanImageShards" >> beam.Map(plan_image_shards, *sizes, self.rows_per_file)
+            | "PlanImageShards" >> beam.Map(plan_image_shards, *counted, self.sizes)
         )
-        file_shards = start | "PlanFileShards" >> beam.FlatMap(
-            _plan_files, *sizes, self.rows_per_file
-        )
-        # Small elements: flattened and shuffled before any image is opened, never after.
-        return (
-            (image_shards, file_shards)
-            | "Flatten" >> beam.Flatten()
-            | "SpreadShards" >> beam.Reshuffle().with_output_types(Shard)
-        )
+        file_shards = start | "PlanFileShards" >> beam.FlatMap(_plan_files, *counted, self.sizes)
+        return (image_shards, file_shards) | "Flatten" >> beam.Flatten().with_output_types(Shard)
 
 
 def _plan_files(
-    _: None, image_count: int, files: list[InputFile], rows_per_file: int
+    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
 ) -> list[Shard]:
-    return plan_file_shards(image_count, files, rows_per_file)
+    return plan_file_shards(image_count, files, sizes)

@@ -26,16 +26,9 @@ def preprocess_batch(batch: EncodedImages, preprocessor: Preprocessor) -> PixelB
     ]
     for name, values in size:
         rows = rows.append_column(pa.field(name, pa.int32(), nullable=False), values)
-    return PixelBatch(
-        shard=batch.shard,
-        index=batch.index,
-        is_last=batch.is_last,
-        matched=batch.matched,
-        rows=rows,
-        failures=failures,
-        pixels=pixels,
-        seconds={**batch.seconds, Step.DECODE: time.perf_counter() - started},
-    )
+    seconds = {**batch.seconds, Step.DECODE: time.perf_counter() - started}
+    fields = batch.common_fields(rows=rows, failures=failures, seconds=seconds)
+    return PixelBatch(**fields, pixels=pixels)
 
 
 class _PreprocessBatch(beam.DoFn):

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -16,7 +16,8 @@ from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.parquet_files import read_parquet
 from transforms.read_part import ReadPart
-from transforms.records import EncodedImages, Shard, ShardKind, Step
+from transforms.records import EncodedImages, ImageRef, Shard, ShardKind, Step
+from transforms.reuse import ShardReuse, refill
 from transforms.schemas import read_schema
 from transforms.tally import TALLY
 from transforms.tfrecord_files import read_tfrecord
@@ -30,14 +31,32 @@ class _TimedPart(NamedTuple):
     seconds: float
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadPolicy:
+    """How shards are read.
+
+    Attributes:
+        columns: What to take from TFRecord and Parquet files, and the carried columns.
+        batch_size: Images a batch.
+        max_image_bytes: Largest encoded image that is read.
+        model_columns: What the model's outputs become: what rows of a predecessor are made of.
+        deduplicate: Whether images of one shard that have the same bytes are given to the model
+            once.
+    """
+
+    columns: FileColumns
+    batch_size: int
+    max_image_bytes: int
+    model_columns: tuple[str, ...] = ()
+    deduplicate: bool = False
+
+
 class ShardReader:
     """Reads shards of every kind; holds the threads that read ahead."""
 
-    def __init__(self, columns: FileColumns, *, batch_size: int, max_image_bytes: int) -> None:
-        self._columns = columns
-        self._batch_size = batch_size
-        self._max_image_bytes = max_image_bytes
-        self._image_files = ImageFiles(columns.carried, max_image_bytes)
+    def __init__(self, policy: ReadPolicy) -> None:
+        self._policy = policy
+        self._image_files = ImageFiles(policy.columns, policy.max_image_bytes)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
 
     def read(self, shard: Shard) -> Iterator[EncodedImages]:
@@ -53,19 +72,23 @@ class ShardReader:
                 break
             ahead.append(self._ahead.submit(_timed_next, parts))
             part = current.part or self._empty_part()
-            matched = part.rows.num_rows + len(part.failures)
+            reused = part.reused.num_rows if part.reused else 0
+            matched = part.rows.num_rows + len(part.failures) + reused
             given += matched
             if shard.kind is not ShardKind.IMAGES:
                 TALLY.add(total=matched)
+            is_last = ahead[0].result().part is None
             yield EncodedImages(
                 shard=shard.key,
                 index=index,
-                is_last=ahead[0].result().part is None,
+                is_last=is_last,
                 matched=matched,
                 rows=part.rows,
                 failures=part.failures,
                 encoded=part.encoded,
                 seconds={Step.READ: current.seconds},
+                plan=shard if is_last else None,
+                reused=part.reused,
             )
         if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
             raise RuntimeError(
@@ -78,20 +101,39 @@ class ShardReader:
         self._image_files.close()
 
     def _parts(self, shard: Shard) -> Iterator[ReadPart]:
+        if shard.predecessor is None and not self._policy.deduplicate:
+            return self._read(shard, shard.refs)
+        return refill(self._sifted(shard), self._policy.batch_size)
+
+    def _sifted(self, shard: Shard) -> Iterator[ReadPart]:
+        """Reads what must be read of a shard that is gathered before it is written."""
+        reuse = ShardReuse(
+            shard,
+            self._policy.columns.carried,
+            self._policy.model_columns,
+            deduplicate=self._policy.deduplicate,
+        )
+        to_read, known = reuse.select()
+        yield known
+        yield from map(reuse.sift, self._read(shard, to_read))
+        yield reuse.finish()
+
+    def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
+        policy = self._policy
         match shard.kind:
             case ShardKind.IMAGES:
-                starts = range(0, len(shard.refs), self._batch_size)
-                batches = (shard.refs[start : start + self._batch_size] for start in starts)
+                starts = range(0, len(refs), policy.batch_size)
+                batches = (refs[start : start + policy.batch_size] for start in starts)
                 return map(self._image_files.read, batches)
             case ShardKind.TFRECORD:
                 read_file = read_tfrecord
             case ShardKind.PARQUET:
                 read_file = read_parquet
         assert shard.file is not None, "a shard of this kind is a file"
-        return read_file(shard.file, self._columns, self._batch_size, self._max_image_bytes)
+        return read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
 
     def _empty_part(self) -> ReadPart:
-        schema = read_schema(self._columns.carried)
+        schema = read_schema(self._policy.columns.carried)
         return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
 
 
@@ -101,16 +143,12 @@ def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:
 
 
 class _ReadShard(beam.DoFn):
-    def __init__(self, columns: FileColumns, batch_size: int, max_image_bytes: int) -> None:
-        self._columns = columns
-        self._batch_size = batch_size
-        self._max_image_bytes = max_image_bytes
+    def __init__(self, policy: ReadPolicy) -> None:
+        self._policy = policy
         self._reader: ShardReader | None = None
 
     def setup(self) -> None:
-        self._reader = ShardReader(
-            self._columns, batch_size=self._batch_size, max_image_bytes=self._max_image_bytes
-        )
+        self._reader = ShardReader(self._policy)
 
     def process(self, shard: Shard) -> Iterator[EncodedImages]:
         assert self._reader is not None, "setup runs before process"
@@ -130,14 +168,10 @@ class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]
     runner then retries the shard.
 
     Attributes:
-        columns: What to take from TFRecord and Parquet files, and the carried columns.
-        batch_size: Images a batch.
-        max_image_bytes: Largest encoded image that is read.
+        policy: How shards are read.
     """
 
-    columns: FileColumns
-    batch_size: int
-    max_image_bytes: int
+    policy: ReadPolicy
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -145,6 +179,6 @@ class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]
     @beam.typehints.no_annotations
     def expand(self, shards: PCollection[Shard]) -> PCollection[EncodedImages]:
         """Returns the batches; at least one a shard."""
-        return shards | "ReadShard" >> beam.ParDo(
-            _ReadShard(self.columns, self.batch_size, self.max_image_bytes)
-        ).with_output_types(EncodedImages)
+        return shards | "ReadShard" >> beam.ParDo(_ReadShard(self.policy)).with_output_types(
+            EncodedImages
+        )

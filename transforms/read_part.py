@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from transforms.errors import FileTooLargeError, ImageError
-from transforms.records import Failure, Step
+from transforms.records import Failure, ReusedRows, Step
 from transforms.schemas import read_schema
 
 
@@ -17,11 +17,13 @@ class ReadPart(NamedTuple):
         rows: image_id, uri, content_sha256 (strings), then the carried columns.
         encoded: One image file's bytes a row.
         failures: The inputs that could not be read.
+        reused: The inputs whose rows are known, of a shard that is gathered before it is written.
     """
 
     rows: pa.RecordBatch
     encoded: tuple[bytes, ...]
     failures: tuple[Failure, ...]
+    reused: ReusedRows | None = None
 
 
 class PartBuilder:

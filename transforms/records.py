@@ -80,14 +80,23 @@ class InputFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardKey:
-    """Which output file: `index` of `count`, counted from 0."""
+    """Which output file: `index` of `count`, counted from 0; or the canaries, which are none."""
 
     index: int
     count: int
 
     def __str__(self) -> str:
         """The part of the file name that tells shards apart."""
-        return f"{self.index:05d}-of-{self.count:05d}"
+        return "canaries" if self.is_canaries else f"{self.index:05d}-of-{self.count:05d}"
+
+    @property
+    def is_canaries(self) -> bool:
+        """Whether it is the shard of known images that is checked and not published."""
+        return self.index < 0
+
+
+CANARIES = ShardKey(-1, 0)
+"""The shard of known images."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,12 +108,50 @@ class Shard:
         kind: Where its images lie.
         refs: The images, sorted by image_id; empty unless kind is IMAGES.
         file: The file; None if kind is IMAGES.
+        fingerprint: sha256, hexadecimal, over all that decides its rows; empty until it is known.
+        image_shard_count: Shards of listed images in the run, if it is one of these.
+        predecessor: The same shard, or its parent, in an earlier run, if there is one.
     """
 
     key: ShardKey
     kind: ShardKind
     refs: tuple[ImageRef, ...] = ()
     file: InputFile | None = None
+    fingerprint: str = ""
+    image_shard_count: int | None = None
+    predecessor: "Predecessor | None" = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that is complete.
+
+    Attributes:
+        path: Where it is.
+        size_bytes: Its size.
+        sha256: Of its content, hexadecimal.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Predecessor:
+    """A shard of an earlier run, whose rows may be used again.
+
+    Attributes:
+        data: Its data file.
+        inputs: What it was given.
+        has_same_recipe: Whether its rows are what this run would make of the same images.
+        keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
+    """
+
+    data: WrittenFile
+    inputs: WrittenFile
+    has_same_recipe: bool = True
+    keeps_all: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,6 +190,9 @@ class Batch:
             columns; later steps add width and height (int32) and the model's outputs.
         failures: The inputs that failed so far.
         seconds: Wall time spent on this batch, by step.
+        plan: The shard itself, on its last batch: what WriteShards accounts for.
+        reused: Of a shard that is gathered before it is written: the inputs whose rows need no
+            model, found up to this batch. Such a shard has it on every batch, others on none.
     """
 
     shard: ShardKey
@@ -152,11 +202,24 @@ class Batch:
     rows: pa.RecordBatch
     failures: tuple[Failure, ...] = ()
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
+    plan: Shard | None = None
+    reused: "ReusedRows | None" = None
 
     @property
     def size_bytes(self) -> int:
         """Size of what the batch holds, without its failures."""
-        return self.rows.nbytes
+        return self.rows.nbytes + (self.reused.size_bytes if self.reused else 0)
+
+    @property
+    def accounted(self) -> int:
+        """Inputs that the batch has a row or a failure for."""
+        reused = self.reused.num_rows if self.reused else 0
+        return self.rows.num_rows + len(self.failures) + reused
+
+    def common_fields(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Returns the fields that every batch has, to make the next step's batch of."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Batch)}
+        return {**fields, **changes}
 
     def set_aside(
         self, step: Step, errors: Mapping[int, ImageError]
@@ -179,6 +242,49 @@ class Batch:
         )
         good = [row for row in range(self.rows.num_rows) if row not in errors]
         return self.rows.take(pa.array(good, pa.int64())), self.failures + failed
+
+
+class Change(enum.StrEnum):
+    """What became of an image since the run before, and why it needed no inference.
+
+    NEW, CHANGED, UNCHANGED and RETRIED (it failed before) add up to the images of a run. REUSED and
+    DUPLICATE count those whose row came from the run before, or from an image of the same content.
+    """
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    RETRIED = "retried"
+    REUSED = "reused"
+    DUPLICATE = "duplicate"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReusedRows:
+    """Inputs whose row is known without the model.
+
+    Attributes:
+        kept: Rows of the predecessor with the image_id, uri and carried columns of now: the columns
+            of a batch as read, width and height, then the model's columns as they were written.
+        duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
+            is the same.
+        changes: How many inputs are of each kind.
+    """
+
+    kept: pa.Table
+    duplicates: pa.Table
+    changes: Mapping[Change, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def num_rows(self) -> int:
+        """Inputs it accounts for."""
+        return self.kept.num_rows + self.duplicates.num_rows
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the rows."""
+        return self.kept.nbytes + self.duplicates.nbytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -241,16 +347,8 @@ class Predictions(Batch):
         """
         mine = dict(zip(self.rows.schema.names, self.rows.columns, strict=True))
         arrays = {**mine, **columns}
-        return OutputRows(
-            shard=self.shard,
-            index=self.index,
-            is_last=self.is_last,
-            matched=self.matched,
-            rows=pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema),
-            failures=self.failures,
-            seconds=self.seconds,
-            warnings=self.warnings + warnings,
-        )
+        rows = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+        return OutputRows(**self.common_fields(rows=rows), warnings=self.warnings + warnings)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -266,30 +364,39 @@ class ShardResult:
 
     Attributes:
         shard: Which one.
-        path: The staged data file.
-        size_bytes: Its size.
-        sha256: Of its content, hexadecimal.
-        rows: Rows in it.
-        failures_path: The staged JSON lines of its failures, or None if there are none.
+        kind: Where its images lie.
+        file: The TFRecord or Parquet file it was made of, or None.
+        fingerprint: The shard's.
+        data: The staged data file.
+        inputs: The staged file of what the shard was given.
+        rows: Rows in the data file.
         failures: Failed inputs by "step/error_type".
+        changes: Images by what became of them since the run before; empty if there is none.
         id_digests: One uint64 digest a row, of its image_id, in order, as bytes; empty where the
             plan has made the ids unique.
         seconds: Wall time by step.
-        warnings: What the model's probe noticed.
+        warnings: What the user should know of the shard or the model.
     """
 
     shard: ShardKey
-    path: str
-    size_bytes: int
-    sha256: str
+    kind: ShardKind
+    file: InputFile | None
+    fingerprint: str
+    data: WrittenFile
+    inputs: WrittenFile
     rows: int
-    failures_path: str | None
     failures: Mapping[str, int]
-    id_digests: bytes
-    seconds: Mapping[Step, float]
+    changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    id_digests: bytes = b""
+    seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """Images that failed."""
+        return sum(self.failures.values())
 
     @property
     def images(self) -> int:
         """Images the shard was given."""
-        return self.rows + sum(self.failures.values())
+        return self.rows + self.failed

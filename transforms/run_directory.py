@@ -1,23 +1,25 @@
-"""The output directory: what is in it, who may write it, and how a run becomes visible."""
+"""The output directory: the names in it, and what it holds."""
 
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import OutputError
 from transforms.storage import is_local, without_file_scheme
 
-STAGING = "_staging"
 RUN_FILE = "run.json"
 FAILURES_FILE = "failures.jsonl"
 SUCCESS_FILE = "_SUCCESS"
+INPUTS = "_inputs"
+IN_PLACE_STAGING = "_staging"
 
-_DATA_FILE = re.compile(r"(embeddings|classifications)-\d{5,}-of-\d{5,}\.(parquet|tfrecord)")
+STEMS = {"embed": "embeddings", "classify": "classifications"}
+"""What a program's data files hold."""
+
+_DATA_FILE = re.compile(rf"({'|'.join(STEMS.values())})-\d{{5,}}-of-\d{{5,}}\.(parquet|tfrecord)")
 _OURS_SHOWN = 3
 
 
@@ -26,15 +28,15 @@ def data_file_name(stem: str, shard: object, output_format: str) -> str:
     return f"{stem}-{shard}.{output_format}"
 
 
+def inputs_file_name(shard: object) -> str:
+    """Returns the published name of what a shard was given."""
+    return f"{INPUTS}/{shard}.arrow"
+
+
 def absolute_output(output: str) -> str:
     """Returns the run directory without closing slash; a local one as an absolute path."""
     path = without_file_scheme(output)
-    return os.path.abspath(path) if is_local(path) else path.rstrip("/")
-
-
-def staging_path(output: str) -> str:
-    """Returns where a run's files wait until they are published; readers skip names with _."""
-    return FileSystems.join(output, STAGING)
+    return os.path.realpath(path) if is_local(path) else path.rstrip("/")
 
 
 def list_files(directory: str) -> list[FileMetadata]:
@@ -58,64 +60,35 @@ def _absent_is_empty() -> Iterator[None]:
             raise
 
 
-def is_ours(output: str, path: str) -> bool:
-    """Tells whether a file below the output directory is one that a run writes."""
-    name = path.removeprefix(output + "/")
+def names_in(output: str) -> list[str]:
+    """Lists the names of all files below a run directory, relative to it and sorted.
+
+    What waits in a staging directory inside of it is left out.
+    """
+    paths = (found.path.removeprefix(f"{output}/") for found in list_files(output))
+    return sorted(name for name in paths if not name.startswith(f"{IN_PLACE_STAGING}/"))
+
+
+def is_ours(name: str) -> bool:
+    """Tells whether a name in the run directory is one that a run writes."""
     return (
         name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE)
-        or name.startswith(f"{STAGING}/")
-        or _DATA_FILE.fullmatch(name) is not None
+        or name.startswith(f"{INPUTS}/")
+        or is_data_file(name)
     )
 
 
-def prepare_output(output: str, *, overwrite: bool) -> None:
-    """Checks, before any work, that a run may write here; clears what a dead run left.
-
-    Raises:
-        OutputError: If the directory holds anything that may not be replaced, or is a file.
-    """
-    if is_local(output) and os.path.isfile(output):
-        raise OutputError(f"--output {output} is a file; choose an empty or new directory")
-    try:
-        paths = [found.path for found in list_files(output)]
-    except ValueError as error:  # No such file system.
-        raise OutputError(f"--output {output}: {error}") from error
-    foreign = sorted(path for path in paths if not is_ours(output, path))
-    if foreign:
-        raise OutputError(
-            f"--output {output} holds files that no run wrote ({_some(foreign)}); "
-            "choose an empty or new directory"
-        )
-    if paths and not overwrite:
-        raise OutputError(
-            f"--output {output} holds {describe(output, paths)}; choose another directory, or "
-            "add --overwrite to replace it once the new run is complete"
-        )
-    delete_staging(output)
-    probe = FileSystems.join(staging_path(output), "probe")
-    try:
-        write_text(probe, "")
-        FileSystems.delete([probe])
-    except (OSError, BeamIOError) as error:
-        raise OutputError(f"--output {output} cannot be written: {error}") from error
+def is_data_file(name: str) -> bool:
+    """Tells whether a name in the run directory is that of a data file."""
+    return _DATA_FILE.fullmatch(name) is not None
 
 
-def describe(output: str, paths: Iterable[str]) -> str:
-    """Says in a few words what the files of an output directory are."""
-    names = [path.removeprefix(output + "/") for path in paths]
+def describe(names: Iterable[str]) -> str:
+    """Says in a few words what the files of a run directory are."""
+    names = list(names)
     if SUCCESS_FILE in names:
-        data = sum(_DATA_FILE.fullmatch(name) is not None for name in names)
-        return f"a published run ({data} data files)"
-    return f"an unfinished run ({_some(sorted(names))})"
-
-
-def delete_staging(output: str) -> None:
-    """Deletes the staging directory with all it holds."""
-    staging = staging_path(output)
-    if is_local(staging):
-        shutil.rmtree(staging, ignore_errors=True)
-    else:
-        delete(found.path for found in list_files(staging))
+        return f"a published run ({sum(map(is_data_file, names))} data files)"
+    return f"a part of a run ({some(names)})"
 
 
 def delete(paths: Iterable[str]) -> None:
@@ -125,12 +98,7 @@ def delete(paths: Iterable[str]) -> None:
         FileSystems.delete(doomed)
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a small text file, UTF-8."""
-    with FileSystems.create(path, "text/plain") as stream:
-        stream.write(text.encode())
-
-
-def _some(paths: list[str]) -> str:
-    more = len(paths) - _OURS_SHOWN
-    return ", ".join(paths[:_OURS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def some(names: list[str]) -> str:
+    """Names the first few of many."""
+    more = len(names) - _OURS_SHOWN
+    return ", ".join(names[:_OURS_SHOWN]) + (f" and {more} more" if more > 0 else "")

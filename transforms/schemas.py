@@ -21,6 +21,12 @@ READ_FIELDS = (
 )
 """What a reader gives for every image, before the carried columns."""
 
+MODEL_COLUMNS = {
+    "embeddings": (EMBEDDING,),
+    "classifications": (CLASS_INDEX, CLASS_LABEL, SCORE),
+}
+"""What the model's outputs become, by what a data file holds."""
+
 RESERVED = frozenset(
     {IMAGE_ID, URI, EMBEDDING, CLASS_INDEX, CLASS_LABEL, SCORE, WIDTH, HEIGHT, CONTENT_SHA256}
 )

@@ -61,6 +61,14 @@ def _open_local(path: str) -> BinaryIO:
     return handle
 
 
+def version_of(handle: BinaryIO) -> tuple[int, int] | None:
+    """Returns size and modification time, in nanoseconds, of an open local file; else None."""
+    if not isinstance(handle, io.BufferedReader) or not isinstance(handle.raw, io.FileIO):
+        return None
+    status = os.fstat(handle.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
 def open_buffered(uri: str) -> io.BufferedReader:
     """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
     return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)

@@ -22,7 +22,7 @@ def split_digests(result: ShardResult) -> Iterator[tuple[int, tuple[str, bytes]]
     digests: npt.NDArray[np.uint64] = np.frombuffer(result.id_digests, dtype=np.uint64)
     ranges = digests % RANGES
     for number in np.unique(ranges):
-        yield int(number), (result.path, digests[ranges == number].tobytes())
+        yield int(number), (result.data.path, digests[ranges == number].tobytes())
 
 
 def check_unique(group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:

@@ -1,47 +1,76 @@
 """WriteShards: batches in order -> one staged data file a shard."""
 
 import dataclasses
-import json
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from transforms.atomic_files import sync
 from transforms.errors import RunError
+from transforms.gathered_rows import check_accounted, gather_rows
 from transforms.image_ids import digest_ids
+from transforms.inputs_file import write_inputs
 from transforms.output_file import OutputFile
-from transforms.records import Failure, OutputRows, ShardResult, Step
+from transforms.records import (
+    Failure,
+    OutputRows,
+    ReusedRows,
+    Shard,
+    ShardKind,
+    ShardResult,
+    Step,
+    WrittenFile,
+)
+from transforms.reuse import joined_reuse
 from transforms.schemas import IMAGE_ID
+from transforms.staging import commit
 from transforms.tally import TALLY
 
 
-def failure_line(failure: Failure) -> str:
-    """Returns one line of failures.jsonl, with its newline."""
-    return json.dumps(dataclasses.asdict(failure), ensure_ascii=False) + "\n"
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StagingTarget:
+    """Where and how shards are written.
+
+    Attributes:
+        staging: Directory that no reader looks into.
+        output_format: "parquet" or "tfrecord".
+        carried: The carried columns.
+        digests: Whether results carry digests of the ids, for CheckUniqueIds.
+    """
+
+    staging: str
+    output_format: str
+    carried: pa.Schema
+    digests: bool
 
 
 class ShardFile:
     """One shard being written: checks order and accounting as batches come in."""
 
-    def __init__(
-        self, staging: str, stem: str, output_format: str, digests: bool, first: OutputRows
-    ) -> None:
-        # A retried or speculative attempt writes its own file; publishing picks one.
-        attempt = f"{stem}-{first.shard}.{uuid.uuid4().hex}"
-        path = FileSystems.join(staging, f"{attempt}.{output_format}")
+    def __init__(self, target: StagingTarget, first: OutputRows) -> None:
+        # A retried or speculative attempt writes its own files; its commit record picks it.
+        attempt = f"{first.shard}.{uuid.uuid4().hex}"
+        path = FileSystems.join(target.staging, f"{attempt}.{target.output_format}")
         self.shard = first.shard
-        self._output = OutputFile(path, first.rows.schema, output_format)
-        self._failures_path = FileSystems.join(staging, f"{attempt}.failures.jsonl")
+        self._target = target
+        self._output = OutputFile(path, first.rows.schema, target.output_format)
+        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.arrow")
+        self._is_gathered = first.reused is not None
+        self._computed: list[pa.RecordBatch] = []
+        self._reused: list[ReusedRows] = []
         self._failures: list[Failure] = []
-        self._digests: list[bytes] | None = [] if digests else None
+        self._digests: list[bytes] = []
         self._seconds: defaultdict[Step, float] = defaultdict(float)
         self._next_index = 0
         self._warnings = first.warnings
+        self._plan: Shard | None = None
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.
@@ -54,56 +83,84 @@ class ShardFile:
                 f"got batch {batch.index} of shard {batch.shard}, wanted batch {self._next_index} "
                 f"of shard {self.shard}: the runner does not keep a shard's batches in one bundle"
             )
-        accounted = batch.rows.num_rows + len(batch.failures)
-        if accounted != batch.matched:
+        if batch.accounted != batch.matched:
             raise RuntimeError(
                 f"shard {batch.shard}, batch {batch.index}: {batch.matched} images went in, "
-                f"{batch.rows.num_rows} rows and {len(batch.failures)} failures came out"
+                f"{batch.accounted - len(batch.failures)} rows and {len(batch.failures)} failures "
+                "came out"
             )
         started = time.perf_counter()
-        self._output.write(batch.rows)
-        if self._digests is not None:
-            self._digests.append(digest_ids(batch.rows.column(IMAGE_ID).to_pylist()))
+        if self._is_gathered:
+            assert batch.reused is not None, "every batch of such a shard has it"
+            self._computed.append(batch.rows)
+            self._reused.append(batch.reused)
+        else:
+            self._write_rows(batch.rows)
         self._failures.extend(batch.failures)
         self._next_index += 1
+        self._plan = batch.plan
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
         self._seconds[Step.WRITE] += time.perf_counter() - started
 
     def close(self) -> ShardResult:
-        """Ends the file and returns what was written."""
+        """Ends the file, commits the shard, and returns what was written."""
+        assert self._plan is not None, "the last batch of a shard has its plan"
         started = time.perf_counter()
+        changes = self._write_gathered() if self._is_gathered else {}
         size_bytes, sha256 = self._output.close()
+        sync(self._output.path)
+        inputs = write_inputs(self._inputs_path, self._plan, self._failures, self._target.carried)
         failures = Counter(f"{f.step}/{f.error_type}" for f in self._failures)
-        if self._failures:
-            with FileSystems.create(self._failures_path, "application/json") as stream:
-                for failure in self._failures:
-                    stream.write(failure_line(failure).encode())
         self._seconds[Step.WRITE] += time.perf_counter() - started
-        return ShardResult(
+        result = ShardResult(
             shard=self.shard,
-            path=self._output.path,
-            size_bytes=size_bytes,
-            sha256=sha256,
+            kind=self._plan.kind,
+            file=self._plan.file,
+            fingerprint=self._plan.fingerprint,
+            data=WrittenFile(self._output.path, size_bytes, sha256),
+            inputs=inputs,
             rows=self._output.rows,
-            failures_path=self._failures_path if self._failures else None,
             failures=dict(failures),
-            id_digests=b"".join(self._digests or ()),
+            changes=changes,
+            id_digests=b"".join(self._digests),
             seconds=dict(self._seconds),
             warnings=self._warnings,
         )
+        commit(self._target.staging, result)
+        return result
 
     def abandon(self) -> None:
         """Lets go of a file that a failed bundle leaves."""
         self._output.abandon()
 
+    def _write_rows(self, rows: pa.RecordBatch) -> None:
+        self._output.write(rows)
+        if self._target.digests and not self.shard.is_canaries:
+            self._digests.append(digest_ids(rows.column(IMAGE_ID).to_pylist()))
+
+    def _write_gathered(self) -> Mapping[str, int]:
+        assert self._plan is not None, "the last batch of a shard has its plan"
+        reused = joined_reuse(self._reused)
+        rows, failures = gather_rows(
+            pa.Table.from_batches(self._computed),
+            reused.kept,
+            reused.duplicates,
+            self._failures,
+            self._plan.kind,
+        )
+        self._failures = list(failures)
+        if self._plan.kind is ShardKind.IMAGES:
+            planned = [ref.image_id for ref in self._plan.refs]
+            check_accounted(rows, self._failures, planned, self.shard)
+        for batch in rows.to_batches():
+            self._write_rows(batch)
+        return {change.value: count for change, count in reused.changes.items()}
+
 
 class _WriteShard(beam.DoFn):
-    def __init__(self, staging: str, stem: str, output_format: str, digests: bool) -> None:
-        self._digests = digests
-        self._staging = staging
-        self._stem = stem
-        self._output_format = output_format
+    def __init__(self, target: StagingTarget) -> None:
+        self._target = target
         self._file: ShardFile | None = None
         self._written = Metrics.counter("WriteShards", "images_written")
         self._failed = Metrics.counter("WriteShards", "images_failed")
@@ -114,15 +171,14 @@ class _WriteShard(beam.DoFn):
     def process(self, batch: OutputRows) -> Iterator[ShardResult]:
         try:
             if self._file is None:
-                self._file = ShardFile(
-                    self._staging, self._stem, self._output_format, self._digests, batch
-                )
+                self._file = ShardFile(self._target, batch)
             self._file.write(batch)
             result = self._file.close() if batch.is_last else None
         except OSError as error:
             raise RunError(
-                f"cannot write shard {batch.shard} to {self._staging}: {error.strerror or error}; "
-                "nothing is published"
+                f"cannot write shard {batch.shard} to {self._target.staging}: "
+                f"{error.strerror or error}; nothing is published; run again with --resume once "
+                "that is mended"
             ) from error
         self._count(batch)
         if result is not None:
@@ -147,30 +203,25 @@ class _WriteShard(beam.DoFn):
             self._file = None
 
     def _count(self, batch: OutputRows) -> None:
-        self._written.inc(batch.rows.num_rows)
+        written = batch.accounted - len(batch.failures)
+        self._written.inc(written)
         self._failed.inc(len(batch.failures))
-        TALLY.add(written=batch.rows.num_rows, failed=len(batch.failures))
+        TALLY.add(written=written, failed=len(batch.failures))
 
 
 @beam.typehints.with_input_types(OutputRows)
 @dataclasses.dataclass(eq=False)
 class WriteShards(beam.PTransform[PCollection[OutputRows], PCollection[ShardResult]]):
-    """Writes each shard's batches to one staged file.
+    """Writes each shard's batches to one staged file, and commits it.
 
     Relies on a shard's batches arriving in order in one bundle, which fusion gives; it checks, and
-    fails loudly if not. Safe to re-run: every attempt writes a file of its own.
+    fails loudly if not. Safe to re-run: every attempt writes files of its own.
 
     Attributes:
-        staging: Directory that no reader looks into.
-        stem: What the files hold: "embeddings" or "classifications".
-        output_format: "parquet" or "tfrecord".
-        digests: Whether results carry digests of the ids, for CheckUniqueIds.
+        target: Where and how.
     """
 
-    staging: str
-    stem: str
-    output_format: str
-    digests: bool
+    target: StagingTarget
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -178,6 +229,6 @@ class WriteShards(beam.PTransform[PCollection[OutputRows], PCollection[ShardResu
     @beam.typehints.no_annotations
     def expand(self, batches: PCollection[OutputRows]) -> PCollection[ShardResult]:
         """Returns one result a shard."""
-        return batches | "WriteShard" >> beam.ParDo(
-            _WriteShard(self.staging, self.stem, self.output_format, self.digests)
-        ).with_output_types(ShardResult)
+        return batches | "WriteShard" >> beam.ParDo(_WriteShard(self.target)).with_output_types(
+            ShardResult
+        )

@@ -1,0 +1,68 @@
+"""python -m pipelines.refresh: a new run from the one before, computing only what changed."""
+
+import datetime
+import sys
+from collections.abc import Sequence
+
+from pipelines.classify import class_outputs
+from pipelines.embed import embedding_outputs
+from pipelines.options import RefreshConfig
+from pipelines.program import run_program
+
+DESCRIPTION = """\
+Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run
+under --output_root, computes only images that are new or changed, drops those that are gone, and
+publishes a new dated run beside the old ones. LATEST in --output_root names the run to read.
+
+  python -m pipelines.refresh --input photos/ --model feature_vector_model/ \\
+      --output_root vectors/ --keep 7 --resume
+  python -m pipelines.refresh --program classify --input photos/ --model classifier/ \\
+      --output_root labels/ --canaries canaries/"""
+
+
+def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
+    """Refreshes; returns the exit code."""
+    # Beam and TensorFlow: --help does not wait for them.
+    from pipelines.launch import keep_apart, prepare_launch
+    from pipelines.planning import plan_run
+    from pipelines.run import execute
+    from transforms.claim import claim_output
+    from transforms.run_directory import absolute_output
+    from transforms.run_record import read_published_run
+    from transforms.run_root import RunRoot
+
+    make_outputs = embedding_outputs(config) if config.program == "embed" else class_outputs(config)
+    launch = prepare_launch(config, program=config.program, make_outputs=make_outputs)
+    directory = absolute_output(config.output_root)
+    flag = f"--output_root {directory}"
+    keep_apart(flag, directory, launch.sources)
+    root = RunRoot(directory, config.keep)
+    with claim_output(
+        lambda: root.next_run(datetime.datetime.now(datetime.UTC)),
+        root.staging,
+        launch.plan_record,
+        flag=flag,
+        resume=config.resume,
+        overwrite=config.overwrite,
+    ) as claim:
+        newest = root.newest()
+        plan = plan_run(
+            launch,
+            claim,
+            root.staging,
+            previous=read_published_run(newest) if newest is not None else None,
+            root=root,
+            max_deleted_fraction=config.max_deleted_fraction,
+        )
+        return execute(plan, beam_argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code."""
+    return run_program(
+        argv, program="refresh", config_class=RefreshConfig, description=DESCRIPTION, run=run
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

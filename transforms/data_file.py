@@ -1,0 +1,95 @@
+"""A finished data file, read back: Parquet or TFRecord, the same columns from both."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import CorruptRecordError
+from transforms.schemas import (
+    CLASS_INDEX,
+    CLASS_LABEL,
+    CONTENT_SHA256,
+    EMBEDDING,
+    HEIGHT,
+    IMAGE_ID,
+    SCORE,
+    URI,
+    WIDTH,
+)
+from transforms.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder
+from transforms.tf_record import DamagedRecord, open_tfrecord, read_records
+
+MAX_ROW_BYTES = 1 << 30
+"""Largest row that is read back: far above a vector of any model."""
+
+BATCH_ROWS = 1024
+
+_SCALARS = {
+    IMAGE_ID: (BYTES, pa.string()),
+    URI: (BYTES, pa.string()),
+    CONTENT_SHA256: (BYTES, pa.string()),
+    WIDTH: (INTEGERS, pa.int32()),
+    HEIGHT: (INTEGERS, pa.int32()),
+}
+_LISTS = {
+    EMBEDDING: (FLOATS, pa.list_(pa.float32())),
+    CLASS_INDEX: (INTEGERS, pa.list_(pa.int32())),
+    CLASS_LABEL: (BYTES, pa.list_(pa.string())),
+    SCORE: (FLOATS, pa.list_(pa.float32())),
+}
+
+
+def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Reads columns of every row of a data file, in order, at most BATCH_ROWS at a time.
+
+    The vector of a TFRecord is a list, of a Parquet file a list of fixed size.
+
+    Args:
+        path: The data file; its name's end says the format.
+        columns: Some of the output's own columns; not the carried ones.
+
+    Raises:
+        ImageError: At a damaged record, or if it lacks a column.
+        pa.ArrowException, OSError: If the file is damaged.
+    """
+    if path.endswith(".parquet"):
+        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            parquet = pq.ParquetFile(stream)
+            missing = set(columns) - set(parquet.schema_arrow.names)
+            if missing:
+                raise CorruptRecordError(f"{path} has no column {min(missing)}")
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+                yield batch.select(list(columns))
+        return
+    kinds = {name: (_SCALARS | _LISTS)[name] for name in columns}
+    decoder = ExampleDecoder({name: feature for name, (feature, _) in kinds.items()})
+    with open_tfrecord(path) as stream:
+        records = read_records(stream, max_record_bytes=MAX_ROW_BYTES)
+        while batch := list(itertools.islice(records, BATCH_ROWS)):
+            serialized = []
+            for record in batch:
+                if isinstance(record, DamagedRecord):
+                    raise record.error
+                serialized.append(record.data)
+            table, errors = decoder.decode(serialized)
+            for position, error in errors.items():
+                raise pa.ArrowInvalid(f"record {batch[position].index}: {error}")
+            yield pa.RecordBatch.from_arrays(
+                [_column(table[name].combine_chunks(), name) for name in columns],
+                names=list(columns),
+            )
+
+
+def _column(lists: pa.Array, name: str) -> pa.Array:
+    if name in _LISTS:
+        if lists.null_count:
+            raise CorruptRecordError(f"{lists.null_count} records have no feature {name}")
+        return lists.cast(_LISTS[name][1])
+    if lists.null_count or set(pc.list_value_length(lists).unique().to_pylist()) - {1}:
+        raise CorruptRecordError(f"a record has no feature {name}, or several values of it")
+    return lists.flatten().cast(_SCALARS[name][1])

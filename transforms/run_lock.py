@@ -1,0 +1,188 @@
+"""Who works in a staging directory: one run at a time, and a dead one is told from a living one."""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms import cloud_storage
+from transforms.atomic_files import read_whole, write_whole
+from transforms.errors import OutputError
+from transforms.staging import LOCK_FILE
+from transforms.storage import is_local
+
+SIGN_OF_LIFE_SECONDS = 30
+DEAD_SECONDS = 600
+"""Silent for longer, a run in an object store is dead: far more than a pause of its machine."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """The run that holds a lock.
+
+    Attributes:
+        run_id: The run.
+        program: "embed", "classify" or "refresh".
+        host: Where its launcher runs.
+        process: Its process id there.
+        since: When it took the lock, ISO 8601, UTC.
+    """
+
+    run_id: str
+    program: str
+    host: str
+    process: int
+    since: str
+
+    def __str__(self) -> str:
+        """Names the run to a person."""
+        return (
+            f"run {self.run_id[:8]} of pipelines.{self.program} (process {self.process} on "
+            f"{self.host}, since {self.since})"
+        )
+
+
+def this_process(run_id: str, program: str) -> Owner:
+    """Returns this process as the owner of a run."""
+    return Owner(
+        run_id, program, socket.gethostname(), os.getpid(), _now().isoformat(" ", "seconds")
+    )
+
+
+@contextlib.contextmanager
+def run_lock(staging: str, owner: Owner) -> Iterator[None]:
+    """Holds a staging directory, which it makes if need be.
+
+    Raises:
+        OutputError: If another run, which lives, holds it; names it.
+        OSError: If it cannot be written.
+    """
+    path = FileSystems.join(staging, LOCK_FILE)
+    with _local_lock(path, owner) if is_local(path) else _remote_lock(path, owner):
+        yield
+
+
+def remove_staging(staging: str) -> None:
+    """Removes an empty staging directory with its lock, as its holder's last act there."""
+    if is_local(staging):
+        os.unlink(os.path.join(staging, LOCK_FILE))
+        with contextlib.suppress(OSError):  # A second writer has just come.
+            os.rmdir(staging)
+
+
+@contextlib.contextmanager
+def _local_lock(path: str, owner: Owner) -> Iterator[None]:
+    """Locks a file by the kernel, which lets go of it when the process ends in whatever way."""
+    while True:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # The holder before has just swept it away.
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            if _is_locked(handle, path):
+                break
+            os.close(handle)
+    try:
+        os.truncate(handle, 0)
+        os.write(handle, json.dumps(dataclasses.asdict(owner)).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_locked(handle: int, path: str) -> bool:
+    """Locks an open file; False if it is no longer the one of that name."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _owner(os.pread(handle, 10_000, 0))
+        os.close(handle)
+        raise OutputError(_is_taken(path, str(holder or "another run"))) from None
+    return _is_same_file(handle, path)
+
+
+def _is_same_file(handle: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
+    """Holds an object that a thread renews; one not renewed for long is a dead run's."""
+    if not _create(path, _remote_text(owner)):
+        found = json.loads(read_whole(path))
+        seen = datetime.datetime.fromisoformat(found["seen_at"])
+        holder = _owner(json.dumps(found).encode())
+        silent = (_now() - seen).total_seconds()
+        if silent < DEAD_SECONDS and not _is_dead_here(holder):
+            sign = f"{holder}, which gave a sign of life {silent:.0f} s ago"
+            raise OutputError(_is_taken(path, sign))
+        write_whole(path, _remote_text(owner).encode())
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(SIGN_OF_LIFE_SECONDS):
+            write_whole(path, _remote_text(owner).encode())
+
+    thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        if FileSystems.exists(path):
+            FileSystems.delete([path])
+
+
+def _create(path: str, text: str) -> bool:
+    if path.startswith("gs://"):
+        return cloud_storage.create_if_absent(path, text)
+    if FileSystems.exists(path):
+        return False
+    write_whole(path, text.encode())
+    return True
+
+
+def _remote_text(owner: Owner) -> str:
+    return json.dumps({**dataclasses.asdict(owner), "seen_at": _now().isoformat()})
+
+
+def _is_dead_here(holder: Owner | None) -> bool:
+    """Whether the holder was a process of this machine that is gone."""
+    if holder is None or holder.host != socket.gethostname():
+        return False
+    try:
+        os.kill(holder.process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _owner(content: bytes) -> Owner | None:
+    try:
+        found: dict[str, Any] = json.loads(content)
+        return Owner(**{field.name: found[field.name] for field in dataclasses.fields(Owner)})
+    except (ValueError, KeyError, TypeError):  # Taken an instant ago, and not yet signed.
+        return None
+
+
+def _is_taken(path: str, holder: str) -> str:
+    return (
+        f"{holder} is writing here ({path}); wait for it, end it, or choose another directory: "
+        "two runs never share an output"
+    )
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

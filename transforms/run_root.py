@@ -1,0 +1,111 @@
+"""A refresh root: one dated run beside the other, and LATEST, which names the one to read."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import re
+import shutil
+import uuid
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.atomic_files import read_whole, write_whole
+from transforms.run_directory import IN_PLACE_STAGING, SUCCESS_FILE, delete, list_files
+from transforms.run_record import is_published
+from transforms.storage import is_local
+
+LATEST = "LATEST"
+STAGING_NAME = ".refresh.staging"
+
+_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRoot:
+    """Where refreshes of one collection are.
+
+    Attributes:
+        directory: The root, absolute.
+        keep: Runs to keep, the newest first; None keeps all.
+    """
+
+    directory: str
+    keep: int | None = None
+
+    def published_runs(self) -> list[str]:
+        """Returns the names of the complete runs, oldest first."""
+        return sorted(
+            name for name in self._names() if is_published(FileSystems.join(self.directory, name))
+        )
+
+    def newest(self) -> str | None:
+        """Returns the newest complete run's directory.
+
+        By name rather than by LATEST, which a run that died after it was published did not move.
+        """
+        runs = self.published_runs()
+        return FileSystems.join(self.directory, runs[-1]) if runs else None
+
+    @property
+    def staging(self) -> str:
+        """Where a refresh works: one place, so that two of them exclude each other."""
+        if is_local(self.directory):
+            return os.path.join(self.directory, STAGING_NAME)
+        return f"{self.directory}/{IN_PLACE_STAGING}"
+
+    def next_run(self, now: datetime.datetime) -> str:
+        """Names a new run's directory by the time, and after every run that is there.
+
+        A clock that went backwards must not put a new run before an old one.
+        """
+        stamp = now.astimezone(datetime.UTC).replace(microsecond=0)
+        for name in self._names():
+            earlier = datetime.datetime.strptime(name, _FORMAT).replace(tzinfo=datetime.UTC)
+            stamp = max(stamp, earlier + datetime.timedelta(seconds=1))
+        return FileSystems.join(self.directory, stamp.strftime(_FORMAT))
+
+    def point_to(self, run: str) -> None:
+        """Moves LATEST to a run, in one step; never back to an older one."""
+        name = run.rpartition("/")[2]
+        current = self.latest()
+        if current is None or current < name:
+            write_whole(FileSystems.join(self.directory, LATEST), f"{name}\n".encode())
+
+    def latest(self) -> str | None:
+        """Returns the name in LATEST, or None if there is none."""
+        path = FileSystems.join(self.directory, LATEST)
+        if not FileSystems.exists(path):
+            return None
+        name = read_whole(path).decode(errors="replace").strip()
+        return name if _NAME.fullmatch(name) else None
+
+    def prune(self) -> None:
+        """Deletes the oldest complete runs beyond `keep`; LATEST's stays."""
+        if self.keep is None:
+            return
+        for name in self.published_runs()[: -self.keep]:
+            if name != self.latest():
+                _delete_run(FileSystems.join(self.directory, name))
+
+    def _names(self) -> list[str]:
+        if is_local(self.directory):
+            names = os.listdir(self.directory) if os.path.isdir(self.directory) else []
+        else:
+            start = len(self.directory) + 1
+            names = [found.path[start:].partition("/")[0] for found in list_files(self.directory)]
+        return sorted({name for name in names if _NAME.fullmatch(name)})
+
+
+def _delete_run(run: str) -> None:
+    """Deletes a run that readers may know: it is gone in one step, or has no _SUCCESS first."""
+    if is_local(run):
+        parent, name = os.path.split(run)
+        doomed = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.pruned")
+        with contextlib.suppress(FileNotFoundError):  # Another refresh's prune was faster.
+            os.rename(run, doomed)
+            shutil.rmtree(doomed)
+        return
+    delete([FileSystems.join(run, SUCCESS_FILE)])
+    delete(found.path for found in list_files(run))

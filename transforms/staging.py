@@ -1,0 +1,96 @@
+"""Where a run works: its plan, its attempts, and the commit records that say which count."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.atomic_files import read_whole, write_whole
+from transforms.records import ShardKey, ShardResult
+from transforms.run_directory import IN_PLACE_STAGING, delete, list_files
+from transforms.run_record import result_from_dict, result_to_dict
+from transforms.storage import is_local
+
+PLAN_FILE = "plan.json"
+LOCK_FILE = "lock.json"
+ASSEMBLED = "run"
+REPLACED = "replaced"
+
+
+def staging_path(output: str) -> str:
+    """Returns where a run works until it is published; no reader looks there.
+
+    Beside a local output, so that a complete run can be put in its place in one step. Inside of it
+    where that cannot be: in an object store, on a mount point, or under a parent that may not be
+    written.
+    """
+    if not is_local(output):
+        return f"{output}/{IN_PLACE_STAGING}"
+    parent, own = os.path.split(output)
+    if os.path.ismount(output) or not _may_write(parent):
+        return os.path.join(output, IN_PLACE_STAGING)
+    return os.path.join(parent, f".{own}.staging")
+
+
+def is_in_place(output: str, staging: str) -> bool:
+    """Whether a run is published file by file, with _SUCCESS last, rather than by a rename."""
+    return not is_local(output) or staging.startswith(f"{output}/")
+
+
+def write_plan(staging: str, plan: Mapping[str, Any]) -> None:
+    """Writes what the run is going to do; see claim_output."""
+    write_whole(FileSystems.join(staging, PLAN_FILE), json.dumps(plan, indent=2).encode())
+
+
+def read_plan(staging: str) -> dict[str, Any] | None:
+    """Reads the plan of the run that works or worked here; None if there is none."""
+    path = FileSystems.join(staging, PLAN_FILE)
+    if not FileSystems.exists(path):
+        return None
+    return json.loads(read_whole(path))
+
+
+def commit(staging: str, result: ShardResult) -> None:
+    """Makes an attempt at a shard count; from then on --resume need not repeat it."""
+    text = json.dumps(result_to_dict(result, staging), indent=2)
+    write_whole(_commit_path(staging, result.shard), text.encode())
+
+
+def read_commit(staging: str, shard: ShardKey) -> ShardResult | None:
+    """Reads a shard's commit record, if there is one."""
+    path = _commit_path(staging, shard)
+    if not FileSystems.exists(path):
+        return None
+    return result_from_dict(json.loads(read_whole(path)), staging)
+
+
+def count_commits(staging: str) -> int:
+    """Counts the shards that are done."""
+    ours = (PLAN_FILE, LOCK_FILE)
+    names = (found.path.removeprefix(f"{staging}/") for found in list_files(staging))
+    return sum(name.endswith(".json") and "/" not in name and name not in ours for name in names)
+
+
+def clear_staging(staging: str) -> None:
+    """Deletes all that a run left, except its lock, which says that somebody works here."""
+    lock, plan = (FileSystems.join(staging, name) for name in (LOCK_FILE, PLAN_FILE))
+    if is_local(staging):
+        paths = [os.path.join(staging, name) for name in os.listdir(staging)]
+    else:
+        paths = [found.path for found in list_files(staging)]
+    # The plan goes last: what has a plan can be resumed, or cleared again.
+    delete(path for path in paths if path not in (lock, plan))
+    delete(path for path in paths if path == plan)
+
+
+def _commit_path(staging: str, shard: ShardKey) -> str:
+    return FileSystems.join(staging, f"{shard}.json")
+
+
+def _may_write(directory: str) -> bool:
+    """Whether a directory, or the nearest one above it that is there, may be written."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    return os.access(directory, os.W_OK | os.X_OK)

@@ -1,0 +1,53 @@
+"""Putting a complete directory in the place of another, in one step."""
+
+import ctypes
+import errno
+import os
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+
+
+def put_in_place(complete: str, target: str, parking: str) -> None:
+    """Makes a directory appear under another name, whole; what was there goes to parking.
+
+    Args:
+        complete: The directory; on the same file system as the target.
+        target: Where it shall be: absent, an empty directory, or one that is replaced.
+        parking: Where what is replaced goes; absent.
+
+    Raises:
+        OSError: If it cannot; then the target is as it was.
+    """
+    if not os.path.isdir(target) or not os.listdir(target):
+        os.rename(complete, target)
+        return
+    if _exchange(complete, target):
+        os.rename(complete, parking)
+        return
+    os.rename(target, parking)
+    os.rename(complete, target)
+
+
+def put_back(target: str, parking: str) -> None:
+    """Undoes the first of put_in_place's two renames, if a run died between them."""
+    if os.path.isdir(parking) and not os.path.exists(target):
+        os.rename(parking, target)
+
+
+def _exchange(first: str, second: str) -> bool:
+    """Lets two directories change places; False where the file system cannot.
+
+    Source: renameat2(2), Linux 3.15, glibc 2.28.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    paths = os.fsencode(first), os.fsencode(second)
+    if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), second)

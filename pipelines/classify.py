@@ -62,8 +62,7 @@ def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
     """Classifies; returns the exit code."""
     from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
 
-    outputs = class_outputs(config)
-    return run_once(config, beam_argv, program="classify", make_outputs=outputs)
+    return run_once(config, beam_argv, program="classify", outputs_of=class_outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

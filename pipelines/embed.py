@@ -34,8 +34,7 @@ def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
     """Embeds; returns the exit code."""
     from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
 
-    outputs = embedding_outputs(config)
-    return run_once(config, beam_argv, program="embed", make_outputs=outputs)
+    return run_once(config, beam_argv, program="embed", outputs_of=embedding_outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """One run into one directory: what embed and classify do once their flags are read."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pipelines.launch import MakeOutputs, keep_apart, prepare_launch
@@ -25,7 +25,11 @@ _OWN = {
 
 
 def run_once(
-    config: SingleRunConfig, beam_argv: Sequence[str], *, program: str, make_outputs: MakeOutputs
+    config: Config,
+    beam_argv: Sequence[str],
+    *,
+    program: str,
+    outputs_of: Callable[[Config], MakeOutputs],
 ) -> int:
     """Runs embed or classify.
 
@@ -33,7 +37,7 @@ def run_once(
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        make_outputs: Says what becomes of the model's outputs.
+        outputs_of: Given the flags, says what becomes of the model's outputs.
 
     Returns:
         The exit code.
@@ -46,7 +50,7 @@ def run_once(
     if config.retry_failed is not None:
         earlier = _read_run_to_complete(config.retry_failed)
         config = with_flags_of(config, earlier)
-    launch = prepare_launch(config, program=program, make_outputs=make_outputs)
+    launch = prepare_launch(config, program=program, make_outputs=outputs_of(config))
     output = absolute_output(config.output)
     flag = f"--output {output}"
     keep_apart(flag, output, launch.sources)

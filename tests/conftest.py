@@ -26,6 +26,26 @@ def shared_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def mean_color(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A feature-vector model: the mean red, green and blue of a 24x24 image."""
+    from tests.models import save_mean_color  # TensorFlow: most tests do without.
+
+    directory = str(tmp_path_factory.mktemp("models") / "mean_color")
+    save_mean_color(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def logits(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A classification model of three classes."""
+    from tests.models import save_logits  # TensorFlow: most tests do without.
+
+    directory = str(tmp_path_factory.mktemp("models") / "logits")
+    save_logits(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Writes a tiny SavedModel of tests.models.MODELS, once a session; returns its directory."""
     from tests.models import MODELS  # TensorFlow: most tests do without.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import embed
+from pipelines import embed, refresh
 from tests.images import encode
 
 
@@ -31,6 +32,30 @@ def write_photos(directory: pathlib.Path, count: int) -> dict[str, list[float]]:
 def run_embed(model: str, output: pathlib.Path, *argv: str) -> int:
     """Runs pipelines.embed in this process; returns its exit code."""
     return embed.main(["--model", model, "--output", str(output), *argv])
+
+
+def run_refresh(model: str, root: pathlib.Path, *argv: str) -> int:
+    """Runs pipelines.refresh in this process; returns its exit code."""
+    return refresh.main(["--model", model, "--output_root", str(root), *argv])
+
+
+def latest(root: pathlib.Path) -> pathlib.Path:
+    """Returns the run that LATEST names."""
+    return root / (root / "LATEST").read_text().strip()
+
+
+def swap_content(path: pathlib.Path, content: bytes) -> None:
+    """Replaces a file's content in a way that no listing shows: same size, same time."""
+    status = path.stat()
+    assert len(content) <= status.st_size
+    path.write_bytes(content.ljust(status.st_size, b" "))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def contents(run: pathlib.Path) -> dict[str, bytes]:
+    """Returns all that a run says of its images: data, inputs and failures, by name."""
+    paths = [*run.glob("*-of-*"), *run.glob("_inputs/*"), run / "failures.jsonl"]
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(paths)}
 
 
 def read(run: pathlib.Path) -> pa.Table:

@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from pipelines import classify, embed
 from tests.images import encode, photo
-from tests.models import save_logits, save_mean_color
 from tests.runs import (
     hashes,
     read,
@@ -30,22 +29,6 @@ from tests.runs import (
     vectors_of,
     write_photos,
 )
-
-
-@pytest.fixture(scope="module")
-def mean_color(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A feature-vector model: the mean red, green and blue of a 24x24 image."""
-    directory = tmp_path_factory.mktemp("models") / "mean_color"
-    save_mean_color(str(directory))
-    return str(directory)
-
-
-@pytest.fixture(scope="module")
-def logits(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A classification model of three classes."""
-    directory = tmp_path_factory.mktemp("models") / "logits"
-    save_logits(str(directory))
-    return str(directory)
 
 
 def test_embed_writes_one_row_an_image_with_the_models_own_numbers(

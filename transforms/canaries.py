@@ -75,11 +75,14 @@ class CanaryGate:
                 "answers, and not among both; write them anew with --write_canaries"
             )
 
-    def pass_or_raise(self, result: ShardResult) -> None:
-        """Compares the run's answers with the expected ones, or keeps them as such.
+    def pass_or_raise(self, result: ShardResult) -> Mapping[str, Answer]:
+        """Compares the run's answers with the expected ones, unless they become these.
 
         Args:
             result: The shard of canaries.
+
+        Returns:
+            The answers.
 
         Raises:
             RunError: If a canary moved or failed; nothing is published.
@@ -92,9 +95,7 @@ class CanaryGate:
             )
         answers = _answers(result.data.path, self.stem)
         if self.writes:
-            text = json.dumps({"stem": self.stem, "answers": answers}, indent=1)
-            write_whole(FileSystems.join(self.directory, EXPECTED_FILE), text.encode())
-            return
+            return answers
         expected = self._read_expected()
         cosines = {key: cosine(answers[key], expected[key]) for key in sorted(answers)}
         moved = {key: c for key, c in cosines.items() if not c >= self.threshold}
@@ -106,6 +107,13 @@ class CanaryGate:
                 f"{self.threshold:g} allows: {named}; the model, the decoder or a library is "
                 "another one; nothing is published; if it is meant to be, add --write_canaries"
             )
+        return answers
+
+    def keep(self, answers: Mapping[str, Answer]) -> None:
+        """Makes a published run's answers the expected ones, if that is wanted."""
+        if self.writes:
+            text = json.dumps({"stem": self.stem, "answers": answers}, indent=1)
+            write_whole(FileSystems.join(self.directory, EXPECTED_FILE), text.encode())
 
     def _read_expected(self) -> dict[str, Answer]:
         path = FileSystems.join(self.directory, EXPECTED_FILE)

@@ -76,7 +76,13 @@ def claim_output(
             unfinished = _unfinished_plan(staging_directory)
         is_resumed = unfinished is not None and resume
         if unfinished is not None and resume:
-            _check_same(unfinished, plan)
+            found = _differences(unfinished, plan)
+            if found and not overwrite:
+                raise OutputError(
+                    f"--resume: the unfinished run of {unfinished['started_at']} was another one: "
+                    f"{found}; use what it used, or add --overwrite to start again"
+                )
+            is_resumed = not found
         elif unfinished is not None and not overwrite:
             done = staging.count_commits(staging_directory)
             raise OutputError(
@@ -99,7 +105,13 @@ def claim_output(
             if not is_resumed:
                 staging.clear_staging(staging_directory)
             staging.write_plan(staging_directory, {**plan, **own, "overwrite": may_replace})
-        yield Claim(output, run_id, is_resumed=is_resumed)
+        try:
+            yield Claim(output, run_id, is_resumed=is_resumed)
+        except Exception:
+            # What failed before its first shard was done leaves nothing that is worth resuming.
+            if not is_resumed and not staging.count_commits(staging_directory):
+                staging.clear_staging(staging_directory)
+            raise
 
 
 @contextlib.contextmanager
@@ -138,15 +150,12 @@ def _unfinished_plan(staging_directory: str) -> dict[str, Any] | None:
     return plan
 
 
-def _check_same(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+def _differences(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Says what differs from the run to resume; empty if nothing does."""
     found = differences(
         {part: unfinished[part] for part in COMPARED}, {part: plan[part] for part in COMPARED}
     )
-    if found:
-        raise OutputError(
-            f"--resume: the unfinished run of {unfinished['started_at']} was another one: "
-            f"{describe_differences(found)}; use what it used, or --overwrite to start again"
-        )
+    return describe_differences(found)
 
 
 def _is_same_command(output: str, plan: Mapping[str, Any]) -> bool:

@@ -47,7 +47,8 @@ _LISTS = {
 def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Reads columns of every row of a data file, in order, at most BATCH_ROWS at a time.
 
-    The vector of a TFRecord is a list, of a Parquet file a list of fixed size.
+    The vector of a TFRecord is a list, of a Parquet file a list of fixed size. A file without rows
+    gives one empty batch.
 
     Args:
         path: The data file; its name's end says the format.
@@ -63,6 +64,9 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
             missing = set(columns) - set(parquet.schema_arrow.names)
             if missing:
                 raise CorruptRecordError(f"{path} has no column {min(missing)}")
+            if not parquet.metadata.num_rows:
+                fields = [parquet.schema_arrow.field(name) for name in columns]
+                yield pa.RecordBatch.from_pylist([], schema=pa.schema(fields))
             for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
                 yield batch.select(list(columns))
         return
@@ -70,7 +74,10 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     decoder = ExampleDecoder({name: feature for name, (feature, _) in kinds.items()})
     with open_tfrecord(path) as stream:
         records = read_records(stream, max_record_bytes=MAX_ROW_BYTES)
-        while batch := list(itertools.islice(records, BATCH_ROWS)):
+        for number in itertools.count():
+            batch = list(itertools.islice(records, BATCH_ROWS))
+            if number and not batch:
+                return
             serialized = []
             for record in batch:
                 if isinstance(record, DamagedRecord):

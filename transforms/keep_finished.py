@@ -15,7 +15,14 @@ from transforms.errors import RunError
 from transforms.image_ids import digests_in
 from transforms.previous_run import Previous, PreviousShards
 from transforms.recipe import fingerprint_shard
-from transforms.records import Change, Shard, ShardKind, ShardResult, Step, WrittenFile
+from transforms.records import (
+    Change,
+    Predecessor,
+    Shard,
+    ShardKind,
+    ShardResult,
+    WrittenFile,
+)
 from transforms.staging import commit, read_commit
 from transforms.tally import TALLY
 
@@ -58,6 +65,19 @@ class _KeepShard(beam.DoFn):
             fingerprint = fingerprint_shard(self._base, shard)
             shard = dataclasses.replace(shard, fingerprint=fingerprint)
         result = self._committed(shard) if self._is_resumed else None
+        if result is not None and result.fingerprint != shard.fingerprint:
+            # Its images changed since: with no other run to build on, its rows are worth as much.
+            if self._shards is None:
+                predecessor = Predecessor(result.data, result.inputs, changes={})
+                shard = dataclasses.replace(shard, predecessor=predecessor)
+            result = None
+        if result is not None and result.may_pass:
+            # Its rows stay, and only what failed is tried again.
+            predecessor = Predecessor(
+                result.data, result.inputs, keeps_all=True, changes=result.changes
+            )
+            yield dataclasses.replace(shard, predecessor=predecessor)
+            return
         if result is None and self._shards is not None:
             parent = self._shards.parent_of(shard)
             if parent is not None:
@@ -83,9 +103,9 @@ class _KeepShard(beam.DoFn):
         yield _Finished("finished", result)
 
     def _committed(self, shard: Shard) -> ShardResult | None:
-        """Returns what this run committed before it died, if it still holds."""
+        """Returns what this run committed before it died, if it is still there."""
         result = read_commit(self._staging, shard.key)
-        if result is None or result.fingerprint != shard.fingerprint:
+        if result is None:
             return None
         is_whole = is_intact(result.data) and is_intact(result.inputs)
         return dataclasses.replace(result, shard=shard.key) if is_whole else None
@@ -100,8 +120,7 @@ class _KeepShard(beam.DoFn):
                 self._previous.has_same_recipe
                 and parent.fingerprint == shard.fingerprint
                 and _is_listed(shard)
-                # Only the same bytes are sure to fail again.
-                and all(reason.startswith(f"{Step.DECODE}/") for reason in parent.failures)
+                and not parent.may_pass
             )
         if not is_same:
             return None

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from transforms.data_file import iter_rows
 from transforms.inputs_file import read_inputs
-from transforms.records import Failure, ImageRef, Predecessor, Step
+from transforms.records import PASSING_REASONS, Failure, ImageRef, Predecessor
 from transforms.schemas import CONTENT_SHA256, HEIGHT, IMAGE_ID, WIDTH, read_schema
 
 
@@ -49,7 +49,9 @@ class PreviousRows:
     def lasting_failure(self, image_id: str) -> Failure | None:
         """Returns an image's failure if the same bytes are sure to fail again."""
         failure = self.failures.get(image_id)
-        return failure if failure is not None and failure.step is Step.DECODE else None
+        if failure is None or failure.reason in PASSING_REASONS:
+            return None
+        return failure
 
     def keep(self, rows: Sequence[int], read: pa.Table) -> pa.Table:
         """Gives rows of the predecessor to images of now.

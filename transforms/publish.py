@@ -151,9 +151,10 @@ def publish_run(
             raise RunError("no images found: the input files hold none; nothing is published")
         _check_failed(manifest, chosen, record)
         _check_deleted(manifest, record)
-        if manifest.canary_gate is not None:
-            found = next(result for result in every if result.shard.is_canaries)
-            manifest.canary_gate.pass_or_raise(found)
+        gate, answers = manifest.canary_gate, None
+        if gate is not None:
+            canary = next(result for result in every if result.shard.is_canaries)
+            answers = gate.pass_or_raise(canary)
         try:
             _make_visible(manifest, chosen, text)
         except OSError as error:
@@ -161,6 +162,8 @@ def publish_run(
                 f"cannot publish to {manifest.output}: {error.strerror or error}; nothing is "
                 "published; run again with --resume once that is mended"
             ) from error
+        if gate is not None and answers is not None:
+            gate.keep(answers)
     if manifest.root is not None:
         manifest.root.point_to(manifest.output)
         manifest.root.prune()

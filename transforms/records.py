@@ -37,6 +37,12 @@ class Step(enum.StrEnum):
     WRITE = "write"
 
 
+PASSING_REASONS = frozenset(
+    {"read/NotFound", "read/PermissionDenied", "read/UnstableImage", "model/ModelCall"}
+)
+"""Failures, as "step/error_type", that the same bytes may not have another time."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageRef:
     """One image file, before it is opened.
@@ -146,12 +152,14 @@ class Predecessor:
         inputs: What it was given.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
+        changes: What became of the images, if it is this shard itself, done before by this run.
     """
 
     data: WrittenFile
     inputs: WrittenFile
     has_same_recipe: bool = True
     keeps_all: bool = False
+    changes: Mapping[str, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -175,6 +183,11 @@ class Failure:
     def __post_init__(self) -> None:
         if len(self.message) > MAX_MESSAGE_CHARS:
             object.__setattr__(self, "message", self.message[: MAX_MESSAGE_CHARS - 1] + "…")
+
+    @property
+    def reason(self) -> str:
+        """The step and the reason to count by, as "decode/CorruptImage"."""
+        return f"{self.step}/{self.error_type}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -400,3 +413,8 @@ class ShardResult:
     def images(self) -> int:
         """Images the shard was given."""
         return self.rows + self.failed
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether some of its failures may not happen another time."""
+        return not PASSING_REASONS.isdisjoint(self.failures)

@@ -114,9 +114,13 @@ class ShardReuse:
         """Counts the images of the predecessor that are gone; after the last part."""
         before = {*self._previous.row_of_id, *self._previous.failures}
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
-        changes = collections.Counter({Change.DELETED: len(gone)} if gone else {})
-        nothing = rows_as_read([], [], self._carried)
-        return self._part(reused=self._reused(nothing, [], [], changes))
+        changes = collections.Counter({Change.DELETED: len(gone)})
+        reused = self._reused(rows_as_read([], [], self._carried), [], [], changes)
+        predecessor = self._shard.predecessor
+        if predecessor is not None and predecessor.changes is not None:
+            counted = {Change(name): count for name, count in predecessor.changes.items()}
+            reused = dataclasses.replace(reused, changes=counted)
+        return self._part(reused=reused)
 
     def _stays(self, ref: ImageRef) -> bool:
         predecessor = self._shard.predecessor
@@ -149,8 +153,11 @@ class ShardReuse:
     ) -> ReusedRows:
         if duplicates is None:
             duplicates = as_read.slice(0, 0)
-        if self._shard.predecessor is None:
+        predecessor = self._shard.predecessor
+        if predecessor is None:
             changes = collections.Counter({Change.DUPLICATE: changes[Change.DUPLICATE]})
+        elif predecessor.changes is not None:  # Counted when the shard was done before.
+            changes = collections.Counter()
         return ReusedRows(
             kept=self._previous.keep(rows, as_read),
             duplicates=duplicates.append_column(DUPLICATE_OF, pa.array(firsts, pa.string())),

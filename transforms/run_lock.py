@@ -33,6 +33,7 @@ class Owner:
         program: "embed", "classify" or "refresh".
         host: Where its launcher runs.
         process: Its process id there.
+        machine: What process ids count in: this boot of the machine, and the container.
         since: When it took the lock, ISO 8601, UTC.
     """
 
@@ -40,6 +41,7 @@ class Owner:
     program: str
     host: str
     process: int
+    machine: str
     since: str
 
     def __str__(self) -> str:
@@ -52,9 +54,8 @@ class Owner:
 
 def this_process(run_id: str, program: str) -> Owner:
     """Returns this process as the owner of a run."""
-    return Owner(
-        run_id, program, socket.gethostname(), os.getpid(), _now().isoformat(" ", "seconds")
-    )
+    since = _now().isoformat(" ", "seconds")
+    return Owner(run_id, program, socket.gethostname(), os.getpid(), _machine(), since)
 
 
 @contextlib.contextmanager
@@ -158,7 +159,7 @@ def _remote_text(owner: Owner) -> str:
 
 def _is_dead_here(holder: Owner | None) -> bool:
     """Whether the holder was a process of this machine that is gone."""
-    if holder is None or holder.host != socket.gethostname():
+    if holder is None or not holder.machine or holder.machine != _machine():
         return False
     try:
         os.kill(holder.process, 0)
@@ -167,6 +168,15 @@ def _is_dead_here(holder: Owner | None) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _machine() -> str:
+    """Names this boot and process namespace; empty where the system does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 def _owner(content: bytes) -> Owner | None:

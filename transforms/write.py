@@ -111,7 +111,7 @@ class ShardFile:
         size_bytes, sha256 = self._output.close()
         sync(self._output.path)
         inputs = write_inputs(self._inputs_path, self._plan, self._failures, self._target.carried)
-        failures = Counter(f"{f.step}/{f.error_type}" for f in self._failures)
+        failures = Counter(failure.reason for failure in self._failures)
         self._seconds[Step.WRITE] += time.perf_counter() - started
         result = ShardResult(
             shard=self.shard,

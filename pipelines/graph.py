@@ -8,6 +8,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.pvalue import PCollection
 
 from transforms.batch_coder import register_batch_coder
+from transforms.batches import OutputRows, PixelBatch, Predictions
 from transforms.file_columns import FileColumns
 from transforms.hash_images import HashImages
 from transforms.keep_finished import KeepFinished
@@ -20,7 +21,7 @@ from transforms.preprocessing import Preprocessing
 from transforms.previous_run import Previous
 from transforms.publish import Publish, RunManifest
 from transforms.read import ReadImages, ReadPolicy
-from transforms.records import OutputRows, PixelBatch, Predictions, Shard, ShardKind
+from transforms.records import Shard, ShardKind
 from transforms.schemas import MODEL_COLUMNS
 from transforms.unique_ids import CheckUniqueIds
 from transforms.write import StagingTarget, WriteShards

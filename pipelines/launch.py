@@ -14,13 +14,14 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.carried_columns import carried_schema
 from pipelines.options import RunConfig
+from transforms.batches import OutputRows, Predictions
 from transforms.canaries import canary_shard
 from transforms.errors import OutputError
 from transforms.file_columns import FileColumns
 from transforms.listing import Source, classify_input
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.preprocessing import Preprocessing
-from transforms.records import OutputRows, Predictions, Shard
+from transforms.records import Shard
 from transforms.run_directory import STEMS
 from transforms.saved_model import ModelSpec, inspect_saved_model
 from transforms.storage import is_local

@@ -28,7 +28,6 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     from pipelines.run import execute
     from transforms.claim import claim_output
     from transforms.run_directory import absolute_output
-    from transforms.run_record import read_published_run
     from transforms.run_root import RunRoot
 
     make_outputs = embedding_outputs(config) if config.program == "embed" else class_outputs(config)
@@ -45,12 +44,11 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
         resume=config.resume,
         overwrite=config.overwrite,
     ) as claim:
-        newest = root.newest()
         plan = plan_run(
             launch,
             claim,
             root.staging,
-            previous=read_published_run(newest) if newest is not None else None,
+            previous=root.read_newest(),
             root=root,
             max_deleted_fraction=config.max_deleted_fraction,
         )

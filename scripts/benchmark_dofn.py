@@ -4,9 +4,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 
+from transforms.batches import PixelBatch, Predictions
 from transforms.inference import SavedModelHandler
 from transforms.model import ImageModel
-from transforms.records import PixelBatch, Predictions
 
 
 class _RunModel(beam.DoFn):

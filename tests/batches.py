@@ -7,16 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transforms.records import (
-    EncodedImages,
-    Failure,
-    OutputRows,
-    Predictions,
-    Shard,
-    ShardKey,
-    ShardKind,
-    Step,
-)
+from transforms.batches import EncodedImages, OutputRows, Predictions
+from transforms.records import Failure, Shard, ShardKey, ShardKind, Step
 from transforms.schemas import embedding_schema, read_schema
 from transforms.write import StagingTarget
 

@@ -14,7 +14,7 @@ from tests.batches import batch_fields, encoded_images, output_rows, predictions
 from tests.models import save_mean_color
 from tests.runs import write_photos
 from transforms.batch_coder import BatchCoder, register_batch_coder
-from transforms.records import Batch, PixelBatch
+from transforms.batches import Batch, PixelBatch
 
 
 def pixel_batch() -> PixelBatch:

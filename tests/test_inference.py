@@ -14,12 +14,13 @@ from apache_beam.testing.util import assert_that
 from tests.batches import encoded_images, failure, predictions
 from tests.images import encode
 from tests.models import save_mean_color
+from transforms.batches import OutputRows, PixelBatch, Predictions
 from transforms.errors import ModelError
 from transforms.inference import SavedModelHandler
 from transforms.model_handle import fingerprint_model
 from transforms.preprocess import PreprocessImages
 from transforms.preprocessing import Preprocessing
-from transforms.records import OutputRows, PixelBatch, Predictions, Step
+from transforms.records import Step
 from transforms.saved_model import inspect_saved_model
 from transforms.to_embeddings import ToEmbeddings, to_embedding_rows
 from transforms.to_top_k import ACTIVATED_TWICE, ToTopK, to_top_k_rows

@@ -11,19 +11,12 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.util import assert_that
 
+from transforms.batches import EncodedImages
 from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.read import ReadImages, ReadPolicy, ShardReader
 from transforms.read_part import ReadPart
-from transforms.records import (
-    EncodedImages,
-    ImageRef,
-    InputFile,
-    Shard,
-    ShardKey,
-    ShardKind,
-    Step,
-)
+from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind, Step
 from transforms.tally import TALLY
 
 COLUMNS = FileColumns(None, None, pa.schema([]))

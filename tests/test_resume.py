@@ -15,6 +15,7 @@ from tests.models import save_mean_color
 from tests.permissions import folder_of_another_user, unprivileged
 from tests.runs import (
     contents,
+    import_everything,
     latest,
     read,
     read_record,
@@ -272,6 +273,7 @@ def test_what_may_not_fail_again_is_tried_again_and_the_rest_of_its_shard_stays(
         model = save_mean_color(folder / "model")
         photos, out = folder / "photos", folder / "out" / "run"
         write_photos(photos, 20)
+        import_everything(model, folder)
         (folder / "out").mkdir()
         (folder / "out").chmod(0o777)
         (photos / "broken.png").write_bytes(b"no image")

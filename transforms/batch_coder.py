@@ -6,7 +6,7 @@ import pyarrow as pa
 from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 
-from transforms.records import Batch, EncodedImages, OutputRows, PixelBatch, Predictions
+from transforms.batches import Batch, EncodedImages, OutputRows, PixelBatch, Predictions
 
 
 class BatchCoder(Coder):

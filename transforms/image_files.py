@@ -1,5 +1,6 @@
 """Image files, read a batch at a time with overlapped I/O."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,9 @@ NUM_THREADS = 16
 
 READS = 3
 """Tries at a local file that changes while it is read: half of the old and half of the new."""
+
+FRESH_SECONDS = 0.05
+"""A file modified so lately may be in the middle of it: file systems count in steps of 10 ms."""
 
 
 class ImageFiles:
@@ -68,11 +72,17 @@ def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
             content = handle.read(max_image_bytes + 1)
             if len(content) > max_image_bytes:
                 raise FileTooLargeError(f"more bytes than --max_image_bytes={max_image_bytes}")
-            if version_of(handle) == before:
+            if version_of(handle) == before and not _is_fresh(before):
                 return content
+        time.sleep(FRESH_SECONDS)
     raise UnstableImageError(
         f"changed each of the {READS} times it was read; wait until whoever writes it is done"
     )
+
+
+def _is_fresh(version: tuple[int, int] | None) -> bool:
+    """Whether a local file was modified a moment ago; a time to come says nothing."""
+    return version is not None and 0 <= time.time_ns() - version[1] < FRESH_SECONDS * 1e9
 
 
 def _carried_columns(refs: Sequence[ImageRef], carried: pa.Schema) -> pa.Table:

@@ -6,10 +6,11 @@ from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
+from transforms.batches import PixelBatch, Predictions
 from transforms.errors import ModelError
 from transforms.model import ImageModel, predict_isolating
 from transforms.model_handle import fingerprint_model, resolve_model
-from transforms.records import PixelBatch, Predictions, Step
+from transforms.records import Step
 from transforms.saved_model import ModelSpec
 from transforms.tensorflow_runtime import configure_tensorflow
 

@@ -9,6 +9,8 @@ from transforms.atomic_files import read_whole, write_whole
 from transforms.records import Failure, ImageRef, Shard, ShardKind, Step, WrittenFile
 from transforms.schemas import IMAGE_ID, URI
 
+CHUNK_ROWS = 8192
+
 _CARRIED = "carried"
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
@@ -50,7 +52,7 @@ def write_inputs(
     table = pa.Table.from_pylist(rows, schema=inputs_schema(carried))
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, table.schema, options=_OPTIONS) as writer:
-        writer.write_table(table)
+        writer.write_table(table, max_chunksize=CHUNK_ROWS)
     return write_whole(path, buffer.getvalue())
 
 

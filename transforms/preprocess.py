@@ -8,9 +8,10 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 
+from transforms.batches import EncodedImages, PixelBatch
 from transforms.images import Preprocessor
 from transforms.preprocessing import Preprocessing
-from transforms.records import EncodedImages, PixelBatch, Step
+from transforms.records import Step
 from transforms.schemas import HEIGHT, WIDTH
 from transforms.tensorflow_runtime import configure_tensorflow
 

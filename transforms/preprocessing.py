@@ -16,6 +16,9 @@ EXIF_POLICIES = ("apply", "ignore")
 DECODER_VERSION = "1"
 """Rises whenever the same bytes and policy give other pixels; part of every fingerprint."""
 
+LIMITS = ("max_image_bytes", "max_image_pixels")
+"""Fields of the policy that decide which images fail, and no pixel."""
+
 MAX_SIDE = 65_536
 """Largest height or width to resize to; models take hundreds of pixels a side."""
 
@@ -91,8 +94,12 @@ class Preprocessing:
         return {**fields, "image_size": list(self.image_size), "decoder_version": DECODER_VERSION}
 
     def fingerprint(self) -> str:
-        """Returns a sha256, hexadecimal, that is equal where pixels are sure to be."""
-        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        """Returns a sha256, hexadecimal, that is equal where pixels are sure to be.
+
+        The limits are no part of it: they decide which images fail.
+        """
+        deciding = {name: value for name, value in self.to_dict().items() if name not in LIMITS}
+        canonical = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.inputs_file import read_inputs
-from transforms.recipe import LIMITS, differences
+from transforms.preprocessing import LIMITS
+from transforms.recipe import differences
 from transforms.records import Predecessor, Shard, ShardKind, ShardResult
 from transforms.run_record import PublishedRun, read_published_run
 
@@ -73,4 +74,5 @@ def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool
         limits: Whether the limits on images count; they decide which fail, and no row.
     """
     found = differences(run.record["recipe"], recipe)
-    return {name: what for name, what in found.items() if limits or name not in LIMITS}
+    of_limits = {f"preprocessing.{name}" for name in LIMITS}
+    return {name: what for name, what in found.items() if limits or name not in of_limits}

@@ -12,11 +12,12 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
+from transforms.batches import EncodedImages
 from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.parquet_files import read_parquet
 from transforms.read_part import ReadPart
-from transforms.records import EncodedImages, ImageRef, Shard, ShardKind, Step
+from transforms.records import ImageRef, Shard, ShardKind, Step
 from transforms.reuse import ShardReuse, refill
 from transforms.schemas import read_schema
 from transforms.tally import TALLY

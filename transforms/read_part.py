@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from transforms.batches import ReusedRows
 from transforms.errors import FileTooLargeError, ImageError
-from transforms.records import Failure, ReusedRows, Step
+from transforms.records import Failure, Step
 from transforms.schemas import read_schema
 
 

@@ -7,9 +7,6 @@ from typing import Any
 
 from transforms.records import Shard
 
-LIMITS = ("preprocessing.max_image_bytes", "preprocessing.max_image_pixels")
-"""Parts of a recipe that decide which images fail, and no row."""
-
 
 def fingerprint_json(value: Mapping[str, Any]) -> str:
     """Returns the sha256, hexadecimal, of a value's canonical JSON."""

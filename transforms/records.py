@@ -1,20 +1,12 @@
-"""What flows through the pipeline: references, shards, batches, failures, results.
+"""What flows through the pipeline between batches: references, shards, failures, results.
 
-Every record is immutable. A batch keeps its shard's order: `rows` holds the images that are still
-good, `failures` the ones that are not, and together they account for `matched` inputs.
+Every record is immutable.
 """
 
 import dataclasses
 import enum
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-from transforms.errors import ImageError
-from transforms.schemas import IMAGE_ID, URI
 
 MAX_MESSAGE_CHARS = 2000
 """Longest failure message kept; TensorFlow's errors can hold a whole tensor."""
@@ -190,73 +182,6 @@ class Failure:
         return f"{self.step}/{self.error_type}"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Consecutive images of one shard, in order.
-
-    Attributes:
-        shard: The shard it belongs to.
-        index: Its place in the shard, counted from 0.
-        is_last: Whether the shard ends with it. Every shard has at least one batch.
-        matched: Inputs it accounts for: rows.num_rows + len(failures).
-        rows: One row an image that is still good: image_id, uri, content_sha256 (strings), carried
-            columns; later steps add width and height (int32) and the model's outputs.
-        failures: The inputs that failed so far.
-        seconds: Wall time spent on this batch, by step.
-        plan: The shard itself, on its last batch: what WriteShards accounts for.
-        reused: Of a shard that is gathered before it is written: the inputs whose rows need no
-            model, found up to this batch. Such a shard has it on every batch, others on none.
-    """
-
-    shard: ShardKey
-    index: int
-    is_last: bool
-    matched: int
-    rows: pa.RecordBatch
-    failures: tuple[Failure, ...] = ()
-    seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
-    plan: Shard | None = None
-    reused: "ReusedRows | None" = None
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of what the batch holds, without its failures."""
-        return self.rows.nbytes + (self.reused.size_bytes if self.reused else 0)
-
-    @property
-    def accounted(self) -> int:
-        """Inputs that the batch has a row or a failure for."""
-        reused = self.reused.num_rows if self.reused else 0
-        return self.rows.num_rows + len(self.failures) + reused
-
-    def common_fields(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Returns the fields that every batch has, to make the next step's batch of."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(Batch)}
-        return {**fields, **changes}
-
-    def set_aside(
-        self, step: Step, errors: Mapping[int, ImageError]
-    ) -> tuple[pa.RecordBatch, tuple[Failure, ...]]:
-        """Splits off the rows that failed in a step.
-
-        Args:
-            step: The step.
-            errors: What is wrong, by row number.
-
-        Returns:
-            The rows that are still good, in order, and all failures of the batch so far.
-        """
-        if not errors:
-            return self.rows, self.failures
-        image_ids, uris = self.rows.column(IMAGE_ID), self.rows.column(URI)
-        failed = tuple(
-            Failure(image_ids[row].as_py(), uris[row].as_py(), step, error.error_type, str(error))
-            for row, error in sorted(errors.items())
-        )
-        good = [row for row in range(self.rows.num_rows) if row not in errors]
-        return self.rows.take(pa.array(good, pa.int64())), self.failures + failed
-
-
 class Change(enum.StrEnum):
     """What became of an image since the run before, and why it needed no inference.
 
@@ -271,104 +196,6 @@ class Change(enum.StrEnum):
     RETRIED = "retried"
     REUSED = "reused"
     DUPLICATE = "duplicate"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReusedRows:
-    """Inputs whose row is known without the model.
-
-    Attributes:
-        kept: Rows of the predecessor with the image_id, uri and carried columns of now: the columns
-            of a batch as read, width and height, then the model's columns as they were written.
-        duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
-            is the same.
-        changes: How many inputs are of each kind.
-    """
-
-    kept: pa.Table
-    duplicates: pa.Table
-    changes: Mapping[Change, int] = dataclasses.field(default_factory=dict)
-
-    @property
-    def num_rows(self) -> int:
-        """Inputs it accounts for."""
-        return self.kept.num_rows + self.duplicates.num_rows
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the rows."""
-        return self.kept.nbytes + self.duplicates.nbytes
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EncodedImages(Batch):
-    """A batch as read: `encoded` holds one image file's bytes a row."""
-
-    encoded: tuple[bytes, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the rows and of the encoded images."""
-        return super().size_bytes + sum(map(len, self.encoded))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PixelBatch(Batch):
-    """A batch the model takes.
-
-    Attributes:
-        pixels: [rows, height, width, 3] in the model's dtype and range (float32 in [0, 1] by the
-            TF Hub convention).
-    """
-
-    pixels: npt.NDArray[Any]
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the rows and of the pixels."""
-        return super().size_bytes + self.pixels.nbytes
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Predictions(Batch):
-    """A batch the model has seen.
-
-    Attributes:
-        outputs: float32 [rows, output_dim], finite.
-        outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
-        warnings: What the model's probe noticed; the same for every batch of a run.
-    """
-
-    outputs: npt.NDArray[np.float32]
-    outputs_are_probabilities: bool = False
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the rows and of the outputs."""
-        return super().size_bytes + self.outputs.nbytes
-
-    def tabulate(
-        self, schema: pa.Schema, columns: Mapping[str, pa.Array], *warnings: str
-    ) -> "OutputRows":
-        """Returns the batch's rows in an output schema, with the outputs as columns.
-
-        Args:
-            schema: The output schema.
-            columns: The columns of it that are not in rows.
-            warnings: Further things to tell the user, the same for every batch.
-        """
-        mine = dict(zip(self.rows.schema.names, self.rows.columns, strict=True))
-        arrays = {**mine, **columns}
-        rows = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
-        return OutputRows(**self.common_fields(rows=rows), warnings=self.warnings + warnings)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OutputRows(Batch):
-    """A batch ready to write: `rows` has the output schema."""
-
-    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
+from transforms.batches import ReusedRows
 from transforms.previous_rows import PreviousRows, load_previous, no_previous, rows_as_read
 from transforms.read_part import ReadPart
-from transforms.records import Change, Failure, ImageRef, ReusedRows, Shard
+from transforms.records import Change, Failure, ImageRef, Shard
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 from transforms.sharding import shard_index
 

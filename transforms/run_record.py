@@ -129,6 +129,6 @@ def read_published_run(directory: str) -> PublishedRun:
         )
     try:
         results = tuple(result_from_dict(entry, directory) for entry in record["files"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{directory}: run.json is damaged: {error!r}") from error
     return PublishedRun(directory, record, results)

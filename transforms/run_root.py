@@ -11,8 +11,9 @@ import uuid
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.atomic_files import read_whole, write_whole
+from transforms.errors import InputError
 from transforms.run_directory import IN_PLACE_STAGING, SUCCESS_FILE, delete, list_files
-from transforms.run_record import is_published
+from transforms.run_record import PublishedRun, is_published, read_published_run
 from transforms.storage import is_local
 
 LATEST = "LATEST"
@@ -40,13 +41,24 @@ class RunRoot:
             name for name in self._names() if is_published(FileSystems.join(self.directory, name))
         )
 
-    def newest(self) -> str | None:
-        """Returns the newest complete run's directory.
+    def read_newest(self) -> PublishedRun | None:
+        """Reads the newest complete run's record; None if there is no run.
 
         By name rather than by LATEST, which a run that died after it was published did not move.
+
+        Raises:
+            InputError: If it is damaged or of another version.
         """
         runs = self.published_runs()
-        return FileSystems.join(self.directory, runs[-1]) if runs else None
+        if not runs:
+            return None
+        directory = FileSystems.join(self.directory, runs[-1])
+        try:
+            return read_published_run(directory)
+        except InputError as error:
+            raise InputError(
+                f"{error}; move {directory} away: the refresh then builds on the run before it"
+            ) from error
 
     @property
     def staging(self) -> str:

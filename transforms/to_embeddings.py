@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
+from transforms.batches import OutputRows, Predictions
 from transforms.embeddings import find_overflow, normalize_l2, to_embedding_column
-from transforms.records import OutputRows, Predictions, Step
+from transforms.records import Step
 from transforms.schemas import EMBEDDING, embedding_schema
 
 PROBABILITIES = (

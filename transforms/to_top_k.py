@@ -7,8 +7,8 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
+from transforms.batches import OutputRows, Predictions
 from transforms.labels import labels_for
-from transforms.records import OutputRows, Predictions
 from transforms.schemas import classification_schema
 from transforms.top_k import to_class_columns
 

@@ -13,21 +13,13 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from transforms.atomic_files import sync
+from transforms.batches import OutputRows, ReusedRows
 from transforms.errors import RunError
 from transforms.gathered_rows import check_accounted, gather_rows
 from transforms.image_ids import digest_ids
 from transforms.inputs_file import write_inputs
 from transforms.output_file import OutputFile
-from transforms.records import (
-    Failure,
-    OutputRows,
-    ReusedRows,
-    Shard,
-    ShardKind,
-    ShardResult,
-    Step,
-    WrittenFile,
-)
+from transforms.records import Failure, Shard, ShardKind, ShardResult, Step, WrittenFile
 from transforms.reuse import joined_reuse
 from transforms.schemas import IMAGE_ID
 from transforms.staging import commit

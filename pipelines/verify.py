@@ -1,0 +1,140 @@
+"""python -m pipelines.verify: whether a published run is what its run.json says."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from pipelines.noise import quiet_libraries
+from pipelines.program import EXIT_FAILED, report_errors
+from transforms.errors import FlagError, InputError
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from transforms.verification import Verification
+
+DESCRIPTION = """\
+Checks published runs again: every file's size and sha256, columns, footer and rows, and that all
+counts reconcile with run.json. Changes nothing. Each thing that is wrong is one line:
+FILE: what, got, wanted.
+
+  python -m pipelines.verify vectors/
+  python -m pipelines.verify refreshed/ labels/ gs://bucket/vectors --allow_zero_vectors"""
+
+_SHOWN_BYTES = 60
+_EPILOG = "exit codes: 0 all is well; 1 something is wrong; 2 bad flag, or a RUN is no directory"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: 0, 1 if something is wrong, 2 for a bad flag."""
+
+    def work() -> int:
+        arguments = _make_parser().parse_args(argv)
+        with quiet_libraries():
+            return _verify(arguments)
+
+    return report_errors("verify", work)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    def refuse(message: str) -> NoReturn:
+        raise FlagError(message)
+
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.verify",
+        description=DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.error = refuse  # type: ignore[method-assign] # Else it prints the usage, too.
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a run's directory, or a refresh's --output_root: then the run that LATEST names",
+    )
+    parser.add_argument(
+        "--allow_zero_vectors",
+        action="store_true",
+        help="let embeddings be 0 throughout; otherwise each such row is a finding",
+    )
+    return parser
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    for run in arguments.runs:
+        _check_directory(run)
+    is_well = True
+    for run in arguments.runs:
+        for line, is_finding in _verify_run(run, arguments.allow_zero_vectors):
+            print(line, flush=True)
+            is_well &= not is_finding
+    return 0 if is_well else EXIT_FAILED
+
+
+def _check_directory(run: str) -> None:
+    """Checks that a RUN is a directory.
+
+    Raises:
+        UserError: If not.
+    """
+    from transforms.run_directory import absolute_output, list_files  # Beam: --help does without.
+    from transforms.storage import is_local
+
+    if set("*?[").intersection(run):
+        raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
+    directory = absolute_output(run)
+    try:
+        found = list_files(directory)
+    except (OSError, ValueError) as error:  # ValueError: an unknown scheme.
+        raise InputError(f"{run} cannot be listed: {error}") from error
+    if not found and not (is_local(directory) and os.path.isdir(directory)):
+        raise InputError(f"{run} is no directory; wanted a run or a refresh's --output_root")
+
+
+def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]]:
+    """Yields a run's lines, and whether each is a finding."""
+    from apache_beam.io.filesystems import FileSystems
+
+    from transforms.atomic_files import read_whole
+    from transforms.finding import Finding
+    from transforms.run_directory import absolute_output
+    from transforms.run_root import LATEST, RunRoot
+    from transforms.verification import Verification
+
+    directory, shown, note = absolute_output(run), run.rstrip("/"), ""
+    latest = FileSystems.join(directory, LATEST)
+    if FileSystems.exists(latest):
+        name = RunRoot(directory).latest()
+        if name is None:
+            content = repr(read_whole(latest)[:_SHOWN_BYTES].decode(errors="replace"))
+            yield f"{shown}/{Finding(LATEST, 'content', content, 'the name of a run')}", True
+            return
+        directory = FileSystems.join(directory, name)
+        note, shown = f"LATEST of {shown}, ", f"{shown}/{name}"
+    verification = Verification(directory, allow_zero_vectors=allow_zero_vectors)
+    is_well = True
+    for finding in verification.findings():
+        is_well = False
+        yield f"{shown}/{finding}", True
+    if is_well:
+        yield f"{shown}: {note}{_summarize(verification)}", False
+
+
+def _summarize(verification: "Verification") -> str:
+    counts = verification.record["counts"]
+    size_bytes = sum(shard.data.size_bytes for shard in verification.shards)
+    parts = [
+        f"files {len(verification.shards):,}",
+        f"rows {counts['written']:,}",
+        f"failures {counts['failed']:,}",
+        f"bytes {size_bytes:,}",
+    ]
+    if verification.embedding_dim is not None:
+        parts.append(f"dimension {verification.embedding_dim}")
+    return f"all is well, {', '.join(parts)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,8 @@
 """Times the pipeline against its peers on the same photos; see docs/benchmarks.md.
 
 With --memory: peak memory at 2,000 and at 20,000 images. With --inference_step: Beam's RunInference
-against a plain DoFn. Needs no download.
+against a plain DoFn. With --refresh: a refresh of 20,000 images of which 1 % changed against a full
+run. With --unchanged: a refresh of a million rows without a change. Needs no download.
 """
 
 import argparse
@@ -20,6 +21,9 @@ OURS = "pipeline"
 PEERS = ("tf_data", "beam_per_image", "model_alone")
 MEMORY_IMAGES = (2_000, 20_000)
 MAX_MEMORY_RATIO = 1.3
+REFRESH_IMAGES = 20_000
+MAX_REFRESH_SHARE = 0.1
+UNCHANGED_ROWS = (100_000, 1_000_000)
 
 Figures = dict[str, float]
 
@@ -119,6 +123,45 @@ def measure_memory(data: pathlib.Path) -> int:
     return int(ratio > MAX_MEMORY_RATIO)
 
 
+def measure_refresh(data: pathlib.Path, rounds: int) -> int:
+    """Prints what a refresh costs beside a full run; returns 1 if it is too much."""
+    print("| model | full run s | refresh s | share | CPU share | peak MB full, refresh |")
+    print("|---|---|---|---|---|---|", flush=True)
+    shares = []
+    for model in ("mobilenet", *["mobilenet"] * (rounds - 1), "tiny"):
+        printed = run_script("benchmark_refresh.py", "changed", data, REFRESH_IMAGES, model)
+        figures = json.loads(printed.splitlines()[-1])
+        full, refresh = figures["full"], figures["refresh"]
+        share, cpu = (refresh[name] / full[name] for name in ("seconds", "cpu_seconds"))
+        if model == "mobilenet":
+            shares.append(share)
+        peaks = ", ".join(f"{run['peak_bytes'] / 1e6:,.0f}" for run in (full, refresh))
+        print(
+            f"| {model} | {full['seconds']:.1f} | {refresh['seconds']:.1f} | {share:.1%} "
+            f"| {cpu:.1%} | {peaks} |",
+            flush=True,
+        )
+    print(f"\nmedian share {statistics.median(shares):.1%}, wanted at most {MAX_REFRESH_SHARE:.0%}")
+    return int(statistics.median(shares) > MAX_REFRESH_SHARE)
+
+
+def measure_unchanged(data: pathlib.Path) -> int:
+    """Prints time and memory of refreshes in which nothing changed."""
+    print(
+        "| rows | files | GB | seconds | CPU s | peak MB |\n|---|---|---|---|---|---|", flush=True
+    )
+    for rows in UNCHANGED_ROWS:
+        printed = run_script("benchmark_refresh.py", "unchanged", data, rows)
+        figures = json.loads(printed.splitlines()[-1])
+        print(
+            f"| {rows:,} | {figures['files']} | {figures['size_bytes'] / 1e9:.2f} "
+            f"| {figures['seconds']:.1f} | {figures['cpu_seconds']:.1f} "
+            f"| {figures['peak_bytes'] / 1e6:,.0f} |",
+            flush=True,
+        )
+    return 0
+
+
 def main() -> int:
     """Makes the data, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -130,16 +173,23 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--memory", action="store_true", help="peak memory instead of speed")
     what.add_argument("--inference_step", action="store_true", help="RunInference or a DoFn")
+    what.add_argument("--refresh", action="store_true", help="a refresh with 1 %% changed")
+    what.add_argument("--unchanged", action="store_true", help="a refresh of a million rows")
     arguments = parser.parse_args()
     if arguments.images <= WARM_UP_IMAGES or arguments.rounds < 1:
         parser.error(f"needs --images over {WARM_UP_IMAGES} and --rounds of at least 1")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
         data = pathlib.Path(directory)
         counts = MEMORY_IMAGES if arguments.memory else (arguments.images,)
+        counts = (REFRESH_IMAGES,) if arguments.refresh else counts
         photos = ("--photos", arguments.photos) if arguments.photos else ()
         run_script("benchmark_data.py", data, *photos, "--counts", WARM_UP_IMAGES, *counts)
         if arguments.memory:
             return measure_memory(data)
+        if arguments.refresh:
+            return measure_refresh(data, arguments.rounds)
+        if arguments.unchanged:
+            return measure_unchanged(data)
         if arguments.inference_step:
             for model in ("mobilenet", "tiny"):
                 names = (OURS, "pipeline_with_dofn")

@@ -244,6 +244,20 @@ def test_the_keys_of_a_manifest_keep_their_rows_when_the_files_move(
     assert table["uri"][0].as_py() == str(tmp_path / "moved" / "photo-000.png")
 
 
+def test_worker_processes_refresh_as_threads_do(tmp_path: pathlib.Path, mean_color: str) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    write_photos(photos, 70)
+    argv = ["--input", str(photos)]
+    processes = ["--direct_running_mode", "multi_processing", "--direct_num_workers", "2"]
+    assert run_refresh(mean_color, root, *argv, *processes, "--deduplicate") == 0
+    (photos / "photo-001.png").write_bytes(solid(1, 1, 1))
+    (photos / "photo-002.png").unlink()
+    assert run_refresh(mean_color, root, *argv, *processes, "--deduplicate") == 0
+    assert changes(root) == {**NONE, "changed": 1, "unchanged": 68, "deleted": 1, "reused": 68}
+    assert run_embed(mean_color, tmp_path / "full", *argv) == 0
+    assert contents(latest(root)) == contents(tmp_path / "full")
+
+
 def test_only_so_many_runs_are_kept(tmp_path: pathlib.Path, mean_color: str) -> None:
     write_photos(tmp_path / "photos", 3)
     root = tmp_path / "root"

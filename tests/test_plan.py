@@ -1,5 +1,7 @@
 """Shards: every image in one, the same one every time, and duplicates named."""
 
+import pickle
+
 import apache_beam as beam
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from transforms.errors import InputError
 from transforms.plan import PlanShards, ShardSizes, plan_file_shards, sorted_by_id
-from transforms.records import ImageRef, InputFile, Shard, ShardKind
+from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.sharding import count_shards, shard_index
 
 
@@ -83,7 +85,8 @@ def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> N
     file = InputFile(ShardKind.TFRECORD, "/x.tfrecord", "/", size_bytes=1)
     with _TestPipeline() as pipeline:
         shards = (
-            pipeline | "Images" >> beam.Create(images),
+            pipeline
+            | "Images" >> beam.Create([RefChunk(tuple(images[:3])), RefChunk(tuple(images[3:]))]),
             pipeline | "Files" >> beam.Create([file]),
         ) | PlanShards(ShardSizes(1))
         summary = shards | beam.Map(_summary)
@@ -103,6 +106,19 @@ def test_plan_shards_refuses_a_run_without_images() -> None:
     _ = (pipeline | "I" >> nothing, pipeline | "F" >> beam.Create([])) | PlanShards(ShardSizes(10))
     with pytest.raises(InputError, match="no images found"):
         pipeline.run()
+
+
+def test_shards_and_chunks_survive_the_way_between_workers() -> None:
+    images = (
+        ImageRef("a", "/x/a", 3, "17", ("left", 2), "ff"),
+        ImageRef("ü", "/x/ü"),
+    )
+    shard = Shard(ShardKey(1, 2), ShardKind.IMAGES, images, fingerprint="00", image_shard_count=2)
+    assert pickle.loads(pickle.dumps(shard)) == shard
+    assert pickle.loads(pickle.dumps(RefChunk(()))) == RefChunk(())
+    paths = [f"/photos/{n:07d}.jpg" for n in range(999)]
+    many = tuple(ImageRef(path, path, 1, "5") for path in paths)
+    assert len(pickle.dumps(RefChunk(many))) < 20 * len(many)
 
 
 def _summary(shard: Shard) -> tuple[int, int, object]:

@@ -60,7 +60,7 @@ def test_every_field_but_the_limits_changes_the_fingerprint() -> None:
     assert Preprocessing(**base).fingerprint() == Preprocessing(**base).fingerprint()
     prints = {Preprocessing(**{**base, **change}).fingerprint() for change in CHANGED}
     assert len(prints - {Preprocessing(**base).fingerprint()}) == len(CHANGED)
-    limits = dict.fromkeys(LIMITS, 5)
+    limits: dict[str, Any] = dict.fromkeys(LIMITS, 5)
     assert Preprocessing(**base, **limits).fingerprint() == Preprocessing(**base).fingerprint()
     tried = {*limits, *(name for change in CHANGED for name in change)}
     assert tried == set(Preprocessing.__annotations__)

@@ -8,7 +8,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.file_columns import FileColumns
 from transforms.image_files import NUM_THREADS, ImageFiles
-from transforms.records import ImageRef
+from transforms.records import ImageRef, RefChunk
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
 BATCH_IMAGES = 2 * NUM_THREADS
@@ -23,24 +23,31 @@ class _HashBatch(beam.DoFn):
     def setup(self) -> None:
         self._files = ImageFiles(self._columns, self._max_image_bytes)
 
-    def process(self, refs: list[ImageRef]) -> Iterator[ImageRef]:
+    def process(self, refs: list[ImageRef]) -> Iterator[RefChunk]:
         assert self._files is not None, "setup runs before process"
         rows = self._files.read([dataclasses.replace(ref, carried=()) for ref in refs]).rows
         names = (rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
         hashes = {(image_id, uri): content for image_id, uri, content in zip(*names, strict=True)}
-        for ref in refs:
-            # What cannot be read now is read again, and fails then, in the shard of its id.
-            content = hashes.get((ref.image_id, ref.uri))
-            yield dataclasses.replace(ref, content_sha256=content)
+        # What cannot be read now is read again, and fails then, in the shard of its id.
+        yield RefChunk(
+            tuple(
+                dataclasses.replace(ref, content_sha256=hashes.get((ref.image_id, ref.uri)))
+                for ref in refs
+            )
+        )
 
     def teardown(self) -> None:
         if self._files is not None:
             self._files.close()
 
 
-@beam.typehints.with_input_types(ImageRef)
+def _refs(chunk: RefChunk) -> tuple[ImageRef, ...]:
+    return chunk.refs
+
+
+@beam.typehints.with_input_types(RefChunk)
 @dataclasses.dataclass(eq=False)
-class HashImages(beam.PTransform[PCollection[ImageRef], PCollection[ImageRef]]):
+class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     """Reads every image once, only to hash it.
 
     Attributes:
@@ -55,14 +62,15 @@ class HashImages(beam.PTransform[PCollection[ImageRef], PCollection[ImageRef]]):
         super().__init__()
 
     @beam.typehints.no_annotations
-    def expand(self, images: PCollection[ImageRef]) -> PCollection[ImageRef]:
+    def expand(self, images: PCollection[RefChunk]) -> PCollection[RefChunk]:
         """Returns the images; one that cannot be read has no hash."""
         return (
             images
+            | "Refs" >> beam.FlatMap(_refs)
             | "Spread" >> beam.Reshuffle()
             | "Batch" >> beam.BatchElements(BATCH_IMAGES, BATCH_IMAGES)
             | "HashBatch"
             >> beam.ParDo(_HashBatch(self.columns, self.max_image_bytes)).with_output_types(
-                ImageRef
+                RefChunk
             )
         )

@@ -1,7 +1,8 @@
 """MatchInputs: what the user points at -> images, files of images, and what was passed over."""
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import apache_beam as beam
@@ -10,7 +11,10 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.listing import ImageFile, Skipped, Source, image_id, list_source
 from transforms.manifests import read_manifest
-from transforms.records import ImageRef, InputFile
+from transforms.records import ImageRef, InputFile, RefChunk
+
+CHUNK_REFS = 4096
+"""Images an element of a listing: some 100 kB compressed."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], str]
@@ -20,12 +24,12 @@ class Matched(NamedTuple):
     """Outputs of MatchInputs.
 
     Attributes:
-        images: PCollection[ImageRef], from listings and manifests.
+        images: PCollection[RefChunk], from listings and manifests.
         files: PCollection[InputFile], TFRecord and Parquet.
         skipped: PCollection[str], why each passed-over name in a directory is no image.
     """
 
-    images: PCollection[ImageRef]
+    images: PCollection[RefChunk]
     files: PCollection[InputFile]
     skipped: PCollection[str]
 
@@ -36,17 +40,33 @@ def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
     return ImageRef(key, found.uri, found.size_bytes, found.version)
 
 
+def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
+    """Puts images together, in order, at most CHUNK_REFS at a time."""
+    iterator = iter(refs)
+    while chunk := tuple(itertools.islice(iterator, CHUNK_REFS)):
+        yield RefChunk(chunk)
+
+
 def _match_source(
     source: Source, image_id_from: str | None
-) -> Iterator[ImageRef | _File | _Skipped]:
+) -> Iterator[RefChunk | _File | _Skipped]:
+    refs: list[ImageRef] = []
     for found in list_source(source):
         match found:
             case ImageFile():
-                yield to_image_ref(found, image_id_from)
+                refs.append(to_image_ref(found, image_id_from))
+                if len(refs) == CHUNK_REFS:
+                    yield RefChunk(tuple(refs))
+                    refs.clear()
             case InputFile():
                 yield _File("files", found)
             case Skipped():
                 yield _Skipped("skipped", found.reason)
+    yield from in_chunks(refs)
+
+
+def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[RefChunk]:
+    return in_chunks(read_manifest(uri, carried, image_id_from))
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,7 +102,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         named = (
             root
             | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest" >> beam.FlatMap(read_manifest, self.carried, self.image_id_from)
+            | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
         )
         images = (listed.images, named) | "Images" >> beam.Flatten()
         return Matched(images, listed.files, listed.skipped)

@@ -1,15 +1,15 @@
 """PlanShards: what was matched -> the shards of the run, the same ones every time."""
 
+import collections
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
-from apache_beam.transforms import combiners
 
 from transforms.errors import InputError
-from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.sharding import count_shards, shard_index
 from transforms.tally import TALLY
 
@@ -53,7 +53,7 @@ class ShardSizes:
 
 
 def plan_image_shards(
-    group: tuple[int, dict[str, Iterable[ImageRef]]],
+    group: tuple[int, dict[str, Iterable[RefChunk]]],
     image_count: int,
     files: list[InputFile],
     sizes: ShardSizes,
@@ -62,7 +62,7 @@ def plan_image_shards(
     index, grouped = group
     images = sizes.count(image_count)
     key = ShardKey(index, images + len(files))
-    refs = sorted_by_id(grouped["refs"])
+    refs = sorted_by_id(ref for chunk in grouped["refs"] for ref in chunk.refs)
     return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
 
 
@@ -93,17 +93,28 @@ def _number_shards(
         yield index, None
 
 
-def _key_by_shard(ref: ImageRef, image_count: int, sizes: ShardSizes) -> tuple[int, ImageRef]:
-    return shard_index(ref.content_sha256 or ref.image_id, sizes.count(image_count)), ref
+def _split_by_shard(
+    chunk: RefChunk, image_count: int, sizes: ShardSizes
+) -> Iterator[tuple[int, RefChunk]]:
+    count = sizes.count(image_count)
+    parts: collections.defaultdict[int, list[ImageRef]] = collections.defaultdict(list)
+    for ref in chunk.refs:
+        parts[shard_index(ref.content_sha256 or ref.image_id, count)].append(ref)
+    for index, refs in parts.items():
+        yield index, RefChunk(tuple(refs))
+
+
+def _count_images(chunk: RefChunk) -> int:
+    return len(chunk.refs)
 
 
 @dataclasses.dataclass(eq=False)
 class PlanShards(
-    beam.PTransform[tuple[PCollection[ImageRef], PCollection[InputFile]], PCollection[Shard]]
+    beam.PTransform[tuple[PCollection[RefChunk], PCollection[InputFile]], PCollection[Shard]]
 ):
     """Puts images into shards by a hash of their image_id, and each file into one of its own.
 
-    Takes (PCollection[ImageRef], PCollection[InputFile]). Every image is in exactly one shard; a
+    Takes (PCollection[RefChunk], PCollection[InputFile]). Every image is in exactly one shard; a
     shard that no image hashes to is there all the same. Images that were hashed before are put by
     their content, so that equal ones meet. Only references are shuffled.
 
@@ -118,17 +129,21 @@ class PlanShards(
 
     @beam.typehints.no_annotations
     def expand(
-        self, matched: tuple[PCollection[ImageRef], PCollection[InputFile]]
+        self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
     ) -> PCollection[Shard]:
         """Returns the shards."""
         images, files = matched
         counted = (
-            AsSingleton(images | "CountImages" >> combiners.Count.Globally()),
+            AsSingleton(
+                images
+                | "CountImages" >> beam.Map(_count_images)
+                | "AddUp" >> beam.CombineGlobally(sum)
+            ),
             AsList(files),
         )
         start = images.pipeline | "Start" >> beam.Create([None])
         numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
-        keyed = images | "KeyByShard" >> beam.Map(_key_by_shard, counted[0], self.sizes)
+        keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
             {"numbers": numbers, "refs": keyed}
             | "GroupByShard" >> beam.CoGroupByKey()

@@ -19,9 +19,10 @@ from transforms.plan_retry import PlanRetry
 from transforms.preprocess import PreprocessImages
 from transforms.preprocessing import Preprocessing
 from transforms.previous_run import Previous
-from transforms.publish import Publish, RunManifest
+from transforms.publish import Publish
 from transforms.read import ReadImages, ReadPolicy
 from transforms.records import Shard, ShardKind
+from transforms.run_manifest import RunManifest
 from transforms.schemas import MODEL_COLUMNS
 from transforms.unique_ids import CheckUniqueIds
 from transforms.write import StagingTarget, WriteShards

@@ -12,7 +12,6 @@ from transforms.preprocessing import (
     Preprocessing,
 )
 
-PROGRAMS = ("embed", "classify")
 OUTPUT_FORMATS = ("parquet", "tfrecord")
 EMBEDDING_DTYPES = ("float32", "float16")
 NORMALIZATIONS = ("none", "l2")
@@ -263,45 +262,3 @@ class EmbedConfig(EmbedFlags, SingleRunConfig):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifyConfig(ClassifyFlags, SingleRunConfig):
     """The flags of pipelines.classify."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RefreshConfig(EmbedFlags, ClassifyFlags):
-    """The flags of pipelines.refresh."""
-
-    program: str = flag("what to refresh", "run", "embed", choices=PROGRAMS)
-    output_root: str = flag(
-        "directory of the runs: one a refresh, named by its date, and LATEST",
-        "output",
-        "",
-        metavar="ROOT",
-    )
-    keep: int | None = flag(
-        "runs to keep, the newest; older ones are deleted (default: all)",
-        "output",
-        read=int,
-        metavar="N",
-    )
-    overwrite: bool = flag("drop a refresh that died, rather than --resume it", "run", False)
-    max_deleted_fraction: float = flag(
-        "publish only if no larger share of the images is gone from the inputs",
-        "run",
-        0.5,
-        read=float,
-        metavar="F",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_directory("output_root", self.output_root)
-        if self.keep is not None and self.keep < 1:
-            raise FlagError(f"--keep must be at least 1, got {self.keep}")
-        if not 0 <= self.max_deleted_fraction <= 1:
-            raise FlagError(
-                f"--max_deleted_fraction must be from 0 to 1, got {self.max_deleted_fraction:g}"
-            )
-        other = ClassifyFlags if self.program == "embed" else EmbedFlags
-        shared = {field.name for field in dataclasses.fields(RunConfig)}
-        for field in dataclasses.fields(other):
-            if field.name not in shared and getattr(self, field.name) != field.default:
-                raise FlagError(f"--{field.name} does nothing with --program {self.program}")

@@ -11,9 +11,9 @@ from transforms.errors import FlagError
 from transforms.inference import SavedModelHandler
 from transforms.plan import ShardSizes
 from transforms.previous_run import Previous, why_recomputed
-from transforms.publish import PreviousCounts, RunManifest
 from transforms.recipe import describe_differences, fingerprint_json
 from transforms.run_directory import absolute_output
+from transforms.run_manifest import PreviousCounts, RunManifest
 from transforms.run_record import PublishedRun
 from transforms.run_root import RunRoot
 from transforms.storage import is_local

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
 from pipelines.embed import embedding_outputs
-from pipelines.options import RefreshConfig
 from pipelines.program import run_program
+from pipelines.refresh_options import RefreshConfig
 
 DESCRIPTION = """\
 Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run

@@ -93,13 +93,14 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.embed import embedding_outputs
     from pipelines.flags import parse_flags
     from pipelines.launch import describe_run, footer_metadata, prepare_launch
-    from pipelines.options import RefreshConfig
+    from pipelines.refresh_options import RefreshConfig
     from transforms.batches import OutputRows
     from transforms.listing import ImageFile, list_source
     from transforms.match import to_image_ref
-    from transforms.publish import RunManifest, publish_run
+    from transforms.publish import publish_run
     from transforms.recipe import fingerprint_json, fingerprint_shard
     from transforms.records import Shard, ShardKey, ShardKind
+    from transforms.run_manifest import RunManifest
     from transforms.run_root import RunRoot
     from transforms.schemas import embedding_schema
     from transforms.sharding import count_shards, shard_index

@@ -12,9 +12,10 @@ import pytest
 
 from tests.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
-from transforms.publish import RunManifest, one_attempt_each, publish_run
+from transforms.publish import publish_run
 from transforms.records import ShardKey, ShardResult, Step
 from transforms.run_directory import names_in
+from transforms.run_manifest import RunManifest, one_attempt_each
 from transforms.write import ShardFile
 
 

@@ -270,6 +270,47 @@ def test_only_so_many_runs_are_kept(tmp_path: pathlib.Path, mean_color: str) -> 
     assert made == sorted(made)
 
 
+def test_what_a_refresh_left_that_died_at_its_very_end_is_swept_away(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    write_photos(tmp_path / "photos", 3)
+    root = tmp_path / "root"
+    argv = ["--input", str(tmp_path / "photos")]
+    assert run_refresh(mean_color, root, *argv) == 0
+    shutil.copytree(latest(root), root / ".2026-01-01T00-00-00Z.0123abcd.pruned")
+    (root / "LATEST.0123456789abcdef.partial").write_text("2026")
+    (root / "mine.partial").write_text("mine")
+    assert run_refresh(mean_color, root, *argv) == 0
+    names = sorted(path.name for path in root.iterdir())
+    assert names[2:] == ["LATEST", "mine.partial"]
+    assert len(names) == 4
+
+
+def test_the_images_of_a_new_file_are_new(tmp_path: pathlib.Path, mean_color: str) -> None:
+    source, root = tmp_path / "in", tmp_path / "root"
+    source.mkdir()
+    write_examples(source / "a.tfrecord", {"a": solid(1, 0, 0)})
+    assert run_refresh(mean_color, root, "--input", str(source)) == 0
+    write_examples(source / "b.tfrecord", {"b": solid(2, 0, 0), "c": solid(3, 0, 0)})
+    (source / "d.png").write_bytes(solid(4, 0, 0))
+    assert run_refresh(mean_color, root, "--input", str(source)) == 0
+    assert changes(root) == {**NONE, "new": 3, "unchanged": 1, "reused": 1}
+
+
+def test_a_shard_whose_images_all_failed_is_built_on(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    photos.mkdir()
+    for n in range(3):
+        (photos / f"{n}.png").write_bytes(b"no image")
+    argv = ["--input", str(photos), "--max_failed_fraction", "1"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    (photos / "3.png").write_bytes(solid(1, 2, 3))
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 3}
+
+
 def test_a_run_whose_launcher_died_before_it_moved_latest_is_built_on(
     tmp_path: pathlib.Path, mean_color: str
 ) -> None:

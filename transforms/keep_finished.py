@@ -27,7 +27,7 @@ from transforms.staging import commit, read_commit
 from transforms.tally import TALLY
 
 _Finished = TaggedOutput[Literal["finished"], ShardResult]
-_Warning = TaggedOutput[Literal["damaged"], str]
+_Damaged = TaggedOutput[Literal["damaged"], str]
 
 
 class Kept(NamedTuple):
@@ -57,58 +57,70 @@ class _KeepShard(beam.DoFn):
         if self._previous is not None:
             self._shards = PreviousShards(self._previous)
 
-    def process(self, shard: Shard) -> Iterator[Shard | _Finished | _Warning]:
+    def process(self, shard: Shard) -> Iterator[Shard | _Finished | _Damaged]:
         if shard.key.is_canaries:
             yield shard
             return
         if not shard.fingerprint:
             fingerprint = fingerprint_shard(self._base, shard)
             shard = dataclasses.replace(shard, fingerprint=fingerprint)
-        result = self._committed(shard) if self._is_resumed else None
-        if result is not None and result.fingerprint != shard.fingerprint:
-            # Its images changed since: with no other run to build on, its rows are worth as much.
-            if self._shards is None:
-                predecessor = Predecessor(result.data, result.inputs, changes={})
-                shard = dataclasses.replace(shard, predecessor=predecessor)
-            result = None
-        if result is not None and result.may_pass:
+        known: ShardResult | Shard | str | None = None
+        if self._is_resumed:
+            known = self._from_commit(shard)
+        if known is None and self._shards is not None:
+            known = self._from_previous(shard, self._shards)
+        match known:
+            case ShardResult():
+                yield _Finished("finished", self._counted(known))
+            case Shard():
+                yield known
+            case str():
+                yield _Damaged(
+                    "damaged",
+                    f"{known} is not what its run wrote; shard {shard.key} was computed again",
+                )
+                yield shard
+            case None:
+                yield shard
+
+    def _from_commit(self, shard: Shard) -> ShardResult | Shard | None:
+        """Returns what this run finished before it died, or the shard with that to build on."""
+        result = read_commit(self._staging, shard.key)
+        if result is None or not (is_intact(result.data) and is_intact(result.inputs)):
+            return None
+        if result.fingerprint != shard.fingerprint:
+            # Its images changed since. With no other run to build on, its rows are worth as much.
+            if self._shards is not None:
+                return None
+            predecessor = Predecessor(result.data, result.inputs, changes={})
+            return dataclasses.replace(shard, predecessor=predecessor)
+        if result.may_pass:
             # Its rows stay, and only what failed is tried again.
             predecessor = Predecessor(
                 result.data, result.inputs, keeps_all=True, changes=result.changes
             )
-            yield dataclasses.replace(shard, predecessor=predecessor)
-            return
-        if result is None and self._shards is not None:
-            parent = self._shards.parent_of(shard)
-            if parent is not None:
-                damaged = [f.path for f in (parent.data, parent.inputs) if not is_intact(f)]
-                if damaged:
-                    yield _Warning(
-                        "damaged",
-                        f"{damaged[0]} is not what its run wrote; shard {shard.key} was computed "
-                        "again",
-                    )
-                else:
-                    result = self._carried_over(shard, parent)
-                    predecessor = self._shards.predecessor(parent)
-                    shard = dataclasses.replace(shard, predecessor=predecessor)
-        if result is None:
-            yield shard
-            return
-        TALLY.add(written=result.rows, failed=result.failed)
-        if shard.kind is not ShardKind.IMAGES:
-            TALLY.add(total=result.images)
+            return dataclasses.replace(shard, predecessor=predecessor)
+        return result
+
+    def _from_previous(
+        self, shard: Shard, shards: PreviousShards
+    ) -> ShardResult | Shard | str | None:
+        """Returns what the run before gives: all, a predecessor, a damaged file's path, nothing."""
+        parent = shards.parent_of(shard)
+        if parent is None:
+            return None
+        for file in (parent.data, parent.inputs):
+            if not is_intact(file):
+                return file.path
+        result = self._carried_over(shard, parent)
+        return result or dataclasses.replace(shard, predecessor=shards.predecessor(parent))
+
+    def _counted(self, result: ShardResult) -> ShardResult:
+        is_file = result.kind is not ShardKind.IMAGES
+        TALLY.add(total=result.images if is_file else 0, written=result.rows, failed=result.failed)
         if self._digests:
             result = dataclasses.replace(result, id_digests=digests_in(result.data.path))
-        yield _Finished("finished", result)
-
-    def _committed(self, shard: Shard) -> ShardResult | None:
-        """Returns what this run committed before it died, if it is still there."""
-        result = read_commit(self._staging, shard.key)
-        if result is None:
-            return None
-        is_whole = is_intact(result.data) and is_intact(result.inputs)
-        return dataclasses.replace(result, shard=shard.key) if is_whole else None
+        return result
 
     def _carried_over(self, shard: Shard, parent: ShardResult) -> ShardResult | None:
         """Gives the parent's files to a shard without a change."""

@@ -1,6 +1,5 @@
 """A refresh root: one dated run beside the other, and LATEST, which names the one to read."""
 
-import contextlib
 import dataclasses
 import datetime
 import os
@@ -20,7 +19,10 @@ LATEST = "LATEST"
 STAGING_NAME = ".refresh.staging"
 
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
-_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z")
+_DATE = r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z"
+_NAME = re.compile(_DATE)
+_HALF_PRUNED = re.compile(rf"\.{_DATE}\.[0-9a-f]+\.pruned")
+_HALF_WRITTEN = re.compile(rf"{LATEST}\.[0-9a-f]+\.partial")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +96,26 @@ class RunRoot:
         return name if _NAME.fullmatch(name) else None
 
     def prune(self) -> None:
-        """Deletes the oldest complete runs beyond `keep`; LATEST's stays."""
+        """Deletes the oldest complete runs beyond `keep`; LATEST's stays.
+
+        Also what a refresh left that died in the middle of this.
+        """
+        self._sweep()
         if self.keep is None:
             return
         for name in self.published_runs()[: -self.keep]:
             if name != self.latest():
                 _delete_run(FileSystems.join(self.directory, name))
+
+    def _sweep(self) -> None:
+        if not is_local(self.directory):
+            return
+        for name in os.listdir(self.directory):
+            path = os.path.join(self.directory, name)
+            if _HALF_PRUNED.fullmatch(name):
+                shutil.rmtree(path)
+            elif _HALF_WRITTEN.fullmatch(name):
+                os.unlink(path)
 
     def _names(self) -> list[str]:
         if is_local(self.directory):
@@ -115,9 +131,8 @@ def _delete_run(run: str) -> None:
     if is_local(run):
         parent, name = os.path.split(run)
         doomed = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.pruned")
-        with contextlib.suppress(FileNotFoundError):  # Another refresh's prune was faster.
-            os.rename(run, doomed)
-            shutil.rmtree(doomed)
+        os.rename(run, doomed)
+        shutil.rmtree(doomed)
         return
     delete([FileSystems.join(run, SUCCESS_FILE)])
     delete(found.path for found in list_files(run))

@@ -25,6 +25,9 @@ class RefreshConfig(EmbedFlags, ClassifyFlags):
         read=int,
         metavar="N",
     )
+    deduplicate: bool = flag(
+        "give images of the same bytes that go into one output file to the model once", "run", False
+    )
     overwrite: bool = flag("drop a refresh that died, rather than --resume it", "run", False)
     max_deleted_fraction: float = flag(
         "publish only if no larger share of the images is gone from the inputs",

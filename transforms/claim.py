@@ -105,13 +105,14 @@ def claim_output(
             if not is_resumed:
                 staging.clear_staging(staging_directory)
             staging.write_plan(staging_directory, {**plan, **own, "overwrite": may_replace})
+        is_over = False
         try:
             yield Claim(output, run_id, is_resumed=is_resumed)
-        except Exception:
-            # What failed before its first shard was done leaves nothing that is worth resuming.
-            if not is_resumed and not staging.count_commits(staging_directory):
+            is_over = True
+        finally:
+            # What ended before its first shard was done leaves nothing that is worth resuming.
+            if not (is_over or is_resumed or staging.count_commits(staging_directory)):
                 staging.clear_staging(staging_directory)
-            raise
 
 
 @contextlib.contextmanager

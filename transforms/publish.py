@@ -132,7 +132,7 @@ def _check_failed(
     raise RunError(
         f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
         f"--max_failed_fraction {manifest.max_failed_fraction:g} allows; nothing is published, "
-        f"see {path}"
+        f"see {path}; mend them, or allow more, and run again with --resume"
     )
 
 
@@ -147,7 +147,7 @@ def _check_deleted(manifest: RunManifest, record: Mapping[str, Any]) -> None:
             f"{deleted} of {manifest.previous.images} images of {manifest.previous.directory} are "
             f"gone from the inputs ({share:.1%}), more than --max_deleted_fraction "
             f"{manifest.max_deleted_fraction:g} allows; nothing is published; check that the "
-            "inputs are all there, or allow more"
+            "inputs are all there, or allow more, and run again with --resume"
         )
 
 

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import GoogleAPIError
 
 from transforms import cloud_storage
 from transforms.atomic_files import read_whole, write_whole
@@ -131,7 +133,9 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
 
     def renew() -> None:
         while not done.wait(SIGN_OF_LIFE_SECONDS):
-            write_whole(path, _remote_text(owner).encode())
+            # A sign that is lost to a hiccup is followed by the next, long before DEAD_SECONDS.
+            with contextlib.suppress(OSError, BeamIOError, GoogleAPIError):
+                write_whole(path, _remote_text(owner).encode())
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
     thread.start()

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ from transforms.storage import is_local
 SIGN_OF_LIFE_SECONDS = 30
 DEAD_SECONDS = 600
 """Silent for longer, a run in an object store is dead: far more than a pause of its machine."""
+
+TAKEOVER_SECONDS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +132,10 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
             sign = f"{holder}, which gave a sign of life {silent:.0f} s ago"
             raise OutputError(_is_taken(path, sign))
         write_whole(path, _remote_text(owner).encode())
+        # Of two that take a dead run's lock at once, the last to write has it.
+        time.sleep(TAKEOVER_SECONDS)
+        if not _is_held_by(path, owner):
+            raise OutputError(_is_taken(path, "another run"))
     done = threading.Event()
 
     def renew() -> None:
@@ -144,8 +151,12 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        if FileSystems.exists(path):
+        if _is_held_by(path, owner):
             FileSystems.delete([path])
+
+
+def _is_held_by(path: str, owner: Owner) -> bool:
+    return FileSystems.exists(path) and _owner(read_whole(path)) == owner
 
 
 def _create(path: str, text: str) -> bool:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+from types import ModuleType
 
 import pyarrow.parquet as pq
 import pytest
@@ -109,6 +110,26 @@ def test_a_refresh_goes_by_generation_and_checksum(
     assert record_of(cloud, latest(cloud))["changes"]["unchanged"] == 40
     runs = {name.split("/")[1] for name in cloud.names("root/")}
     assert len(runs) == 3, "LATEST and two runs"
+
+
+@pytest.mark.parametrize("program", [embed, refresh])
+def test_a_bucket_that_is_missing_or_closed_is_one_line(
+    cloud: Cloud,
+    mean_color: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    program: ModuleType,
+) -> None:
+    (tmp_path / "a.png").write_bytes(solid(1, 2, 3))
+    flag = "--output" if program is embed else "--output_root"
+    argv = ["--input", str(tmp_path), "--model", mean_color, flag]
+    for bucket in ("gs://no-such-bucket-here", cloud.uri):
+        if bucket == cloud.uri:
+            cloud.close()
+        assert program.main([*argv, f"{bucket}/out"]) == 2
+        error = capsys.readouterr().err
+        assert f"{flag} {bucket}/out cannot be written: " in error
+        assert len(error.splitlines()) == 1
 
 
 def test_a_lock_is_held_by_one_and_a_silent_one_is_dead(cloud: Cloud) -> None:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 
 from transforms import run_directory, staging
 from transforms.errors import OutputError
@@ -119,8 +121,9 @@ def claim_output(
 def _said_plainly(flag: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, BeamIOError) as error:
-        raise OutputError(f"{flag} cannot be written: {error}") from error
+    except (OSError, BeamIOError, GoogleAPIError, GoogleAuthError) as error:
+        text = " ".join(str(error).split())
+        raise OutputError(f"{flag} cannot be written: {text}") from error
     except ValueError as error:  # No such file system.
         raise OutputError(f"{flag}: {error}") from error
 

@@ -71,7 +71,7 @@ class _KeepShard(beam.DoFn):
             known = self._from_previous(shard, self._shards)
         match known:
             case ShardResult():
-                yield _Finished("finished", self._counted(known))
+                yield _Finished("finished", self._counted(known, shard))
             case Shard():
                 yield known
             case str():
@@ -115,10 +115,10 @@ class _KeepShard(beam.DoFn):
         result = self._carried_over(shard, parent)
         return result or dataclasses.replace(shard, predecessor=shards.predecessor(parent))
 
-    def _counted(self, result: ShardResult) -> ShardResult:
+    def _counted(self, result: ShardResult, shard: Shard) -> ShardResult:
         is_file = result.kind is not ShardKind.IMAGES
         TALLY.add(total=result.images if is_file else 0, written=result.rows, failed=result.failed)
-        if self._digests:
+        if self._digests and not shard.has_planned_ids:
             result = dataclasses.replace(result, id_digests=digests_in(result.data.path))
         return result
 

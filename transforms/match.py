@@ -13,8 +13,8 @@ from transforms.listing import ImageFile, Skipped, Source, image_id, list_source
 from transforms.manifests import read_manifest
 from transforms.records import ImageRef, InputFile, RefChunk
 
-CHUNK_REFS = 4096
-"""Images an element of a listing: some 100 kB compressed."""
+CHUNK_REFS = 32_768
+"""Images an element of a listing: enough that its parts, one a shard, still compress well."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], str]

@@ -146,6 +146,11 @@ class Shard:
     image_shard_count: int | None = None
     predecessor: "Predecessor | None" = None
 
+    @property
+    def has_planned_ids(self) -> bool:
+        """Whether the run's shards are all of listed images, whose ids the plan has made unique."""
+        return self.image_shard_count == self.key.count
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to make it again, its images as a RefChunk."""
         fields = {name: getattr(self, name) for name in Shard.__slots__}

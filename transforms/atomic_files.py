@@ -71,20 +71,19 @@ def link_or_copy(source: str, target: str) -> None:
         sync(target)
 
 
-def is_intact(file: WrittenFile, *, path: str | None = None) -> bool:
+def is_intact(file: WrittenFile) -> bool:
     """Tells whether a file still has its size and, where it is local, its sha256.
 
     An object store keeps checksums of its own; reading every object to compute another would cost
     what a copy inside of the store saves.
     """
-    where = path or file.path
     try:
-        if is_local(where):
-            with open(where, "rb") as stream:
+        if is_local(file.path):
+            with open(file.path, "rb") as stream:
                 if os.fstat(stream.fileno()).st_size != file.size_bytes:
                     return False
                 return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
-        metadata = FileSystems.match([where])[0].metadata_list
+        metadata = FileSystems.match([file.path])[0].metadata_list
         return [found.size_in_bytes for found in metadata] == [file.size_bytes]
     except OSError:  # Gone or unreadable: not intact, whatever the reason.
         return False

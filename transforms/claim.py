@@ -133,8 +133,7 @@ def _own_names(output: str, flag: str) -> list[str]:
     if is_local(output) and os.path.isfile(output):
         raise OutputError(f"{flag} is a file; choose an empty or new directory")
     names = run_directory.names_in(output)
-    foreign = [name for name in names if not run_directory.is_ours(name)]
-    if foreign:
+    if foreign := run_directory.foreign_names(names):
         raise OutputError(
             f"{flag} holds files that no run wrote ({run_directory.some(foreign)}); choose an "
             "empty or new directory"

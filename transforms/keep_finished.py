@@ -11,7 +11,6 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.atomic_files import is_intact, link_or_copy
-from transforms.errors import RunError
 from transforms.image_ids import digests_in
 from transforms.previous_run import Previous, PreviousShards
 from transforms.recipe import fingerprint_shard
@@ -23,7 +22,7 @@ from transforms.records import (
     ShardResult,
     WrittenFile,
 )
-from transforms.staging import commit, read_commit
+from transforms.staging import commit, read_commit, writing_shard
 from transforms.tally import TALLY
 
 _Finished = TaggedOutput[Literal["finished"], ShardResult]
@@ -136,7 +135,7 @@ class _KeepShard(beam.DoFn):
             )
         if not is_same:
             return None
-        try:
+        with writing_shard(self._staging, shard.key):
             result = dataclasses.replace(
                 parent,
                 shard=shard.key,
@@ -147,11 +146,6 @@ class _KeepShard(beam.DoFn):
                 seconds={},
             )
             commit(self._staging, result)
-        except OSError as error:
-            raise RunError(
-                f"cannot write shard {shard.key} to {self._staging}: {error.strerror or error}; "
-                "nothing is published; run again with --resume once that is mended"
-            ) from error
         return result
 
     def _adopt(self, file: WrittenFile, shard: Shard) -> WrittenFile:

@@ -32,10 +32,6 @@ class PreviousRows:
     refs: Mapping[str, ImageRef]
     failures: Mapping[str, Failure]
 
-    def is_known(self, image_id: str) -> bool:
-        """Whether the shard accounted for an image."""
-        return image_id in self.row_of_id or image_id in self.failures
-
     def is_listed_alike(self, ref: ImageRef) -> bool:
         """Whether the listing says that an image is as it was."""
         before = self.refs.get(ref.image_id)

@@ -86,8 +86,7 @@ def _make_visible(manifest: RunManifest, results: list[ShardResult], text: str) 
     _assemble(assembled, manifest, results, text)
     for directory in (os.path.join(assembled, run_directory.INPUTS), assembled):
         sync(directory)
-    foreign = [name for name in run_directory.names_in(output) if not run_directory.is_ours(name)]
-    if foreign:
+    if foreign := run_directory.foreign_names(run_directory.names_in(output)):
         raise RunError(
             f"{output} holds files that no run wrote ({run_directory.some(foreign)}), which came "
             "while this run was working; nothing is published; move them away and --resume"

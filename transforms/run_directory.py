@@ -78,6 +78,11 @@ def is_ours(name: str) -> bool:
     )
 
 
+def foreign_names(names: Iterable[str]) -> list[str]:
+    """Returns the names in the run directory that no run writes."""
+    return [name for name in names if not is_ours(name)]
+
+
 def is_data_file(name: str) -> bool:
     """Tells whether a name in the run directory is that of a data file."""
     return _DATA_FILE.fullmatch(name) is not None

@@ -160,7 +160,7 @@ def _is_held_by(path: str, owner: Owner) -> bool:
 
 
 def _create(path: str, text: str) -> bool:
-    if path.startswith("gs://"):
+    if cloud_storage.is_cloud_uri(path):
         return cloud_storage.create_if_absent(path, text)
     if FileSystems.exists(path):
         return False

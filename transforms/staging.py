@@ -1,13 +1,15 @@
 """Where a run works: its plan, its attempts, and the commit records that say which count."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.atomic_files import read_whole, write_whole
+from transforms.errors import RunError
 from transforms.records import ShardKey, ShardResult
 from transforms.run_directory import IN_PLACE_STAGING, delete, list_files
 from transforms.run_record import result_from_dict, result_to_dict
@@ -56,6 +58,22 @@ def commit(staging: str, result: ShardResult) -> None:
     """Makes an attempt at a shard count; from then on --resume need not repeat it."""
     text = json.dumps(result_to_dict(result, staging), indent=2)
     write_whole(_commit_path(staging, result.shard), text.encode())
+
+
+@contextlib.contextmanager
+def writing_shard(staging: str, shard: ShardKey) -> Iterator[None]:
+    """Says of a file system that takes no more which shard it cost, and the way on.
+
+    Raises:
+        RunError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write shard {shard} to {staging}: {error.strerror or error}; nothing is "
+            "published; run again with --resume once that is mended"
+        ) from error
 
 
 def read_commit(staging: str, shard: ShardKey) -> ShardResult | None:

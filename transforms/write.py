@@ -14,7 +14,6 @@ from apache_beam.pvalue import PCollection
 
 from transforms.atomic_files import sync
 from transforms.batches import OutputRows, ReusedRows
-from transforms.errors import RunError
 from transforms.gathered_rows import check_accounted, gather_rows
 from transforms.image_ids import digest_ids
 from transforms.inputs_file import write_inputs
@@ -22,7 +21,7 @@ from transforms.output_file import OutputFile
 from transforms.records import Failure, Shard, ShardKind, ShardResult, Step, WrittenFile
 from transforms.reuse import joined_reuse
 from transforms.schemas import IMAGE_ID
-from transforms.staging import commit
+from transforms.staging import commit, writing_shard
 from transforms.tally import TALLY
 
 
@@ -161,17 +160,11 @@ class _WriteShard(beam.DoFn):
         self._abandon()
 
     def process(self, batch: OutputRows) -> Iterator[ShardResult]:
-        try:
+        with writing_shard(self._target.staging, batch.shard):
             if self._file is None:
                 self._file = ShardFile(self._target, batch)
             self._file.write(batch)
             result = self._file.close() if batch.is_last else None
-        except OSError as error:
-            raise RunError(
-                f"cannot write shard {batch.shard} to {self._target.staging}: "
-                f"{error.strerror or error}; nothing is published; run again with --resume once "
-                "that is mended"
-            ) from error
         self._count(batch)
         if result is not None:
             self._file = None

@@ -186,6 +186,39 @@ def test_all_orientations_give_the_upright_image(name: str) -> None:
         np.testing.assert_allclose(image, reference(SCENE), rtol=0, atol=4 * lossy)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("interpolation", "antialias"),
+    [
+        *((name, False) for name in ("bilinear", "bicubic", "nearest", "area", "lanczos3")),
+        *((name, True) for name in ("bilinear", "bicubic")),
+    ],
+)
+def test_turned_photos_equal_the_formula_on_the_upright_image(
+    orientation: int, interpolation: str, antialias: bool
+) -> None:
+    scene = photo(301, 411)
+    policy = {"interpolation": interpolation, "antialias": antialias}
+    file = encode(np.ascontiguousarray(STORE[orientation](scene)), exif=exif(orientation))
+    for resize_mode in ("squash", "crop", "pad"):
+        upright = only(encode(scene), **policy, resize_mode=resize_mode)
+        actual = only(file, **policy, resize_mode=resize_mode)
+        np.testing.assert_allclose(actual, upright, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_photos_of_12_megapixels_equal_the_formula(orientation: int) -> None:
+    scene = np.asarray(PIL.Image.fromarray(photo(300, 400)).resize((4000, 3000)))
+    scene = scene + np.random.default_rng(0).integers(0, 20, scene.shape, np.uint8)
+    file = encode(np.ascontiguousarray(STORE[orientation](scene)), "JPEG", exif=exif(orientation))
+    stored = tf.io.decode_image(file, channels=3, expand_animations=False).numpy()
+    # To turn upright is to store, but for the quarter turns, which undo each other.
+    upright = STORE[{6: 8, 8: 6}.get(orientation, orientation)](stored)
+    pixels, heights, widths, _ = preprocessor()([file])
+    assert (heights.tolist(), widths.tolist()) == ([3000], [4000])
+    np.testing.assert_allclose(pixels[0], reference(upright), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
 def test_exif_can_be_ignored(name: str) -> None:
     file = encode(SCENE, name, exif=exif(6), **LOSSLESS[name])

@@ -24,6 +24,8 @@ from transforms.preprocessing import LIMITS, Preprocessing
         ({"input_range": "0,2"}, "--input_range .*imagenet.* got 0,2"),
         ({"dtype": "int8"}, "--dtype .*float32.* got int8"),
         ({"exif": "yes"}, "--exif .*apply ignore.* got yes"),
+        ({"decode": "quick"}, "--decode .*exact fast.* got quick"),
+        ({"decode": "fast", "interpolation": "area"}, "--decode fast .* --interpolation area"),
         ({"max_image_pixels": 0}, "--max_image_pixels .* got 0"),
         ({"max_image_bytes": -1}, "--max_image_bytes .* got -1"),
         ({"antialias": True, "interpolation": "nearest"}, "--antialias .* --interpolation nearest"),
@@ -52,6 +54,7 @@ CHANGED: list[dict[str, Any]] = [
     {"input_range": "-1,1"},
     {"dtype": "float16"},
     {"exif": "ignore"},
+    {"decode": "fast"},
 ]
 
 

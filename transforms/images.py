@@ -12,7 +12,7 @@ import tensorflow as tf
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.image_header import ImageHeader, read_header
 from transforms.pillow_decoder import decode_with_pillow
-from transforms.placement import Box, crop_box, pad_box
+from transforms.placement import RATIOS, Flips, Placement, place
 from transforms.preprocessing import Preprocessing
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -26,6 +26,9 @@ _TAIL_BYTES = 64
 """Where whole files have their end marker; some programs append a little."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
+
+_ROW_VALUES = 11
+"""What the graph is told of an image; see `_row`."""
 
 
 class Preprocessed(NamedTuple):
@@ -52,6 +55,9 @@ class Preprocessor:
     everything that TensorFlow decodes right. It scales after resizing, which is equal and faster.
     An image's pixels do not depend on the batch that it comes in.
 
+    With `decode="fast"`, JPEG photos of at least twice the wanted size are decoded smaller and then
+    filtered; whatever is not, is bit for bit what "exact" makes of it.
+
     Made once a process; threads may call it at the same time.
     """
 
@@ -64,26 +70,23 @@ class Preprocessor:
         self._policy = policy
         pixels = tf.TensorSpec((*policy.image_size, 3), policy.dtype)
         encoded = tf.TensorSpec([], tf.string)
-        orientation = tf.TensorSpec([], tf.int32)
-        box = tf.TensorSpec([4], tf.int32)
+        row = tf.TensorSpec([_ROW_VALUES], tf.int32)
 
-        def decode_together(*columns: tf.Tensor) -> tf.Tensor:
+        def decode_together(encoded: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             return tf.map_fn(
-                lambda row: self._decode(*row),
-                columns,
+                # A map over the files themselves would copy them once more, and slowly.
+                lambda index: self._decode(encoded[index], rows[index]),
+                tf.range(tf.shape(encoded)[0]),
                 fn_output_signature=(pixels, tf.TensorSpec([2], tf.int32)),
-                # As many decoded images are in memory at a time.
+                # TensorFlow's own threads, one a core, hold no more decoded images at a time,
+                # however many threads call.
                 parallel_iterations=os.cpu_count() or 1,
             )
 
-        rows = [
-            tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, orientation, box)
-        ]
-        self._decode_together = _trace(decode_together, *rows)
-        self._decode_alone = _trace(self._decode, encoded, orientation, box)
-        self._finish_alone = _trace(
-            self._finish, tf.TensorSpec([None, None, 3], tf.uint8), orientation, box
-        )
+        batch = [tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, row)]
+        self._decode_together = _trace(decode_together, *batch)
+        self._decode_alone = _trace(self._decode, encoded, row)
+        self._finish_alone = _trace(self._finish, tf.TensorSpec([None, None, 3], tf.uint8), row)
 
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
@@ -127,79 +130,112 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, --max_image_pixels is "
                 f"{policy.max_image_pixels}"
             )
-        orientation = header.orientation if policy.exif == "apply" else 1
-        size = (header.height, header.width) if orientation < 5 else (header.width, header.height)
-        match policy.resize_mode:
-            case "crop":
-                box = crop_box(*size, policy.image_size, policy.crop_fraction)
-            case "pad":
-                box = pad_box(*size, policy.image_size)
-            case _:
-                box = Box(0, 0, *policy.image_size)
-        return _Image(encoded, header, orientation, size, box)
+        return _Image(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
+
+    def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
+        """Says where the pixels go; only JPEG can shrink in decoding."""
+        orientation = header.orientation if self._policy.exif == "apply" else 1
+        may_shrink = may_shrink and header.format == "JPEG"
+        return place(header.height, header.width, orientation, self._policy, may_shrink=may_shrink)
 
     def _run_together(self, images: Sequence["_Image"]) -> npt.NDArray[Any] | None:
         """Runs TensorFlow on a batch, in one call; returns None if one image fails."""
         if not images:
             return None
+        encoded = tf.constant([image.encoded for image in images], tf.string)
+        rows = tf.constant([_row(image.placement) for image in images], tf.int32)
         try:
-            pixels, sizes = self._decode_together(
-                tf.constant([image.encoded for image in images], tf.string),
-                tf.constant([image.orientation for image in images], tf.int32),
-                tf.constant([image.box for image in images], tf.int32),
-            )
+            pixels, sizes = self._decode_together(encoded, rows)
         except _TENSORFLOW_ERRORS:
             return None
-        stored = [[image.header.height, image.header.width] for image in images]
-        return _view(pixels) if sizes.numpy().tolist() == stored else None
+        decoded_sizes = [list(image.decoded_size) for image in images]
+        return _view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
     def _run_alone(self, image: "_Image") -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
-        header, orientation = image.header, tf.constant(image.orientation)
-        box = tf.constant(image.box, tf.int32)
+        header = image.header
         if header.decoder == "tensorflow":
+            row = tf.constant(_row(image.placement), tf.int32)
             try:
-                pixels, size = self._decode_alone(tf.constant(image.encoded), orientation, box)
+                pixels, size = self._decode_alone(tf.constant(image.encoded), row)
             except _TENSORFLOW_ERRORS:
                 pass
             else:
                 height, width = size.numpy().tolist()
-                if (height, width) != (header.height, header.width):
+                if (height, width) != image.decoded_size:
+                    ratio = image.placement.ratio
                     raise CorruptImageError(
                         f"the {header.format} header says {header.height} x {header.width} "
-                        f"pixels, its data {height} x {width}"
+                        f"pixels, its data {height * ratio} x {width * ratio}"
                     )
                 return _view(pixels)
+        # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
+        row = tf.constant(_row(self._place(header, may_shrink=False)), tf.int32)
         decoded = tf.constant(decode_with_pillow(image.encoded, header))
-        return _view(self._finish_alone(decoded, orientation, box))
+        return _view(self._finish_alone(decoded, row))
 
-    def _decode(self, encoded: tf.Tensor, orientation: tf.Tensor, box: tf.Tensor) -> Any:  # noqa: ANN401
-        """Returns the finished pixels, and the height and width as stored."""
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    def _decode(self, encoded: tf.Tensor, row: tf.Tensor) -> Any:  # noqa: ANN401
+        """Returns the finished pixels, and the height and width as decoded."""
+
+        def decode_whole() -> tf.Tensor:
+            return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+        if self._policy.decode == "exact":
+            image = decode_whole()
+        else:
+            shrinking = [
+                functools.partial(tf.io.decode_jpeg, encoded, channels=3, ratio=ratio)
+                for ratio in RATIOS[1:]
+            ]
+            image = tf.switch_case(row[0], [decode_whole, *shrinking])
         image.set_shape([None, None, 3])
-        return self._finish(image, orientation, box), tf.shape(image)[:2]
+        return self._finish(image, row), tf.shape(image)[:2]
 
-    def _finish(self, image: tf.Tensor, orientation: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-        """Turns a decoded image, uint8 [height, width, 3], into what the model takes."""
-        upright = tf.switch_case(
-            orientation - 1, [functools.partial(_orient, image, value) for value in range(1, 9)]
-        )
-        return self._scale(self._resize(upright, box))
+    def _finish(self, image: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """Turns a decoded image, uint8 [height, width, 3], into what the model takes.
 
-    def _resize(self, image: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-        """Returns float32 of the policy's size, from 0 to 255."""
+        Rows become columns after resizing, which is equal to 2e-7: to turn a large photo before
+        takes longer than to decode it. Flips come first: after, they would be off by up to 1e-4,
+        for the places that resizing reads are rounded.
+        """
         policy = self._policy
-        height, width = policy.image_size
+        ratio_index, flips, is_turned, *_ = tf.unstack(row)
+        region, size, corner = row[3:7], row[7:9], row[9:]
         if policy.resize_mode == "crop":
-            image = tf.slice(image, tf.concat([box[:2], [0]], 0), tf.concat([box[2:], [3]], 0))
-        size = box[2:] if policy.resize_mode == "pad" else policy.image_size
-        resized = tf.image.resize(image, size, policy.interpolation, antialias=policy.antialias)
-        resized = tf.cast(resized, tf.float32)
+            start, sides = tf.concat([region[:2], [0]], 0), tf.concat([region[2:], [3]], 0)
+            image = tf.slice(image, start, sides)
+        image = tf.switch_case(flips, [functools.partial(_flip, image, n) for n in Flips])
+        image = self._resize(image, size, is_shrunk=ratio_index > 0)
+        image = tf.cond(is_turned > 0, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+        if policy.resize_mode == "pad":
+            image = tf.image.pad_to_bounding_box(image, corner[0], corner[1], *policy.image_size)
+        return self._scale(tf.ensure_shape(image, (*policy.image_size, 3)))
+
+    def _resize(self, image: tf.Tensor, size: tf.Tensor, is_shrunk: tf.Tensor) -> tf.Tensor:
+        """Returns float32 of the given size, from 0 to 255."""
+        policy = self._policy
+
+        def resize(image: tf.Tensor, antialias: bool) -> tf.Tensor:
+            resized = tf.image.resize(image, size, policy.interpolation, antialias=antialias)
+            return tf.cast(resized, tf.float32)
+
+        def resize_plainly() -> tf.Tensor:
+            # The same pixels either way; TensorFlow is quicker with floats, but for the conversion.
+            return tf.cond(
+                tf.size(image) < 1_200_000,
+                lambda: resize(tf.cast(image, tf.float32), False),
+                lambda: resize(image, False),
+            )
+
+        if policy.antialias:
+            resized = resize(image, True)
+        elif policy.decode == "exact":
+            resized = resize_plainly()
+        else:
+            resized = tf.cond(is_shrunk, lambda: resize(image, True), resize_plainly)
         if policy.interpolation in _OVERSHOOTING:
             resized = tf.clip_by_value(resized, 0.0, 255.0)
-        if policy.resize_mode == "pad":
-            resized = tf.image.pad_to_bounding_box(resized, box[0], box[1], height, width)
-        return tf.ensure_shape(resized, (height, width, 3))
+        return resized
 
     def _scale(self, image: tf.Tensor) -> tf.Tensor:
         """Returns the policy's range and dtype of float32 from 0 to 255."""
@@ -220,9 +256,7 @@ class _Image(NamedTuple):
 
     encoded: bytes
     header: ImageHeader
-    orientation: int
-    upright_size: tuple[int, int]
-    box: Box
+    placement: Placement
 
     @property
     def is_promising(self) -> bool:
@@ -232,16 +266,35 @@ class _Image(NamedTuple):
         # Most bad files are cut short.
         return _ENDS[self.header.format] in self.encoded[-_TAIL_BYTES:]
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height and width, before anything is done to it."""
+        height, width = self.header.height, self.header.width
+        return (width, height) if self.placement.is_turned else (height, width)
 
-def _orient(image: tf.Tensor, orientation: int) -> tf.Tensor:
-    """Turns an image upright. Source: EXIF 2.32, Orientation, in 4.6.4."""
-    if orientation in (5, 6, 7, 8):
-        image = tf.transpose(image, (1, 0, 2))
-    flipped = [
-        axis for axis, orientations in ((0, (3, 4, 7, 8)), (1, (2, 3, 6, 7)))
-        if orientation in orientations
-    ]  # fmt: skip
-    return tf.reverse(image, flipped) if flipped else tf.identity(image)
+    @property
+    def decoded_size(self) -> tuple[int, int]:
+        """Height and width of what TensorFlow decodes, as stored."""
+        return self.placement.decoded_size(self.header.height, self.header.width)
+
+
+def _row(placement: Placement) -> tuple[int, ...]:
+    """Returns what the graph takes: _ROW_VALUES integers."""
+    ratio, flips, is_turned, region, size, corner = placement
+    return (RATIOS.index(ratio), flips, is_turned, *region, *size, *corner)
+
+
+def _flip(image: tf.Tensor, flips: Flips) -> tf.Tensor:
+    """Mirrors an image, in the fastest way of several that TensorFlow has."""
+    shape = tf.shape(image)
+    match flips:
+        case Flips.ROWS:
+            return tf.gather(image, tf.range(shape[0] - 1, -1, -1))
+        case Flips.COLUMNS:
+            return tf.reverse(image, [1])
+        case Flips.BOTH:
+            return tf.reshape(tf.reverse(tf.reshape(image, [1, -1, 3]), [1]), shape)
+    return tf.identity(image)
 
 
 def _trace(function: Callable[..., Any], *signature: tf.TensorSpec) -> Callable[..., Any]:

@@ -27,12 +27,16 @@ setup(
         "tensorflow-metadata>=1.21",
     ],
     extras_require={
+        "openvino": ["openvino>=2026.4"],
+        # What scripts/benchmark compares with; too large to be in everybody's way.
+        "benchmark": ["ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
             "duckdb",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
             "mypy",
+            "openvino>=2026.4",
             "pandas",
             "pytest",
             "pytest-xdist",

@@ -43,6 +43,19 @@ def image_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+AUTO = "auto"
+
+
+def batch_size(text: str) -> int | str:
+    """Reads a number of images, or "auto"."""
+    if text == AUTO:
+        return AUTO
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number or auto") from None
+
+
 Config = TypeVar("Config")
 
 

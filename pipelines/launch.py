@@ -1,6 +1,7 @@
 """From flags to what is checked before any work: inputs, model, policy, outputs."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import platform
@@ -13,11 +14,14 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from pipelines.carried_columns import carried_schema
+from pipelines.flags import AUTO
 from pipelines.options import RunConfig
 from transforms.batches import OutputRows, Predictions
 from transforms.canaries import canary_shard
-from transforms.errors import OutputError
+from transforms.engine_settings import LARGEST_TUNED_BATCH, EngineSettings
+from transforms.errors import FlagError, OutputError
 from transforms.file_columns import FileColumns
+from transforms.inference import SavedModelHandler
 from transforms.listing import Source, classify_input
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.preprocessing import Preprocessing
@@ -78,6 +82,7 @@ class Launch:
         columns: What to take from files, and the carried columns.
         outputs: What becomes of the model's outputs.
         canaries: The shard of known images, if there are any.
+        engine: How the model is run.
     """
 
     config: RunConfig
@@ -88,6 +93,7 @@ class Launch:
     columns: FileColumns
     outputs: Outputs
     canaries: Shard | None
+    engine: EngineSettings
 
     @property
     def stem(self) -> str:
@@ -105,6 +111,8 @@ class Launch:
                 "kind": spec.kind.value,
                 "endpoint": spec.endpoint,
                 "output_key": spec.output_key,
+                "engine": self.engine.engine,
+                "precision": self.engine.precision,
             },
             "preprocessing": self.policy.to_dict(),
             "outputs": {**self.outputs.recipe, "format": self.config.output_format},
@@ -130,7 +138,7 @@ class Launch:
             "recipe": self.recipe,
             "columns": self.column_recipe,
             "layout": {"rows_per_file": config.rows_per_file, "deduplicate": config.deduplicate},
-            "software": software_versions(),
+            "software": software_versions(self.engine),
             "config": dataclasses.asdict(config),
         }
 
@@ -153,6 +161,7 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
             feature_type(field)
     model = launch_model(config)
     policy = make_policy(config, model)
+    engine = settle_engine(config, model, policy)
     return Launch(
         config=config,
         program=program,
@@ -160,8 +169,9 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
         model=model,
         policy=policy,
         columns=FileColumns(config.image_key, config.image_id_from, carried),
-        outputs=make_outputs(model, carried, footer_metadata(model, policy)),
+        outputs=make_outputs(model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
+        engine=engine,
     )
 
 
@@ -185,21 +195,60 @@ def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
     return Preprocessing(**{**flags, **own})
 
 
-def software_versions() -> dict[str, str]:
+def settle_engine(config: RunConfig, model: LaunchedModel, policy: Preprocessing) -> EngineSettings:
+    """Returns how the model is run. What "auto" means is settled here, for every worker alike.
+
+    Raises:
+        FlagError: If the engine is not installed.
+        ModelError: If the model must be loaded to settle it, and cannot be.
+    """
+    if config.engine == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
+    is_tuned = config.batch_size == AUTO
+    settings = EngineSettings(
+        engine=config.engine,
+        precision=config.precision,
+        num_threads=config.num_model_threads,
+        pixel_range=policy.pixel_range,
+        batch_size=LARGEST_TUNED_BATCH if is_tuned else int(config.batch_size),
+        tunes_batch_size=is_tuned,
+    )
+    if config.precision != AUTO:
+        return settings
+    report = make_handler(model, settings).load_model().report
+    return dataclasses.replace(settings, precision=report.precision)
+
+
+def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:
+    """Returns what loads and runs the model on a worker."""
+    return SavedModelHandler(
+        # A worker may have another working directory.
+        handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
+        fingerprint=model.fingerprint,
+        spec=model.spec,
+        image_size=model.image_size,
+        settings=settings,
+    )
+
+
+def software_versions(engine: EngineSettings) -> dict[str, str]:
     """Returns the versions of what makes the numbers."""
-    return {"python": platform.python_version()} | {
-        name: metadata.version(name) for name in SOFTWARE
-    }
+    names = SOFTWARE if engine.engine == "tensorflow" else (*SOFTWARE, engine.engine)
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 
-def footer_metadata(model: LaunchedModel, policy: Preprocessing) -> dict[str, str]:
+def footer_metadata(
+    model: LaunchedModel, policy: Preprocessing, engine: EngineSettings
+) -> dict[str, str]:
     """Returns what every data file says of its making; the same bytes for the same making."""
     return {
         "model_handle": model.handle,
         "model_fingerprint": model.fingerprint,
+        "engine": engine.engine,
+        "precision": engine.precision,
         "preprocessing": json.dumps(policy.to_dict(), sort_keys=True),
         "preprocessing_fingerprint": policy.fingerprint(),
-        "software": json.dumps(software_versions(), sort_keys=True),
+        "software": json.dumps(software_versions(engine), sort_keys=True),
     }
 
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 
-from pipelines.flags import flag, image_size
+from pipelines.flags import AUTO, batch_size, flag, image_size
+from transforms.engine_settings import ENGINES, PRECISIONS
 from transforms.errors import FlagError
 from transforms.preprocessing import (
+    DECODE_MODES,
     EXIF_POLICIES,
     INPUT_RANGES,
     INTERPOLATIONS,
@@ -72,9 +74,28 @@ class RunConfig:
     output_key: str | None = flag(
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
-    batch_size: int = flag("images a model call", "model", 32, read=int, metavar="N")
+    engine: str = flag(
+        "what runs the model; openvino is faster on CPUs (pip install '.[openvino]')",
+        "model",
+        "tensorflow",
+        choices=ENGINES,
+    )
+    precision: str = flag(
+        "what the model computes in; auto is the fastest that this machine has; all but float32 "
+        "are checked against it",
+        "model",
+        "float32",
+        choices=PRECISIONS,
+    )
+    batch_size: int | str = flag(
+        "images a model call, or auto: the fastest, measured on the first batches",
+        "model",
+        32,
+        read=batch_size,
+        metavar="N|auto",
+    )
     num_model_threads: int | None = flag(
-        "TensorFlow's threads (default: one a core)", "model", read=int, metavar="N"
+        "the engine's threads (default: one a core)", "model", read=int, metavar="N"
     )
 
     image_size: tuple[int, int] | None = flag(
@@ -108,6 +129,13 @@ class RunConfig:
     antialias: bool = flag("filter when making smaller", "images", _POLICY["antialias"])
     exif: str = flag(
         "turn photos upright, or not", "images", _POLICY["exif"], choices=EXIF_POLICIES
+    )
+    decode: str = flag(
+        "fast decodes large JPEG photos at a half to an eighth of their size, then filters; close "
+        "to exact with --antialias",
+        "images",
+        _POLICY["decode"],
+        choices=DECODE_MODES,
     )
     max_image_pixels: int = flag(
         "larger images fail, by their header",
@@ -167,7 +195,7 @@ class RunConfig:
             raise FlagError("--model is required")
         for name in ("batch_size", "rows_per_file", "num_model_threads"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value not in (None, AUTO) and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
         for name in ("max_failed_fraction", "canary_threshold"):
             value = getattr(self, name)

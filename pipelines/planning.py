@@ -1,14 +1,12 @@
 """From a checked launch and a claimed output to a run: what it builds on and must satisfy."""
 
-import os
 from collections.abc import Mapping
 
 from pipelines.graph import RunPlan, may_have_files
-from pipelines.launch import Launch, describe_run
+from pipelines.launch import Launch, describe_run, make_handler
 from transforms.canaries import CanaryGate
 from transforms.claim import Claim
 from transforms.errors import FlagError
-from transforms.inference import SavedModelHandler
 from transforms.plan import ShardSizes
 from transforms.previous_run import Previous, why_recomputed
 from transforms.recipe import describe_differences, fingerprint_json
@@ -16,7 +14,6 @@ from transforms.run_directory import absolute_output
 from transforms.run_manifest import PreviousCounts, RunManifest
 from transforms.run_record import PublishedRun
 from transforms.run_root import RunRoot
-from transforms.storage import is_local
 
 
 def plan_run(
@@ -43,7 +40,7 @@ def plan_run(
     Raises:
         UserError: If the previous run or the canaries cannot be used.
     """
-    config, model = launch.config, launch.model
+    config = launch.config
     differing = why_recomputed(previous, launch.recipe, limits=not completes) if previous else {}
     if completes and previous is not None and differing:
         raise FlagError(
@@ -63,16 +60,9 @@ def plan_run(
         sizes=ShardSizes(
             config.rows_per_file, previous.image_shard_count if previous and is_refresh else 0
         ),
-        batch_size=config.batch_size,
+        batch_size=launch.engine.batch_size or 1,
         policy=launch.policy,
-        handler=SavedModelHandler(
-            # A worker may have another working directory.
-            handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
-            fingerprint=model.fingerprint,
-            spec=model.spec,
-            image_size=model.image_size,
-            num_model_threads=config.num_model_threads,
-        ),
+        handler=make_handler(launch.model, launch.engine),
         tabulate=launch.outputs.tabulate,
         manifest=RunManifest(
             run_id=claim.run_id,

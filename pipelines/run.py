@@ -26,6 +26,9 @@ from transforms.tally import TALLY
 EXIT_PUBLISHED = 0
 EXIT_INTERRUPTED = 130
 
+MAX_THREADS = 16
+"""Of the local runner. Each holds a few batches; decoding and the model use every core anyway."""
+
 LOCAL_RUNNERS = ("", "direct", "directrunner", "fnapirunner")
 
 _REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
@@ -48,8 +51,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     started = time.monotonic()
     options = PipelineOptions(list(beam_argv))
     is_local = (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
-    if is_local:
-        use_every_core(options)
+    workers = use_every_core(options) if is_local else ""
     TALLY.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
     define_pipeline(pipeline, plan)
@@ -69,21 +71,26 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     output = plan.manifest.output
     record = read_record(output)
     seconds = time.monotonic() - started
-    print(format_summary(record, output=output, seconds=seconds))
+    print(format_summary(record, output=output, seconds=seconds, workers=workers))
     for warning in record["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     return EXIT_PUBLISHED
 
 
-def use_every_core(options: PipelineOptions) -> None:
-    """Makes the local runner use one thread a core unless the user said otherwise.
+def use_every_core(options: PipelineOptions) -> str:
+    """Makes the local runner use one thread a core, up to MAX_THREADS, unless the user said else.
 
     The threads share one process, one model and no socket; decoding and the model release the
     interpreter lock.
+
+    Returns:
+        What it uses, for people.
     """
     direct = options.view_as(DirectOptions)
     if "direct_num_workers" not in options.get_all_options(drop_default=True):
-        direct.direct_num_workers = os.cpu_count() or 1
+        direct.direct_num_workers = min(os.cpu_count() or 1, MAX_THREADS)
+    kind = "processes" if direct.direct_running_mode == "multi_processing" else "threads"
+    return f"{direct.direct_num_workers} {kind}"
 
 
 @contextlib.contextmanager

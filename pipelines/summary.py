@@ -3,25 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.flags import AUTO
+
 REASONS_SHOWN = 8
 
 _FATES = ("new", "changed", "unchanged", "deleted", "retried")
 
 
-def format_summary(record: Mapping[str, Any], *, output: str, seconds: float) -> str:
+def format_summary(
+    record: Mapping[str, Any], *, output: str, seconds: float, workers: str = ""
+) -> str:
     """Says counts, failures by reason, speed, where the time went, and where the files are.
 
     Args:
         record: The content of run.json.
         output: The run directory.
         seconds: Wall time of the run, model loading included.
+        workers: Threads or processes that this machine used, or nothing if others did.
     """
-    rows = summary_rows(record, output=output, seconds=seconds)
+    rows = summary_rows(record, output=output, seconds=seconds, workers=workers)
     return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
 
 
 def summary_rows(
-    record: Mapping[str, Any], *, output: str, seconds: float
+    record: Mapping[str, Any], *, output: str, seconds: float, workers: str = ""
 ) -> list[tuple[str, str]]:
     """Returns the lines of the summary as (name, value)."""
     counts = record["counts"]
@@ -39,6 +44,7 @@ def summary_rows(
     rows += _changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
+        *[("engine", text) for text in _engines(record, workers)],
         ("time in", describe_shares(record["seconds_by_step"])),
         ("files", f"{len(record['files'])} {_size(size_bytes)} {output}"),
     ]
@@ -53,6 +59,20 @@ def describe_shares(seconds_by_step: Mapping[str, float]) -> str:
     if not total:
         return "no work"
     return ", ".join(f"{step} {part / total:.0%}" for step, part in seconds_by_step.items())
+
+
+def _engines(record: Mapping[str, Any], workers: str) -> list[str]:
+    """Says what ran the model; several lines only if not every worker did as the others."""
+    lines = []
+    for engine in record["engines"]:
+        size = engine["batch_size"] or record["config"]["batch_size"]
+        parts = [f"{engine['engine']} {engine['precision']} on {engine['device']}"]
+        if engine["min_cosine"] is not None:
+            parts.append(f"cosine to float32 {engine['min_cosine']:.5f}")
+        if size != AUTO:
+            parts.append(f"{size} images a call")
+        lines.append(", ".join([*parts, workers] if workers else parts))
+    return lines
 
 
 def _changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:

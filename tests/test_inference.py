@@ -18,7 +18,7 @@ from transforms.batches import OutputRows, PixelBatch, Predictions
 from transforms.errors import ModelError
 from transforms.inference import SavedModelHandler
 from transforms.model_handle import fingerprint_model
-from transforms.preprocess import PreprocessImages
+from transforms.preprocess import PreprocessImages, _PreprocessBatch
 from transforms.preprocessing import Preprocessing
 from transforms.records import Step
 from transforms.saved_model import inspect_saved_model
@@ -50,6 +50,37 @@ def test_preprocess_images_sets_undecodable_images_aside() -> None:
 
     with _TestPipeline() as pipeline:
         assert_that(pipeline | beam.Create([batch]) | PreprocessImages(POLICY), check)
+
+
+def test_the_next_batch_is_decoded_while_the_model_has_this_one() -> None:
+    batches = [
+        dataclasses.replace(encoded_images({name: solid(9, 9, 9)}), index=index, is_last=index == 2)
+        for index, name in enumerate("abc")
+    ]
+    step = _PreprocessBatch(POLICY, None)
+    step.setup()
+    step.start_bundle()
+    assert list(step.process(batches[0])) == []
+    busy = step.process(batches[1])
+    assert next(busy).index == 0
+    assert step._kept is not None
+    assert step._kept.result(timeout=60).index == 1  # decoded, although nobody asks for it yet
+    assert list(busy) == []
+    assert [batch.index for batch in step.process(batches[2])] == [1, 2]
+    assert step._kept is None
+    step.teardown()
+
+
+def test_a_bundle_that_failed_leaves_nothing_to_the_next() -> None:
+    step = _PreprocessBatch(POLICY, None)
+    step.setup()
+    step.start_bundle()
+    lost = dataclasses.replace(encoded_images({"a": solid(9, 9, 9)}), is_last=False)
+    assert list(step.process(lost)) == []
+    step.start_bundle()
+    (made,) = step.process(encoded_images({"b": solid(9, 9, 9)}))
+    assert made.rows.column("image_id").to_pylist() == ["b"]
+    step.teardown()
 
 
 def handler(directory: pathlib.Path) -> SavedModelHandler:

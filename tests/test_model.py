@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,12 @@ import pytest
 import tensorflow as tf
 
 from tests.models import save_output
-from transforms import model as model_module
+from transforms import tensorflow_engine
+from transforms.engine_settings import ENGINES, EngineSettings
 from transforms.errors import ModelError
 from transforms.model import ImageModel, predict_isolating
 from transforms.saved_model import inspect_saved_model
+from transforms.tensorflow_engine import TensorFlowEngine
 
 SavedModel = Callable[[str], str]
 
@@ -25,15 +28,24 @@ def load(
     *,
     signature: str | None = None,
     output_key: str | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> ImageModel:
     spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
-    return ImageModel(model_dir, spec, image_size=spec.choose_image_size(image_size))
+    return ImageModel(
+        model_dir,
+        spec,
+        image_size=spec.choose_image_size(image_size),
+        settings=EngineSettings(**settings),
+    )
 
 
 def plain_images(*colors: tuple[float, float, float]) -> npt.NDArray[np.float32]:
     """Images of one colour each, [n, 24, 24, 3]."""
     return np.broadcast_to(np.array(colors, np.float32)[:, None, None], (len(colors), 24, 24, 3))
 
+
+UNCONVERTIBLE = ("loop_and_table", "tf1_serving")
+"""OpenVINO knows no tables in functions, and no reference variables."""
 
 RED, GREEN, GRAY = (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.25, 0.25, 0.25)
 
@@ -59,10 +71,13 @@ RED, GREEN, GRAY = (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.25, 0.25, 0.25)
         "tf1_serving",
     ],
 )
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_kind_of_model_gives_its_answer_in_inference_mode(
-    saved_model: SavedModel, name: str
+    saved_model: SavedModel, name: str, engine: str
 ) -> None:
-    model = load(saved_model(name), (24, 24))
+    if engine == "openvino" and name in UNCONVERTIBLE:
+        pytest.skip("refused, as tests/test_engines.py checks")
+    model = load(saved_model(name), (24, 24), engine=engine)
     outputs = model(plain_images(RED, GREEN, GRAY, RED, GRAY))
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, [RED, GREEN, GRAY, RED, GRAY], atol=1e-6)
@@ -133,16 +148,18 @@ def test_ragged_batches_do_not_trace_again(saved_model: SavedModel) -> None:
     model = load(saved_model("mean_color"))
     for count in (1, 2, 5, 32, 31):
         assert model(np.zeros((count, 24, 24, 3), np.float32)).shape == (count, 3)
-    assert isinstance(model._function, tf.types.experimental.ConcreteFunction)
-    assert model._function.captured_inputs == []
+    assert isinstance(model._engine, TensorFlowEngine)
+    assert isinstance(model._engine._function, tf.types.experimental.ConcreteFunction)
+    assert model._engine._function.captured_inputs == []
 
 
 def test_variables_too_large_for_a_graph_stay_variables(
     saved_model: SavedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_module, "MAX_FROZEN_BYTES", 3)
+    monkeypatch.setattr(tensorflow_engine, "MAX_FROZEN_BYTES", 3)
     model = load(saved_model("mean_color"))
-    assert len(model._function.captured_inputs) == 1
+    assert isinstance(model._engine, TensorFlowEngine)
+    assert len(model._engine._function.captured_inputs) == 1
     np.testing.assert_allclose(model(plain_images(GREEN)), [GREEN])
 
 

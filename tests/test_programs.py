@@ -520,7 +520,7 @@ def test_the_terminal_shows_a_summary_and_no_noise(tmp_path: pathlib.Path, mean_
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     names = [line.split()[0] for line in out.splitlines()]
-    assert names == ["matched", "written", "failed", "speed", "time", "files"]
+    assert names == ["matched", "written", "failed", "speed", "engine", "time", "files"]
 
 
 def test_ctrl_c_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, mean_color: str) -> None:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 from rich.console import Console
 
@@ -12,17 +13,29 @@ from pipelines.progress import ProgressLine, describe_rate
 from pipelines.summary import describe_shares, format_summary
 from transforms.tally import TALLY, Counts, Tally
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "counts": {"matched": 1012, "written": 1000, "failed": 9, "skipped": 3},
     "failures_by_reason": {"decode/CorruptImage": 6, "read/NotFound": 3},
     "skipped_by_reason": {".txt": 3},
     "files": [{"size_bytes": 1_500_000}, {"size_bytes": 500_000}],
+    "config": {"batch_size": 32},
+    "engines": [
+        {
+            "engine": "openvino",
+            "precision": "bfloat16",
+            "device": "CPU",
+            "min_cosine": 0.99998,
+            "batch_size": None,
+        }
+    ],
     "seconds_by_step": {"read": 1.0, "decode": 2.0, "model": 6.5, "write": 0.5},
 }
 
 
 def test_the_summary_says_what_happened_and_where_it_is() -> None:
-    assert format_summary(RECORD, output="out/", seconds=20.0).splitlines() == [
+    assert format_summary(
+        RECORD, output="out/", seconds=20.0, workers="2 threads"
+    ).splitlines() == [
         "matched   1,012",
         "written   1,000",
         "failed    9",
@@ -31,9 +44,26 @@ def test_the_summary_says_what_happened_and_where_it_is() -> None:
         "skipped   3",
         "          3 .txt",
         "speed     50.5 images/s in 20.0 s, model loading included",
+        "engine    openvino bfloat16 on CPU, cosine to float32 0.99998, 32 images a call, "
+        "2 threads",
         "time in   read 10%, decode 20%, model 65%, write 5%",
         "files     2 (2.0 MB) in out/",
         "failures  out/failures.jsonl",
+    ]
+
+
+def test_a_batch_size_that_was_learned_is_told_and_one_that_is_not_known_is_not() -> None:
+    (openvino,) = RECORD["engines"]
+    learned = {"engine": "tensorflow", "precision": "float32", "device": "GPU", "min_cosine": None}
+    record = {
+        **RECORD,
+        "config": {"batch_size": "auto"},
+        "engines": [openvino, {**learned, "batch_size": 16}],
+    }
+    lines = format_summary(record, output="out", seconds=1.0).splitlines()
+    assert [line for line in lines if line.startswith("engine")] == [
+        "engine    openvino bfloat16 on CPU, cosine to float32 0.99998",
+        "engine    tensorflow float32 on GPU, 16 images a call",
     ]
 
 

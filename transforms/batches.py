@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.errors import ImageError
-from transforms.records import Change, Failure, Shard, ShardKey, Step
+from transforms.records import Change, EngineReport, Failure, Shard, ShardKey, Step
 from transforms.schemas import IMAGE_ID, URI
 
 
@@ -148,11 +148,13 @@ class Predictions(Batch):
         outputs: float32 [rows, output_dim], finite.
         outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
         warnings: What the model's probe noticed; the same for every batch of a run.
+        engine: What ran the model.
     """
 
     outputs: npt.NDArray[np.float32]
     outputs_are_probabilities: bool = False
     warnings: tuple[str, ...] = ()
+    engine: EngineReport | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -172,7 +174,11 @@ class Predictions(Batch):
         mine = dict(zip(self.rows.schema.names, self.rows.columns, strict=True))
         arrays = {**mine, **columns}
         rows = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
-        return OutputRows(**self.common_fields(rows=rows), warnings=self.warnings + warnings)
+        return OutputRows(
+            **self.common_fields(rows=rows),
+            warnings=self.warnings + warnings,
+            engine=self.engine,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -180,3 +186,4 @@ class OutputRows(Batch):
     """A batch ready to write: `rows` has the output schema."""
 
     warnings: tuple[str, ...] = ()
+    engine: EngineReport | None = None

@@ -25,6 +25,14 @@ class RunError(Exception):
     """A run that did its work and may not be published; programs exit 1."""
 
 
+class InferenceError(Exception):
+    """A call to the model that failed: of one image of the batch, or of all."""
+
+
+class OutOfMemoryError(InferenceError):
+    """A call to the model that takes more memory than there is; a smaller batch may not."""
+
+
 class ImageError(Exception):
     """One image that cannot become a row; it becomes a Failure and costs nothing else.
 
@@ -75,3 +83,12 @@ class ModelCallError(ImageError):
 
 class EmbeddingOverflowError(ImageError):
     """A vector with a value too large for --embedding_dtype."""
+
+
+_MAX_BRIEF_CHARS = 500
+
+
+def brief(error: BaseException) -> str:
+    """Returns an error's message on one line, cut: a library's can hold a whole tensor."""
+    text = " ".join(str(getattr(error, "message", error)).split())
+    return text if len(text) <= _MAX_BRIEF_CHARS else text[: _MAX_BRIEF_CHARS - 1] + "…"

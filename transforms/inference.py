@@ -7,8 +7,9 @@ from typing import Any
 from apache_beam.ml.inference.base import ModelHandler
 
 from transforms.batches import PixelBatch, Predictions
+from transforms.engine_settings import EngineSettings
 from transforms.errors import ModelError
-from transforms.model import ImageModel, predict_isolating
+from transforms.model import DEFAULT_SETTINGS, ImageModel, predict_isolating
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.records import Step
 from transforms.saved_model import ModelSpec
@@ -29,7 +30,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         fingerprint: str,
         spec: ModelSpec,
         image_size: tuple[int, int],
-        num_model_threads: int | None = None,
+        settings: EngineSettings = DEFAULT_SETTINGS,
     ) -> None:
         """Keeps what a worker needs to load the model; loads nothing.
 
@@ -38,7 +39,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
             fingerprint: Its fingerprint at launch.
             spec: How it is called.
             image_size: Height and width of the pixels it gets.
-            num_model_threads: TensorFlow's threads, or None for one a core.
+            settings: How it is run.
         """
         # The batches are made by ReadImages: one in, one out, whatever the bundle.
         super().__init__(min_batch_size=1, max_batch_size=1)
@@ -46,15 +47,16 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         self._fingerprint = fingerprint
         self._spec = spec
         self._image_size = image_size
-        self._num_model_threads = num_model_threads
+        self._settings = settings
 
     def load_model(self) -> ImageModel:
         """Loads and probes the model, once a process.
 
         Raises:
-            ModelError: If it is not the model that the launch saw, or fails its probe.
+            ModelError: If it is not the model that the launch saw, cannot be run as the settings
+                say, or fails its probe.
         """
-        configure_tensorflow(self._num_model_threads)
+        configure_tensorflow(self._settings.num_threads)
         model_dir = resolve_model(self._handle)
         found = fingerprint_model(model_dir)
         if found != self._fingerprint:
@@ -62,7 +64,9 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
                 f"{self._handle}: this worker found model {found[:12]}, the launch saw "
                 f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
             )
-        return ImageModel(model_dir, self._spec, image_size=self._image_size)
+        return ImageModel(
+            model_dir, self._spec, image_size=self._image_size, settings=self._settings
+        )
 
     def run_inference(
         self,
@@ -93,4 +97,5 @@ def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
         outputs=outputs,
         outputs_are_probabilities=model.outputs_are_probabilities,
         warnings=model.warnings,
+        engine=model.report,
     )

@@ -1,37 +1,59 @@
 """A loaded image model: pixels in, one row of numbers an image out."""
 
 import contextlib
-import math
-from collections.abc import Callable, Collection, Iterator
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from transforms.endpoints import ONLY_OUTPUT, EndpointKind, Training
-from transforms.errors import ModelCallError, ModelError
+from transforms.batch_size import BatchSizeTuner
+from transforms.engine_settings import EngineSettings
+from transforms.errors import InferenceError, ModelCallError, ModelError, OutOfMemoryError, brief
+from transforms.loaded_model import LoadedModel, load_saved_model
+from transforms.openvino_engine import OpenVinoEngine
+from transforms.records import EngineReport
 from transforms.saved_model import ModelSpec
+from transforms.tensorflow_engine import TensorFlowEngine, run_function
 
-MAX_FROZEN_BYTES = 256 * 2**20
-"""Variables beyond this stay variables.
+MIN_COSINE = 0.999
+"""Between a probe image's answer and TensorFlow's in float32: an engine and precision below this
+are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50 and EfficientNetV2-B0."""
 
-Frozen, MobileNetV2 is 1.6 times as fast on a CPU, EfficientNetB0 1.3, ResNet50 1.1: constants let
-TensorFlow fold batch normalisation. But freezing takes 25 bytes of memory and 0.1 us for each byte
-of variables, while the model loads.
-"""
+DEFAULT_SETTINGS = EngineSettings()
+
+_ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
+    "tensorflow": TensorFlowEngine,
+    "openvino": OpenVinoEngine,
+}
+_REFERENCE = ("tensorflow", "float32")
 
 _INDEPENDENCE_TOLERANCE = 1e-2
-"""Of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes."""
+"""Of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and so may
+bfloat16."""
 
 _PROBE_IMAGES = 4
-_MAX_ERROR_CHARS = 500  # TensorFlow's messages can hold a whole tensor
+_COMPARED_IMAGES = 8
 
 _LoadErrors = (tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError)
 
 
+class Engine(Protocol):
+    """What runs a loaded model; see TensorFlowEngine."""
+
+    device: str
+    compiles_every_size: bool
+
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the model on a batch."""
+        ...
+
+
 class ImageModel:
-    """A SavedModel that is loaded, traced once, frozen and probed.
+    """A SavedModel that is loaded, handed to an engine, compared and probed.
 
     Safe to call from several threads.
 
@@ -47,35 +69,49 @@ class ImageModel:
         safe_batch_size: Most images in one call to the model, or None for any number.
     """
 
-    def __init__(self, model_dir: str, spec: ModelSpec, *, image_size: tuple[int, int]) -> None:
-        """Loads and probes a model.
+    def __init__(
+        self,
+        model_dir: str,
+        spec: ModelSpec,
+        *,
+        image_size: tuple[int, int],
+        settings: EngineSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        """Loads, compares and probes a model.
 
         Args:
             model_dir: A directory that holds saved_model.pb.
             spec: How to call it.
             image_size: (height, width) in pixels.
+            settings: How to run it.
 
         Raises:
-            ModelError: If it cannot be loaded, or its answers to a few images make no sense.
+            ModelError: If it cannot be loaded, the engine or machine cannot run it so, or its
+                answers to a few images make no sense.
         """
         self.safe_batch_size = spec.batch_size
         self._fixed_batch_size = spec.batch_size
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
+        self._pixel_range = settings.pixel_range
         with _as_model_error("cannot load the model"):
-            loaded = tf.saved_model.load(model_dir, tags=list(spec.tags))
-            traced = _trace(loaded, spec, image_size)
-        variables = {id(variable): variable for variable in traced.graph.variables}.values()
-        self.num_variables = len(variables)
-        self.num_parameters = sum(math.prod(variable.shape) for variable in variables)
-        trainable = [variable for variable in variables if variable.trainable]
-        self.num_trainable_variables = len(getattr(loaded, "trainable_variables", trainable))
-        self.num_regularization_losses = len(getattr(loaded, "regularization_losses", ()))
-        self._function = _freeze(traced, variables)
-        # Variables live only as long as the object does. Once they are constants they need not.
-        is_self_contained = bool(variables) and self._function is not traced
-        self._variables_owner = None if is_self_contained else loaded
+            loaded = load_saved_model(model_dir, spec, image_size)
+        self.num_variables = len(loaded.variables)
+        self.num_parameters = loaded.num_parameters
+        self.num_trainable_variables = loaded.num_trainable_variables
+        self.num_regularization_losses = loaded.num_regularization_losses
+        self._padded_size = spec.batch_size
+        self._engine, self._report = self._start_engine(loaded, settings)
+        self._tuner: BatchSizeTuner | None = None
         self._probe(spec)
+        if settings.tunes_batch_size and settings.batch_size and spec.batch_size is None:
+            self._tuner = BatchSizeTuner(settings.batch_size)
+
+    @property
+    def report(self) -> EngineReport:
+        """What runs the model, and the batch size that it has learned."""
+        learned = None if self._fixed_batch_size else self.safe_batch_size
+        return dataclasses.replace(self._report, batch_size=learned)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Runs the model.
@@ -87,9 +123,9 @@ class ImageModel:
             float32 [n, output_dim].
 
         Raises:
-            ValueError: If the pixels are of another dtype or shape; TensorFlow does not always say.
+            ValueError: If the pixels are of another dtype or shape; engines do not always say.
             RuntimeError: If the model returns another number of rows, or another width.
-            tf.errors.OpError: If the model fails.
+            InferenceError: If the model fails.
         """
         if pixels.dtype != self._dtype or pixels.shape[1:] != self._shape:
             raise ValueError(
@@ -98,9 +134,8 @@ class ImageModel:
             )
         if not len(pixels):  # many models fail on an empty batch
             return np.empty((0, self.output_dim), np.float32)
-        size = self.safe_batch_size or len(pixels)
-        rows = [self._call(pixels[start : start + size]) for start in range(0, len(pixels), size)]
-        outputs = rows[0] if len(rows) == 1 else np.concatenate(rows)
+        tuner = self._tuner
+        outputs = self._call_tuning(pixels, tuner) if tuner else self._call_in_parts(pixels)
         if outputs.shape != (len(pixels), self.output_dim):
             raise RuntimeError(
                 f"model returned {list(outputs.shape)} for {len(pixels)} images, want "
@@ -112,31 +147,120 @@ class ImageModel:
         """Takes at most this many images a call from now on; a fixed batch stays as it is."""
         if not self._fixed_batch_size:
             self.safe_batch_size = min(size, self.safe_batch_size or size)
+            if self._padded_size:
+                self._padded_size = self.safe_batch_size
 
-    def _call(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        count = len(pixels)
-        if self._fixed_batch_size:
-            padding = [(0, self._fixed_batch_size - count), (0, 0), (0, 0), (0, 0)]
+    def _call_tuning(
+        self, pixels: npt.NDArray[np.generic], tuner: BatchSizeTuner
+    ) -> npt.NDArray[np.float32]:
+        size = tuner.next_size(len(pixels))
+        if size is None:
+            return self._call_in_parts(pixels)
+        started = time.perf_counter()
+        outputs = self._call_in_parts(pixels, size)
+        tuner.record(size, (time.perf_counter() - started) / len(pixels))
+        if tuner.best is not None:
+            self.reduce_batch_size(tuner.best)
+            self._tuner = None
+        return outputs
+
+    def _call_in_parts(
+        self, pixels: npt.NDArray[np.generic], most: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        size = min(self.safe_batch_size or len(pixels), most or len(pixels))
+        padded_size = self._padded_size and (most or self._padded_size)
+        rows = [
+            self._call(pixels[start : start + size], self._engine, padded_size)
+            for start in range(0, len(pixels), size)
+        ]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def _call(
+        self, pixels: npt.NDArray[np.generic], engine: Engine, padded_size: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        count, padded_size = len(pixels), padded_size or self._padded_size
+        if padded_size and padded_size > count:
+            padding = [(0, padded_size - count), (0, 0), (0, 0), (0, 0)]
             pixels = np.pad(pixels, padding, mode="edge")
-        outputs = tf.nest.flatten(self._function(tf.convert_to_tensor(pixels)))[0].numpy()
+        outputs = engine(pixels)
         if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1):
             outputs = outputs[:, 0, 0, :]
-        return outputs[:count] if self._fixed_batch_size else outputs
+        return outputs[:count] if len(outputs) == len(pixels) else outputs
+
+    def _start_engine(
+        self, loaded: LoadedModel, settings: EngineSettings
+    ) -> tuple[Engine, EngineReport]:
+        """Starts the engine, and measures how far it is from TensorFlow in float32."""
+        engine, precision = settings.engine, settings.precision
+        engine_class = _ENGINES[engine]
+        available = engine_class.precisions()
+        wanted = available[-1] if precision == "auto" else precision
+        if wanted not in available:
+            raise ModelError(
+                f"--precision {wanted} with --engine {engine}: this machine computes in "
+                f"{' or '.join(available)} (bfloat16 needs a CPU with AVX512_BF16 or AMX, float16 "
+                "a GPU); use one of these"
+            )
+        with _as_model_error(f"{engine} cannot run the model"):
+            started = engine_class(loaded, wanted, settings.num_threads)
+        if started.compiles_every_size and not self._fixed_batch_size:
+            self._padded_size = settings.batch_size
+        if (engine, wanted) == _REFERENCE:
+            return started, EngineReport(engine, wanted, started.device)
+        found = self._compare(loaded, started)
+        if found < MIN_COSINE:
+            if precision == "auto" and wanted != "float32":
+                return self._start_engine(
+                    loaded, dataclasses.replace(settings, precision="float32")
+                )
+            raise ModelError(
+                f"--engine {engine} --precision {wanted} moves this model's answers to a cosine of "
+                f"{found:.6f} to TensorFlow's in float32, wanted {MIN_COSINE}; use --precision "
+                + ("float32" if wanted != "float32" else "float32 with --engine tensorflow")
+            )
+        return started, EngineReport(engine, wanted, started.device, round(found, 6))
+
+    def _compare(self, loaded: LoadedModel, engine: Engine) -> float:
+        """Returns the smallest cosine of an engine's answers to the model's own in float32."""
+        pixels = self._random_images(_COMPARED_IMAGES)
+        size = self._fixed_batch_size or _COMPARED_IMAGES
+        parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
+
+        def answers(engine: Engine) -> npt.NDArray[np.float64]:
+            rows = np.concatenate([self._call(part, engine) for part in parts])
+            return rows.reshape(len(rows), -1).astype(np.float64)
+
+        with _as_model_error("the model fails on random images"):
+            mine, theirs = answers(engine), answers(_Reference(loaded))
+        if mine.shape != theirs.shape or not np.isfinite(mine).all():
+            return 0.0
+        return float(_cosines(mine, theirs).min())
+
+    def _random_images(self, count: int) -> npt.NDArray[np.generic]:
+        """Draws images: the first half of even noise, the rest smooth as photos are."""
+        random = np.random.default_rng(0)
+        height, width, channels = self._shape
+        images = random.random((count, *self._shape), np.float32)
+        rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
+        coarse = random.random((count, 8, 8, channels), np.float32)
+        smooth = coarse[:, rows][:, :, columns] * 0.9 + images * 0.1
+        images[count // 2 :] = smooth[count // 2 :]
+        if self._dtype == np.uint8:
+            return (images * 255).round().astype(np.uint8)
+        low, high = self._pixel_range
+        return (low + images * (high - low)).astype(self._dtype)
 
     def _probe(self, spec: ModelSpec) -> None:
         """Looks at the model's answers to a few random images."""
-        random = np.random.default_rng(0)
-        shape = (_PROBE_IMAGES, *self._shape)
-        if self._dtype == np.uint8:
-            pixels = random.integers(0, 256, shape, np.uint8)
-        else:
-            pixels = random.random(shape).astype(self._dtype)
+        pixels = self._random_images(_PROBE_IMAGES)
         with _as_model_error("the model fails on random images"):
             # A model of batch 1 never sees two images together.
             size = min(self._fixed_batch_size or 2, 2)
-            pair = np.concatenate([self._call(pixels[at : at + size]) for at in range(0, 2, size)])
-            alone = self._call(pixels[:1])
-            others = [self._call(image[None]) for image in pixels[2:]]
+            pair = np.concatenate(
+                [self._call(pixels[at : at + size], self._engine) for at in range(0, 2, size)]
+            )
+            alone = self._call(pixels[:1], self._engine)
+            others = [self._call(image[None], self._engine) for image in pixels[2:]]
         if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1:
             raise ModelError(
                 f"the model returns {list(pair.shape)} for 2 images and {list(alone.shape)} for 1, "
@@ -168,6 +292,19 @@ class ImageModel:
         self.warnings = tuple(warnings)
 
 
+class _Reference:
+    """The model as it was loaded: TensorFlow, float32, nothing folded."""
+
+    device = "CPU"
+    compiles_every_size = False
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._function = loaded.function
+
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        return run_function(self._function, pixels)
+
+
 def predict_isolating(
     model: ImageModel, pixels: npt.NDArray[np.generic]
 ) -> tuple[npt.NDArray[np.float32], dict[int, ModelCallError]]:
@@ -190,12 +327,12 @@ def predict_isolating(
         start, stop = pending.pop()
         try:
             outputs[start:stop] = model(pixels[start:stop])
-        except tf.errors.OpError as error:
+        except InferenceError as error:
             if stop - start <= 1:
-                errors[start] = ModelCallError(f"the model fails: {_brief(error)}")
+                errors[start] = ModelCallError(f"the model fails: {error}")
                 continue
             middle = (start + stop) // 2
-            if isinstance(error, tf.errors.ResourceExhaustedError):
+            if isinstance(error, OutOfMemoryError):
                 model.reduce_batch_size((stop - start) // 2)
             pending += [(middle, stop), (start, middle)]
     for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
@@ -204,57 +341,20 @@ def predict_isolating(
     return (outputs[good] if errors else outputs), dict(sorted(errors.items()))
 
 
-def _trace(
-    loaded: tf.Module, spec: ModelSpec, image_size: tuple[int, int]
-) -> tf.types.experimental.ConcreteFunction:
-    """Traces the model once: calling it as restored would trace it anew for every batch size."""
-    call = _endpoint(loaded, spec)
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([spec.batch_size, *image_size, 3], spec.dtype)],
-        autograph=False,
-    )
-    def run(images: tf.Tensor) -> tf.Tensor:
-        outputs = call(images)
-        if spec.output_key != ONLY_OUTPUT:
-            is_sequence = isinstance(outputs, tuple | list)
-            outputs = outputs[int(spec.output_key) if is_sequence else spec.output_key]
-        return tf.cast(outputs, tf.float32)
-
-    return run.get_concrete_function()
-
-
-def _endpoint(loaded: tf.Module, spec: ModelSpec) -> Callable[[tf.Tensor], tf.Tensor]:
-    if spec.kind is EndpointKind.SIGNATURE:
-        signature = loaded.signatures[spec.endpoint]
-        return lambda images: signature(**{spec.input_name: images})
-    function = loaded if spec.kind is EndpointKind.CALLABLE else getattr(loaded, spec.endpoint)
-    if spec.training is Training.ABSENT:
-        return function
-    return lambda images: function(images, training=False)
-
-
-def _freeze(
-    traced: tf.types.experimental.ConcreteFunction, variables: Collection[tf.Variable]
-) -> tf.types.experimental.ConcreteFunction:
-    """Turns variables into constants, which TensorFlow folds and need not lock."""
-    size = sum(math.prod(variable.shape) * variable.dtype.size for variable in variables)
-    if size > MAX_FROZEN_BYTES:
-        return traced
-    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    # A lookup table has no constant form and is left as a second input.
-    return frozen if len(frozen.inputs) == 1 else traced
+def _cosines(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
+    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    product = norms[0] * norms[1]
+    both_zero = (norms[0] == 0) & (norms[1] == 0)
+    dots = (first * second).sum(axis=1)
+    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)
 
 
 @contextlib.contextmanager
 def _as_model_error(what: str) -> Iterator[None]:
     try:
         yield
-    except _LoadErrors as error:
-        raise ModelError(f"{what}: {_brief(error)}") from error
-
-
-def _brief(error: BaseException) -> str:
-    """The message on one line, without the tensors that TensorFlow puts in."""
-    text = " ".join(str(getattr(error, "message", error)).split())
-    return text if len(text) <= _MAX_ERROR_CHARS else text[: _MAX_ERROR_CHARS - 1] + "…"
+    except (*_LoadErrors, InferenceError) as error:
+        raise ModelError(f"{what}: {brief(error)}") from error

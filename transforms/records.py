@@ -239,6 +239,26 @@ class Change(enum.StrEnum):
     DUPLICATE = "duplicate"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class EngineReport:
+    """What ran the model, as a worker found it.
+
+    Attributes:
+        engine: "tensorflow" or "openvino".
+        precision: "float32", "bfloat16" or "float16".
+        device: "CPU" or "GPU".
+        min_cosine: Smallest cosine between its answer to a probe image and that of TensorFlow in
+            float32; None for that itself.
+        batch_size: Most images in one call, where that was measured or memory set a limit.
+    """
+
+    engine: str
+    precision: str
+    device: str
+    min_cosine: float | None = None
+    batch_size: int | None = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
     """One finished shard, staged.
@@ -257,6 +277,7 @@ class ShardResult:
             plan has made the ids unique.
         seconds: Wall time by step.
         warnings: What the user should know of the shard or the model.
+        engine: What ran the model.
     """
 
     shard: ShardKey
@@ -271,6 +292,7 @@ class ShardResult:
     id_digests: bytes = b""
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    engine: EngineReport | None = None
 
     @property
     def failed(self) -> int:

@@ -117,6 +117,7 @@ def run_record(
         "skipped_by_reason": dict(skipped_reasons.most_common()),
         "warnings": sorted({*damaged, *_warnings(manifest.previous, results)}),
         "files": [_published_entry(manifest, result) for result in results],
+        "engines": _engines(results),
         "seconds_by_step": {step.value: round(seconds[step], 3) for step in Step},
         **manifest.description,
     }
@@ -127,6 +128,12 @@ def _published_entry(manifest: RunManifest, result: ShardResult) -> dict[str, An
     entry["path"] = manifest.data_name(result)
     entry["inputs"]["path"] = run_directory.inputs_file_name(result.shard)
     return entry
+
+
+def _engines(results: Iterable[ShardResult]) -> list[dict[str, Any]]:
+    """Returns what ran the model: one entry, unless workers or nights differ."""
+    found = {result.engine for result in results if result.engine is not None}
+    return [dataclasses.asdict(engine) for engine in sorted(found, key=str)]
 
 
 def _changes(manifest: RunManifest, results: list[ShardResult]) -> dict[str, Any]:

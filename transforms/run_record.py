@@ -10,7 +10,15 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.atomic_files import read_whole
 from transforms.errors import InputError
-from transforms.records import InputFile, ShardKey, ShardKind, ShardResult, Step, WrittenFile
+from transforms.records import (
+    EngineReport,
+    InputFile,
+    ShardKey,
+    ShardKind,
+    ShardResult,
+    Step,
+    WrittenFile,
+)
 from transforms.run_directory import RUN_FILE, SUCCESS_FILE
 
 RUN_FORMAT_VERSION = 2
@@ -35,6 +43,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         "inputs": relative(result.inputs),
         "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
         "warnings": list(result.warnings),
+        "engine": result.engine and dataclasses.asdict(result.engine),
     }
 
 
@@ -64,6 +73,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         changes=entry["changes"],
         seconds={Step(name): seconds for name, seconds in entry["seconds"].items()},
         warnings=tuple(entry["warnings"]),
+        engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
     )
 
 

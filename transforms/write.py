@@ -61,6 +61,7 @@ class ShardFile:
         self._seconds: defaultdict[Step, float] = defaultdict(float)
         self._next_index = 0
         self._warnings = first.warnings
+        self._engine = first.engine
         self._plan: Shard | None = None
 
     def write(self, batch: OutputRows) -> None:
@@ -90,6 +91,7 @@ class ShardFile:
         self._failures.extend(batch.failures)
         self._next_index += 1
         self._plan = batch.plan
+        self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
         self._seconds[Step.WRITE] += time.perf_counter() - started
@@ -117,6 +119,7 @@ class ShardFile:
             id_digests=b"".join(self._digests),
             seconds=dict(self._seconds),
             warnings=self._warnings,
+            engine=self._engine,
         )
         commit(self._target.staging, result)
         return result

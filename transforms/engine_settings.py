@@ -1,0 +1,32 @@
+"""How a model is to be run: engine, precision, threads, batch. Imports no TensorFlow."""
+
+import dataclasses
+
+ENGINES = ("tensorflow", "openvino")
+PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+
+LARGEST_TUNED_BATCH = 64
+"""Images a batch while the batch size is measured: calls of this, its half and so on are tried."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How a model is to be run.
+
+    Attributes:
+        engine: One of ENGINES.
+        precision: One of PRECISIONS. "auto" is the fastest that the machine has and that keeps
+            the answers close to those of float32.
+        num_threads: The engine's threads, or None for one a core.
+        pixel_range: Of the pixels that the model will get.
+        batch_size: Images of a full batch: what an engine that compiles every size pads to.
+        tunes_batch_size: Whether to try smaller calls on the first full batches, and keep to the
+            size that is fastest.
+    """
+
+    engine: str = "tensorflow"
+    precision: str = "float32"
+    num_threads: int | None = None
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    batch_size: int | None = None
+    tunes_batch_size: bool = False

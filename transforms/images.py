@@ -215,24 +215,13 @@ class Preprocessor:
         """Returns float32 of the given size, from 0 to 255."""
         policy = self._policy
 
-        def resize(image: tf.Tensor, antialias: bool) -> tf.Tensor:
-            resized = tf.image.resize(image, size, policy.interpolation, antialias=antialias)
-            return tf.cast(resized, tf.float32)
+        def resize(antialias: bool) -> tf.Tensor:
+            return tf.image.resize(image, size, policy.interpolation, antialias=antialias)
 
-        def resize_plainly() -> tf.Tensor:
-            # The same pixels either way; TensorFlow is quicker with floats, but for the conversion.
-            return tf.cond(
-                tf.size(image) < 1_200_000,
-                lambda: resize(tf.cast(image, tf.float32), False),
-                lambda: resize(image, False),
-            )
-
-        if policy.antialias:
-            resized = resize(image, True)
-        elif policy.decode == "exact":
-            resized = resize_plainly()
+        if policy.decode == "exact" or policy.antialias:
+            resized = tf.cast(resize(policy.antialias), tf.float32)
         else:
-            resized = tf.cond(is_shrunk, lambda: resize(image, True), resize_plainly)
+            resized = tf.cond(is_shrunk, lambda: resize(True), lambda: resize(False))
         if policy.interpolation in _OVERSHOOTING:
             resized = tf.clip_by_value(resized, 0.0, 255.0)
         return resized

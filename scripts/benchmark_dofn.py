@@ -1,9 +1,13 @@
 """The other way to hold a model: a plain DoFn with beam.utils.shared, in RunInference's place."""
 
+import pathlib
+
 import apache_beam as beam
+import benchmark_ours
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 
+from pipelines import graph
 from transforms.batches import PixelBatch, Predictions
 from transforms.inference import SavedModelHandler
 from transforms.model import ImageModel
@@ -33,3 +37,9 @@ class RunModel(beam.PTransform[PCollection[PixelBatch], PCollection[Predictions]
     def expand(self, batches: PCollection[PixelBatch]) -> PCollection[Predictions]:
         """Returns one batch of predictions a batch of pixels."""
         return batches | beam.ParDo(_RunModel(self._handler)).with_output_types(Predictions)
+
+
+def run(photos: pathlib.Path, model_dir: pathlib.Path, output: pathlib.Path) -> None:
+    """Runs the pipeline with the DoFn in RunInference's place."""
+    graph.RunInference = RunModel
+    benchmark_ours.run(photos, model_dir, output)

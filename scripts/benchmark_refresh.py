@@ -1,6 +1,6 @@
 """Times a refresh: against a full run when 1 % changed, and over a million rows when nothing did.
 
-usage: benchmark_refresh.py changed DATA IMAGES MODEL | unchanged DATA ROWS
+usage: benchmark_refresh.py changed DATA PHOTOS MODEL | unchanged DATA ROWS
 """
 
 import json
@@ -33,24 +33,20 @@ def run_program(program: str, *argv: object) -> dict[str, float]:
     }
 
 
-def measure_changed(data: pathlib.Path, images: int, model: str) -> dict[str, object]:
+def measure_changed(data: pathlib.Path, linked: pathlib.Path, model: str) -> dict[str, object]:
     """Makes a first run, changes 1 % of the images, refreshes, and runs in full for comparison."""
-    import io
-
-    from benchmark_data import draw_photo
-    from PIL import Image
+    from benchmark_photos import SIZES, write_photo
 
     photos, root = data / f"photos-{model}", data / f"root-{model}"
-    shutil.copytree(data / str(images), photos, copy_function=os.link)
-    flags = ["--input", photos, "--model", data / model]
+    shutil.copytree(linked, photos, copy_function=os.link)
+    images = len(os.listdir(photos))
+    flags = ["--input", photos, "--model", data / "models" / model]
     first = run_program("refresh", *flags, "--output_root", root)
     random = np.random.default_rng(1)
     for number in random.choice(images, round(images * CHANGED_SHARE), replace=False):
-        encoded = io.BytesIO()
-        Image.fromarray(draw_photo(random)).save(encoded, "JPEG", quality=90)
         path = photos / f"{number:06d}.jpg"
-        path.unlink()
-        path.write_bytes(encoded.getvalue())
+        path.unlink()  # One name of a file that has many.
+        write_photo(random, SIZES["small"], path)
     refreshed = run_program("refresh", *flags, "--output_root", root)
     full = run_program("embed", *flags, "--output", data / f"full-{model}")
     run = root / (root / "LATEST").read_text().strip()
@@ -71,7 +67,8 @@ def measure_unchanged(data: pathlib.Path, rows: int) -> dict[str, object]:
         directory.mkdir(parents=True)
         for number in range(start, min(start + FILES_A_DIRECTORY, rows)):
             os.close(os.open(directory / f"{number:07d}.jpg", os.O_CREAT | os.O_WRONLY))
-    flags = ["--input", str(photos), "--model", str(data / "tiny"), "--output_root", str(root)]
+    model = data / "models" / "tiny"
+    flags = ["--input", str(photos), "--model", str(model), "--output_root", str(root)]
     subprocess.run([sys.executable, __file__, "synthesize", *flags], check=True)
     figures = run_program("refresh", *flags)
     run = root / (root / "LATEST").read_text().strip()
@@ -117,9 +114,8 @@ def synthesize(argv: list[str]) -> None:
         members[shard_index(ref.image_id, count)].append(ref)
     root = RunRoot(config.output_root)
     os.makedirs(root.staging)
-    schema = embedding_schema(
-        EMBEDDING_DIM, "float32", pa.schema([]), footer_metadata(launch.model, launch.policy)
-    )
+    metadata = footer_metadata(launch.model, launch.policy, launch.engine)
+    schema = embedding_schema(EMBEDDING_DIM, "float32", pa.schema([]), metadata)
     target = StagingTarget(
         staging=root.staging, output_format="parquet", carried=pa.schema([]), digests=False
     )
@@ -175,7 +171,7 @@ def main(argv: list[str]) -> None:
         return
     data = pathlib.Path(rest[0])
     figures = (
-        measure_changed(data, int(rest[1]), rest[2])
+        measure_changed(data, pathlib.Path(rest[1]), rest[2])
         if what == "changed"
         else measure_unchanged(data, int(rest[1]))
     )

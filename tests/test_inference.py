@@ -66,8 +66,9 @@ def test_the_next_batch_is_decoded_while_the_model_has_this_one() -> None:
     assert step._kept is not None
     assert step._kept.result(timeout=60).index == 1  # decoded, although nobody asks for it yet
     assert list(busy) == []
-    assert [batch.index for batch in step.process(batches[2])] == [1, 2]
-    assert step._kept is None
+    assert [batch.index for batch in step.process(batches[2])] == [1]
+    assert [last.value.index for last in step.finish_bundle()] == [2]
+    assert list(step.finish_bundle()) == []
     step.teardown()
 
 
@@ -78,7 +79,8 @@ def test_a_bundle_that_failed_leaves_nothing_to_the_next() -> None:
     lost = dataclasses.replace(encoded_images({"a": solid(9, 9, 9)}), is_last=False)
     assert list(step.process(lost)) == []
     step.start_bundle()
-    (made,) = step.process(encoded_images({"b": solid(9, 9, 9)}))
+    assert list(step.process(encoded_images({"b": solid(9, 9, 9)}))) == []
+    (made,) = (last.value for last in step.finish_bundle())
     assert made.rows.column("image_id").to_pylist() == ["b"]
     step.teardown()
 

@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
 from transforms.images import Preprocessor
@@ -38,8 +40,8 @@ class _PreprocessBatch(beam.DoFn):
     """Hands on each batch when the next one has come, and decodes that one meanwhile.
 
     What it hands on goes through the model before it is asked for more. So the two overlap on
-    every runner, also on one with a single thread, and within a shard, at the price of one batch of
-    pixels. A shard's last batch says so: nothing is kept beyond it, or beyond a bundle.
+    every runner, also on one with a single thread, at the price of one batch of pixels. Order is
+    kept, and nothing beyond a bundle.
     """
 
     def __init__(self, policy: Preprocessing, num_model_threads: int | None) -> None:
@@ -65,9 +67,12 @@ class _PreprocessBatch(beam.DoFn):
         self._kept = self._ahead.submit(preprocess_batch, batch, self._preprocessor)
         if earlier is not None:
             yield earlier.result()
-        if batch.is_last:
-            last, self._kept = self._kept, None
-            yield last.result()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        last, self._kept = self._kept, None
+        if last is not None:
+            window = GlobalWindow()
+            yield WindowedValue(last.result(), window.max_timestamp(), (window,))
 
     def teardown(self) -> None:
         if self._ahead is not None:

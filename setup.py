@@ -29,7 +29,7 @@ setup(
     extras_require={
         "openvino": ["openvino>=2026.4"],
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["ray[data]==2.60.0", "pyspark==4.3.0"],
+        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
             "duckdb",
             "gcp-storage-emulator>=2026.7",

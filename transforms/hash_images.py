@@ -7,11 +7,11 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from transforms.file_columns import FileColumns
-from transforms.image_files import NUM_THREADS, ImageFiles
+from transforms.image_files import REMOTE_READS, ImageFiles
 from transforms.records import ImageRef, RefChunk
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
-BATCH_IMAGES = 2 * NUM_THREADS
+BATCH_IMAGES = 2 * REMOTE_READS
 
 
 class _HashBatch(beam.DoFn):

@@ -1,7 +1,8 @@
 """Image files, read a batch at a time with overlapped I/O."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -11,10 +12,13 @@ from transforms.file_columns import FileColumns
 from transforms.file_members import is_member, read_members
 from transforms.read_part import PartBuilder, ReadPart, check_size
 from transforms.records import ImageRef
-from transforms.storage import open_uri, version_of
+from transforms.storage import is_local, open_uri, version_of
 
-NUM_THREADS = 16
+REMOTE_READS = 16
 """Files read at a time: enough to hide the latency of object storage."""
+
+LOCAL_READS = 4
+"""Of a disk. A file in memory takes 13 us to read, and 50 us to hand to a thread of its own."""
 
 READS = 3
 """Tries at a local file that changes while it is read: half of the old and half of the new."""
@@ -29,7 +33,7 @@ class ImageFiles:
     def __init__(self, columns: FileColumns, max_image_bytes: int) -> None:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
-        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="read-image")
+        self._threads = ThreadPoolExecutor(REMOTE_READS, thread_name_prefix="read-image")
 
     def read(self, refs: Sequence[ImageRef]) -> ReadPart:
         """Reads one batch of files, in order; one that is absent or too large is a failure.
@@ -42,8 +46,11 @@ class ImageFiles:
         part = PartBuilder()
         uris = [ref.uri for ref in refs if is_member(ref.uri)]
         members = read_members(uris, self._columns, self._max_image_bytes) if uris else {}
-        contents = self._threads.map(
-            lambda ref: members[ref.uri] if ref.uri in members else self._read_or_error(ref), refs
+        reads = REMOTE_READS if any(not is_local(ref.uri) for ref in refs) else LOCAL_READS
+        size = -(-len(refs) // reads) or 1
+        parts = [refs[start : start + size] for start in range(0, len(refs), size)]
+        contents = itertools.chain.from_iterable(
+            self._threads.map(lambda part: self._read_several(part, members), parts)
         )
         for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
             if isinstance(content, ImageError):
@@ -55,6 +62,13 @@ class ImageFiles:
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(cancel_futures=True)
+
+    def _read_several(
+        self, refs: Sequence[ImageRef], members: Mapping[str, bytes | ImageError]
+    ) -> list[bytes | ImageError]:
+        return [
+            members[ref.uri] if ref.uri in members else self._read_or_error(ref) for ref in refs
+        ]
 
     def _read_or_error(self, ref: ImageRef) -> bytes | ImageError:
         try:

@@ -3,6 +3,7 @@
 import sys
 import threading
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,14 @@ import numpy.typing as npt
 from transforms.errors import InferenceError, ModelError, brief
 from transforms.loaded_model import LoadedModel
 
+if TYPE_CHECKING:  # An extra.
+    from openvino import InferRequest
+
 _DEVICE = "CPU"
+
+_SMALLEST_PART = 8
+"""Images: smaller ones cost more each than the cores they would fill are worth."""
+
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
 _TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
@@ -18,8 +26,8 @@ _TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 class OpenVinoEngine:
     """Runs a loaded model with OpenVINO. Threads may call it at the same time.
 
-    Its throughput mode gives every call a stream, one core or a few: two threads that call use
-    twice the cores of one.
+    In its throughput mode a request runs on one stream, which is one core or a few. A batch is
+    divided among the streams, so that a single thread that calls uses every core.
 
     Attributes:
         device: "CPU".
@@ -58,6 +66,10 @@ class OpenVinoEngine:
             raise ModelError(
                 f"OpenVINO cannot convert this model, use --engine tensorflow: {brief(error)}"
             ) from error
+        self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
+        # A fixed batch cannot be divided.
+        if not model.inputs[0].partial_shape[0].is_dynamic:
+            self._num_streams = 1
         self._own = threading.local()
 
     @staticmethod
@@ -72,16 +84,29 @@ class OpenVinoEngine:
         return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the model on a batch; see TensorFlowEngine's call."""
-        request = getattr(self._own, "request", None)
-        if request is None:
-            request = self._own.request = self._compiled.create_infer_request()
-        try:
-            request.infer([pixels], share_inputs=True)
-        except RuntimeError as error:
-            raise InferenceError(brief(error)) from error
-        # The request's own memory, which its next call writes over.
-        return request.get_output_tensor(0).data.copy()
+        """Runs the model on a batch, a part on each stream; see TensorFlowEngine's call."""
+        count = max(1, min(self._num_streams, len(pixels) // _SMALLEST_PART))
+        parts = np.array_split(pixels, count)
+        requests = self._requests(count)
+        errors = []
+        for request, part in zip(requests, parts, strict=True):
+            request.start_async([part], share_inputs=True)
+        for request in requests:
+            try:
+                request.wait()
+            except RuntimeError as error:
+                errors.append(error)
+        if errors:
+            raise InferenceError(brief(errors[0])) from errors[0]
+        # The requests' own memory, which their next call writes over.
+        return np.concatenate([request.get_output_tensor(0).data for request in requests])
+
+    def _requests(self, count: int) -> list["InferRequest"]:
+        """Returns this thread's own requests."""
+        own: list[InferRequest] = self._own.__dict__.setdefault("requests", [])
+        while len(own) < count:
+            own.append(self._compiled.create_infer_request())
+        return own[:count]
 
 
 def _import_openvino() -> ModuleType:

@@ -70,3 +70,12 @@ def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
 
     with use_emulator(storage_emulator) as bucket:
         yield bucket
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the tests that run OpenVINO to the end.
+
+    Others act as another user for a while, and changing that interrupts every thread of the process:
+    once OpenVINO has run, one of them then crashes.
+    """
+    items.sort(key=lambda item: "openvino" in item.nodeid or "test_engine" in item.nodeid)

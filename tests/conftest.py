@@ -75,7 +75,7 @@ def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Moves the tests that run OpenVINO to the end.
 
-    Others act as another user for a while, and changing that interrupts every thread of the process:
-    once OpenVINO has run, one of them then crashes.
+    Others act as another user for a while, which interrupts every thread of the process. Once
+    OpenVINO has run, one of them then crashes.
     """
     items.sort(key=lambda item: "openvino" in item.nodeid or "test_engine" in item.nodeid)

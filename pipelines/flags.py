@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from transforms.engine_settings import AUTO
 from transforms.errors import FlagError
 
 
@@ -41,9 +42,6 @@ def image_size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted 224 or HEIGHTxWIDTH")
     height, width = match.group(1), match.group(2) or match.group(1)
     return int(height), int(width)
-
-
-AUTO = "auto"
 
 
 def batch_size(text: str) -> int | str:

@@ -14,11 +14,10 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from pipelines.carried_columns import carried_schema
-from pipelines.flags import AUTO
 from pipelines.options import RunConfig
 from transforms.batches import OutputRows, Predictions
 from transforms.canaries import canary_shard
-from transforms.engine_settings import LARGEST_TUNED_BATCH, EngineSettings
+from transforms.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.errors import FlagError, OutputError
 from transforms.file_columns import FileColumns
 from transforms.inference import SavedModelHandler

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pipelines.flags import AUTO, batch_size, flag, image_size
-from transforms.engine_settings import ENGINES, PRECISIONS
+from pipelines.flags import batch_size, flag, image_size
+from transforms.engine_settings import AUTO, ENGINES, PRECISIONS
 from transforms.errors import FlagError
 from transforms.preprocessing import (
     DECODE_MODES,

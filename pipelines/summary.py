@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.flags import AUTO
+from transforms.engine_settings import AUTO
 
 REASONS_SHOWN = 8
 

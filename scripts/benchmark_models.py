@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from benchmark_photos import SEED, SIZES, draw_photo
-from make_demo import Reusable
+from make_demo import export
 from PIL import Image
 
 SIDE = 224
@@ -72,15 +72,6 @@ def make_do_nothing() -> keras.Model:
     pixel = images[:, 0, 0, :]
     numbers = keras.ops.pad(pixel, [[0, 0], [0, DO_NOTHING_DIM - 3]])
     return keras.Model(images, numbers)
-
-
-def export(network: keras.Model, directory: pathlib.Path) -> None:
-    """Saves a network as a reusable SavedModel."""
-    model = Reusable(network)
-    images = tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32, "images")
-    for training in (False, True):
-        model.__call__.get_concrete_function(images, training=training)
-    tf.saved_model.save(model, str(directory))
 
 
 def draw_batch() -> npt.NDArray[np.float32]:

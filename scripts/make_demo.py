@@ -84,7 +84,7 @@ class Reusable(tf.__internal__.tracking.AutoTrackable):
 def export(network: keras.Model, directory: pathlib.Path) -> None:
     """Saves a network as a reusable SavedModel."""
     model = Reusable(network)
-    images = tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32, "images")
+    images = tf.TensorSpec(network.input_shape, tf.float32, "images")
     for training in (False, True):
         model.__call__.get_concrete_function(images, training=training)
     tf.saved_model.save(model, str(directory))

@@ -3,7 +3,11 @@
 import dataclasses
 
 ENGINES = ("tensorflow", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "auto")
+
+AUTO = "auto"
+"""Of a precision: the fastest that does. Of a batch size: measured on the first batches."""
+
+PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
 
 LARGEST_TUNED_BATCH = 64
 """Images a batch while the batch size is measured: calls of this, its half and so on are tried."""

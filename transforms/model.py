@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.batch_size import BatchSizeTuner
-from transforms.engine_settings import EngineSettings
+from transforms.engine_settings import AUTO, EngineSettings
 from transforms.errors import InferenceError, ModelCallError, ModelError, OutOfMemoryError, brief
 from transforms.loaded_model import LoadedModel, load_saved_model
 from transforms.openvino_engine import OpenVinoEngine
@@ -159,8 +159,9 @@ class ImageModel:
         started = time.perf_counter()
         outputs = self._call_in_parts(pixels, size)
         tuner.record(size, (time.perf_counter() - started) / len(pixels))
-        if tuner.best is not None:
-            self.reduce_batch_size(tuner.best)
+        best = tuner.best
+        if best is not None:
+            self.reduce_batch_size(best)
             self._tuner = None
         return outputs
 
@@ -168,17 +169,16 @@ class ImageModel:
         self, pixels: npt.NDArray[np.generic], most: int | None = None
     ) -> npt.NDArray[np.float32]:
         size = min(self.safe_batch_size or len(pixels), most or len(pixels))
-        padded_size = self._padded_size and (most or self._padded_size)
         rows = [
-            self._call(pixels[start : start + size], self._engine, padded_size)
+            self._call(pixels[start : start + size], self._engine, most)
             for start in range(0, len(pixels), size)
         ]
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     def _call(
-        self, pixels: npt.NDArray[np.generic], engine: Engine, padded_size: int | None = None
+        self, pixels: npt.NDArray[np.generic], engine: Engine, most: int | None = None
     ) -> npt.NDArray[np.float32]:
-        count, padded_size = len(pixels), padded_size or self._padded_size
+        count, padded_size = len(pixels), self._padded_size and (most or self._padded_size)
         if padded_size and padded_size > count:
             padding = [(0, padded_size - count), (0, 0), (0, 0), (0, 0)]
             pixels = np.pad(pixels, padding, mode="edge")
@@ -194,7 +194,7 @@ class ImageModel:
         engine, precision = settings.engine, settings.precision
         engine_class = _ENGINES[engine]
         available = engine_class.precisions()
-        wanted = available[-1] if precision == "auto" else precision
+        wanted = available[-1] if precision == AUTO else precision
         if wanted not in available:
             raise ModelError(
                 f"--precision {wanted} with --engine {engine}: this machine computes in "
@@ -209,7 +209,7 @@ class ImageModel:
             return started, EngineReport(engine, wanted, started.device)
         found = self._compare(loaded, started)
         if found < MIN_COSINE:
-            if precision == "auto" and wanted != "float32":
+            if precision == AUTO and wanted != "float32":
                 return self._start_engine(
                     loaded, dataclasses.replace(settings, precision="float32")
                 )

@@ -14,6 +14,7 @@ from transforms.image_header import ImageHeader, read_header
 from transforms.pillow_decoder import decode_with_pillow
 from transforms.placement import RATIOS, Flips, Placement, place
 from transforms.preprocessing import Preprocessing
+from transforms.tensor_view import view
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
@@ -35,7 +36,7 @@ class Preprocessed(NamedTuple):
     """A batch of images, those that could be decoded, in order.
 
     Attributes:
-        pixels: [good, height, width, 3], of the policy's size, dtype and range.
+        pixels: [good, height, width, 3], of the policy's size, dtype and range; read only.
         heights: int32 [good], of the upright images, before resizing.
         widths: int32 [good], likewise.
         errors: What is wrong with the others, by place in the batch.
@@ -149,7 +150,7 @@ class Preprocessor:
         except _TENSORFLOW_ERRORS:
             return None
         decoded_sizes = [list(image.decoded_size) for image in images]
-        return _view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
+        return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
     def _run_alone(self, image: "_Image") -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
@@ -168,11 +169,11 @@ class Preprocessor:
                         f"the {header.format} header says {header.height} x {header.width} "
                         f"pixels, its data {height * ratio} x {width * ratio}"
                     )
-                return _view(pixels)
+                return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(_row(self._place(header, may_shrink=False)), tf.int32)
         decoded = tf.constant(decode_with_pillow(image.encoded, header))
-        return _view(self._finish_alone(decoded, row))
+        return view(self._finish_alone(decoded, row))
 
     def _decode(self, encoded: tf.Tensor, row: tf.Tensor) -> Any:  # noqa: ANN401
         """Returns the finished pixels, and the height and width as decoded."""
@@ -295,8 +296,3 @@ def _trace(function: Callable[..., Any], *signature: tf.TensorSpec) -> Callable[
 
     traced = tf.function(run, input_signature=signature, autograph=False)
     return traced.get_concrete_function()
-
-
-def _view(tensor: tf.Tensor) -> npt.NDArray[Any]:
-    """Returns a tensor's values without copying them; not to be written to."""
-    return np.asarray(memoryview(tensor))

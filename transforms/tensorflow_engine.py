@@ -11,6 +11,7 @@ from tensorflow.python.grappler import tf_optimizer
 from transforms.cpu import has_bfloat16
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, brief
 from transforms.loaded_model import LoadedModel
+from transforms.tensor_view import as_tensor
 
 MAX_FROZEN_BYTES = 256 * 2**20
 """Variables beyond this stay variables.
@@ -111,7 +112,7 @@ def run_function(
 ) -> npt.NDArray[np.float32]:
     """Calls a function of images; see TensorFlowEngine's call."""
     try:
-        return tf.nest.flatten(function(tf.convert_to_tensor(pixels)))[0].numpy()
+        return tf.nest.flatten(function(as_tensor(pixels)))[0].numpy()
     except tf.errors.ResourceExhaustedError as error:
         raise OutOfMemoryError(brief(error)) from error
     except tf.errors.OpError as error:

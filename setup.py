@@ -23,6 +23,7 @@ setup(
         "numpy>=2.0",
         "pillow>=12.0",
         "pyarrow>=20.0",
+        "requests>=2.32",
         "rich>=13.0",
         "tensorflow-metadata>=1.21",
     ],

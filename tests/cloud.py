@@ -30,6 +30,8 @@ _BUCKET = re.compile(r"/(?:upload/|download/)?storage/v1/b/([^/]+)")
 _REFUSALS = {
     403: "Anonymous caller does not have storage.objects.list access to the bucket.",
     404: "The specified bucket does not exist.",
+    429: "The project exceeded the rate limit.",
+    503: "We encountered an internal error. Please try again.",
     412: "At least one of the pre-conditions you specified did not hold.",
 }
 
@@ -46,6 +48,7 @@ class _Storage(Storage):  # type: ignore[misc]
         self.closed: set[str] = set()
         self.requests: list[str] = []
         self.answers_to_lose = 0
+        self.busy: list[int] = []
         self.required: str | None = None
         self._required_of_upload: dict[str, str | None] = {}
 
@@ -109,7 +112,10 @@ class _Handler(RequestHandler):  # type: ignore[misc]
         bucket = _BUCKET.match(url.path)
         listing = _LISTING.fullmatch(url.path)
         try:
-            if bucket and bucket[1] in self.storage.closed:
+            if self.storage.busy:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self._refuse(self.storage.busy.pop())
+            elif bucket and bucket[1] in self.storage.closed:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self._refuse(403)
             elif listing and self.command == "GET":
@@ -120,20 +126,22 @@ class _Handler(RequestHandler):  # type: ignore[misc]
             self._refuse(412)
 
     def _list(self, bucket: str, query: dict[str, str]) -> None:
-        names = ("prefix", "delimiter", "matchGlob")
+        asked = map(query.get, ("prefix", "delimiter", "matchGlob"))
         try:
-            found, prefixes = self.storage.get_file_list(bucket, *map(query.get, names))
+            found, prefixes = self.storage.get_file_list(bucket, *asked)
         except NotFound:
             self._refuse(404)
             return
-        start = query.get("pageToken", "")
-        found = [resource for resource in found if resource["name"] > start]
-        page = found[: int(query.get("maxResults", 1000))]
+        # Objects and prefixes share the pages, in one order.
+        entries = {resource["name"]: resource for resource in found} | dict.fromkeys(prefixes)
+        start = query.get("pageToken", "").encode()
+        names = sorted((name for name in entries if name.encode() > start), key=str.encode)
+        page = names[: int(query.get("maxResults", 1000))]
         answer: dict[str, Any] = {
             "kind": "storage#objects",
-            "items": page,
-            "prefixes": [] if start else prefixes,
-            "nextPageToken": page[-1]["name"] if len(page) < len(found) else None,
+            "items": [entries[name] for name in page if entries[name]],
+            "prefixes": [name for name in page if not entries[name]],
+            "nextPageToken": page[-1] if len(page) < len(names) else None,
         }
         if fields := query.get("fields"):
             answer = _only(answer, fields)
@@ -159,7 +167,7 @@ def _only(answer: dict[str, Any], fields: str) -> dict[str, Any]:
     kept = {name: value for name, value in answer.items() if name in wanted}
     if of_items:
         names = of_items[1].split(",")
-        items = kept["items"]
+        items = kept.get("items", [])
         kept["items"] = [{name: item[name] for name in names if name in item} for item in items]
     return kept
 
@@ -225,6 +233,10 @@ class Cloud:
         """Does what the next writes ask for, and breaks the connection instead of an answer."""
         self._store.answers_to_lose = count
 
+    def be_busy(self, *codes: int) -> None:
+        """Refuses the next requests, with these codes."""
+        self._store.busy = list(reversed(codes))
+
     @property
     def requests(self) -> list[str]:
         """Requests since the test began, as "GET /storage/v1/b/…", whoever made them."""
@@ -244,4 +256,5 @@ def use_emulator(emulator: Emulator) -> Iterator[Cloud]:
             yield Cloud(emulator)
         finally:
             emulator.store.answers_to_lose = 0
+            emulator.store.busy.clear()
             cloud_storage.kept_client.cache_clear()

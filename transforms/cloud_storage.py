@@ -1,16 +1,23 @@
-"""Objects on gs://: listing them with their versions, and creating one only if it is not there."""
+"""Objects on gs://: listing and reading them, and creating one only if it is not there."""
 
 import functools
+import io
+import itertools
 import os
 import re
 import threading
 import uuid
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from google.api_core.exceptions import PreconditionFailed
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud.storage import Client
+from google.cloud.storage import Blob, Client
+from requests.adapters import HTTPAdapter
+
+from transforms.errors import FileTooLargeError
 
 # Or else every client, and Beam makes many, asks for its bucket in a thread of its own; whoever may
 # only read objects is refused, and each refusal is an error in the bucket owner's audit log.
@@ -19,7 +26,13 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 PAGE_OBJECTS = 1000
 """Objects asked for at a time; the API gives no more."""
 
-_FIELDS = "items(name,size,generation,crc32c),nextPageToken"
+LISTINGS = 16
+"""Prefixes listed at a time: a page of 1,000 objects takes a tenth of a second to wait for."""
+
+CONNECTIONS = 64
+"""Kept open by a process for its reading threads; a new one takes several round trips."""
+
+_FIELDS = "items(name,size,generation,crc32c),prefixes,nextPageToken"
 _URI = re.compile(r"gs://([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "create-attempt"
 _LOCK = threading.Lock()
@@ -47,10 +60,47 @@ def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
         google.api_core.exceptions.GoogleAPIError: If it may not be listed, or the storage fails.
     """
     bucket, prefix = _bucket_and_name(prefix_uri)
-    blobs = _client().list_blobs(bucket, prefix=prefix, fields=_FIELDS, page_size=PAGE_OBJECTS)
-    for blob in blobs:
-        version = f"{blob.generation}/{blob.crc32c}"
-        yield StoredObject(f"gs://{bucket}/{blob.name}", blob.size, version)
+    for blob in _client().list_blobs(bucket, prefix=prefix, fields=_FIELDS, page_size=PAGE_OBJECTS):
+        yield _stored(bucket, blob)
+
+
+def list_directory(directory_uri: str) -> Iterator[StoredObject]:
+    """Lists what list_objects lists, in the same order, several directories at a time.
+
+    Args:
+        directory_uri: gs://bucket/, or gs://bucket/ and a name that ends in a slash.
+
+    Raises:
+        As list_objects.
+    """
+    entries: list[_Directory | StoredObject] = [_Directory(directory_uri)]
+    while True:
+        directories = [entry for entry in entries if isinstance(entry, _Directory)]
+        to_split = {directory for directory in directories if directory.may_be_split}
+        if not to_split or len(directories) >= LISTINGS:
+            break
+        parts = (_split(entry) if entry in to_split else [entry] for entry in entries)
+        entries = list(itertools.chain.from_iterable(parts))
+    yield from _in_parallel(entries)
+
+
+def read_object(uri: str, max_bytes: int) -> bytes:
+    """Reads an object as it is stored, in one request, and checks its checksum.
+
+    The client tries again what may pass: 429, 5xx and lost connections, for two minutes.
+
+    Raises:
+        FileTooLargeError: If it has more than max_bytes; no more than that is kept in memory.
+        ValueError: If uri names no object, or a bucket that cannot be.
+        google.api_core.exceptions.GoogleAPIError: If it is not there or may not be read, or the
+            storage fails.
+    """
+    bucket, name = _bucket_and_name(uri)
+    if not name:
+        raise ValueError("it names no object")
+    content = _Bounded(max_bytes)
+    _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
+    return content.getvalue()
 
 
 def create_if_absent(uri: str, text: str) -> bool:
@@ -76,6 +126,71 @@ def create_if_absent(uri: str, text: str) -> bool:
     return True
 
 
+class _Directory(NamedTuple):
+    """What has yet to be listed; its URI ends in a slash."""
+
+    uri: str
+    may_be_split: bool = True
+
+
+class _Bounded(io.BytesIO):
+    """Memory that refuses more than its share, whatever the server sends."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if self.tell() + len(data) > self._max_bytes:
+            raise FileTooLargeError(f"more bytes than --max_image_bytes={self._max_bytes}")
+        return super().write(data)
+
+
+def _split(directory: _Directory) -> list["_Directory | StoredObject"]:
+    """Lists the names right in a directory, unless so many are objects that it will not pay."""
+    bucket, prefix = _bucket_and_name(directory.uri)
+    blobs = _client().list_blobs(
+        bucket, prefix=prefix, delimiter="/", fields=_FIELDS, page_size=PAGE_OBJECTS
+    )
+    objects: list[StoredObject] = []
+    for page in blobs.pages:
+        objects += (_stored(bucket, blob) for blob in page)
+        if len(objects) > PAGE_OBJECTS:
+            return [directory._replace(may_be_split=False)]
+    below = [_Directory(f"gs://{bucket}/{name}") for name in blobs.prefixes]
+    # All names that start alike follow each other, so that directories have a place in the order.
+    return sorted([*objects, *below], key=lambda entry: entry.uri.encode())
+
+
+def _in_parallel(entries: list[_Directory | StoredObject]) -> Iterator[StoredObject]:
+    """Gives entries in order, with everything below them in their place."""
+    directories = iter([entry for entry in entries if isinstance(entry, _Directory)])
+    pool = ThreadPoolExecutor(LISTINGS, thread_name_prefix="list-objects")
+    running: deque[Future[list[StoredObject]]] = deque()
+
+    def list_next() -> None:
+        for directory in itertools.islice(directories, 1):
+            running.append(pool.submit(lambda uri: list(list_objects(uri)), directory.uri))
+
+    try:
+        for _ in range(LISTINGS):
+            list_next()
+        for entry in entries:
+            if isinstance(entry, _Directory):
+                found = running.popleft().result()
+                list_next()
+                yield from found
+            else:
+                yield entry
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _stored(bucket: str, blob: Blob) -> StoredObject:
+    version = f"{blob.generation}/{blob.crc32c}"
+    return StoredObject(f"gs://{bucket}/{blob.name}", blob.size, version)
+
+
 def _bucket_and_name(uri: str) -> tuple[str, str]:
     """Splits gs://bucket/name; the name may be empty.
 
@@ -97,6 +212,9 @@ def _client() -> Client:
 def kept_client() -> Client:
     """Makes the process's client: for STORAGE_EMULATOR_HOST, or with default credentials."""
     try:
-        return Client(project=None)
+        client = Client(project=None)
     except DefaultCredentialsError:  # Public buckets need none, and the others say so.
-        return Client.create_anonymous_client()
+        client = Client.create_anonymous_client()
+    # As Google advises for many threads: the default keeps ten, and drops the others after use.
+    client._http.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return client

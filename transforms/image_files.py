@@ -12,7 +12,7 @@ from transforms.file_columns import FileColumns
 from transforms.file_members import is_member, read_members
 from transforms.read_part import PartBuilder, ReadPart, check_size
 from transforms.records import ImageRef
-from transforms.storage import is_local, open_uri, version_of
+from transforms.storage import is_local, open_uri, read_remote, version_of
 
 REMOTE_READS = 16
 """Files read at a time: enough to hide the latency of object storage."""
@@ -80,6 +80,8 @@ class ImageFiles:
 def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
     if ref.size_bytes is not None:
         check_size(ref.size_bytes, max_image_bytes)
+    if not is_local(ref.uri):
+        return read_remote(ref.uri, max_image_bytes)
     for _ in range(READS):
         with open_uri(ref.uri) as handle:
             before = version_of(handle)

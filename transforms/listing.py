@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
 from google.auth.exceptions import GoogleAuthError
 
-from transforms.cloud_storage import is_cloud_uri, list_objects
+from transforms.cloud_storage import is_cloud_uri, list_directory, list_objects
 from transforms.errors import InputError
 from transforms.file_columns import IDS_FROM_NAMES
 from transforms.records import InputFile, ShardKind
@@ -238,11 +238,12 @@ def _list_remote(source: Source) -> Iterator[_Entry]:
 
 def _list_cloud(source: Source, exact: bool) -> Iterator[_Entry]:
     if source.is_directory:
-        prefix = source.root + "/"
+        found = list_directory(source.root + "/")
     else:
         prefix = source.pattern if exact else _WILDCARD.split(source.pattern, maxsplit=1)[0]
-    for found in itertools.islice(list_objects(prefix), 1 if exact else None):
-        yield _Entry(*found)
+        found = itertools.islice(list_objects(prefix), 1 if exact else None)
+    for stored in found:
+        yield _Entry(*stored)
 
 
 def _list_others(source: Source, exact: bool) -> Iterator[_Entry]:

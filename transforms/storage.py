@@ -1,16 +1,19 @@
 """Opening a URI to read: what is missing, what is denied, and what to try again."""
 
+import contextlib
 import errno
 import io
 import os
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from google.api_core import exceptions as google_exceptions
 
-from transforms.errors import NotFoundError, PermissionDeniedError
+from transforms.cloud_storage import is_cloud_uri, read_object
+from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -34,10 +37,33 @@ def open_uri(uri: str) -> BinaryIO:
         PermissionDeniedError: If it may not be read.
         OSError: If the storage fails; trying again may help.
     """
-    try:
+    with _own_errors(uri):
         if is_local(uri):
             return _open_local(uri)
         return FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def read_remote(uri: str, max_bytes: int) -> bytes:
+    """Reads a remote file whole, as it is stored; of gs:// in a single request.
+
+    Raises:
+        FileTooLargeError: If it has more than max_bytes.
+        NotFoundError, PermissionDeniedError, OSError: As open_uri.
+    """
+    if is_cloud_uri(uri):
+        with _own_errors(uri):
+            return read_object(uri, max_bytes)
+    with open_uri(uri) as handle:
+        content = handle.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+    return content
+
+
+@contextlib.contextmanager
+def _own_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in _ABSENT or isinstance(error, IsADirectoryError):
             raise NotFoundError(f"{uri}: {_reason(error)}") from error

@@ -102,24 +102,25 @@ class ParquetRows:
         self._pending.append(rows)
         self._pending_rows += rows.num_rows
         while self._pending_rows >= ROW_GROUP_ROWS:
-            table = self._table()
-            self._writer.write_table(table.slice(0, ROW_GROUP_ROWS), row_group_size=ROW_GROUP_ROWS)
+            table = pa.Table.from_batches(self._pending, self._schema)
+            self._write_group(table.slice(0, ROW_GROUP_ROWS))
+            # Of the last batch only: what is written can go.
             rest = table.slice(ROW_GROUP_ROWS)
             self._pending, self._pending_rows = rest.to_batches(), rest.num_rows
 
     def finish(self) -> None:
         """Writes the last row group and the footer."""
         if self._pending_rows:
-            self._writer.write_table(self._table(), row_group_size=ROW_GROUP_ROWS)
+            self._write_group(pa.Table.from_batches(self._pending, self._schema))
         self._writer.close()
 
     def abandon(self) -> None:
         """Keeps pyarrow from writing the footer when the writer is deleted."""
         self._writer.is_open = False
 
-    def _table(self) -> pa.Table:
+    def _write_group(self, rows: pa.Table) -> None:
         # Pages end where chunks do: in one piece, the bytes do not depend on the batches.
-        return pa.Table.from_batches(self._pending, self._schema).combine_chunks()
+        self._writer.write_table(rows.combine_chunks(), row_group_size=ROW_GROUP_ROWS)
 
 
 class TFRecordRows:

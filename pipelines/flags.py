@@ -2,15 +2,13 @@
 
 import argparse
 import dataclasses
-import difflib
 import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from transforms.engine_settings import AUTO
-from transforms.errors import FlagError
 
 
 def flag(
@@ -129,41 +127,6 @@ def make_parser(
     for field in fields:
         _add_flag(groups[field.metadata["group"]], field)
     return parser
-
-
-def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
-    """Checks that everything that is not ours is Beam's; Beam itself only warns.
-
-    Raises:
-        FlagError: If an argument is nobody's, or a runner's name is none; suggests what was meant.
-    """
-    # Takes 2 s; --help does not wait for it.
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-    from apache_beam.runners.runner import create_runner
-
-    known = [f"--{field.name}" for field in dataclasses.fields(config_class)]
-    unknown: list[str] = []
-
-    def refuse(message: str) -> NoReturn:
-        raise FlagError(message)
-
-    def collect(parser: argparse.ArgumentParser) -> None:
-        parser.error = refuse  # type: ignore[method-assign] # Else it prints all of Beam's flags.
-        unknown.extend(parser.parse_known_args(list(beam_argv))[1])
-        known.extend(option for action in parser._actions for option in action.option_strings)
-
-    options = PipelineOptions(list(beam_argv))
-    options.get_all_options(add_extra_args_fn=collect)
-    if not unknown:
-        try:
-            create_runner(options.view_as(StandardOptions).runner or "DirectRunner")
-        except ValueError as error:
-            raise FlagError(f"--runner: {error}") from error
-        return
-    name = unknown[0].partition("=")[0]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "see --help"
-    raise FlagError(f"unknown flag or argument {name}; {hint}")
 
 
 _EPILOG = """\

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pipelines.flags import check_beam_flags, parse_flags
+from pipelines.beam_flags import check_beam_flags
+from pipelines.flags import parse_flags
 from pipelines.noise import quiet_libraries
 from pipelines.options import RunConfig
 from transforms.errors import RunError, UserError

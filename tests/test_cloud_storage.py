@@ -158,6 +158,16 @@ def test_a_closed_bucket_is_named_with_what_is_missing(cloud: Cloud) -> None:
         )
 
 
+def test_a_bucket_that_is_closed_meanwhile_is_named(cloud: Cloud) -> None:
+    cloud.put("p/a.jpg")
+    source = classify_input(f"{cloud.uri}/p")
+    cloud.close()
+    with pytest.raises(
+        InputError, match=f"--input '{cloud.uri}/p' cannot be listed: {cloud.uri} is"
+    ):
+        list(list_source(source))
+
+
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("uri", ["gs://", "gs:///x.jpg", "gs://b*/x.jpg", "gs://-/x.jpg"])
 def test_a_name_that_cannot_be_a_bucket_is_an_input_error(uri: str) -> None:

@@ -7,8 +7,12 @@ import sys
 from typing import Any
 
 import pytest
+from apache_beam.portability.api import beam_job_api_pb2
+from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
-from pipelines.flags import check_beam_flags, make_parser, parse_flags
+from pipelines import beam_flags
+from pipelines.beam_flags import check_beam_flags
+from pipelines.flags import make_parser, parse_flags
 from pipelines.options import ClassifyConfig, EmbedConfig, RunConfig
 from transforms.errors import FlagError
 
@@ -156,6 +160,41 @@ def test_unknown_flags_are_refused_with_a_hint(argv: list[str], message: str) ->
     _, rest = parse(["--model", "m", "--output", "o", "--input", "i", *argv[:0]])
     with pytest.raises(FlagError, match=message):
         check_beam_flags(EmbedConfig, [*rest, *argv])
+
+
+def test_a_runner_that_is_none_is_refused() -> None:
+    with pytest.raises(FlagError, match="--runner: "):
+        check_beam_flags(EmbedConfig, ["--runner=FlinkRuner"])
+
+
+def test_a_job_server_that_beam_starts_is_not_asked_for_its_flags() -> None:
+    check_beam_flags(EmbedConfig, ["--runner=FlinkRunner", "--parallelism=2"])
+
+
+def test_a_job_server_is_asked_for_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [
+        beam_job_api_pb2.PipelineOptionDescriptor(name="parallelism"),
+        beam_job_api_pb2.PipelineOptionDescriptor(name="runner"),
+    ]
+    answer = beam_job_api_pb2.DescribePipelineOptionsResponse(options=options)
+    monkeypatch.setattr(
+        LocalJobServicer, "DescribePipelineOptions", lambda *_: answer, raising=False
+    )
+    server = LocalJobServicer()
+    port = server.start_grpc_server()
+    try:
+        argv = ["--runner=FlinkRunner", f"--job_endpoint=localhost:{port}", "--parallelism", "2"]
+        check_beam_flags(EmbedConfig, argv)
+        with pytest.raises(FlagError, match=r"--paralelism; did you mean --parallelism\?"):
+            check_beam_flags(EmbedConfig, [*argv[:2], "--paralelism=2"])
+    finally:
+        server.stop()
+
+
+def test_a_job_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_flags, "_ANSWER_SECONDS", 0.2)
+    with pytest.raises(FlagError, match="--job_endpoint localhost:1: no job server answers"):
+        check_beam_flags(EmbedConfig, ["--runner=FlinkRunner", "--job_endpoint=localhost:1"])
 
 
 @pytest.mark.parametrize("config_class", [EmbedConfig, ClassifyConfig])

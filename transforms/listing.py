@@ -96,7 +96,7 @@ def classify_input(uri: str) -> Source:
         path = without_file_scheme(uri)
         return _classify(os.path.abspath(path) if path and is_local(path) else path)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
-        raise InputError(f"--input {uri!r} cannot be listed: {_reason(uri, error)}") from error
+        raise _cannot_be_listed(uri, error) from error
 
 
 def list_source(source: Source) -> Iterator[Listed]:
@@ -104,10 +104,16 @@ def list_source(source: Source) -> Iterator[Listed]:
 
     A directory gives the files whose names say that they hold images; a glob or a named file gives
     everything that matches. What is left out comes as Skipped, to be counted.
+
+    Raises:
+        InputError: If a bucket may not be listed, or its storage fails for minutes.
     """
     entries = _walk_local(source) if is_local(source.pattern) else _list_remote(source)
-    for entry in entries:
-        yield entry if isinstance(entry, Skipped) else _listed(entry, source)
+    try:
+        for entry in entries:
+            yield entry if isinstance(entry, Skipped) else _listed(entry, source)
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise _cannot_be_listed(source.pattern, error) from error
 
 
 def image_id(uri: str, root: str, image_id_from: str | None) -> str:
@@ -151,6 +157,10 @@ def _classify(uri: str) -> Source:
             "into subdirectories, or name a directory to take all of it"
         )
     return source
+
+
+def _cannot_be_listed(uri: str, error: Exception) -> InputError:
+    return InputError(f"--input {uri!r} cannot be listed: {_reason(uri, error)}")
 
 
 def _reason(uri: str, error: Exception) -> str:

@@ -1,0 +1,200 @@
+"""The same command on Beam's portable runners: the same bytes as on the local one."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pytest
+import tensorflow as tf
+
+from tests.runs import contents, read_record, run_embed, solid, write_photos
+from transforms.staging import count_commits
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+EXAMPLES = 30
+PHOTOS = 120
+BROKEN = 3
+
+
+class Work(NamedTuple):
+    """Inputs, and what the local runner makes of them."""
+
+    argv: tuple[str, ...]
+    model: str
+    expected: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> Work:
+    """Photos, images in a TFRecord, broken ones in both."""
+    directory = tmp_path_factory.mktemp("work")
+    write_photos(directory / "in", PHOTOS)
+    for number in range(BROKEN):
+        (directory / "in" / f"broken-{number}.png").write_bytes(b"no image")
+    with tf.io.TFRecordWriter(str(directory / "in" / "images.tfrecord")) as writer:
+        for number in range(EXAMPLES):
+            content = solid(number, 0, 0) if number else b"no image"
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+            example = tf.train.Example(
+                features=tf.train.Features(feature={"image/encoded": feature})
+            )
+            writer.write(example.SerializeToString())
+    argv = ("--input", str(directory / "in"), "--rows_per_file", "20", "--batch_size", "8")
+    assert run_embed(mean_color, directory / "local", *argv) == 0
+    return Work(argv, mean_color, contents(directory / "local"))
+
+
+def run_program(
+    program: str, model: str, output: pathlib.Path, *argv: str, cwd: pathlib.Path = ROOT
+) -> None:
+    """Runs a program as a user does."""
+    command = [sys.executable, "-m", f"pipelines.{program}", "--model", model]
+    done = subprocess.run(
+        [*command, "--output", str(output), *argv], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-5000:]
+
+
+def check(output: pathlib.Path, work: Work) -> None:
+    """Checks a run against the local one."""
+    record = read_record(output)
+    assert record["counts"]["written"] == PHOTOS + EXAMPLES - 1
+    assert record["counts"]["failed"] == BROKEN + 1
+    assert contents(output) == work.expected
+
+
+def test_job_server_in_this_process(work: Work, tmp_path: pathlib.Path) -> None:
+    flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK")
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    check(tmp_path / "out", work)
+
+
+@contextlib.contextmanager
+def worker_pool() -> Iterator[int]:
+    """Runs Beam's pool of workers on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    # It starts workers by the name "python".
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    pool = subprocess.Popen(
+        [*command, f"--service_port={port}"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        os.killpg(pool.pid, signal.SIGKILL)
+        pool.wait()
+
+
+def wait_for_port(port: int) -> None:
+    """Waits until someone listens."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+def test_external_workers(work: Work, tmp_path: pathlib.Path) -> None:
+    with worker_pool() as port:
+        flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=EXTERNAL")
+        address = f"--environment_config=127.0.0.1:{port}"
+        run_program("embed", work.model, tmp_path / "out", *work.argv, *flags, address)
+    check(tmp_path / "out", work)
+
+
+def test_prism(work: Work, tmp_path: pathlib.Path) -> None:
+    prism = shutil.which("prism")
+    if prism is None:
+        pytest.skip("no prism on the PATH; build it with scripts/prism")
+    flags = ("--runner=PrismRunner", f"--prism_location={prism}")
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    check(tmp_path / "out", work)
+
+
+@pytest.fixture(scope="module")
+def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """Runs a Flink cluster; gives the flags that lead to it."""
+    for command in ("java", "mvn"):
+        if shutil.which(command) is None:
+            pytest.skip(f"no {command}: scripts/flink_up needs Java and Maven")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    directory = tmp_path_factory.mktemp("flink")
+    environment = {**os.environ, "FLINK_DIR": str(directory), "FLINK_PORT": str(port)}
+    environment["IMAGE_INFERENCE_PYTHON"] = sys.executable
+    # Its output is no pipe: Flink keeps it open.
+    with (directory / "up").open("w+") as output:
+        up = subprocess.run(
+            [ROOT / "scripts" / "flink_up"], env=environment, stdout=output, stderr=output
+        )
+        output.seek(0)
+        if up.returncode == 3:
+            pytest.skip(f"no jars: {output.read()[-500:]}")
+        assert up.returncode == 0, output.read()
+    try:
+        yield (f"@{directory / 'flags'}", "--parallelism=2")
+    finally:
+        subprocess.run([ROOT / "scripts" / "flink_down"], env=environment, check=True)
+
+
+def test_flink_embeds(work: Work, flink: Sequence[str], tmp_path: pathlib.Path) -> None:
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *flink)
+    check(tmp_path / "out", work)
+
+
+def test_flink_classifies_into_tfrecords(
+    work: Work, flink: Sequence[str], logits: str, tmp_path: pathlib.Path
+) -> None:
+    argv = [*work.argv, "--output_format", "tfrecord", "--top_k", "2"]
+    run_program("classify", logits, tmp_path / "local", *argv)
+    run_program("classify", logits, tmp_path / "flink", *argv, *flink)
+    assert contents(tmp_path / "flink") == contents(tmp_path / "local")
+    assert any(name.endswith(".tfrecord") for name in contents(tmp_path / "flink"))
+
+
+def test_flink_goes_on_when_a_worker_is_killed(
+    work: Work, flink: Sequence[str], tmp_path: pathlib.Path
+) -> None:
+    command = [sys.executable, "-m", "pipelines.embed", "--model", work.model, *work.argv, *flink]
+    output = tmp_path / "out"
+    killed = 0
+    with (tmp_path / "log").open("w+") as log:
+        argv = [*command, "--output", str(output)]
+        running = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+        while running.poll() is None:
+            if not killed and count_commits(str(tmp_path / ".out.staging")):
+                for worker in workers():
+                    os.kill(worker, signal.SIGKILL)
+                    killed += 1
+            time.sleep(0.002)
+        log.seek(0)
+        assert running.returncode == 0, log.read()
+    assert killed
+    check(output, work)
+
+
+def workers() -> list[int]:
+    """Returns the processes of Beam's workers."""
+    found = []
+    for process in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if b"flink_worker.py" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found

@@ -1,5 +1,6 @@
 """Reading images on gs:// in one request, and listing directories side by side."""
 
+import gc
 import hashlib
 import pathlib
 import random
@@ -55,6 +56,7 @@ def test_a_busy_storage_is_asked_again(cloud: Cloud, codes: tuple[int, ...]) -> 
     assert len(cloud.requests) == len(codes) + 1
     cloud.be_busy(*codes)
     assert len(list(list_directory(f"{cloud.uri}/"))) == 1
+    gc.collect()
 
 
 @pytest.fixture
@@ -84,6 +86,7 @@ def test_directories_are_listed_as_objects_are(
     cloud: Cloud, tree: list[str], prefix: str, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloud_storage, "PAGE_OBJECTS", page)
+    monkeypatch.setattr(cloud_storage, "OBJECTS_AHEAD", page)
     found = list(list_directory(f"{cloud.uri}/{prefix}"))
     wanted = sorted((name for name in tree if name.startswith(prefix)), key=str.encode)
     assert [item.uri for item in found] == [f"{cloud.uri}/{name}" for name in wanted]

@@ -180,7 +180,7 @@ def test_flink_goes_on_when_a_worker_is_killed(
         running = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
         while running.poll() is None:
             if not killed and count_commits(str(tmp_path / ".out.staging")):
-                for worker in workers():
+                for worker in workers(flink):
                     os.kill(worker, signal.SIGKILL)
                     killed += 1
             time.sleep(0.002)
@@ -190,11 +190,16 @@ def test_flink_goes_on_when_a_worker_is_killed(
     check(output, work)
 
 
-def workers() -> list[int]:
-    """Returns the processes of Beam's workers."""
+def workers(flink: Sequence[str]) -> list[int]:
+    """Returns the worker processes of this cluster: they have its environment."""
+    directory = pathlib.Path(flink[0].removeprefix("@")).parent
     found = []
     for process in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if b"flink_worker.py" in (process / "cmdline").read_bytes():
+            is_worker = b"flink_worker.py" in (process / "cmdline").read_bytes()
+            if (
+                is_worker
+                and f"FLINK_DIR={directory}".encode() in (process / "environ").read_bytes()
+            ):
                 found.append(int(process.name))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from google.api_core.exceptions import PreconditionFailed
+from google.api_core.exceptions import GoogleAPICallError, PreconditionFailed
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
 from requests.adapters import HTTPAdapter
@@ -28,6 +28,9 @@ PAGE_OBJECTS = 1000
 
 LISTINGS = 16
 """Prefixes listed at a time: a page of 1,000 objects takes a tenth of a second to wait for."""
+
+OBJECTS_AHEAD = 32_000
+"""Of each directory that is being listed: about 10 MB."""
 
 CONNECTIONS = 64
 """Kept open by a process for its reading threads; a new one takes several round trips."""
@@ -99,7 +102,12 @@ def read_object(uri: str, max_bytes: int) -> bytes:
     if not name:
         raise ValueError("it names no object")
     content = _Bounded(max_bytes)
-    _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
+    try:
+        _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
+    except GoogleAPICallError as error:
+        if error.response is not None:
+            error.response.close()  # Else its connection is lost until it is collected as garbage.
+        raise
     return content.getvalue()
 
 
@@ -166,24 +174,31 @@ def _in_parallel(entries: list[_Directory | StoredObject]) -> Iterator[StoredObj
     """Gives entries in order, with everything below them in their place."""
     directories = iter([entry for entry in entries if isinstance(entry, _Directory)])
     pool = ThreadPoolExecutor(LISTINGS, thread_name_prefix="list-objects")
-    running: deque[Future[list[StoredObject]]] = deque()
+    begun: deque[tuple[Iterator[StoredObject], Future[list[StoredObject]]]] = deque()
 
-    def list_next() -> None:
+    def begin_next() -> None:
         for directory in itertools.islice(directories, 1):
-            running.append(pool.submit(lambda uri: list(list_objects(uri)), directory.uri))
+            objects = list_objects(directory.uri)
+            begun.append((objects, pool.submit(_take, objects)))
 
     try:
         for _ in range(LISTINGS):
-            list_next()
+            begin_next()
         for entry in entries:
-            if isinstance(entry, _Directory):
-                found = running.popleft().result()
-                list_next()
-                yield from found
-            else:
+            if not isinstance(entry, _Directory):
                 yield entry
+                continue
+            objects, part = begun.popleft()
+            begin_next()
+            while found := part.result():
+                part = pool.submit(_take, objects)
+                yield from found
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _take(objects: Iterator[StoredObject]) -> list[StoredObject]:
+    return list(itertools.islice(objects, OBJECTS_AHEAD))
 
 
 def _stored(bucket: str, blob: Blob) -> StoredObject:

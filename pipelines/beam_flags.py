@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from transforms.errors import FlagError
@@ -40,18 +40,21 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     except ValueError as error:
         raise FlagError(f"--runner: {error}") from error
     endpoint = options.view_as(PortableOptions).job_endpoint
-    has_server = isinstance(runner, PortableRunner) and endpoint not in (None, "embed")
-    add_server_flags = _ask_job_server(endpoint) if has_server else _add_nothing
+    is_portable = isinstance(runner, PortableRunner)
+    has_server = is_portable and endpoint not in (None, "embed")
+    switches = _ask_job_server(endpoint) if has_server else {}
 
     def collect(parser: argparse.ArgumentParser) -> None:
         parser.error = refuse  # type: ignore[method-assign] # Else it prints all of Beam's flags.
-        add_server_flags(parser)
+        theirs = {option for action in parser._actions for option in action.option_strings}
+        for name in switches.keys() - theirs:
+            parser.add_argument(name, action="store_true" if switches[name] else "append")
         unknown.extend(parser.parse_known_args(list(beam_argv))[1])
         known.extend(option for action in parser._actions for option in action.option_strings)
 
     options.get_all_options(add_extra_args_fn=collect)
     # A job server that Beam starts itself is not there to be asked.
-    if not unknown or (isinstance(runner, PortableRunner) and endpoint is None):
+    if not unknown or (is_portable and endpoint is None):
         return
     name = unknown[0].partition("=")[0]
     close = difflib.get_close_matches(name, known, n=1)
@@ -59,12 +62,8 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     raise FlagError(f"unknown flag or argument {name}; {hint}")
 
 
-def _add_nothing(parser: argparse.ArgumentParser) -> None:
-    pass
-
-
-def _ask_job_server(endpoint: str) -> Callable[[argparse.ArgumentParser], None]:
-    """Returns what adds the flags of the runner behind a job server to a parser."""
+def _ask_job_server(endpoint: str) -> dict[str, bool]:
+    """Returns the flags of the runner behind a job server, and whether they are switches."""
     import grpc
     from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
@@ -81,12 +80,5 @@ def _ask_job_server(endpoint: str) -> Callable[[argparse.ArgumentParser], None]:
                 "this machine: scripts/flink_up)"
             ) from error
 
-    def add(parser: argparse.ArgumentParser) -> None:
-        theirs = {option for action in parser._actions for option in action.option_strings}
-        for option in answer.options:
-            if f"--{option.name}" not in theirs:
-                is_switch = option.type == beam_job_api_pb2.PipelineOptionType.BOOLEAN
-                action = "store_true" if is_switch else "append"
-                parser.add_argument(f"--{option.name}", action=action)
-
-    return add
+    boolean = beam_job_api_pb2.PipelineOptionType.BOOLEAN
+    return {f"--{option.name}": option.type == boolean for option in answer.options}

@@ -30,9 +30,10 @@ _BUCKET = re.compile(r"/(?:upload/|download/)?storage/v1/b/([^/]+)")
 _REFUSALS = {
     403: "Anonymous caller does not have storage.objects.list access to the bucket.",
     404: "The specified bucket does not exist.",
-    429: "The project exceeded the rate limit.",
-    503: "We encountered an internal error. Please try again.",
     412: "At least one of the pre-conditions you specified did not hold.",
+    429: "The project exceeded the rate limit.",
+    500: "We encountered an internal error. Please try again.",
+    503: "Service unavailable. Please try again.",
 }
 
 

@@ -109,7 +109,6 @@ def test_a_listing_can_be_left(cloud: Cloud, tree: list[str]) -> None:
     assert first.uri == f"{cloud.uri}/{min(tree, key=str.encode)}"
 
 
-@pytest.mark.usefixtures("cloud")
 def test_a_run_reads_each_image_once(
     cloud: Cloud, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

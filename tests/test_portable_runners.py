@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
-import tensorflow as tf
 
-from tests.runs import contents, read_record, run_embed, solid, write_photos
+from tests.runs import contents, read_record, run_embed, solid, write_examples, write_photos
 from transforms.staging import count_commits
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -39,27 +38,23 @@ def work(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> Work:
     write_photos(directory / "in", PHOTOS)
     for number in range(BROKEN):
         (directory / "in" / f"broken-{number}.png").write_bytes(b"no image")
-    with tf.io.TFRecordWriter(str(directory / "in" / "images.tfrecord")) as writer:
-        for number in range(EXAMPLES):
-            content = solid(number, 0, 0) if number else b"no image"
-            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
-            example = tf.train.Example(
-                features=tf.train.Features(feature={"image/encoded": feature})
-            )
-            writer.write(example.SerializeToString())
+    images = [b"no image", *(solid(number, 0, 0) for number in range(1, EXAMPLES))]
+    write_examples(directory / "in" / "images.tfrecord", images, names=False)
     argv = ("--input", str(directory / "in"), "--rows_per_file", "20", "--batch_size", "8")
     assert run_embed(mean_color, directory / "local", *argv) == 0
     return Work(argv, mean_color, contents(directory / "local"))
 
 
-def run_program(
-    program: str, model: str, output: pathlib.Path, *argv: str, cwd: pathlib.Path = ROOT
-) -> None:
-    """Runs a program as a user does."""
-    command = [sys.executable, "-m", f"pipelines.{program}", "--model", model]
-    done = subprocess.run(
-        [*command, "--output", str(output), *argv], cwd=cwd, capture_output=True, text=True
-    )
+def command(program: str, model: str, output: pathlib.Path, *argv: str) -> list[str]:
+    """Returns the command line of a program, as a user writes it."""
+    flags = ["--model", model, "--output", str(output), *argv]
+    return [sys.executable, "-m", f"pipelines.{program}", *flags]
+
+
+def run_program(program: str, model: str, output: pathlib.Path, *argv: str) -> None:
+    """Runs a program to its end, as a user does."""
+    argv_of_it = command(program, model, output, *argv)
+    done = subprocess.run(argv_of_it, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
 
 
@@ -77,18 +72,28 @@ def test_job_server_in_this_process(work: Work, tmp_path: pathlib.Path) -> None:
     check(tmp_path / "out", work)
 
 
+def free_port() -> int:
+    """Returns a port of this machine that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def worker_pool() -> Iterator[int]:
     """Runs Beam's pool of workers on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    port = free_port()
     # It starts workers by the name "python".
     path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
     pool = subprocess.Popen(
-        [*command, f"--service_port={port}"],
+        [
+            sys.executable,
+            "-m",
+            "apache_beam.runners.worker.worker_pool_main",
+            f"--service_port={port}",
+        ],
         env=environment,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -133,9 +138,7 @@ def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]
     for command in ("java", "mvn"):
         if shutil.which(command) is None:
             pytest.skip(f"no {command}: scripts/flink_up needs Java and Maven")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     directory = tmp_path_factory.mktemp("flink")
     environment = {**os.environ, "FLINK_DIR": str(directory), "FLINK_PORT": str(port)}
     environment["IMAGE_INFERENCE_PYTHON"] = sys.executable
@@ -172,12 +175,11 @@ def test_flink_classifies_into_tfrecords(
 def test_flink_goes_on_when_a_worker_is_killed(
     work: Work, flink: Sequence[str], tmp_path: pathlib.Path
 ) -> None:
-    command = [sys.executable, "-m", "pipelines.embed", "--model", work.model, *work.argv, *flink]
     output = tmp_path / "out"
+    embed = command("embed", work.model, output, *work.argv, *flink)
     killed = 0
     with (tmp_path / "log").open("w+") as log:
-        argv = [*command, "--output", str(output)]
-        running = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+        running = subprocess.Popen(embed, cwd=ROOT, stdout=log, stderr=log)
         while running.poll() is None:
             if not killed and count_commits(str(tmp_path / ".out.staging")):
                 for worker in workers(flink):
@@ -197,9 +199,7 @@ def workers(flink: Sequence[str]) -> list[int]:
     for process in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             is_worker = b"flink_worker.py" in (process / "cmdline").read_bytes()
-            if (
-                is_worker
-                and f"FLINK_DIR={directory}".encode() in (process / "environ").read_bytes()
-            ):
+            environment = (process / "environ").read_bytes() if is_worker else b""
+            if f"FLINK_DIR={directory}".encode() in environment:
                 found.append(int(process.name))
     return found

@@ -27,6 +27,7 @@ from tests.runs import (
     run_embed,
     solid,
     vectors_of,
+    write_examples,
     write_photos,
 )
 
@@ -225,18 +226,6 @@ def test_tfrecord_output_holds_the_same_rows(tmp_path: pathlib.Path, mean_color:
         np.stack([row["embedding"] for row in rows]), vectors_of(expected)
     )
     assert {row["width"] for row in rows} == {20}
-
-
-def write_examples(path: pathlib.Path, images: list[bytes], *, names: bool = True) -> None:
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for number, image in enumerate(images):
-            example = tf.train.Example()
-            example.features.feature["image/encoded"].bytes_list.value.append(image)
-            example.features.feature["label"].int64_list.value.append(number)
-            if names:
-                name = f"{path.stem}-{number}.png".encode()
-                example.features.feature["image/filename"].bytes_list.value.append(name)
-            writer.write(example.SerializeToString())
 
 
 def test_tfrecords_become_one_output_file_each_with_carried_features(

@@ -5,7 +5,6 @@ import pathlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tensorflow as tf
 
 from pipelines import embed
 from tests.runs import (
@@ -16,17 +15,9 @@ from tests.runs import (
     run_embed,
     solid,
     swap_content,
+    write_examples,
     write_photos,
 )
-
-
-def write_examples(path: pathlib.Path, images: list[bytes]) -> None:
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for n, image in enumerate(images):
-            example = tf.train.Example()
-            example.features.feature["image/encoded"].bytes_list.value.append(image)
-            example.features.feature["label"].int64_list.value.append(n)
-            writer.write(example.SerializeToString())
 
 
 def retry(run: pathlib.Path, output: pathlib.Path, *argv: str) -> int:
@@ -87,8 +78,10 @@ def test_a_limit_may_be_raised_and_nothing_else(
 def test_failed_records_are_retried_in_their_files(tmp_path: pathlib.Path, mean_color: str) -> None:
     source = tmp_path / "in"
     source.mkdir()
-    write_examples(source / "a.tfrecord", [solid(1, 0, 0), b"no image", solid(2, 0, 0)])
-    write_examples(source / "b.tfrecord", [solid(n, 0, 0) for n in range(20)])
+    write_examples(
+        source / "a.tfrecord", [solid(1, 0, 0), b"no image", solid(2, 0, 0)], names=False
+    )
+    write_examples(source / "b.tfrecord", [solid(n, 0, 0) for n in range(20)], names=False)
     images = pa.array([solid(5, 0, 0), None], pa.binary())
     pq.write_table(pa.table({"image": images, "label": [[1], [2]]}), source / "c.parquet")
     run = tmp_path / "run"
@@ -98,7 +91,9 @@ def test_failed_records_are_retried_in_their_files(tmp_path: pathlib.Path, mean_
         "a.tfrecord#1",
         "c.parquet#1",
     ]
-    write_examples(source / "a.tfrecord", [solid(1, 0, 0), solid(3, 0, 0), solid(2, 0, 0)])
+    write_examples(
+        source / "a.tfrecord", [solid(1, 0, 0), solid(3, 0, 0), solid(2, 0, 0)], names=False
+    )
     images = pa.array([solid(5, 0, 0), solid(6, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images, "label": [[1], [2]]}), source / "c.parquet")
     assert retry(run, tmp_path / "new") == 0
@@ -148,14 +143,14 @@ def test_what_cannot_be_retried_is_refused(
 
 
 def test_failures_inside_files_are_a_manifest(tmp_path: pathlib.Path, mean_color: str) -> None:
-    write_examples(tmp_path / "a.tfrecord", [b"no image", solid(1, 0, 0), b"no image"])
+    write_examples(tmp_path / "a.tfrecord", [b"no image", solid(1, 0, 0), b"no image"], names=False)
     images = pa.array([None, solid(5, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images}), tmp_path / "b.parquet")
     inputs = ["--input", str(tmp_path / "a.tfrecord"), str(tmp_path / "b.parquet")]
     run = tmp_path / "run"
     assert run_embed(mean_color, run, *inputs, "--max_failed_fraction", "1") == 0
     assert len(read_failures(run)) == 3
-    write_examples(tmp_path / "a.tfrecord", [solid(2, 0, 0), solid(1, 0, 0)])
+    write_examples(tmp_path / "a.tfrecord", [solid(2, 0, 0), solid(1, 0, 0)], names=False)
     images = pa.array([solid(6, 0, 0), solid(5, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images}), tmp_path / "b.parquet")
     argv = ["--manifest", str(run / "failures.jsonl"), "--max_failed_fraction", "0.5"]

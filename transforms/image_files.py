@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from transforms.errors import FileTooLargeError, ImageError, UnstableImageError
+from transforms.errors import ImageError, UnstableImageError
 from transforms.file_columns import FileColumns
 from transforms.file_members import is_member, read_members
 from transforms.read_part import PartBuilder, ReadPart, check_size
 from transforms.records import ImageRef
-from transforms.storage import is_local, open_uri, read_remote, version_of
+from transforms.storage import is_local, open_uri, read_remote, read_within, version_of
 
 REMOTE_READS = 16
 """Files read at a time: enough to hide the latency of object storage."""
@@ -85,9 +85,7 @@ def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
     for _ in range(READS):
         with open_uri(ref.uri) as handle:
             before = version_of(handle)
-            content = handle.read(max_image_bytes + 1)
-            if len(content) > max_image_bytes:
-                raise FileTooLargeError(f"more bytes than --max_image_bytes={max_image_bytes}")
+            content = read_within(handle, max_image_bytes)
             if version_of(handle) == before and not _is_fresh(before):
                 return content
         time.sleep(FRESH_SECONDS)

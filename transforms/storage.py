@@ -54,7 +54,16 @@ def read_remote(uri: str, max_bytes: int) -> bytes:
         with _own_errors(uri):
             return read_object(uri, max_bytes)
     with open_uri(uri) as handle:
-        content = handle.read(max_bytes + 1)
+        return read_within(handle, max_bytes)
+
+
+def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
+    """Reads the rest of an image file.
+
+    Raises:
+        FileTooLargeError: If it has more than max_bytes; no more than one beyond is read.
+    """
+    content = handle.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
     return content

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import save_output
-from transforms import tensorflow_engine
+from transforms import freeze
 from transforms.engine_settings import ENGINES, EngineSettings
 from transforms.errors import ModelError
 from transforms.model import ImageModel, predict_isolating
@@ -156,7 +156,7 @@ def test_ragged_batches_do_not_trace_again(saved_model: SavedModel) -> None:
 def test_variables_too_large_for_a_graph_stay_variables(
     saved_model: SavedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensorflow_engine, "MAX_FROZEN_BYTES", 3)
+    monkeypatch.setattr(freeze, "MAX_FROZEN_BYTES", 3)
     model = load(saved_model("mean_color"))
     assert isinstance(model._engine, TensorFlowEngine)
     assert len(model._engine._function.captured_inputs) == 1

@@ -3,23 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
 from transforms.cpu import has_bfloat16
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, brief
+from transforms.freeze import MAX_FROZEN_BYTES, freeze, import_graph
 from transforms.loaded_model import LoadedModel
 from transforms.tensor_view import as_tensor
-
-MAX_FROZEN_BYTES = 256 * 2**20
-"""Variables beyond this stay variables.
-
-Frozen, MobileNetV2 is 1.6 times as fast on a CPU, EfficientNetB0 1.3, ResNet50 1.1: constants let
-TensorFlow fold batch normalisation. But freezing takes 25 bytes of memory and 0.1 us for each byte
-of variables, while the model loads.
-"""
 
 _MIXED_PRECISION_PASS = {
     "bfloat16": "auto_mixed_precision_onednn_bfloat16",
@@ -67,13 +58,11 @@ class TensorFlowEngine:
                     f"{loaded.size_bytes}; use --engine openvino or --precision float32"
                 )
             function = _lower_precision(function, precision)
-        elif function is not loaded.function:
-            function = _wrap(function)
         # Once variables are constants their owner need not live.
         is_self_contained = bool(loaded.variables) and function is not loaded.function
         self._owner = None if is_self_contained else loaded.owner
         self._function = function
-        self._compiled = _wrap(function, xla=True) if self.compiles_every_size else None
+        self._compiled = _compile(function) if self.compiles_every_size else None
 
     @staticmethod
     def precisions() -> tuple[str, ...]:
@@ -119,19 +108,6 @@ def run_function(
         raise InferenceError(brief(error)) from error
 
 
-def freeze(loaded: LoadedModel) -> tf.types.experimental.ConcreteFunction:
-    """Turns variables into constants, which TensorFlow folds and need not lock.
-
-    Returns:
-        The frozen function, or the model's own where it cannot or should not be frozen.
-    """
-    if loaded.size_bytes > MAX_FROZEN_BYTES:
-        return loaded.function
-    frozen = convert_variables_to_constants_v2(loaded.function, lower_control_flow=False)
-    # A lookup table has no constant form and is left as a second input.
-    return frozen if len(frozen.inputs) == 1 else loaded.function
-
-
 def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
@@ -152,7 +128,7 @@ def _lower_precision(
     setattr(rewrites, _MIXED_PRECISION_PASS[precision], on)
     (images,), (outputs,) = frozen.inputs, frozen.outputs
     graph = tf_optimizer.OptimizeGraph(config, _meta_graph(frozen))
-    return _import(graph, images, outputs)
+    return import_graph(graph, images, outputs)
 
 
 def _meta_graph(frozen: tf.types.experimental.ConcreteFunction) -> tf.compat.v1.MetaGraphDef:
@@ -171,31 +147,14 @@ def _meta_graph(frozen: tf.types.experimental.ConcreteFunction) -> tf.compat.v1.
     return meta_graph
 
 
-def _import(
-    graph: graph_pb2.GraphDef, images: tf.Tensor, outputs: tf.Tensor
+def _compile(
+    function: tf.types.experimental.ConcreteFunction,
 ) -> tf.types.experimental.ConcreteFunction:
-    @tf.function(input_signature=[tf.TensorSpec(images.shape, images.dtype)], autograph=False)
-    def run(batch: tf.Tensor) -> tf.Tensor:
-        (result,) = tf.graph_util.import_graph_def(
-            graph, input_map={images.name: batch}, return_elements=[outputs.name], name=""
-        )
-        return result
-
-    return run.get_concrete_function()
-
-
-def _wrap(
-    function: tf.types.experimental.ConcreteFunction, *, xla: bool = False
-) -> tf.types.experimental.ConcreteFunction:
-    """Returns the function with a signature, compiled by XLA for every batch size if wanted.
-
-    A frozen function has no signature. TensorFlow finds out at every call by raising an error whose
-    message prints the images: 2.5 ms of Python for 32 of them.
-    """
+    """Returns the function compiled by XLA for every batch size."""
     images = function.inputs[0]
     return tf.function(
         lambda batch: function(batch),
         input_signature=[tf.TensorSpec(images.shape, images.dtype)],
-        jit_compile=xla or None,
+        jit_compile=True,
         autograph=False,
     ).get_concrete_function()

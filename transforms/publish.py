@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
@@ -20,6 +21,9 @@ from transforms.run_directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.run_manifest import RunManifest, one_attempt_each, run_record
 from transforms.run_record import is_published, read_record
 from transforms.swap import put_in_place
+
+COPIES_AT_ONCE = 32
+"""An object store takes its time for each copy, however small, and takes many at once."""
 
 
 def publish_run(
@@ -97,12 +101,14 @@ def _make_visible(manifest: RunManifest, results: list[ShardResult], text: str) 
 
 def _assemble(directory: str, manifest: RunManifest, results: list[ShardResult], text: str) -> None:
     """Puts a run together: data files, inputs, failures, run.json, and _SUCCESS last."""
+    staged, names = [], []
     for result in results:
-        for file, name in (
-            (result.data, manifest.data_name(result)),
-            (result.inputs, run_directory.inputs_file_name(result.shard)),
-        ):
-            link_or_copy(file.path, FileSystems.join(directory, name))
+        staged += [result.data.path, result.inputs.path]
+        names += [manifest.data_name(result), run_directory.inputs_file_name(result.shard)]
+    targets = [FileSystems.join(directory, name) for name in names]
+    with ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="publish") as copies:
+        for _ in copies.map(link_or_copy, staged, targets):
+            pass
     write_whole(FileSystems.join(directory, FAILURES_FILE), _failure_lines(results))
     write_whole(FileSystems.join(directory, RUN_FILE), text.encode())
     write_whole(FileSystems.join(directory, SUCCESS_FILE), b"")

@@ -76,8 +76,8 @@ def _ask_job_server(endpoint: str) -> dict[str, bool]:
             )
         except grpc.RpcError as error:
             raise FlagError(
-                f"--job_endpoint {endpoint}: no job server answers there; start it (for Flink on "
-                "this machine: scripts/flink_up)"
+                f"--job_endpoint {endpoint}: no job server answers there; start it (on this "
+                "machine: scripts/flink_up or scripts/spark_up)"
             ) from error
 
     boolean = beam_job_api_pb2.PipelineOptionType.BOOLEAN

@@ -131,7 +131,7 @@ def make_parser(
 
 _EPILOG = """\
 beam flags, on the same command line:
-  --runner RUNNER             DirectRunner (this machine, default), FlinkRunner, DataflowRunner, ...
+  --runner RUNNER             DirectRunner (here, default), FlinkRunner, SparkRunner, ...
   --direct_num_workers N      threads of the DirectRunner (default: one a core)
   --temp_location, --setup_file, --project, --region, ...   as Beam documents them
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -132,74 +132,110 @@ def test_prism(work: Work, tmp_path: pathlib.Path) -> None:
     check(tmp_path / "out", work)
 
 
-@pytest.fixture(scope="module")
-def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
-    """Runs a Flink cluster; gives the flags that lead to it."""
+class Cluster(NamedTuple):
+    """An engine that runs: the directory of its files, the flags that lead to it."""
+
+    directory: pathlib.Path
+    flags: tuple[str, ...]
+    surviving: tuple[str, ...]
+
+
+FLAGS = {"flink": ("--parallelism=2",), "spark": ("--spark_master=local[2,4]",)}
+# Spark tries a task again at once, and would meet a dead worker that is kept.
+SURVIVING = {"flink": (), "spark": ("--environment_cache_millis=0",)}
+
+
+@pytest.fixture(scope="module", params=["flink", "spark"])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Runs an engine."""
+    name = request.param
     for command in ("java", "mvn"):
         if shutil.which(command) is None:
-            pytest.skip(f"no {command}: scripts/flink_up needs Java and Maven")
-    port = free_port()
-    directory = tmp_path_factory.mktemp("flink")
-    environment = {**os.environ, "FLINK_DIR": str(directory), "FLINK_PORT": str(port)}
-    environment["IMAGE_INFERENCE_PYTHON"] = sys.executable
-    # Its output is no pipe: Flink keeps it open.
+            pytest.skip(f"no {command}: scripts/{name}_up needs Java and Maven")
+    directory = tmp_path_factory.mktemp(name)
+    environment = {**os.environ, "IMAGE_INFERENCE_PYTHON": sys.executable}
+    environment[f"{name.upper()}_DIR"] = str(directory)
+    environment[f"{name.upper()}_PORT"] = str(free_port())
+    # Its output is no pipe: the engine keeps it open.
     with (directory / "up").open("w+") as output:
         up = subprocess.run(
-            [ROOT / "scripts" / "flink_up"], env=environment, stdout=output, stderr=output
+            [ROOT / "scripts" / f"{name}_up"], env=environment, stdout=output, stderr=output
         )
         output.seek(0)
         if up.returncode == 3:
             pytest.skip(f"no jars: {output.read()[-500:]}")
         assert up.returncode == 0, output.read()
     try:
-        yield (f"@{directory / 'flags'}", "--parallelism=2")
+        flags = (f"@{directory / 'flags'}", *FLAGS[name])
+        yield Cluster(directory, flags, SURVIVING[name])
     finally:
-        subprocess.run([ROOT / "scripts" / "flink_down"], env=environment, check=True)
+        subprocess.run([ROOT / "scripts" / f"{name}_down"], env=environment, check=True)
 
 
-def test_flink_embeds(work: Work, flink: Sequence[str], tmp_path: pathlib.Path) -> None:
-    run_program("embed", work.model, tmp_path / "out", *work.argv, *flink)
+def test_cluster_embeds(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *cluster.flags)
     check(tmp_path / "out", work)
 
 
-def test_flink_classifies_into_tfrecords(
-    work: Work, flink: Sequence[str], logits: str, tmp_path: pathlib.Path
+def test_cluster_classifies_into_tfrecords(
+    work: Work, cluster: Cluster, logits: str, tmp_path: pathlib.Path
 ) -> None:
     argv = [*work.argv, "--output_format", "tfrecord", "--top_k", "2"]
     run_program("classify", logits, tmp_path / "local", *argv)
-    run_program("classify", logits, tmp_path / "flink", *argv, *flink)
-    assert contents(tmp_path / "flink") == contents(tmp_path / "local")
-    assert any(name.endswith(".tfrecord") for name in contents(tmp_path / "flink"))
+    run_program("classify", logits, tmp_path / "cluster", *argv, *cluster.flags)
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
+    assert any(name.endswith(".tfrecord") for name in contents(tmp_path / "cluster"))
 
 
-def test_flink_goes_on_when_a_worker_is_killed(
-    work: Work, flink: Sequence[str], tmp_path: pathlib.Path
+def test_cluster_goes_on_when_a_worker_is_killed(
+    work: Work, cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
+    done = run_killing_workers(work, cluster, tmp_path / "out", *cluster.surviving)
+    assert done.returncode == 0, done.stdout[-5000:]
+    check(tmp_path / "out", work)
+
+
+@pytest.mark.parametrize("cluster", ["spark"], indirect=True)
+def test_spark_run_whose_kept_worker_is_killed_is_resumed(
+    work: Work, cluster: Cluster, tmp_path: pathlib.Path
 ) -> None:
     output = tmp_path / "out"
-    embed = command("embed", work.model, output, *work.argv, *flink)
+    done = run_killing_workers(work, cluster, output)
+    assert done.returncode == 1, done.stdout[-5000:]
+    assert not output.exists()
+    run_program("embed", work.model, output, *work.argv, *cluster.flags, "--resume")
+    check(output, work)
+
+
+def run_killing_workers(
+    work: Work, cluster: Cluster, output: pathlib.Path, *argv: str
+) -> subprocess.CompletedProcess[str]:
+    """Embeds; kills the workers as soon as a shard is committed."""
+    embed = command("embed", work.model, output, *work.argv, *cluster.flags, *argv)
     killed = 0
-    with (tmp_path / "log").open("w+") as log:
+    with (output.parent / "log").open("w+") as log:
         running = subprocess.Popen(embed, cwd=ROOT, stdout=log, stderr=log)
         while running.poll() is None:
-            if not killed and count_commits(str(tmp_path / ".out.staging")):
-                for worker in workers(flink):
+            if not killed and count_commits(str(output.parent / f".{output.name}.staging")):
+                for worker in workers(cluster):
                     os.kill(worker, signal.SIGKILL)
                     killed += 1
             time.sleep(0.002)
         log.seek(0)
-        assert running.returncode == 0, log.read()
+        done = subprocess.CompletedProcess(embed, running.returncode, log.read())
     assert killed
-    check(output, work)
+    return done
 
 
-def workers(flink: Sequence[str]) -> list[int]:
+def workers(cluster: Cluster) -> list[int]:
     """Returns the worker processes of this cluster: they have its environment."""
-    directory = pathlib.Path(flink[0].removeprefix("@")).parent
     found = []
     for process in pathlib.Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            is_worker = b"flink_worker.py" in (process / "cmdline").read_bytes()
+            is_worker = b"beam_worker.py" in (process / "cmdline").read_bytes()
             environment = (process / "environ").read_bytes() if is_worker else b""
-            if f"FLINK_DIR={directory}".encode() in environment:
+            if f"_DIR={cluster.directory}\0".encode() in environment:
                 found.append(int(process.name))
     return found

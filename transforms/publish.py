@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -22,8 +22,10 @@ from transforms.run_manifest import RunManifest, one_attempt_each, run_record
 from transforms.run_record import is_published, read_record
 from transforms.swap import put_in_place
 
-COPIES_AT_ONCE = 32
-"""An object store takes its time for each copy, however small, and takes many at once."""
+T = TypeVar("T")
+
+FILES_AT_ONCE = 32
+"""An object store takes its time for each copy or read, however small, and takes many at once."""
 
 
 def publish_run(
@@ -106,9 +108,8 @@ def _assemble(directory: str, manifest: RunManifest, results: list[ShardResult],
         staged += [result.data.path, result.inputs.path]
         names += [manifest.data_name(result), run_directory.inputs_file_name(result.shard)]
     targets = [FileSystems.join(directory, name) for name in names]
-    with ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="publish") as copies:
-        for _ in copies.map(link_or_copy, staged, targets):
-            pass
+    for _ in _map_at_once(link_or_copy, staged, targets):
+        pass
     write_whole(FileSystems.join(directory, FAILURES_FILE), _failure_lines(results))
     write_whole(FileSystems.join(directory, RUN_FILE), text.encode())
     write_whole(FileSystems.join(directory, SUCCESS_FILE), b"")
@@ -116,12 +117,19 @@ def _assemble(directory: str, manifest: RunManifest, results: list[ShardResult],
 
 def _failure_lines(results: list[ShardResult]) -> bytes:
     """Gathers the shards' failures, in order of the shards."""
+    return b"".join(_map_at_once(_failures_of, (result for result in results if result.failed)))
+
+
+def _failures_of(result: ShardResult) -> bytes:
     return b"".join(
-        failure_line(failure).encode()
-        for result in results
-        if result.failed
-        for failure in read_inputs(result.inputs.path)[1]
+        failure_line(failure).encode() for failure in read_inputs(result.inputs.path)[1]
     )
+
+
+def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Iterator[T]:
+    """Calls a function that waits for files, many at once; the results are in order."""
+    with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="publish") as threads:
+        yield from threads.map(function, *arguments)
 
 
 def _check_failed(

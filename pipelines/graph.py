@@ -1,6 +1,7 @@
 """The pipeline in one sentence; what it is made of is ready-made."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -21,7 +22,7 @@ from transforms.preprocessing import Preprocessing
 from transforms.previous_run import Previous
 from transforms.publish import Publish
 from transforms.read import ReadImages, ReadPolicy
-from transforms.records import Shard, ShardKind
+from transforms.records import Shard, ShardKind, ShardResult
 from transforms.run_manifest import RunManifest
 from transforms.schemas import MODEL_COLUMNS
 from transforms.unique_ids import CheckUniqueIds
@@ -52,6 +53,7 @@ class RunPlan:
         places_by_content: Whether listed images are hashed first, and put into shards by it.
         has_files: Whether some shards are TFRecord or Parquet files: ids are then known only once
             these have been read.
+        hints: Resource hints of ComputeShards, by name.
     """
 
     sources: tuple[Source, ...]
@@ -72,6 +74,7 @@ class RunPlan:
     deduplicate: bool = False
     places_by_content: bool = False
     has_files: bool = False
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def may_have_files(sources: tuple[Source, ...]) -> bool:
@@ -90,33 +93,59 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     kept = shards | "KeepFinished" >> KeepFinished(
         manifest.staging, plan.base_fingerprint, plan.is_resumed, plan.previous, plan.has_files
     )
-    read_policy = ReadPolicy(
-        columns=plan.columns,
-        batch_size=plan.batch_size,
-        max_image_bytes=plan.policy.max_image_bytes,
-        model_columns=MODEL_COLUMNS[manifest.stem],
-        deduplicate=plan.deduplicate,
-    )
-    target = StagingTarget(
-        staging=manifest.staging,
-        output_format=manifest.output_format,
-        carried=plan.columns.carried,
-        digests=plan.has_files,
-    )
     written = (
         kept.unfinished
         # Small elements: shuffled before any image is opened, never after.
         | "SpreadShards" >> beam.Reshuffle().with_output_types(Shard)
-        | "ReadImages" >> ReadImages(read_policy)
-        | "PreprocessImages" >> PreprocessImages(plan.policy, plan.num_model_threads)
-        | "RunInference" >> RunInference(plan.handler)
-        | "Tabulate" >> plan.tabulate
-        | "WriteShards" >> WriteShards(target)
+        | "ComputeShards" >> ComputeShards(plan).with_resource_hints(**plan.hints)
     )
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
     _ = results | "Publish" >> Publish(manifest, skipped, kept.damaged)
+
+
+@dataclasses.dataclass(eq=False)
+class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]]):
+    """Reads, decodes, infers and writes: one fused chain a shard, a batch at a time.
+
+    One transform, so that resource hints reach the whole chain. A step with other hints than its
+    neighbours would be cut off by a shuffle, with pixels in it.
+
+    Attributes:
+        plan: The run.
+    """
+
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
+        """Returns one result a shard."""
+        plan, manifest = self.plan, self.plan.manifest
+        policy = ReadPolicy(
+            columns=plan.columns,
+            batch_size=plan.batch_size,
+            max_image_bytes=plan.policy.max_image_bytes,
+            model_columns=MODEL_COLUMNS[manifest.stem],
+            deduplicate=plan.deduplicate,
+        )
+        target = StagingTarget(
+            staging=manifest.staging,
+            output_format=manifest.output_format,
+            carried=plan.columns.carried,
+            digests=plan.has_files,
+        )
+        return (
+            shards
+            | "ReadImages" >> ReadImages(policy)
+            | "PreprocessImages" >> PreprocessImages(plan.policy, plan.num_model_threads)
+            | "RunInference" >> RunInference(plan.handler)
+            | "Tabulate" >> plan.tabulate
+            | "WriteShards" >> WriteShards(target)
+        )
 
 
 def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> tuple[PCollection[Shard], PCollection[str]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from pipelines.carried_columns import carried_schema
+from pipelines.dataflow import read_hints
 from pipelines.options import RunConfig
 from transforms.batches import OutputRows, Predictions
 from transforms.canaries import canary_shard
@@ -82,6 +83,7 @@ class Launch:
         outputs: What becomes of the model's outputs.
         canaries: The shard of known images, if there are any.
         engine: How the model is run.
+        hints: Resource hints of the step that reads, decodes, infers and writes, by name.
     """
 
     config: RunConfig
@@ -93,6 +95,7 @@ class Launch:
     outputs: Outputs
     canaries: Shard | None
     engine: EngineSettings
+    hints: Mapping[str, str]
 
     @property
     def stem(self) -> str:
@@ -153,6 +156,7 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
     """
+    hints = read_hints(config.inference_hints)
     sources = tuple(classify_input(uri) for uri in config.input)
     carried = carried_schema(config, sources)
     if config.output_format == "tfrecord":
@@ -171,6 +175,7 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
         outputs=make_outputs(model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
+        hints=hints,
     )
 
 

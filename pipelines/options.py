@@ -161,6 +161,14 @@ class RunConfig:
         "run",
         False,
     )
+    inference_hints: tuple[str, ...] = flag(
+        "resource hints of the step that reads, decodes, infers and writes: min_ram=16GB, "
+        "'accelerator=type:nvidia-l4;count:1;install-nvidia-driver'",
+        "run",
+        (),
+        metavar="NAME=VALUE",
+        repeatable=True,
+    )
     resume: bool = flag(
         "go on where a run that died stopped; start one if there is none", "run", False
     )

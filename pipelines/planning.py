@@ -92,6 +92,7 @@ def plan_run(
             if previous and completes
             else may_have_files(launch.sources)
         ),
+        hints=launch.hints,
     )
 
 

@@ -59,6 +59,9 @@ def run_program(
         )
         check_beam_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
+        from pipelines.dataflow import check_dataflow
+
+        check_dataflow(config, beam_argv)
         with quiet_libraries():
             return run(config, beam_argv)
 

@@ -52,7 +52,7 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
             root=root,
             max_deleted_fraction=config.max_deleted_fraction,
         )
-        return execute(plan, beam_argv)
+        return execute(plan, beam_argv, claim.hold)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

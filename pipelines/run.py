@@ -16,14 +16,23 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
 
+from pipelines.dataflow import (
+    failure_type,
+    is_dry_run,
+    is_on_dataflow,
+    is_template,
+    job_messages,
+)
 from pipelines.graph import RunPlan, define_pipeline
 from pipelines.progress import ProgressLine
 from pipelines.summary import format_summary
-from transforms.errors import RunError, UserError
+from transforms.errors import FlagError, RunError, UserError
+from transforms.run_lock import Hold
 from transforms.run_record import read_record
+from transforms.staging import clear_staging
 from transforms.tally import TALLY
 
-EXIT_PUBLISHED = 0
+EXIT_DONE = 0
 EXIT_INTERRUPTED = 130
 
 MAX_THREADS = 16
@@ -34,15 +43,18 @@ LOCAL_RUNNERS = ("", "direct", "directrunner", "fnapirunner")
 _REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
 
 
-def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
+def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     """Runs the pipeline to its end and prints the summary.
+
+    A Dataflow template is only written; the job that is made of it publishes by itself.
 
     Args:
         plan: The run.
         beam_argv: Beam's flags.
+        hold: The lock of its output.
 
     Returns:
-        EXIT_PUBLISHED.
+        EXIT_DONE: published, or all was done that was asked for.
 
     Raises:
         UserError: If an input turns out not to work.
@@ -53,7 +65,10 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
     is_local = (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
     workers = use_every_core(options) if is_local else ""
     TALLY.reset()
-    pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
+    try:
+        pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
+    except ValueError as error:  # Beam's own flags do not do for the runner.
+        raise FlagError(" ".join(str(error).split())) from error
     define_pipeline(pipeline, plan)
     # Other processes have tallies of their own.
     mode = options.view_as(DirectOptions).direct_running_mode
@@ -64,17 +79,28 @@ def execute(plan: RunPlan, beam_argv: Sequence[str]) -> int:
             if is_local:
                 stack.enter_context(_quiet_beam())
                 stack.enter_context(_leaving_on_interrupt(plan, progress))
-            stack.enter_context(_own_errors())
+            if is_on_dataflow(options):
+                stack.enter_context(job_messages())
+            stack.enter_context(_own_errors(failure_type(options)))
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()
     output = plan.manifest.output
+    if is_template(options):
+        hold.is_handed_over = True
+        print(f"the job is written; once Dataflow runs it, it publishes {output} by itself")
+        return EXIT_DONE
+    if is_dry_run(options):
+        if not plan.is_resumed:
+            clear_staging(plan.manifest.staging)
+        print("dry run: the job was built and not submitted; nothing is published")
+        return EXIT_DONE
     record = read_record(output)
     seconds = time.monotonic() - started
     print(format_summary(record, output=output, seconds=seconds, workers=workers))
     for warning in record["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    return EXIT_PUBLISHED
+    return EXIT_DONE
 
 
 def use_every_core(options: PipelineOptions) -> str:
@@ -109,13 +135,13 @@ def _quiet_beam() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_errors() -> Iterator[None]:
-    """Brings back our own errors from the runners that hand on only their text."""
+def _own_errors(failure: type[Exception]) -> Iterator[None]:
+    """Brings back our own errors from the runners that hand on only their text, in a failure."""
     try:
         yield
     except (UserError, RunError):
         raise
-    except RuntimeError as error:
+    except failure as error:
         reported = _REPORTED.findall(str(error))
         own: list[type[Exception]] = [RunError, *UserError.__subclasses__()]
         kinds = {kind.__name__: kind for kind in own}

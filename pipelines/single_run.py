@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pipelines.launch import MakeOutputs, keep_apart, prepare_launch
 from pipelines.options import SingleRunConfig
 from pipelines.planning import plan_run
-from pipelines.run import EXIT_PUBLISHED, execute
+from pipelines.run import EXIT_DONE, execute
 from transforms.claim import claim_output
 from transforms.errors import FlagError, InputError
 from transforms.run_directory import absolute_output
@@ -20,6 +20,7 @@ _INPUTS = ("input", "manifest")
 _OWN = {
     "output", "retry_failed", "resume", "overwrite", "canaries", "canary_threshold",
     "write_canaries", "max_failed_fraction", "batch_size", "num_model_threads", "deduplicate",
+    "inference_hints",
 }  # fmt: skip
 """Flags of a run that completes another which are not that other run's."""
 
@@ -65,9 +66,9 @@ def run_once(
     ) as claim:
         if claim.is_published:
             print(f"{output} has been published by this command; there is nothing to resume")
-            return EXIT_PUBLISHED
+            return EXIT_DONE
         plan = plan_run(launch, claim, staging, previous=earlier, completes=earlier is not None)
-        return execute(plan, beam_argv)
+        return execute(plan, beam_argv, claim.hold)
 
 
 def with_flags_of(config: Config, earlier: PublishedRun) -> Config:

@@ -15,7 +15,7 @@ from transforms import run_directory, staging
 from transforms.errors import OutputError
 from transforms.recipe import describe_differences, differences
 from transforms.run_directory import SUCCESS_FILE
-from transforms.run_lock import remove_staging, run_lock, this_process
+from transforms.run_lock import Hold, remove_staging, run_lock, this_process
 from transforms.run_record import read_record
 from transforms.storage import is_local
 from transforms.swap import put_back
@@ -33,12 +33,14 @@ class Claim(NamedTuple):
         output: Its run directory.
         run_id: The run, the same one when it is resumed.
         is_resumed: Whether commit records of an earlier start count.
+        hold: The lock, for a run that is left to a job.
         is_published: Whether there is nothing to do: the run to resume has been published.
     """
 
     output: str
     run_id: str
     is_resumed: bool
+    hold: Hold
     is_published: bool = False
 
 
@@ -69,7 +71,7 @@ def claim_output(
     owner = this_process(uuid.uuid4().hex, plan["program"])
     with contextlib.ExitStack() as stack:
         with _said_plainly(flag):
-            stack.enter_context(run_lock(staging_directory, owner))
+            hold = stack.enter_context(run_lock(staging_directory, owner))
             stack.callback(_remove_if_done, staging_directory)
             output = choose_output()
             if not staging.is_in_place(output, staging_directory):
@@ -95,7 +97,7 @@ def claim_output(
         is_half_in_place = is_resumed and SUCCESS_FILE not in names
         if names and not may_replace and not is_half_in_place:
             if resume and SUCCESS_FILE in names and _is_same_command(output, plan):
-                yield Claim(output, "", is_resumed=False, is_published=True)
+                yield Claim(output, "", is_resumed=False, hold=hold, is_published=True)
                 return
             raise OutputError(
                 f"{flag} holds {run_directory.describe(names)}; choose another directory, or add "
@@ -109,7 +111,7 @@ def claim_output(
             staging.write_plan(staging_directory, {**plan, **own, "overwrite": may_replace})
         is_over = False
         try:
-            yield Claim(output, run_id, is_resumed=is_resumed)
+            yield Claim(output, run_id, is_resumed=is_resumed, hold=hold)
             is_over = True
         finally:
             # What ended before its first shard was done leaves nothing that is worth resuming.

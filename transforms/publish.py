@@ -18,6 +18,7 @@ from transforms.failures import failure_line
 from transforms.inputs_file import read_inputs
 from transforms.records import Change, ShardResult
 from transforms.run_directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
+from transforms.run_lock import release_handed_over
 from transforms.run_manifest import RunManifest, one_attempt_each, run_record
 from transforms.run_record import is_published, read_record
 from transforms.swap import put_in_place
@@ -69,6 +70,7 @@ def publish_run(
         manifest.root.point_to(manifest.output)
         manifest.root.prune()
     staging.clear_staging(manifest.staging)
+    release_handed_over(manifest.staging)
 
 
 def _is_done(manifest: RunManifest) -> bool:

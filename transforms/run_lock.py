@@ -57,6 +57,18 @@ class Owner:
         )
 
 
+@dataclasses.dataclass
+class Hold:
+    """A lock while it is held.
+
+    Attributes:
+        is_handed_over: Whether it stays when its holder leaves, for a job that works on without
+            it. Nobody gives a sign of life then: only release_handed_over ends it, or a person.
+    """
+
+    is_handed_over: bool = False
+
+
 def this_process(run_id: str, program: str) -> Owner:
     """Returns this process as the owner of a run."""
     since = _now().isoformat(" ", "seconds")
@@ -64,16 +76,25 @@ def this_process(run_id: str, program: str) -> Owner:
 
 
 @contextlib.contextmanager
-def run_lock(staging: str, owner: Owner) -> Iterator[None]:
+def run_lock(staging: str, owner: Owner) -> Iterator[Hold]:
     """Holds a staging directory, which it makes if need be.
 
+    Only in an object store can it be handed over.
+
     Raises:
-        OutputError: If another run, which lives, holds it; names it.
+        OutputError: If another run, which lives or was handed over, holds it; names it.
         OSError: If it cannot be written.
     """
     path = FileSystems.join(staging, LOCK_FILE)
-    with _local_lock(path, owner) if is_local(path) else _remote_lock(path, owner):
-        yield
+    with _local_lock(path, owner) if is_local(path) else _remote_lock(path, owner) as hold:
+        yield hold
+
+
+def release_handed_over(staging: str) -> None:
+    """Ends a lock that was handed over, as the job's last act there; leaves any other."""
+    path = FileSystems.join(staging, LOCK_FILE)
+    if not is_local(path) and FileSystems.exists(path) and _is_handed_over(read_whole(path)):
+        FileSystems.delete([path])
 
 
 def remove_staging(staging: str) -> None:
@@ -85,7 +106,7 @@ def remove_staging(staging: str) -> None:
 
 
 @contextlib.contextmanager
-def _local_lock(path: str, owner: Owner) -> Iterator[None]:
+def _local_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Locks a file by the kernel, which lets go of it when the process ends in whatever way."""
     while True:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -97,7 +118,7 @@ def _local_lock(path: str, owner: Owner) -> Iterator[None]:
     try:
         os.truncate(handle, 0)
         os.write(handle, json.dumps(dataclasses.asdict(owner)).encode())
-        yield
+        yield Hold()
     finally:
         os.close(handle)
 
@@ -121,12 +142,14 @@ def _is_same_file(handle: int, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
+def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Holds an object that a thread renews; one not renewed for long is a dead run's."""
     if not _create(path, _remote_text(owner)):
-        found = json.loads(read_whole(path))
-        seen = datetime.datetime.fromisoformat(found["seen_at"])
-        holder = _owner(json.dumps(found).encode())
+        content = read_whole(path)
+        holder = _owner(content)
+        if _is_handed_over(content):
+            raise OutputError(_is_left_to_a_job(path, str(holder)))
+        seen = datetime.datetime.fromisoformat(json.loads(content)["seen_at"])
         silent = (_now() - seen).total_seconds()
         if silent < DEAD_SECONDS and not _is_dead_here(holder):
             sign = f"{holder}, which gave a sign of life {silent:.0f} s ago"
@@ -146,13 +169,17 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[None]:
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
     thread.start()
+    hold = Hold()
     try:
-        yield
+        yield hold
     finally:
         done.set()
         thread.join()
         if _is_held_by(path, owner):
-            FileSystems.delete([path])
+            if hold.is_handed_over:
+                write_whole(path, _remote_text(owner, is_handed_over=True).encode())
+            else:
+                FileSystems.delete([path])
 
 
 def _is_held_by(path: str, owner: Owner) -> bool:
@@ -168,8 +195,13 @@ def _create(path: str, text: str) -> bool:
     return True
 
 
-def _remote_text(owner: Owner) -> str:
-    return json.dumps({**dataclasses.asdict(owner), "seen_at": _now().isoformat()})
+def _remote_text(owner: Owner, *, is_handed_over: bool = False) -> str:
+    own = {"seen_at": _now().isoformat(), "is_handed_over": is_handed_over}
+    return json.dumps({**dataclasses.asdict(owner), **own})
+
+
+def _is_handed_over(content: bytes) -> bool:
+    return bool(json.loads(content).get("is_handed_over"))
 
 
 def _is_dead_here(holder: Owner | None) -> bool:
@@ -206,6 +238,14 @@ def _is_taken(path: str, holder: str) -> str:
     return (
         f"{holder} is writing here ({path}); wait for it, end it, or choose another directory: "
         "two runs never share an output"
+    )
+
+
+def _is_left_to_a_job(path: str, holder: str) -> str:
+    return (
+        f"{holder} left its work to a Dataflow job, which publishes it ({path}); wait for the job; "
+        "if it failed, was cancelled or never started, delete that file and run again with "
+        "--resume or --overwrite"
     )
 
 

@@ -100,6 +100,8 @@ def _parameter(config_class: type[RunConfig], field: dataclasses.Field[Any]) -> 
         pattern = "|".join(metadata["choices"])
         options = [{"value": choice, "label": choice} for choice in metadata["choices"]]
         own |= {"paramType": "ENUM", "enumOptions": options, "defaultValue": field.default}
+    elif metadata["metavar"] == "NAME=VALUE":
+        pattern = r"\s*\w+=\S.*"
     elif name in URI_FLAGS:
         pattern = f".*{_REMOTE}" if metadata["repeatable"] else _REMOTE
     elif metadata["read"] in (int, float):

@@ -81,7 +81,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
                 stack.enter_context(_leaving_on_interrupt(plan, progress))
             if is_on_dataflow(options):
                 stack.enter_context(job_messages())
-            stack.enter_context(_own_errors(failure_type(options)))
+            stack.enter_context(own_errors(failure_type(options)))
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()
@@ -135,7 +135,7 @@ def _quiet_beam() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_errors(failure: type[Exception]) -> Iterator[None]:
+def own_errors(failure: type[Exception]) -> Iterator[None]:
     """Brings back our own errors from the runners that hand on only their text, in a failure."""
     try:
         yield

@@ -17,6 +17,7 @@ from tests.runs import solid
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PHOTOS = 40
+GPU = "type:nvidia-l4;count:1;install-nvidia-driver"
 
 
 class Job(NamedTuple):

@@ -9,18 +9,20 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.portability.common_urns import resource_hints
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
 from apache_beam.runners.portability.fn_api_runner import translations
 
 from pipelines import embed
-from pipelines.dataflow import read_hints
+from pipelines.dataflow import failure_type, read_hints
+from pipelines.run import own_errors
 from tests.cloud import Cloud, Emulator, use_emulator
-from tests.dataflow import PHOTOS, ROOT, Job, flags, put_inputs, run_job, write_job
-from transforms.errors import FlagError
+from tests.dataflow import GPU, PHOTOS, ROOT, Job, flags, put_inputs, run_job, write_job
+from transforms.errors import FlagError, RunError
 
-GPU = "type:nvidia-l4;count:1;install-nvidia-driver"
 HINTS = ("--inference_hints", f"accelerator={GPU}", "min_ram=16GB")
 CHAIN = (
     "ReadImages/ReadShard",
@@ -160,7 +162,10 @@ def test_a_written_job_publishes_without_its_launcher(
     bucket: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = write_job(bucket, "out", *HINTS)
-    assert f"publishes {bucket.uri}/out by itself" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"publishes {bucket.uri}/out by itself" in said.out
+    assert f"A template was just created at location {bucket.uri}/out.json" in said.err
+    assert "GCS upload" not in said.err
     assert bucket.names("out/") == ["out/_staging/lock.json", "out/_staging/plan.json"]
     for way_on in ([], ["--resume"], ["--overwrite"], ["--resume", "--overwrite"]):
         assert embed.main(flags(bucket, "out", "--runner=FnApiRunner", *way_on)) == 2
@@ -229,6 +234,17 @@ def test_what_beam_misses_is_one_line(bucket: Cloud, capsys: pytest.CaptureFixtu
     assert not bucket.names("bad/")
 
 
+def test_what_ended_a_job_is_our_own_error_again() -> None:
+    options = PipelineOptions(["--runner=DataflowRunner"])
+    reported = "Dataflow pipeline failed. State: FAILED, Error:\nTraceback …\n"
+    failed = DataflowRuntimeException(f"{reported}transforms.errors.RunError: 9 failed\n", None)
+    with pytest.raises(RunError, match=r"^9 failed$"), own_errors(failure_type(options)):
+        raise failed
+    other = DataflowRuntimeException(f"{reported}MemoryError\n", None)
+    with pytest.raises(DataflowRuntimeException), own_errors(failure_type(options)):
+        raise other
+
+
 def test_hints_are_read_and_refused_by_their_names() -> None:
     assert read_hints([f"accelerator={GPU}", "min_ram=16GB"]) == {
         "accelerator": GPU,
@@ -287,6 +303,21 @@ def test_the_script_shows_and_runs_the_command() -> None:
         "--model 'a model'",
     ):
         assert part in shown
-    done = run_script("embed", "--help", IMAGE="registry.example.org/i:1", **PLACE)
-    assert "--sdk_container_image=registry.example.org/i:1" in done.stderr
-    assert "--setup_file" not in done.stderr
+    shown = run_script("embed", "--help", IMAGE="registry.example.org/i:1", **PLACE).stderr
+    assert "--sdk_container_image=registry.example.org/i:1" in shown
+    assert "--setup_file" not in shown
+
+
+@pytest.mark.parametrize(
+    ("worker", "threads"),
+    [
+        ({"MACHINE": "c3-highcpu-8"}, 8),
+        ({"MACHINE": "custom-6-16384"}, 4),
+        ({"MACHINE": "c3-highcpu-8", "THREADS": "12"}, 12),
+    ],
+)
+def test_the_script_takes_a_thread_a_vcpu(worker: dict[str, str], threads: int) -> None:
+    shown = run_script("embed", "--help", **worker, **PLACE).stderr
+    assert (
+        f"--machine_type={worker['MACHINE']} --number_of_worker_harness_threads={threads} " in shown
+    )

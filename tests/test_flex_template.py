@@ -16,7 +16,7 @@ from pipelines.flags import parse_flags
 from pipelines.flex_template import PROGRAMS, launch, main, template_metadata, to_flags
 from pipelines.options import EmbedConfig
 from tests.cloud import Cloud
-from tests.dataflow import ROOT, put_inputs, run_job, write_job
+from tests.dataflow import GPU, ROOT, put_inputs, run_job, write_job
 from transforms.errors import FlagError
 
 BEAM = {"sdk_container_image", "number_of_worker_harness_threads"}
@@ -136,6 +136,7 @@ def test_expressions_refuse_wrong_values_and_take_good_ones() -> None:
         ("input", ("gs://a/*.jpg", "gs://a gs://b", "'gs://a b/*.jpg'"), ("photos/", "")),
         ("resize_mode", ("pad",), ("stretch",)),
         ("antialias", ("true", "false"), ("yes", "1")),
+        ("inference_hints", ("min_ram=16GB", f"min_ram=16GB accelerator={GPU}"), ("gpu", "a=")),
     ):
         for value in good:
             assert accepts(found[name], value), (name, value)
@@ -154,7 +155,7 @@ def test_parameters_become_flags() -> None:
         "--resume=",
         "--signature=",
         "--input_range=-1,1",
-        "--inference_hints=min_ram=16GB accelerator=type:nvidia-l4;count:1",
+        f"--inference_hints=min_ram=16GB accelerator={GPU}",
         "--runner=DataflowRunner",
         "--template_location=gs://b/job_object",
         "--enable_something",
@@ -168,7 +169,7 @@ def test_parameters_become_flags() -> None:
         output="gs://b/o",
         antialias=True,
         input_range="-1,1",
-        inference_hints=("min_ram=16GB", "accelerator=type:nvidia-l4;count:1"),
+        inference_hints=("min_ram=16GB", f"accelerator={GPU}"),
     )
     assert rest == given[-3:]
 

@@ -21,7 +21,7 @@ GPU = "type:nvidia-l4;count:1;install-nvidia-driver"
 
 
 class Job(NamedTuple):
-    """What a launch leaves in a bucket for Dataflow: the job, its pipeline, the staged packages."""
+    """What a launch leaves in a bucket: the job, its pipeline, the files of staged packages."""
 
     job: dict[str, Any]
     pipeline: beam_runner_api_pb2.Pipeline
@@ -47,8 +47,8 @@ def flags(cloud: Cloud, output: str, *argv: str) -> list[str]:
         *(f"--input={cloud.uri}/photos", f"--model={cloud.uri}/model"),
         *(f"--output={cloud.uri}/{output}", "--rows_per_file=20"),
         *("--runner=DataflowRunner", "--project=my-project", "--region=europe-west1"),
-        *(f"--temp_location={cloud.uri}/{output}-tmp", f"--setup_file={ROOT / 'setup.py'}"),
-        *("--no_save_main_session", "--machine_type=n2-standard-4"),
+        *(f"--temp_location={cloud.uri}/{output}-tmp", "--no_save_main_session"),
+        "--machine_type=n2-standard-4",
         *("--experiments=no_use_multiple_sdk_containers", "--number_of_worker_harness_threads=4"),
         *argv,
     ]
@@ -63,8 +63,10 @@ def write_job(
     staged = {name.rpartition("/")[2]: name for name in cloud.names(f"{output}-tmp/")}
     pipeline = beam_runner_api_pb2.Pipeline()
     pipeline.ParseFromString(cloud.get(staged["pipeline.pb"]))
-    with tarfile.open(fileobj=io.BytesIO(cloud.get(staged["workflow.tar.gz"]))) as archive:
-        packages = archive.getnames()
+    packages: list[str] = []
+    if "workflow.tar.gz" in staged:
+        with tarfile.open(fileobj=io.BytesIO(cloud.get(staged["workflow.tar.gz"]))) as archive:
+            packages = archive.getnames()
     return Job(json.loads(cloud.get(f"{output}.json")), pipeline, packages)
 
 

@@ -5,6 +5,7 @@ import bz2
 import json
 import pathlib
 import pickletools
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -78,8 +79,14 @@ def bucket(storage_emulator: Emulator, mean_color: str) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def job(bucket: Cloud) -> Job:
-    return write_job(bucket, "hinted", *HINTS)
+def job(bucket: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    # A copy: setuptools also packs what it finds named in the leftovers of an earlier build.
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    for name in ("pipelines", "transforms"):
+        shutil.copytree(ROOT / name, source / name)
+    return write_job(bucket, "hinted", f"--setup_file={source / 'setup.py'}", *HINTS)
 
 
 @pytest.fixture(scope="module")

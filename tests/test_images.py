@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from tests.images import STORE, claim_size, encode, exif, photo, save
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
-from transforms.images import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION, Preprocessor
+from transforms.images import Preprocessor
+from transforms.pixel_range import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.preprocessing import Preprocessing
 
 Array = npt.NDArray[Any]

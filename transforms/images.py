@@ -12,13 +12,10 @@ import tensorflow as tf
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.image_header import ImageHeader, read_header
 from transforms.pillow_decoder import decode_with_pillow
+from transforms.pixel_range import from_unit_range, to_unit_range
 from transforms.placement import RATIOS, Flips, Placement, place
 from transforms.preprocessing import Preprocessing
 from transforms.tensor_view import view
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
-"""Of RGB in [0, 1]. Source: torchvision's reference models."""
 
 _OVERSHOOTING = ("bicubic", "lanczos3")
 
@@ -210,7 +207,8 @@ class Preprocessor:
         image = tf.cond(is_turned > 0, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
         if policy.resize_mode == "pad":
             image = tf.image.pad_to_bounding_box(image, corner[0], corner[1], *policy.image_size)
-        return self._scale(tf.ensure_shape(image, (*policy.image_size, 3)))
+        image = tf.ensure_shape(image, (*policy.image_size, 3))
+        return from_unit_range(to_unit_range(image), policy.input_range, policy.dtype)
 
     def _resize(self, image: tf.Tensor, size: tf.Tensor, is_shrunk: tf.Tensor) -> tf.Tensor:
         """Returns float32 of the given size, from 0 to 255."""
@@ -226,19 +224,6 @@ class Preprocessor:
         if policy.interpolation in _OVERSHOOTING:
             resized = tf.clip_by_value(resized, 0.0, 255.0)
         return resized
-
-    def _scale(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns the policy's range and dtype of float32 from 0 to 255."""
-        if self._policy.dtype == "uint8":
-            return tf.cast(tf.round(image), tf.uint8)
-        match self._policy.input_range:
-            case "0,1":
-                image = image / 255.0
-            case "-1,1":
-                image = image / 127.5 - 1.0
-            case "imagenet":
-                image = (image / 255.0 - IMAGENET_MEAN) / IMAGENET_STANDARD_DEVIATION
-        return tf.cast(image, self._policy.dtype)
 
 
 class _Image(NamedTuple):

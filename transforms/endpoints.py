@@ -85,6 +85,7 @@ class Endpoint:
         inputs: Every way it was traced, for messages.
         traces: The ways in which images alone can be given to it, for inference; may be empty.
         training: Whether it takes `training`.
+        trains: Whether images can be given to it with training=True too.
         hyperparameters: Its other arguments and their defaults, as text.
     """
 
@@ -93,6 +94,7 @@ class Endpoint:
     inputs: tuple[str, ...]
     traces: tuple[Trace, ...]
     training: Training = Training.ABSENT
+    trains: bool = False
     hyperparameters: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
@@ -173,7 +175,7 @@ def _function_endpoint(
     arguments = _arguments(function.function_spec)
     inputs: list[str] = []
     traces: list[Trace] = []
-    training_values: list[object] = []
+    trains = False
     for key in function.concrete_functions:
         concrete = graph.concrete_functions[key]
         try:
@@ -191,9 +193,11 @@ def _function_endpoint(
         inputs.append(", ".join(_describe(key, value) for key, value in bound.items()))
         training = bound.get("training", False)
         images = _images_of(bound, arguments)
-        if images is None or training is True:
+        if images is None:
             continue
-        training_values.append(training)
+        if training is True:
+            trains = True
+            continue
         passes_training = "training" in bound and training is not None
         traces.append(Trace(images, _outputs_of(outputs), passes_training))
     # A trace that takes training=False is the one made for inference.
@@ -212,6 +216,7 @@ def _function_endpoint(
         inputs=tuple(dict.fromkeys(inputs)),
         traces=tuple(traces),
         training=takes_training,
+        trains=trains,
         hyperparameters=tuple(
             (key, str(value))
             for key, value in list(arguments.items())[1:]

@@ -45,6 +45,7 @@ class ModelSpec:
         image_sizes: Every size it was traced with, (height, width); None for any.
         batch_size: Images in every call, or None for any number.
         training: Whether it takes `training`, False for inference.
+        trains: Whether it takes training=True too, for fine-tuning.
         hyperparameters: Its other arguments and their defaults; left alone.
         output_keys: Names of its outputs; "" for a bare tensor.
         output_key: The one in use.
@@ -66,6 +67,7 @@ class ModelSpec:
     image_sizes: tuple[tuple[int | None, int | None], ...]
     batch_size: int | None
     training: Training
+    trains: bool
     hyperparameters: tuple[tuple[str, str], ...]
     output_keys: tuple[str, ...]
     output_key: str
@@ -150,6 +152,7 @@ def inspect_saved_model(
         image_sizes=sizes,
         batch_size=_batch_size(traces[0].images),
         training=endpoint.training,
+        trains=endpoint.trains,
         hyperparameters=endpoint.hyperparameters,
         output_keys=tuple(traces[0].outputs),
         output_key=chosen,

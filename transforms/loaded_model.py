@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -63,15 +63,23 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
     )
 
 
-def _trace(
-    owner: tf.Module, spec: ModelSpec, image_size: tuple[int, int]
-) -> tf.types.experimental.ConcreteFunction:
-    call = _endpoint(owner, spec)
+def part_in_use(owner: tf.Module, spec: ModelSpec) -> tf.Module:
+    """Returns the restored object, or its attribute that is called instead."""
+    return getattr(owner, spec.endpoint) if spec.kind is EndpointKind.SUB_CALLABLE else owner
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([spec.batch_size, *image_size, 3], spec.dtype)],
-        autograph=False,
-    )
+
+def image_function(
+    owner: tf.Module, spec: ModelSpec, *, training: bool = False
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns what maps images to the output in use, as float32 of the model's own shape.
+
+    Args:
+        owner: The restored object.
+        spec: How to call it.
+        training: What is passed as `training` where the model takes that.
+    """
+    call = _endpoint(owner, spec, training=training)
+
     def run(images: tf.Tensor) -> tf.Tensor:
         outputs = call(images)
         if spec.output_key != ONLY_OUTPUT:
@@ -79,14 +87,29 @@ def _trace(
             outputs = outputs[int(spec.output_key) if is_sequence else spec.output_key]
         return tf.cast(outputs, tf.float32)
 
+    return run
+
+
+def _trace(
+    owner: tf.Module, spec: ModelSpec, image_size: tuple[int, int]
+) -> tf.types.experimental.ConcreteFunction:
+    call = image_function(owner, spec)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([spec.batch_size, *image_size, 3], spec.dtype)],
+        autograph=False,
+    )
+    def run(images: tf.Tensor) -> tf.Tensor:
+        return call(images)
+
     return run.get_concrete_function()
 
 
-def _endpoint(owner: tf.Module, spec: ModelSpec) -> Callable[[tf.Tensor], tf.Tensor]:
+def _endpoint(owner: tf.Module, spec: ModelSpec, *, training: bool) -> Callable[[tf.Tensor], Any]:
     if spec.kind is EndpointKind.SIGNATURE:
         signature = owner.signatures[spec.endpoint]
         return lambda images: signature(**{spec.input_name: images})
-    function = owner if spec.kind is EndpointKind.CALLABLE else getattr(owner, spec.endpoint)
+    function = part_in_use(owner, spec)
     if spec.training is Training.ABSENT:
         return function
-    return lambda images: function(images, training=False)
+    return lambda images: function(images, training=training)

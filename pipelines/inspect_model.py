@@ -127,7 +127,7 @@ def _describe_weights(model: "ImageModel | None") -> _Rows:
     if model is None:
         return []
     if not model.num_variables:
-        return [("variables", "none, or TF1 reference variables, which cannot be counted")]
+        return [("variables", "none")]
     return [
         ("variables", f"{model.num_variables:,} with {model.num_parameters:,} parameters"),
         ("trainable", f"{model.num_trainable_variables:,} variables"),

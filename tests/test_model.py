@@ -44,8 +44,8 @@ def plain_images(*colors: tuple[float, float, float]) -> npt.NDArray[np.float32]
     return np.broadcast_to(np.array(colors, np.float32)[:, None, None], (len(colors), 24, 24, 3))
 
 
-UNCONVERTIBLE = ("loop_and_table", "tf1_serving")
-"""OpenVINO knows no tables in functions, and no reference variables."""
+UNCONVERTIBLE = ("loop_and_table",)
+"""OpenVINO knows no tables in functions."""
 
 RED, GREEN, GRAY = (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.25, 0.25, 0.25)
 

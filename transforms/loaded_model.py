@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from transforms.endpoints import ONLY_OUTPUT, EndpointKind, Training
+from transforms.reference_variables import WithoutReferences, has_references
 from transforms.saved_model import ModelSpec
 
 
@@ -50,7 +51,7 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
         tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
             cannot.
     """
-    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+    owner = restore(model_dir, spec)
     function = _trace(owner, spec, image_size)
     variables = tuple({id(item): item for item in function.graph.variables}.values())
     trainable = [variable for variable in variables if variable.trainable]
@@ -61,6 +62,21 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
         num_trainable_variables=len(getattr(owner, "trainable_variables", trainable)),
         num_regularization_losses=len(getattr(owner, "regularization_losses", ())),
     )
+
+
+def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
+    """Restores a SavedModel, or in its place what TensorFlow 2 can work with.
+
+    Raises:
+        tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
+            cannot.
+    """
+    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+    if spec.kind is EndpointKind.SIGNATURE:
+        signature = owner.signatures[spec.endpoint]
+        if has_references(signature):
+            return WithoutReferences(spec.endpoint, signature)
+    return owner
 
 
 def part_in_use(owner: tf.Module, spec: ModelSpec) -> tf.Module:

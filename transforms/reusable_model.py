@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from transforms.endpoints import EndpointKind
 from transforms.errors import OutputError, brief
-from transforms.loaded_model import image_function, part_in_use
+from transforms.loaded_model import image_function, part_in_use, restore
 from transforms.pixel_range import from_unit_range
 from transforms.saved_model import ModelSpec
 from transforms.storage import is_local, without_file_scheme
@@ -102,7 +102,7 @@ def load_reusable(
     input_range: str = "0,1",
 ) -> ReusableModel:
     """Loads a SavedModel and makes it reusable; see ReusableModel."""
-    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+    owner = restore(model_dir, spec)
     return ReusableModel(owner, spec, image_size=image_size, input_range=input_range)
 
 

@@ -1,0 +1,70 @@
+"""TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_OPERATIONS = ("VariableV2", "Variable")
+
+
+class WithoutReferences(tf.Module):  # type: ignore[misc]
+    """Stands in for a restored TF1 model: one of its signatures, and the variables of that.
+
+    Attributes:
+        variables: In place of the signature's reference variables; not trainable.
+        signatures: The one signature, called as in the model: images by name in, outputs by key
+            out.
+    """
+
+    variables: list[tf.Variable] = []  # noqa: RUF012 - a plain attribute is saved
+    signatures: dict[str, Callable[..., dict[str, tf.Tensor]]] = {}  # noqa: RUF012
+
+    def __init__(self, name: str, signature: tf.types.experimental.ConcreteFunction) -> None:
+        """Takes over the values as they are now.
+
+        Args:
+            name: Of the signature.
+            signature: One that has reference variables.
+        """
+        super().__init__()
+        names = _references(signature)
+        graph = signature.graph.as_graph_def()
+        kept = [node for node in graph.node if node.name not in names]
+        del graph.node[:]
+        graph.node.extend(kept)
+        with signature.graph.as_default():
+            reads = [tf.identity(signature.graph.get_tensor_by_name(f"{it}:0")) for it in names]
+        values = signature.prune([], reads)()
+        self.variables = [
+            tf.Variable(value, trainable=False, name=it)
+            for it, value in zip(names, values, strict=True)
+        ]
+        # What it does not own as a reference variable it has been given: captured resources.
+        captured = {inner.name: outer for outer, inner in signature.graph.captures}
+
+        def run(**images: tf.Tensor) -> dict[str, tf.Tensor]:
+            (value,) = images.values()
+            owned = zip(names, self.variables, strict=True)
+            inputs = {f"{it}:0": variable.read_value() for it, variable in owned}
+            outputs = tf.graph_util.import_graph_def(
+                graph,
+                input_map={**captured, **inputs, signature.inputs[0].name: value},
+                return_elements=[out.name for out in signature.structured_outputs.values()],
+                name="",
+            )
+            return dict(zip(signature.structured_outputs, outputs, strict=True))
+
+        self.signatures = {name: tf.function(run, autograph=False)}
+
+
+def has_references(signature: tf.types.experimental.ConcreteFunction) -> bool:
+    """Tells whether a signature has variables of TF1's kind that TensorFlow 2 does not know."""
+    return bool(_references(signature))
+
+
+def _references(signature: tf.types.experimental.ConcreteFunction) -> list[str]:
+    return [
+        operation.name
+        for operation in signature.graph.get_operations()
+        if operation.type in _OPERATIONS
+    ]

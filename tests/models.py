@@ -56,6 +56,23 @@ def save_output(
     )
 
 
+def save_network(directory: Path, dtype: str) -> str:
+    """Writes a small network, [N, 24, 24, 3] to [N, 8]; it scales its images itself once more.
+
+    Constants that follow each other, and a kernel after them: TensorFlow folds what it can.
+    """
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 8)).astype(np.float32)
+
+    def network(images: tf.Tensor, scale: tf.Variable) -> tf.Tensor:
+        if dtype == "uint8":
+            images = tf.cast(images, tf.float32)
+        scaled = images * 0.37 * tf.cast(scale, images.dtype)
+        features = tf.nn.relu(tf.nn.conv2d(scaled, tf.cast(kernel, images.dtype), 2, "SAME"))
+        return tf.cast(tf.reduce_mean(features, axis=[1, 2]), tf.float32)
+
+    return _save_callable(directory, network, [_images(dtype=tf.as_dtype(dtype))])
+
+
 def _images(
     batch: int | None = None,
     height: int | None = 24,

@@ -1,0 +1,185 @@
+"""python -m pipelines.convert_model: makes a model reusable, so that it needs no flags."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from pipelines.flags import FlagParser, image_size
+from pipelines.noise import quiet_libraries
+from pipelines.program import report_errors
+from transforms.errors import InferenceError, ModelError, RunError
+from transforms.preprocessing import INPUT_RANGES, Preprocessing
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    import numpy as np
+    import numpy.typing as npt
+
+    from transforms.reusable_model import ReusableModel
+    from transforms.saved_model import ModelSpec
+
+DESCRIPTION = """\
+Writes a model anew as TF Hub's API for images wants it: called as an object, on float32 images in
+[0, 1], with one row of numbers for each, and with what it has for fine-tuning. Its answers stay
+what they were to the bit, which is checked on a few images, on the CPU, before it has its name.
+
+  python -m pipelines.convert_model --model keras_export/ --input_range -1,1 --output reusable/
+  python -m pipelines.embed --input photos/ --model reusable/ --output vectors/"""
+
+_CHECKED_IMAGES = 8
+_ANY_SIDE = 224
+"""Pixels a side of the images that a model of any size is checked on."""
+
+_Size = tuple[int, int]
+_Sizes = tuple[tuple[int | None, int | None], ...]
+_Outputs: TypeAlias = "npt.NDArray[np.float32]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program.
+
+    Returns:
+        The exit code: 0; 1 if the new model answers differently; 2 for a bad flag or model.
+    """
+    arguments = _make_parser().parse_args(argv)
+
+    def work() -> int:
+        with quiet_libraries():
+            return _convert(arguments)
+
+    return report_errors("convert_model", work)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = FlagParser(
+        prog="python -m pipelines.convert_model",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", metavar="HANDLE", required=True, help="as --model of embed and classify")
+    add("--output", metavar="DIR", required=True, help="local directory, empty or new")
+    add("--signature", metavar="NAME", help="signature or sub-callable to keep")
+    add("--output_key", metavar="NAME", help="which of its outputs to keep")
+    add(
+        "--image_size",
+        metavar="SIZE",
+        type=image_size,
+        help="pixels, SIDE or HEIGHTxWIDTH, to fix (default: all that the model takes)",
+    )
+    add(
+        "--input_range",
+        choices=INPUT_RANGES,
+        default="0,1",
+        help="range of the pixels that the model wants (default 0,1)",
+    )
+    return parser
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
+    import tensorflow as tf
+
+    from transforms.model_handle import resolve_model
+    from transforms.reusable_model import check_new_directory, load_reusable, save_reusable
+    from transforms.saved_model import inspect_saved_model
+
+    output = check_new_directory(arguments.output)
+    model_dir = resolve_model(arguments.model)
+    spec = inspect_saved_model(
+        model_dir, signature=arguments.signature, output_key=arguments.output_key
+    )
+    sizes = spec.image_sizes
+    if arguments.image_size:
+        sizes = (spec.choose_image_size(arguments.image_size),)
+    wanted = {
+        size: _answers(model_dir, spec, size, arguments.input_range)
+        for size in [(height or _ANY_SIDE, width or _ANY_SIDE) for height, width in sizes]
+    }
+    module = load_reusable(
+        model_dir, spec, image_size=arguments.image_size, input_range=arguments.input_range
+    )
+    if spec.labels:
+        module.labels = tf.saved_model.Asset(spec.labels)
+    save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
+
+    _report(arguments, spec, module, sizes, wanted)
+    return 0
+
+
+def _answers(model_dir: str, spec: "ModelSpec", size: _Size, input_range: str) -> _Outputs:
+    """Returns what a run gets of a model for made-up images: float32 [batch, output_dim]."""
+    from transforms.engine_settings import EngineSettings
+    from transforms.images import Preprocessor
+    from transforms.model import ImageModel
+    from transforms.sample_images import sample_images
+
+    policy = Preprocessing(image_size=size, input_range=input_range, dtype=spec.dtype)
+    settings = EngineSettings(pixel_range=policy.pixel_range)
+    model = ImageModel(model_dir, spec, image_size=size, settings=settings)
+    pixels = Preprocessor(policy)(sample_images(_CHECKED_IMAGES, size)).pixels
+    try:
+        return model(pixels)
+    except InferenceError as error:
+        raise ModelError(f"the model fails on made-up images: {error}") from error
+
+
+def _check(directory: str, wanted: dict[_Size, _Outputs]) -> None:
+    """Compares the answers of the model as it was written with those wanted, by image size."""
+    import numpy as np
+
+    from transforms.saved_model import inspect_saved_model
+
+    spec = inspect_saved_model(directory)
+    for size, outputs in wanted.items():
+        found = _answers(directory, spec, size, "0,1")
+        if not np.array_equal(found, outputs):
+            raise RunError(
+                f"converted, the model's answers differ by up to {np.abs(found - outputs).max():g} "
+                f"from the original's, of up to {np.abs(outputs).max():g}; nothing is written"
+            )
+
+
+def _report(
+    arguments: argparse.Namespace,
+    spec: "ModelSpec",
+    module: "ReusableModel",
+    sizes: _Sizes,
+    wanted: dict[_Size, _Outputs],
+) -> None:
+    called = {"callable": "called as an object", "signature": f"signature {spec.endpoint}"}
+    was = called.get(spec.kind, f"sub-callable {spec.endpoint}")
+    pixels = "0,255" if spec.dtype == "uint8" else arguments.input_range
+    output_key = f" to {spec.output_key}" if spec.output_key else ""
+    output_dim = next(iter(wanted.values())).shape[1]
+    checked = " and ".join(f"{height}x{width}" for height, width in wanted)
+    rows = {
+        "was": f"{was}: {spec.dtype} {_shapes(sizes, spec.batch_size)} of range {pixels}"
+        f"{output_key}",
+        "is": f"called as an object: float32 {_shapes(sizes)} of range 0,1 to "
+        f"float32 [batch, {output_dim}]",
+        "holds": f"{len(module.variables):,} variables, {len(module.trainable_variables):,} of "
+        f"them trainable; {len(module.regularization_losses):,} regularization losses",
+        "checked": f"{_CHECKED_IMAGES} made-up images of {checked}: greatest difference 0",
+        "written": arguments.output,
+    }
+    for name, value in rows.items():
+        print(f"{name:<9} {value}")
+    if not (len(sizes) == 1 and sizes[0] in wanted):
+        print("It takes several sizes, as before: choose one with --image_size when you run it.")
+
+
+def _shapes(sizes: _Sizes, batch_size: int | None = None) -> str:
+    """Says the shapes of images, such as "[batch, 224, 224, 3] or [batch, 320, 320, 3]"."""
+    return " or ".join(
+        f"[{batch_size or 'batch'}, {height or 'height'}, {width or 'width'}, 3]"
+        for height, width in sizes
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

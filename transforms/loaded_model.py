@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from transforms.endpoints import ONLY_OUTPUT, EndpointKind, Training
-from transforms.reference_variables import WithoutReferences, has_references
+from transforms.reference_variables import without_references
 from transforms.saved_model import ModelSpec
 
 
@@ -73,9 +73,7 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     """
     owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
     if spec.kind is EndpointKind.SIGNATURE:
-        signature = owner.signatures[spec.endpoint]
-        if has_references(signature):
-            return WithoutReferences(spec.endpoint, signature)
+        return without_references(owner, spec.endpoint, spec.output_key)
     return owner
 
 

@@ -1,10 +1,11 @@
 """TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import tensorflow as tf
 
 _OPERATIONS = ("VariableV2", "Variable")
+_TABLES = ("HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2")
 
 
 class WithoutReferences(tf.Module):  # type: ignore[misc]
@@ -24,10 +25,10 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
 
         Args:
             name: Of the signature.
-            signature: One that has reference variables.
+            signature: One that has reference variables, and no tables.
         """
         super().__init__()
-        names = _references(signature)
+        names = _names(signature, _OPERATIONS)
         graph = signature.graph.as_graph_def()
         kept = [node for node in graph.node if node.name not in names]
         del graph.node[:]
@@ -57,14 +58,31 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
         self.signatures = {name: tf.function(run, autograph=False)}
 
 
-def has_references(signature: tf.types.experimental.ConcreteFunction) -> bool:
-    """Tells whether a signature has variables of TF1's kind that TensorFlow 2 does not know."""
-    return bool(_references(signature))
+def without_references(owner: tf.Module, name: str, output_key: str) -> tf.Module:
+    """Returns a restored model, or what stands in for one of its outputs.
+
+    Where that needs a lookup table too, the model stays as it is: the table's content would be
+    lost.
+
+    Args:
+        owner: The restored object.
+        name: Of the signature in use.
+        output_key: Of the output in use.
+    """
+    signature = owner.signatures[name]
+    if not _names(signature, _OPERATIONS):
+        return owner
+    outputs = {output_key: signature.structured_outputs[output_key]}
+    used = signature.prune(signature.inputs[0], outputs)
+    return owner if _names(used, _TABLES) else WithoutReferences(name, used)
 
 
-def _references(signature: tf.types.experimental.ConcreteFunction) -> list[str]:
-    return [
-        operation.name
-        for operation in signature.graph.get_operations()
-        if operation.type in _OPERATIONS
-    ]
+def has_references(owner: tf.Module, name: str) -> bool:
+    """Tells whether a signature still has reference variables."""
+    if isinstance(owner, WithoutReferences):
+        return False
+    return bool(_names(owner.signatures[name], _OPERATIONS))
+
+
+def _names(signature: tf.types.experimental.ConcreteFunction, types: Collection[str]) -> list[str]:
+    return [it.name for it in signature.graph.get_operations() if it.type in types]

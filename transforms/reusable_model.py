@@ -13,9 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from transforms.endpoints import EndpointKind
-from transforms.errors import OutputError, brief
+from transforms.errors import ModelError, OutputError, brief
 from transforms.loaded_model import image_function, part_in_use, restore
 from transforms.pixel_range import from_unit_range
+from transforms.reference_variables import has_references
 from transforms.saved_model import ModelSpec
 from transforms.storage import is_local, without_file_scheme
 
@@ -101,8 +102,17 @@ def load_reusable(
     image_size: tuple[int, int] | None = None,
     input_range: str = "0,1",
 ) -> ReusableModel:
-    """Loads a SavedModel and makes it reusable; see ReusableModel."""
+    """Loads a SavedModel and makes it reusable; see ReusableModel.
+
+    Raises:
+        ModelError: If it cannot be written again, or does not take that size.
+    """
     owner = restore(model_dir, spec)
+    if spec.kind is EndpointKind.SIGNATURE and has_references(owner, spec.endpoint):
+        raise ModelError(
+            "the model is of TF1, and has reference variables and lookup tables in one graph, "
+            "which TensorFlow 2 runs but cannot write again"
+        )
     return ReusableModel(owner, spec, image_size=image_size, input_range=input_range)
 
 

@@ -1,6 +1,6 @@
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -101,9 +101,26 @@ def test_lists_of_variables_and_losses_are_the_originals(
             assert float(loss()) == 0.5
 
 
-def test_a_part_brings_only_what_it_uses(saved_model: SavedModel) -> None:
-    model = load(saved_model("nested"), signature="front")
-    assert len(model.trainable_variables) == len(model.regularization_losses) == 1
+class _Whole(tf.Module):  # type: ignore[misc]
+    trainable_variables: Sequence[tf.Variable] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trainable_variables = [tf.Variable(2.0), tf.Variable(3.0)]
+
+    @tf.function(input_signature=[images_of(SIZE)])
+    def front(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(images, axis=[1, 2]) * self.trainable_variables[0]
+
+
+def test_a_part_brings_only_what_it_uses(saved_model: SavedModel, tmp_path: pathlib.Path) -> None:
+    nested = load(saved_model("nested"), signature="front")
+    assert len(nested.trainable_variables) == len(nested.regularization_losses) == 1
+    # Of a whole that lists the variables of all its parts.
+    whole = _Whole()
+    tf.saved_model.save(whole, str(tmp_path / "whole"))
+    (only,) = load(str(tmp_path / "whole"), signature="front").trainable_variables
+    assert float(only) == 2
 
 
 @pytest.mark.parametrize("name", ["keras_export", "tf_keras_saved", "fixed_batch"])

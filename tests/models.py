@@ -66,9 +66,9 @@ def save_network(directory: Path, dtype: str) -> str:
     def network(images: tf.Tensor, scale: tf.Variable) -> tf.Tensor:
         if dtype == "uint8":
             images = tf.cast(images, tf.float32)
-        scaled = images * 0.37 * tf.cast(scale, images.dtype)
+        scaled = (images - 0.3) / 0.7
         features = tf.nn.relu(tf.nn.conv2d(scaled, tf.cast(kernel, images.dtype), 2, "SAME"))
-        return tf.cast(tf.reduce_mean(features, axis=[1, 2]), tf.float32)
+        return tf.cast(tf.reduce_mean(features, axis=[1, 2]), tf.float32) * scale
 
     return _save_callable(directory, network, [_images(dtype=tf.as_dtype(dtype))])
 

@@ -109,7 +109,7 @@ def test_a_network_of_any_dtype_gives_the_same_vectors(
     photos: str, tmp_path: pathlib.Path, dtype: str
 ) -> None:
     network = save_network(tmp_path / "network", dtype)
-    flags = () if dtype == "uint8" else ("--input_range", "imagenet")
+    flags = () if dtype == "uint8" else ("--input_range", "-1,1")
     convert(network, tmp_path / "reusable", *flags)
     before = vectors(network, photos, tmp_path / "before", *flags)
     assert before == vectors(str(tmp_path / "reusable"), photos, tmp_path / "after")

@@ -31,7 +31,7 @@ def freeze(loaded: LoadedModel) -> tf.types.experimental.ConcreteFunction:
         function, lower_control_flow=False, aggressive_inlining=False
     )
     reads = _take_reads(graph, function)
-    if reads is not None:
+    if reads:
         return import_graph(graph, function.inputs[0], function.outputs[0], reads)
     frozen = convert_to_constants.convert_variables_to_constants_v2(
         function, lower_control_flow=False
@@ -78,15 +78,15 @@ def import_graph(
 
 def _take_reads(
     graph: graph_pb2.GraphDef, function: tf.types.experimental.ConcreteFunction
-) -> dict[str, tf.Variable] | None:
+) -> dict[str, tf.Variable]:
     """Takes the reading of variables out of a graph.
 
     convert_variables_to_constants_v2 gives graphs whose weights are copied at every step: three
     times the time and memory of constants that come when all else is done.
 
     Returns:
-        The tensors that are left without a source, and their variables; or None if the graph does
-        more with what is not of itself than read variables.
+        The tensors that are left without a source, and their variables; none if the graph does more
+        with what is not of itself than read variables.
     """
     variables = {id(variable.handle): variable for variable in function.graph.variables}
     captures = {inner.op.name: variables.get(id(outer)) for outer, inner in function.graph.captures}
@@ -108,7 +108,7 @@ def _take_reads(
     kept = [node for node in graph.node if node.name not in gone]
     for node in kept:
         if any(_source(tensor) in gone - reads.keys() for tensor in node.input):
-            return None
+            return {}
         for after in [tensor for tensor in node.input if tensor.removeprefix("^") in gone]:
             if after.startswith("^"):
                 node.input.remove(after)

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import pathlib
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,12 +58,23 @@ def test_parquet_holds_the_rows_and_the_footer(tmp_path: pathlib.Path, dtype: st
     assert table.combine_chunks().to_batches()[0].equals(rows(0, 3, dtype))
 
 
-def test_the_vector_column_is_split_by_byte_and_has_no_dictionary(tmp_path: pathlib.Path) -> None:
-    write(tmp_path / "x.parquet", [rows(0, 100)], "parquet")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_duckdb_reads_the_vectors(tmp_path: pathlib.Path, dtype: str) -> None:
+    write(tmp_path / "x.parquet", [rows(0, 3, dtype)], "parquet")
+    query = f"SELECT embedding FROM '{tmp_path / 'x.parquet'}'"
+    read = duckdb.connect().execute(query).fetchall()
+    assert [list(vector) for (vector,) in read] == rows(0, 3, dtype)["embedding"].to_pylist()
+
+
+@pytest.mark.parametrize(("dtype", "is_split"), [("float32", True), ("float16", False)])
+def test_the_vector_column_has_no_dictionary_and_is_split_by_byte(
+    tmp_path: pathlib.Path, dtype: str, is_split: bool
+) -> None:
+    write(tmp_path / "x.parquet", [rows(0, 100, dtype)], "parquet")
     group = pq.ParquetFile(tmp_path / "x.parquet").metadata.row_group(0)
     by_name = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
     vector = by_name["embedding.list.element"]
-    assert "BYTE_STREAM_SPLIT" in vector.encodings
+    assert ("BYTE_STREAM_SPLIT" in vector.encodings) == is_split
     assert not vector.has_dictionary_page
     assert vector.compression == "ZSTD"
 

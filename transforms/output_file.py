@@ -81,21 +81,23 @@ class ParquetRows:
     """Parquet, laid out for vectors.
 
     zstd, no dictionary and BYTE_STREAM_SPLIT for the vector column: the smallest and the fastest
-    to read of what was measured on 2000 x 1280 features (docs/benchmarks.md).
+    to read of what was measured on 2000 x 1280 features (docs/benchmarks.md). Vectors of float16
+    are not split: it makes them hardly smaller, and DuckDB cannot read it.
     """
 
     def __init__(self, stream: HashingStream, schema: pa.Schema) -> None:
         self._schema = schema
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
-        vector = f"{EMBEDDING}.list.element"
-        plain = [vector] if EMBEDDING in schema.names else []
+        is_split = (
+            EMBEDDING in schema.names and schema.field(EMBEDDING).type.value_type == pa.float32()
+        )
         self._writer = pq.ParquetWriter(
             stream,
             schema,
             compression="zstd",
             use_dictionary=[name for name in schema.names if name not in _UNIQUE_COLUMNS],
-            use_byte_stream_split=plain,
+            use_byte_stream_split=[f"{EMBEDDING}.list.element"] if is_split else False,
             write_statistics=[name for name in schema.names if name != EMBEDDING],
             store_schema=True,
         )

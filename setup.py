@@ -32,13 +32,17 @@ setup(
         # What scripts/benchmark compares with; too large to be in everybody's way.
         "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
+            # duckdb, faiss, lancedb, pandas, polars: what people read the output with.
             "duckdb",
+            "faiss-cpu>=1.14.2",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
+            "lancedb>=0.40",
             "mypy",
             "openvino>=2026.4",
-            "pandas",
+            "pandas>=2.2",
+            "polars>=1.0",
             "pytest",
             "pytest-xdist",
             "ruff",

@@ -47,6 +47,7 @@ def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
     def make(model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]) -> Outputs:
         labels = read_model_labels(config.labels, model)
         activation = config.activation
+        assert activation is not None, "the model's notes are filled in before"
         recipe = {
             "top_k": config.top_k,
             "activation": activation,

@@ -107,14 +107,28 @@ def parse_flags(
 
 
 def make_parser(
-    config_class: type[Any], *, program: str, description: str
+    config_class: type[Any],
+    *,
+    program: str,
+    description: str,
+    usage: str | None = None,
+    epilog: str | None = None,
 ) -> argparse.ArgumentParser:
-    """Builds the parser of a configuration's flags, in groups by order of their first flag."""
+    """Builds the parser of a configuration's flags, in groups by order of their first flag.
+
+    Args:
+        config_class: The configuration.
+        program: Name shown in the usage line.
+        description: What --help says first.
+        usage: The flags that are needed; by default a pipeline's.
+        epilog: What --help says last; by default a pipeline's.
+    """
+    needed = usage or f"--input URI --model HANDLE {_output_usage(config_class)}"
     parser = FlagParser(
         prog=program,
-        usage=f"{program} --input URI --model HANDLE {_output_usage(config_class)} [flags] [@file]",
+        usage=f"{program} {needed} [flags] [@file]",
         description=description,
-        epilog=_EPILOG,
+        epilog=epilog or _EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=30, width=100
         ),
@@ -154,6 +168,8 @@ def _add_flag(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> 
     options: dict[str, Any] = {"default": field.default, "help": _help(field)}
     if isinstance(field.default, bool):
         options["action"] = "store_true"
+    elif metadata["read"] is bool:
+        options["action"] = argparse.BooleanOptionalAction
     else:
         options |= {key: metadata[key] for key in ("choices", "metavar")} | {
             "type": metadata["read"]

@@ -1,6 +1,7 @@
 """What the user may say: every flag once, as a field of a frozen configuration."""
 
 import dataclasses
+from typing import Any
 
 from pipelines.flags import batch_size, flag, image_size
 from transforms.engine_settings import AUTO, ENGINES, PRECISIONS
@@ -10,6 +11,7 @@ from transforms.preprocessing import (
     EXIF_POLICIES,
     INPUT_RANGES,
     INTERPOLATIONS,
+    LIMITS,
     RESIZE_MODES,
     Preprocessing,
 )
@@ -20,6 +22,19 @@ NORMALIZATIONS = ("none", "l2")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
+_OF_THE_RUN = {"image_size", "dtype", *LIMITS}
+
+NOTED = {
+    **{name: value for name, value in _POLICY.items() if name not in _OF_THE_RUN},
+    "activation": ACTIVATIONS[0],
+}
+"""Flags that belong to a model, and what they are where neither the user nor its notes say."""
+
+
+def noted_flag(name: str, help_text: str, group: str, **options: Any) -> Any:  # noqa: ANN401
+    """Describes a flag that the model's notes may say; None until they have been read."""
+    default = f"(default: the model's image_model.json, else {NOTED[name]})"
+    return flag(f"{help_text} {default}", group, **options)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,37 +119,36 @@ class RunConfig:
         read=image_size,
         metavar="SIZE",
     )
-    input_range: str = flag(
-        "range of the pixels that the model wants",
-        "images",
-        _POLICY["input_range"],
-        choices=INPUT_RANGES,
+    input_range: str | None = noted_flag(
+        "input_range", "range of the pixels that the model wants", "images", choices=INPUT_RANGES
     )
-    resize_mode: str = flag(
+    resize_mode: str | None = noted_flag(
+        "resize_mode",
         "to the model's size: squash, centred crop, or pad with black",
         "images",
-        _POLICY["resize_mode"],
         choices=RESIZE_MODES,
     )
-    crop_fraction: float = flag(
+    crop_fraction: float | None = noted_flag(
+        "crop_fraction",
         "share of the largest centred crop to keep, with crop",
         "images",
-        _POLICY["crop_fraction"],
         read=float,
         metavar="F",
     )
-    interpolation: str = flag(
-        "how to resize", "images", _POLICY["interpolation"], choices=INTERPOLATIONS
+    interpolation: str | None = noted_flag(
+        "interpolation", "how to resize", "images", choices=INTERPOLATIONS
     )
-    antialias: bool = flag("filter when making smaller", "images", _POLICY["antialias"])
-    exif: str = flag(
-        "turn photos upright, or not", "images", _POLICY["exif"], choices=EXIF_POLICIES
+    antialias: bool | None = noted_flag(
+        "antialias", "filter when making smaller, or not", "images", read=bool
     )
-    decode: str = flag(
+    exif: str | None = noted_flag(
+        "exif", "turn photos upright, or not", "images", choices=EXIF_POLICIES
+    )
+    decode: str | None = noted_flag(
+        "decode",
         "fast decodes large JPEG photos at a half to an eighth of their size, then filters; close "
         "to exact with --antialias",
         "images",
-        _POLICY["decode"],
         choices=DECODE_MODES,
     )
     max_image_pixels: int = flag(
@@ -272,10 +286,10 @@ class ClassifyFlags(RunConfig):
     """What becomes of logits."""
 
     top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
-    activation: str = flag(
+    activation: str | None = noted_flag(
+        "activation",
         "turns the model's logits into scores; none if it already does",
         "model",
-        "softmax",
         choices=ACTIVATIONS,
     )
     labels: str | None = flag(

@@ -24,12 +24,14 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
     # Beam and TensorFlow: --help does not wait for them.
     from pipelines.launch import keep_apart, prepare_launch
+    from pipelines.model_notes import with_model_notes
     from pipelines.planning import plan_run
     from pipelines.run import execute
     from transforms.claim import claim_output
     from transforms.run_directory import absolute_output
     from transforms.run_root import RunRoot
 
+    config = with_model_notes(config)
     make_outputs = embedding_outputs(config) if config.program == "embed" else class_outputs(config)
     launch = prepare_launch(config, program=config.program, make_outputs=make_outputs)
     directory = absolute_output(config.output_root)

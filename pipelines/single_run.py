@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pipelines.launch import MakeOutputs, keep_apart, prepare_launch
+from pipelines.model_notes import with_model_notes
 from pipelines.options import SingleRunConfig
 from pipelines.planning import plan_run
 from pipelines.run import EXIT_DONE, execute
@@ -51,6 +52,7 @@ def run_once(
     if config.retry_failed is not None:
         earlier = _read_run_to_complete(config.retry_failed)
         config = with_flags_of(config, earlier)
+    config = with_model_notes(config)
     launch = prepare_launch(config, program=program, make_outputs=outputs_of(config))
     output = absolute_output(config.output)
     flag = f"--output {output}"

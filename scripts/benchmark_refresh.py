@@ -90,6 +90,7 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.embed import embedding_outputs
     from pipelines.flags import parse_flags
     from pipelines.launch import describe_run, footer_metadata, prepare_launch
+    from pipelines.model_notes import with_model_notes
     from pipelines.refresh_options import RefreshConfig
     from transforms.batches import OutputRows
     from transforms.listing import ImageFile, list_source
@@ -104,6 +105,7 @@ def synthesize(argv: list[str]) -> None:
     from transforms.write import ShardFile, StagingTarget
 
     config, _ = parse_flags(RefreshConfig, argv, program="synthesize", description="")
+    config = with_model_notes(config)
     launch = prepare_launch(config, program="embed", make_outputs=embedding_outputs(config))
     base = fingerprint_json({"recipe": launch.recipe, "columns": launch.column_recipe})
     listed = (found for source in launch.sources for found in list_source(source))

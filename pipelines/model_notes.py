@@ -1,0 +1,51 @@
+"""Flags that the user leaves out and the model's notes say."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pipelines.options import ACTIVATIONS, NOTED, RunConfig
+from transforms.errors import ModelError
+from transforms.model_handle import resolve_model
+from transforms.model_notes import NOTES_FILE, read_notes
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def with_model_notes(config: Config) -> Config:
+    """Fills in the flags that belong to a model: as given, as its notes say, or as by default.
+
+    Says on one line what the notes decide, and on another where they are overruled.
+
+    Raises:
+        ModelError: If the model cannot be found, or its notes make no sense.
+    """
+    notes = _read(config.model)
+    names = [field.name for field in dataclasses.fields(config) if field.name in NOTED]
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    taken = {name: notes[name] for name in names if name in notes and name not in given}
+    if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):
+        print(f"{NOTES_FILE} of the model says {changes}")
+    overruled = {name: notes[name] for name in names if name in given and name in notes}
+    if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
+        print(f"{NOTES_FILE} of the model says {against}, which your flags overrule")
+    return dataclasses.replace(config, **{**{n: NOTED[n] for n in names}, **taken, **given})
+
+
+def _read(handle: str) -> Mapping[str, Any]:
+    notes = read_notes(resolve_model(handle))
+    for name, value in notes.items():
+        if name not in NOTED:
+            raise ModelError(f"{NOTES_FILE} of {handle} has the unknown flag {name}")
+        if type(value) is not type(NOTED[name]):
+            raise ModelError(f"{NOTES_FILE} of {handle}: {name} cannot be {value!r}")
+    if notes.get("activation", ACTIVATIONS[0]) not in ACTIVATIONS:
+        raise ModelError(f"{NOTES_FILE} of {handle}: activation cannot be {notes['activation']!r}")
+    return notes
+
+
+def _listed(flags: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {value}"
+        for name, value in flags.items()
+    )

@@ -1,7 +1,7 @@
 """A finished data file, read back: Parquet or TFRecord, the same columns from both."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,7 +44,9 @@ _LISTS = {
 }
 
 
-def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def iter_rows(
+    path: str, columns: Sequence[str], features: Mapping[str, pa.DataType] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Reads columns of every row of a data file, in order, at most BATCH_ROWS at a time.
 
     The vector of a TFRecord is a list, of a Parquet file a list of fixed size. A file without rows
@@ -52,7 +54,9 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
     Args:
         path: The data file; its name's end says the format.
-        columns: Some of the output's own columns; not the carried ones.
+        columns: Some of the output's own columns, and carried ones.
+        features: How a TFRecord holds those that are carried: BYTES, INTEGERS or FLOATS. They are
+            lists, and null where a record has none of the name.
 
     Raises:
         ImageError: At a damaged record, or if it lacks a column.
@@ -70,8 +74,9 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
             for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
                 yield batch.select(list(columns))
         return
-    kinds = {name: (_SCALARS | _LISTS)[name] for name in columns}
-    decoder = ExampleDecoder({name: feature for name, (feature, _) in kinds.items()})
+    own = {name: feature for name, (feature, _) in (_SCALARS | _LISTS).items()}
+    known = own | dict(features or {})
+    decoder = ExampleDecoder({name: known[name] for name in columns})
     with open_tfrecord(path) as stream:
         records = read_records(stream, max_record_bytes=MAX_ROW_BYTES)
         for number in itertools.count():
@@ -93,6 +98,8 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _column(lists: pa.Array, name: str) -> pa.Array:
+    if name not in _SCALARS | _LISTS:
+        return lists
     if name in _LISTS:
         if lists.null_count:
             raise CorruptRecordError(f"{lists.null_count} records have no feature {name}")

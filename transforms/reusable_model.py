@@ -126,14 +126,16 @@ def save_reusable(
     directory: str,
     image_size: tuple[int | None, int | None],
     *,
+    signature: tf.types.experimental.ConcreteFunction | None = None,
     check: Callable[[str], None] = lambda directory: None,
 ) -> None:
-    """Writes a reusable model, whole or not at all; its serving_default is what its call gives.
+    """Writes a reusable model, whole or not at all; by default its serving_default is its call.
 
     Args:
         module: A ReusableModel, or what is built on one and traced alike.
         directory: Local; absent or empty.
         image_size: (height, width) that the signature takes, or None for any.
+        signature: What serving_default is instead of the call.
         check: Given the directory of the written model before it has its name; raises to stop.
 
     Raises:
@@ -142,7 +144,9 @@ def save_reusable(
     directory = check_new_directory(directory)
     parent, name = os.path.split(directory)
     partial = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.partial")
-    signature = module.__call__.get_concrete_function(images_of(image_size), training=False)
+    signature = signature or module.__call__.get_concrete_function(
+        images_of(image_size), training=False
+    )
     try:
         with _said_plainly(directory):
             os.makedirs(parent, exist_ok=True)

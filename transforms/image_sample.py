@@ -1,0 +1,95 @@
+"""A few images of published runs: read and decoded again, beside the vectors they were given."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from transforms.embedding_runs import EmbeddingRuns
+from transforms.file_columns import FileColumns
+from transforms.images import Preprocessor
+from transforms.preprocessing import Preprocessing
+from transforms.read import ReadPolicy, ShardReader
+from transforms.records import Shard, ShardResult
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID
+
+IMAGES_OF_A_SHARD = 4
+MAX_IMAGES = 32
+
+
+class ImageSample(NamedTuple):
+    """Images that are still what they were.
+
+    Attributes:
+        pixels: [images, height, width, 3], as the policy says.
+        vectors: float32 [images, dim], as stored.
+    """
+
+    pixels: npt.NDArray[np.generic]
+    vectors: npt.NDArray[np.float32]
+
+
+def sample_images(runs: EmbeddingRuns, policy: Preprocessing) -> ImageSample:
+    """Reads the first images of some shards again.
+
+    Images that are gone or have changed are left out; there may be none.
+
+    Args:
+        runs: Where the vectors are.
+        policy: What is done to the images.
+
+    Raises:
+        InputError: If a data file is damaged.
+        OSError: If the storage fails.
+    """
+    preprocessor = Preprocessor(policy)
+    pairs = itertools.chain.from_iterable(
+        _pairs(runs, shard, config, preprocessor, policy)
+        for run in runs.runs
+        for config in [run.record["config"]]
+        for shard in run.results
+    )
+    found = list(itertools.islice(pairs, MAX_IMAGES))
+    if not found:
+        shape = (0, *policy.image_size, 3)
+        return ImageSample(np.empty(shape, policy.dtype), np.empty((0, 0), np.float32))
+    pixels, vectors = zip(*found, strict=True)
+    return ImageSample(np.stack(pixels), np.stack(vectors))
+
+
+def _pairs(
+    runs: EmbeddingRuns,
+    shard: ShardResult,
+    config: dict[str, str],
+    preprocessor: Preprocessor,
+    policy: Preprocessing,
+) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.float32]]]:
+    """Yields pixels and vector of a few images of a shard."""
+    keys, refs, vectors = runs.first_rows(shard, IMAGES_OF_A_SHARD)
+    rows = dict(zip(keys, vectors, strict=True))
+    plan = Shard(shard.shard, shard.kind, () if shard.file else refs, shard.file, "")
+    columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
+    reader = ShardReader(
+        ReadPolicy(
+            columns=columns, batch_size=IMAGES_OF_A_SHARD, max_image_bytes=policy.max_image_bytes
+        )
+    )
+    try:
+        batch = next(iter(reader.read(plan)))
+    finally:
+        reader.close()
+    read = list(
+        zip(
+            batch.rows.column(IMAGE_ID).to_pylist(),
+            batch.rows.column(CONTENT_SHA256).to_pylist(),
+            strict=True,
+        )
+    )
+    decoded = preprocessor(batch.encoded)
+    good = [key for row, key in enumerate(read) if row not in decoded.errors]
+    for key, pixels in zip(good, decoded.pixels, strict=True):
+        if key in rows:
+            yield pixels, rows[key]

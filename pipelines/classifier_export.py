@@ -1,0 +1,182 @@
+"""From a trained head to a classifier on disk: written, loaded again, and compared."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines.options import NOTED
+from transforms.embedding_runs import EmbeddingRuns
+from transforms.embeddings import normalize_l2
+from transforms.errors import FlagError, ModelError, RunError
+from transforms.image_classifier import Head, ImageClassifier
+from transforms.image_sample import ImageSample, sample_images
+from transforms.model import ImageModel
+from transforms.model_handle import fingerprint_model, resolve_model
+from transforms.model_notes import NOTES_FILE, encode_notes
+from transforms.preprocessing import Preprocessing
+from transforms.reusable_model import load_reusable, save_reusable
+from transforms.saved_model import ModelSpec, inspect_saved_model
+
+METRICS_FILE = "metrics.json"
+PICTURE_FILE = "confusion.svg"
+LABELS_FILE = "labels.txt"
+
+_EXACT, _ROUNDED = 1e-4, 5e-2
+"""Largest difference of a logit, relative to the largest logit: of float32 vectors by TensorFlow,
+and of vectors that were rounded or computed otherwise."""
+
+
+class Body(NamedTuple):
+    """The feature-vector model that made the vectors.
+
+    Attributes:
+        handle: As the run, or the user, names it.
+        model_dir: Its local directory.
+        fingerprint: sha256 over its files.
+        spec: How it is called.
+        policy: What was done to every image.
+        normalize: "l2" if the vectors were scaled to length 1, else "none".
+    """
+
+    handle: str
+    model_dir: str
+    fingerprint: str
+    spec: ModelSpec
+    policy: Preprocessing
+    normalize: str
+
+
+class Files(NamedTuple):
+    """What lies beside the classifier.
+
+    Attributes:
+        labels: The class names.
+        metrics: Content of metrics.json.
+        picture: Content of confusion.svg.
+    """
+
+    labels: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    picture: str
+
+
+def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
+    """Finds the model that made the vectors.
+
+    Args:
+        runs: The vectors.
+        handle: Where it is now, or None for where the run found it.
+
+    Raises:
+        UserError: If it is not there, is another one now, or decoding has changed since.
+    """
+    record = runs.record
+    handle = handle or record["model"]["handle"]
+    try:
+        model_dir = resolve_model(handle)
+    except ModelError as error:
+        raise ModelError(f"{error}; name the model of {runs.runs[0].directory} with --model") from (
+            error
+        )
+    fingerprint, wanted = fingerprint_model(model_dir), record["model"]["fingerprint"]
+    if fingerprint != wanted:
+        raise ModelError(
+            f"{handle} has the fingerprint {fingerprint}, the vectors were made by {wanted}; give "
+            "that model with --model, or embed again"
+        )
+    flags = record["config"]
+    spec = inspect_saved_model(
+        model_dir, signature=flags["signature"], output_key=flags["output_key"]
+    )
+    fields = {field.name for field in dataclasses.fields(Preprocessing)}
+    noted = {name: value for name, value in record["preprocessing"].items() if name in fields}
+    policy = Preprocessing(**{**noted, "image_size": tuple(noted["image_size"])})
+    if policy.fingerprint() != record["preprocessing"]["fingerprint"]:
+        raise FlagError(
+            f"{runs.runs[0].directory} has the preprocessing "
+            f"{record['preprocessing']['fingerprint']} (decoder_version "
+            f"{record['preprocessing']['decoder_version']}), the same flags now give "
+            f"{policy.fingerprint()} (decoder_version {policy.to_dict()['decoder_version']}); "
+            "embed again"
+        )
+    normalize = record["recipe"]["outputs"]["normalize"]
+    return Body(handle, model_dir, fingerprint, spec, policy, normalize)
+
+
+def export_classifier(
+    runs: EmbeddingRuns, body: Body, head: Head, files: Files, output: str, scratch: str
+) -> str:
+    """Writes the classifier, whole or not at all.
+
+    Before it gets its name it is loaded again, and its logits of a few of the runs' images are
+    compared with those of their stored vectors.
+
+    Args:
+        runs: The vectors.
+        body: The model that made them.
+        head: What was trained on them.
+        files: What lies beside it.
+        output: Local directory, absent or empty.
+        scratch: A directory for what is needed meanwhile.
+
+    Returns:
+        What the comparison found, on a line.
+
+    Raises:
+        UserError: If the output cannot be written.
+        RunError: If the classifier does not give what the vectors do.
+    """
+    labels_path = os.path.join(scratch, LABELS_FILE)
+    with open(labels_path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{label}\n" for label in files.labels)
+    policy = dataclasses.replace(body.policy, input_range="0,1", dtype="float32")
+    size = policy.image_size
+    reusable = load_reusable(
+        body.model_dir, body.spec, image_size=size, input_range=body.policy.input_range
+    )
+    classifier = ImageClassifier(reusable, head, size, labels_path)
+    found: list[str] = []
+
+    def finish(directory: str) -> None:
+        notes = {name: value for name, value in policy.to_dict().items() if name in NOTED}
+        _write(directory, NOTES_FILE, encode_notes({**notes, "activation": head.activation}))
+        _write(directory, METRICS_FILE, json.dumps(files.metrics, indent=1) + "\n")
+        _write(directory, PICTURE_FILE, files.picture)
+        found.append(_compare(directory, head, policy, sample_images(runs, policy), runs))
+
+    save_reusable(classifier, output, size, signature=classifier.signature, check=finish)
+    return found[0]
+
+
+def _compare(
+    directory: str, head: Head, policy: Preprocessing, sample: ImageSample, runs: EmbeddingRuns
+) -> str:
+    """Loads a classifier and compares it with the stored vectors."""
+    if not len(sample.pixels):
+        return "NOT COMPARED: none of the images is there any more as it was embedded"
+    model = ImageModel(directory, inspect_saved_model(directory), image_size=policy.image_size)
+    logits = model(np.asarray(sample.pixels))
+    vectors = normalize_l2(sample.vectors) if head.normalize == "l2" else sample.vectors
+    wanted = vectors @ head.kernel + head.bias
+    largest = float(np.abs(logits - wanted).max())
+    recipe = runs.record["recipe"]
+    is_exact = recipe["outputs"]["embedding_dtype"] == "float32" and (
+        recipe["model"]["engine"], recipe["model"]["precision"]
+    ) == ("tensorflow", "float32")  # fmt: skip
+    limit = (_EXACT if is_exact else _ROUNDED) * max(1.0, float(np.abs(wanted).max()))
+    text = f"{len(logits)} images, logits within {largest:.2g} of those of the stored vectors"
+    if not largest <= limit:
+        raise RunError(
+            f"the classifier does not give what the stored vectors do: {text}, wanted {limit:.2g}; "
+            "nothing was written"
+        )
+    return text
+
+
+def _write(directory: str, name: str, content: str) -> None:
+    with open(os.path.join(directory, name), "w", encoding="utf-8", newline="\n") as file:
+        file.write(content)

@@ -21,7 +21,8 @@ def with_model_notes(config: Config) -> Config:
         ModelError: If the model cannot be found, or its notes make no sense.
     """
     notes = _read(config.model)
-    names = [field.name for field in dataclasses.fields(config) if field.name in NOTED]
+    fields = [field.name for field in dataclasses.fields(config)]
+    names = [name for name in fields if name in NOTED and config.uses(name)]
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     taken = {name: notes[name] for name in names if name in notes and name not in given}
     if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):

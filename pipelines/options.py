@@ -233,6 +233,10 @@ class RunConfig:
         """Whether what to read is known without --input and --manifest."""
         return False
 
+    def uses(self, flag: str) -> bool:
+        """Whether a flag has any effect; refresh has those of two programs."""
+        return True
+
 
 def check_directory(name: str, directory: str) -> None:
     """Checks a directory's name.

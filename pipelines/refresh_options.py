@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipelines.flags import flag
-from pipelines.options import ClassifyFlags, EmbedFlags, RunConfig, check_directory
+from pipelines.options import ClassifyFlags, EmbedFlags, check_directory
 from transforms.errors import FlagError
 from transforms.run_directory import STEMS
 
@@ -46,8 +46,14 @@ class RefreshConfig(EmbedFlags, ClassifyFlags):
             raise FlagError(
                 f"--max_deleted_fraction must be from 0 to 1, got {self.max_deleted_fraction:g}"
             )
-        other = ClassifyFlags if self.program == "embed" else EmbedFlags
-        shared = {field.name for field in dataclasses.fields(RunConfig)}
-        for field in dataclasses.fields(other):
-            if field.name not in shared and getattr(self, field.name) != field.default:
+        for field in dataclasses.fields(self):
+            if not self.uses(field.name) and getattr(self, field.name) != field.default:
                 raise FlagError(f"--{field.name} does nothing with --program {self.program}")
+
+    def uses(self, flag: str) -> bool:
+        """Whether a flag is of the program that is refreshed, or of every one."""
+        own, other = EmbedFlags, ClassifyFlags
+        if self.program == "classify":
+            own, other = other, own
+        of_own, of_other = ({field.name for field in dataclasses.fields(c)} for c in (own, other))
+        return flag not in of_other - of_own

@@ -129,8 +129,8 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
         exclusive: Whether a row is of exactly one class; one without then takes no part.
 
     Raises:
-        InputError: If a row has several labels and they exclude each other, an empty one, or there
-            are fewer than two classes.
+        InputError: If a row has several labels and they exclude each other, a label is empty or
+            has several lines, or there are fewer than two classes.
     """
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     is_labelled = np.asarray(lists.is_valid())
@@ -146,6 +146,8 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
     if values.null_count or pc.any(pc.equal(values, "")).as_py():
         raise InputError("an image has an empty label; leave the image out or name its class")
     names = sorted(values.unique().to_pylist())
+    if broken := [name for name in names if len(name.splitlines()) > 1]:
+        raise InputError(f"a label has a line break: {broken[0]!r}; it could not be in labels.txt")
     if all(map(str.isdecimal, names)):
         names.sort(key=int)
     if len(names) < 2:

@@ -94,7 +94,7 @@ def train_head(
 ) -> TrainedHead:
     """Trains a head; the same rows and settings give the same weights on the same machine.
 
-    Changes what the whole process does: TensorFlow's operations are deterministic from here on.
+    On a GPU all of TensorFlow's operations are deterministic from here on.
 
     Args:
         training: Rows to fit.
@@ -103,7 +103,8 @@ def train_head(
         settings: How.
         on_epoch: Told of every pass as it ends.
     """
-    tf.config.experimental.enable_op_determinism()
+    if tf.config.list_logical_devices("GPU"):  # On CPUs these operations are, as they are.
+        tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(settings.seed)
     weights = _class_weights(training, settings.class_weights)
     head = _Head(training.dim, len(training.labels.names), settings)

@@ -52,29 +52,30 @@ def gather_rows(
         True: labels.is_labelled & is_validation,
         False: labels.is_labelled & ~is_validation,
     }
-    files = {side: VectorFile(directory) for side in parts}
-    moments, dim, start = None, 0, 0
-    for vectors in runs.vectors():
-        if moments is None:
-            dim = vectors.shape[1]
-            moments = Moments(dim)
-            _check_room(directory, 4 * dim * int(labels.is_labelled.sum()))
-        stop = start + len(vectors)
-        for side, mask in parts.items():
-            some = vectors[mask[start:stop]]
-            try:
-                files[side].append(some)
-            except OSError as error:
-                raise OutputError(f"cannot write the vectors to {directory}: {error}") from error
-            if not side:
-                moments.add(some)
-        on_rows(len(vectors))
-        start = stop
-    if moments is None or start != len(is_validation):
-        raise InputError(f"the runs hold {start} vectors, wanted {len(is_validation)}")
-    training, validation = (
-        files[side].read(dim, labels.select(parts[side])) for side in (False, True)
-    )
+    with VectorFile(directory) as to_train, VectorFile(directory) as to_validate:
+        files = {True: to_validate, False: to_train}
+        moments, dim, start = None, 0, 0
+        for vectors in runs.vectors():
+            if moments is None:
+                dim = vectors.shape[1]
+                moments = Moments(dim)
+                _check_room(directory, 4 * dim * int(labels.is_labelled.sum()))
+            stop = start + len(vectors)
+            for side, mask in parts.items():
+                some = vectors[mask[start:stop]]
+                try:
+                    files[side].append(some)
+                except OSError as error:
+                    raise OutputError(f"cannot write vectors to {directory}: {error}") from error
+                if not side:
+                    moments.add(some)
+            on_rows(len(vectors))
+            start = stop
+        if moments is None or start != len(is_validation):
+            raise InputError(f"the runs hold {start} vectors, wanted {len(is_validation)}")
+        training, validation = (
+            files[side].read(dim, labels.select(parts[side])) for side in (False, True)
+        )
     return TrainingRows(training, validation, moments.standardization())
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,10 @@ class Batch(NamedTuple):
 
 
 class VectorFile:
-    """Takes vectors, a batch at a time; the file has no name, and is gone with the process."""
+    """Takes vectors, a batch at a time; the file has no name, and is gone with the process.
+
+    A context manager: it can be appended to and read inside.
+    """
 
     def __init__(self, directory: str) -> None:
         """Makes the file.
@@ -39,7 +42,13 @@ class VectorFile:
         Raises:
             OSError: If it cannot.
         """
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - lives as long as this.
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by __exit__.
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def append(self, vectors: npt.NDArray[np.float32]) -> None:
         """Appends rows: float32 [rows, dim].
@@ -50,7 +59,7 @@ class VectorFile:
         self._file.write(np.ascontiguousarray(vectors).data)
 
     def read(self, dim: int, labels: ClassLabels) -> "LabelledVectors":
-        """Returns all rows; none can be appended from then on.
+        """Returns all rows; they outlive this.
 
         Args:
             dim: Numbers a vector.

@@ -13,13 +13,13 @@ from transforms.embedding_runs import EmbeddingRuns
 from transforms.embeddings import normalize_l2
 from transforms.errors import FlagError, ModelError, RunError
 from transforms.image_classifier import Head, ImageClassifier
-from transforms.image_sample import ImageSample, sample_images
 from transforms.model import ImageModel
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.model_notes import NOTES_FILE, encode_notes
 from transforms.preprocessing import Preprocessing
 from transforms.reusable_model import load_reusable, save_reusable
 from transforms.saved_model import ModelSpec, inspect_saved_model
+from transforms.stored_images import StoredImages, read_stored_images
 
 METRICS_FILE = "metrics.json"
 PICTURE_FILE = "confusion.svg"
@@ -146,21 +146,21 @@ def export_classifier(
         _write(directory, NOTES_FILE, encode_notes({**notes, "activation": head.activation}))
         _write(directory, METRICS_FILE, json.dumps(files.metrics, indent=1) + "\n")
         _write(directory, PICTURE_FILE, files.picture)
-        found.append(_compare(directory, head, policy, sample_images(runs, policy), runs))
+        found.append(_compare(directory, head, policy, read_stored_images(runs, policy), runs))
 
     save_reusable(classifier, output, size, signature=classifier.signature, check=finish)
     return found[0]
 
 
 def _compare(
-    directory: str, head: Head, policy: Preprocessing, sample: ImageSample, runs: EmbeddingRuns
+    directory: str, head: Head, policy: Preprocessing, stored: StoredImages, runs: EmbeddingRuns
 ) -> str:
     """Loads a classifier and compares it with the stored vectors."""
-    if not len(sample.pixels):
+    if not len(stored.pixels):
         return "NOT COMPARED: none of the images is there any more as it was embedded"
     model = ImageModel(directory, inspect_saved_model(directory), image_size=policy.image_size)
-    logits = model(np.asarray(sample.pixels))
-    vectors = normalize_l2(sample.vectors) if head.normalize == "l2" else sample.vectors
+    logits = model(np.asarray(stored.pixels))
+    vectors = normalize_l2(stored.vectors) if head.normalize == "l2" else stored.vectors
     wanted = vectors @ head.kernel + head.bias
     largest = float(np.abs(logits - wanted).max())
     recipe = runs.record["recipe"]

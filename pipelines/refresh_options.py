@@ -52,8 +52,8 @@ class RefreshConfig(EmbedFlags, ClassifyFlags):
 
     def uses(self, flag: str) -> bool:
         """Whether a flag is of the program that is refreshed, or of every one."""
-        own, other = EmbedFlags, ClassifyFlags
-        if self.program == "classify":
-            own, other = other, own
-        of_own, of_other = ({field.name for field in dataclasses.fields(c)} for c in (own, other))
-        return flag not in of_other - of_own
+        other = ClassifyFlags if self.program == "embed" else EmbedFlags
+        shared, of_other = (
+            {field.name for field in dataclasses.fields(flags)} for flags in (RunConfig, other)
+        )
+        return flag in shared or flag not in of_other

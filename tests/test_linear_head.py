@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,8 @@ def rows() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
 
 
 def train(
-    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]], **settings: object
+    rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    **settings: Any,  # noqa: ANN401
 ) -> TrainedHead:
     """Trains on three quarters."""
     vectors, classes = rows

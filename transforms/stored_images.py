@@ -20,7 +20,7 @@ IMAGES_OF_A_SHARD = 4
 MAX_IMAGES = 32
 
 
-class ImageSample(NamedTuple):
+class StoredImages(NamedTuple):
     """Images that are still what they were.
 
     Attributes:
@@ -32,7 +32,7 @@ class ImageSample(NamedTuple):
     vectors: npt.NDArray[np.float32]
 
 
-def sample_images(runs: EmbeddingRuns, policy: Preprocessing) -> ImageSample:
+def read_stored_images(runs: EmbeddingRuns, policy: Preprocessing) -> StoredImages:
     """Reads the first images of some shards again.
 
     Images that are gone or have changed are left out; there may be none.
@@ -55,9 +55,9 @@ def sample_images(runs: EmbeddingRuns, policy: Preprocessing) -> ImageSample:
     found = list(itertools.islice(pairs, MAX_IMAGES))
     if not found:
         shape = (0, *policy.image_size, 3)
-        return ImageSample(np.empty(shape, policy.dtype), np.empty((0, 0), np.float32))
+        return StoredImages(np.empty(shape, policy.dtype), np.empty((0, 0), np.float32))
     pixels, vectors = zip(*found, strict=True)
-    return ImageSample(np.stack(pixels), np.stack(vectors))
+    return StoredImages(np.stack(pixels), np.stack(vectors))
 
 
 def _pairs(

@@ -61,6 +61,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from transforms.labels import labels_for, read_labels
     from transforms.model import ImageModel
     from transforms.model_handle import fingerprint_model, resolve_model
+    from transforms.model_notes import NOTES_FILE, read_notes
     from transforms.saved_model import inspect_saved_model
     from transforms.tensorflow_runtime import configure_tensorflow
 
@@ -92,7 +93,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
     where.append(("fingerprint", fingerprint_model(model_dir)))
     _print_rows("", [*where, *_describe_call(spec), *_describe_weights(model)])
     _print_rows("output", [*_describe_output(spec, model), *_describe_labels(labels_uri, names)])
-    _print_rows("to decide", _list_missing(spec, model, names, misfit))
+    notes = read_notes(model_dir)
+    _print_rows(NOTES_FILE, [(f"--{name}", str(value)) for name, value in notes.items()])
+    missing = _list_missing(spec, model, names, misfit)
+    _print_rows("to decide", [row for row in missing if row[0].removeprefix("--") not in notes])
     print("\nrun it")
     for command in _commands(arguments, model, has_labels=bool(names)):
         print(f"  {command}")

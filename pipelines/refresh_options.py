@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipelines.flags import flag
-from pipelines.options import ClassifyFlags, EmbedFlags, check_directory
+from pipelines.options import ClassifyFlags, EmbedFlags, RunConfig, check_directory
 from transforms.errors import FlagError
 from transforms.run_directory import STEMS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import classify
+from pipelines import classify, inspect_model
 from tests.models import save_logits
 from tests.runs import read_record, run_embed, run_refresh, write_photos
 from transforms.errors import ModelError
@@ -75,6 +75,18 @@ def test_embed_and_refresh_take_them_too(model: str, tmp_path: pathlib.Path) -> 
     assert run_refresh(model, tmp_path / "root", *photos) == 0
     (run,) = (tmp_path / "root").glob("20*")
     assert read_record(run)["preprocessing"]["resize_mode"] == "crop"
+
+
+def test_inspect_model_shows_them_and_asks_for_nothing_that_they_say(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inspect_model.main([model]) == 0
+    noted, asked = capsys.readouterr().out.split(f"\n{NOTES_FILE}\n")[1].split("to decide")
+    assert [line.split() for line in noted.split("\n") if line] == [
+        [f"--{name}", str(value)] for name, value in NOTES.items()
+    ]
+    assert "--labels" in asked
+    assert "--activation" not in asked
 
 
 def test_a_completed_run_keeps_what_the_notes_said_then(model: str, tmp_path: pathlib.Path) -> None:

@@ -40,7 +40,7 @@ confusion.svg beside it
 exit codes: 0 written; 1 less accurate than --assert_accuracy_at_least, or the written model does
 not give what the vectors do; 2 bad flag, run, label or model"""
 
-_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_AN_EPOCH = 64, 512, 50
+_SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_AN_EPOCH = 64, 2048, 50
 _MEASURED_ROWS = 4096
 
 

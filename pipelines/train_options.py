@@ -80,7 +80,7 @@ class TrainConfig:
         metavar="N",
     )
     batch_size: int | None = flag(
-        "images a step (default: a fiftieth of the training images, from 64 to 512)",
+        "images a step (default: a fiftieth of the training images, from 64 to 2,048)",
         "training",
         read=int,
         metavar="N",

@@ -18,9 +18,8 @@ _LOSSES = {
     "softmax": keras.losses.CategoricalCrossentropy,
     "sigmoid": keras.losses.BinaryCrossentropy,
 }
-_SMALLER_STEPS_AFTER = 2
-_SMALLER_STEPS = 0.3
-_LEAST_GAIN = 3e-4
+_SMALLER_STEPS = 0.5
+_LEAST_GAIN = 1e-3
 """Of the smallest validation loss so far; less is no progress."""
 
 
@@ -36,7 +35,8 @@ class HeadSettings:
         epochs: Most passes over the training rows.
         patience: Passes without a smaller validation loss after which training ends.
         batch_size: Rows a step.
-        learning_rate: Adam's, at first; it falls when the validation loss does not.
+        learning_rate: Adam's, at first. After a pass that does not make the validation loss smaller
+            training goes on from the best weights, with smaller steps.
         seed: Of the order of the rows.
     """
 
@@ -133,8 +133,7 @@ def train_head(
         stale += 1
         if stale >= settings.patience:
             break
-        if stale % _SMALLER_STEPS_AFTER == 0:
-            head.go_back(best_weights)
+        head.go_back(best_weights)
     assert best is not None, "there is at least one pass"
     kernel, bias = standardization.fold(*best_weights)
     return TrainedHead(kernel, bias, tuple(epochs), best)

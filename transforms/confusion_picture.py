@@ -94,7 +94,7 @@ def _draw_cell(
     )
     parts = [
         f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{colour}" '
-        f'fill-opacity="{0.08 + 0.92 * min(share, 1):.2f}"><title>{escape(hint)}</title></rect>'
+        f'fill-opacity="{0.2 + 0.8 * min(share, 1):.2f}"><title>{escape(hint)}</title></rect>'
     ]
     if cell == _CELL:
         text = f"{count}" if count < 10_000 else f"{count // 1000}k"

@@ -93,22 +93,28 @@ def _parameter(config_class: type[RunConfig], field: dataclasses.Field[Any]) -> 
     text = metadata["help"] + (_LIST if metadata["repeatable"] else "")
     pattern = _PATTERNS.get(metadata["read"])
     own: dict[str, Any] = {"isOptional": not _is_required(config_class, name)}
-    if isinstance(field.default, bool):
+    if _is_switch(field):
         pattern = "true|false"
-        own |= {"paramType": "BOOLEAN", "defaultValue": str(field.default).lower()}
+        own["paramType"] = "BOOLEAN"
     elif metadata["choices"]:
         pattern = "|".join(metadata["choices"])
         options = [{"value": choice, "label": choice} for choice in metadata["choices"]]
-        own |= {"paramType": "ENUM", "enumOptions": options, "defaultValue": field.default}
+        own |= {"paramType": "ENUM", "enumOptions": options}
     elif metadata["metavar"] == "NAME=VALUE":
         pattern = r"\s*\w+=\S.*"
     elif name in URI_FLAGS:
         pattern = f".*{_REMOTE}" if metadata["repeatable"] else _REMOTE
     elif metadata["read"] in (int, float):
         own["paramType"] = "NUMBER"
-    if field.default not in (None, "", ()):
-        own.setdefault("defaultValue", str(field.default))
+    if isinstance(field.default, bool):
+        own["defaultValue"] = str(field.default).lower()
+    elif field.default not in (None, "", ()):
+        own["defaultValue"] = str(field.default)
     return _text_parameter(name, text, metadata["group"], pattern) | own
+
+
+def _is_switch(field: dataclasses.Field[Any]) -> bool:
+    return isinstance(field.default, bool) or field.metadata["read"] is bool
 
 
 def _is_required(config_class: type[RunConfig], name: str) -> bool:
@@ -141,11 +147,13 @@ def to_flags(config_class: type[RunConfig], parameters: Sequence[str]) -> Iterat
         field = fields.get(name)
         if field is None or not equals:
             yield parameter
-        elif isinstance(field.default, bool):
+        elif _is_switch(field):
             if value.lower() not in ("true", "false", ""):
                 raise FlagError(f"{name}: got {value!r}, wanted true or false")
             if value.lower() == "true":
                 yield f"--{name}"
+            elif value and field.default is None:
+                yield f"--no-{name}"
         elif field.metadata["repeatable"]:
             try:
                 values = shlex.split(value)

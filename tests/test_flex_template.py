@@ -174,6 +174,11 @@ def test_parameters_become_flags() -> None:
     assert rest == given[-3:]
 
 
+def test_a_switch_that_a_model_may_set_can_be_off() -> None:
+    assert list(to_flags(EmbedConfig, ["--antialias=false"])) == ["--no-antialias"]
+    assert list(to_flags(EmbedConfig, ["--antialias="])) == []
+
+
 @pytest.mark.parametrize("wrong", ["--antialias=yes", "--input=gs://a 'open"])
 def test_a_wrong_parameter_is_one_line(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert launch("embed", [wrong]) == 2

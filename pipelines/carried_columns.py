@@ -12,7 +12,15 @@ from transforms.manifests import manifest_schema
 from transforms.parquet_files import peek_parquet_schema
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
+from transforms.tar_files import peek_tar_schema
 from transforms.tfrecord_files import peek_example_schema
+
+PEEKS = {
+    ShardKind.TFRECORD: peek_example_schema,
+    ShardKind.PARQUET: peek_parquet_schema,
+    ShardKind.TAR: peek_tar_schema,
+}
+"""What looks into the first file of each kind."""
 
 FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
@@ -29,13 +37,13 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
     if reserved:
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
     found = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
-    for kind in (ShardKind.TFRECORD, ShardKind.PARQUET):
+    for kind in PEEKS:
         found |= _peek(config, itertools.islice(_files(config, sources, kind), FILES_PEEKED))
     if not found:
         if config.carry_columns:
             raise FlagError(
-                f"--carry_columns {' '.join(config.carry_columns)}: only TFRecord, Parquet and "
-                "manifests have columns to carry, and none is given"
+                f"--carry_columns {' '.join(config.carry_columns)}: only TFRecord, Parquet, tar "
+                "and manifests have columns to carry, and none is given"
             )
         return pa.schema([])
     (first_uri, first), *others = found.items()
@@ -49,7 +57,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
 
 
 def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
-    """Yields the TFRecord or the Parquet files among the inputs.
+    """Yields the files of one kind among the inputs.
 
     Directories and mixed globs are listed only if need be: that takes long on a large store.
     """
@@ -64,8 +72,9 @@ def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]
     """Returns the carried columns of the first file that can be read, by its uri."""
     unreadable = None
     for file in files:
-        peek = peek_parquet_schema if file.kind is ShardKind.PARQUET else peek_example_schema
-        schema = peek(file.uri, config.image_key, config.image_id_from, config.carry_columns)
+        schema = PEEKS[file.kind](
+            file.uri, config.image_key, config.image_id_from, config.carry_columns
+        )
         if schema is not None:
             return {file.uri: schema}
         unreadable = file

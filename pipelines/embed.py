@@ -11,8 +11,8 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from pipelines.launch import MakeOutputs
 
 DESCRIPTION = """\
-Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord or Parquet and
-writes one vector an image to Parquet or TFRecord.
+Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet or
+tar (WebDataset) files and writes one vector an image to Parquet or TFRecord.
 
   python -m pipelines.embed --input photos/ --model feature_vector_model/ --output vectors/
   python -m pipelines.embed --input 'shards/*.tfrecord' --carry_columns image/class/label \\

@@ -51,8 +51,8 @@ class RunPlan:
         canaries: The shard of known images, if there are any.
         deduplicate: Whether images of the same bytes are given to the model once.
         places_by_content: Whether listed images are hashed first, and put into shards by it.
-        has_files: Whether some shards are TFRecord or Parquet files: ids are then known only once
-            these have been read.
+        has_files: Whether some shards are TFRecord, Parquet or tar files: ids are then known only
+            once these have been read.
         hints: Resource hints of ComputeShards, by name.
     """
 
@@ -78,7 +78,7 @@ class RunPlan:
 
 
 def may_have_files(sources: tuple[Source, ...]) -> bool:
-    """Whether there may be TFRecord or Parquet files among the inputs."""
+    """Whether there may be TFRecord, Parquet or tar files among the inputs."""
     return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
 
 

@@ -42,8 +42,8 @@ class RunConfig:
     """The flags that embed and classify share; each field is the flag of its name."""
 
     input: tuple[str, ...] = flag(
-        "image file, directory (recursive), glob, .tfrecord[.gz] or .parquet files; any URI scheme "
-        "that Beam reads; repeatable",
+        "image file, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] files; any "
+        "URI scheme that Beam reads; repeatable",
         "input",
         (),
         metavar="URI",
@@ -57,19 +57,21 @@ class RunConfig:
         repeatable=True,
     )
     image_key: str | None = flag(
-        "feature or column that holds the encoded image (default image/encoded in TFRecord, image "
-        "in Parquet)",
+        "feature, column or tar field (extension) that holds the encoded image (default: "
+        "image/encoded in TFRecord, image in Parquet, any image's extension in tar)",
         "input",
         metavar="NAME",
     )
     image_id_from: str | None = flag(
-        "uri, relative_path, filename, or the feature or column that holds the image_id (default: "
-        "uri for files, image/filename or file#index in TFRecord)",
+        "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
+        "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
+        "tar)",
         "input",
         metavar="FROM",
     )
     carry_columns: tuple[str, ...] = flag(
-        "features or columns to copy from TFRecord, Parquet or manifest to the output",
+        "features, columns or tar fields (cls, txt, json) to copy from TFRecord, Parquet, tar or "
+        "manifest to the output",
         "input",
         (),
         metavar="NAME",

@@ -16,6 +16,7 @@ from tests.runs import (
     solid,
     vectors_of,
 )
+from tests.tars import write_tar
 
 
 def write_twins(folder: pathlib.Path) -> None:
@@ -68,6 +69,19 @@ def test_records_of_one_file_share_one_inference(tmp_path: pathlib.Path, mean_co
     assert read_record(tmp_path / "out")["changes"]["duplicate"] == 3
     assert run_embed(mean_color, tmp_path / "plain", *argv) == 0
     assert read(tmp_path / "out").equals(read(tmp_path / "plain"))
+
+
+def test_samples_of_one_tar_file_share_one_inference(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    """More than ten, not in order of their keys: the rows stay in the order of the file."""
+    members = {f"{30 - n}.png": solid(n % 7, 0, 0) for n in range(30)}
+    write_tar(tmp_path / "a.tar", {**members, "bad.png": b"no image"})
+    argv = ["--input", str(tmp_path / "a.tar")]
+    assert run_embed(mean_color, tmp_path / "out", *argv, "--deduplicate") == 0
+    assert read_record(tmp_path / "out")["changes"]["duplicate"] == 23
+    assert run_embed(mean_color, tmp_path / "plain", *argv) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
 
 
 def test_a_refresh_deduplicates_what_it_computes_in_each_shard(

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, embed
+from pipelines import classify, embed, verify
 from tests.images import encode, photo
 from tests.runs import (
     hashes,
@@ -30,6 +30,7 @@ from tests.runs import (
     write_examples,
     write_photos,
 )
+from tests.tars import write_tar
 
 
 def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
@@ -282,6 +283,39 @@ def test_a_column_of_another_type_costs_its_rows_and_each_is_counted(
     assert "other types than in the first file" in failures[0]["message"]
 
 
+def test_tar_files_become_one_output_file_each_with_carried_fields(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    for name, suffix in (("b", "tar"), ("a", "tar.gz")):
+        members = {}
+        for n in range(3):
+            members[f"{name}{n}.png"] = solid(n, 9, 9)
+            members[f"{name}{n}.cls"] = b"%d\n" % n
+            members[f"{name}{n}.json"] = b'{"n": %d}' % n
+        write_tar(tmp_path / f"{name}.{suffix}", members)
+    argv = ["--input", str(tmp_path / "*.tar*"), "--carry_columns", "cls", "json"]
+    argv += ["--batch_size", "2"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    first = pq.read_table(tmp_path / "out" / "embeddings-00000-of-00002.parquet")
+    assert first.column("image_id").to_pylist() == ["a0", "a1", "a2"]
+    assert first.column("cls").to_pylist() == [0, 1, 2]
+    assert first.column("json").to_pylist() == ['{"n": 0}', '{"n": 1}', '{"n": 2}']
+    assert first.column("uri").to_pylist() == [f"{tmp_path}/a.tar.gz#{n}" for n in range(3)]
+    np.testing.assert_allclose(vectors_of(first)[:, 0], np.arange(3) / 255, atol=1e-6)
+    assert read(tmp_path / "out").num_rows == 6
+    assert verify.main([str(tmp_path / "out")]) == 0
+
+
+def test_nothing_of_a_tar_file_is_written_to_disk(tmp_path: pathlib.Path, mean_color: str) -> None:
+    (tmp_path / "in").mkdir()
+    names = ["../escaped.png", "../in/escaped.png", f"{tmp_path}/escaped.png"]
+    write_tar(tmp_path / "in" / "a.tar", {name: solid(n, 0, 0) for n, name in enumerate(names)})
+    argv = ["--input", str(tmp_path / "in"), "--image_id_from", "relative_path"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    assert read(tmp_path / "out").column("image_id").to_pylist() == [f"a.tar#{n}" for n in range(3)]
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
 def test_files_without_any_image_publish_nothing(
     tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,6 +362,33 @@ def test_a_truncated_tfrecord_keeps_what_is_before_the_damage(
     assert failure["step"] == "read"
     assert "a.tfrecord" in failure["uri"]
     assert "record 11 at byte" in failure["message"]
+
+
+def test_a_truncated_tar_file_keeps_what_is_before_the_damage(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    path = tmp_path / "a.tar"
+    write_tar(path, {f"{n}.png": solid(n, 0, 0) for n in range(12)})
+    path.write_bytes(path.read_bytes()[: 12 * 1024 - 500])
+    assert run_embed(mean_color, tmp_path / "out", "--input", str(path)) == 0
+    assert read(tmp_path / "out").num_rows == 11
+    (failure,) = read_failures(tmp_path / "out")
+    assert (failure["step"], failure["uri"]) == ("read", f"{path}#11")
+    assert "sample 11 at byte 11264: the file ends inside a member" in failure["message"]
+
+
+def test_one_key_in_two_tar_files_fails_the_run_and_names_both(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "xy":
+        write_tar(tmp_path / f"{name}.tar", {"000000.png": solid(1, 2, 3)})
+    out = tmp_path / "out"
+    argv = ["--input", str(tmp_path / "*.tar")]
+    assert run_embed(mean_color, out, *argv) == 1
+    message = capsys.readouterr().err
+    assert f"'000000' is not unique: {tmp_path}/x.tar#0 and {tmp_path}/y.tar#0" in message
+    assert run_embed(mean_color, out, *argv, "--overwrite", "--image_id_from", "filename") == 0
+    assert read(out).column("image_id").to_pylist() == ["x.tar#0", "y.tar#0"]
 
 
 def test_one_id_in_two_tfrecords_fails_the_run_and_names_both(

@@ -25,6 +25,7 @@ from tests.runs import (
     vectors_of,
     write_photos,
 )
+from tests.tars import write_tar
 from transforms.run_root import RunRoot
 
 NONE = {
@@ -201,6 +202,31 @@ def test_files_of_images_carry_over_whole_or_by_content(
     assert made.equals(read(full))
     names = sorted(path.name for path in full.glob("*.parquet"))
     for name in names:
+        assert (latest(root) / name).read_bytes() == (full / name).read_bytes()
+
+
+def test_tar_files_carry_over_whole_or_by_content(tmp_path: pathlib.Path, mean_color: str) -> None:
+    source, root = tmp_path / "in", tmp_path / "root"
+    source.mkdir()
+    for file in "abc":
+        members = {f"{file}{n}.png": solid(n, ord(file), 0) for n in range(12)}
+        write_tar(source / f"{file}.tar", members)
+    argv = ["--input", str(source)]
+    assert run_refresh(mean_color, root, *argv) == 0
+    swap_content(source / "a.tar", b"")  # Not opened.
+    order = (11, 3, 0, 1, 10, 2)
+    members = {f"b{n}.png": solid(n, ord("b"), 0) for n in order}
+    members |= {"b2.png": solid(99, 0, 0), "new.png": solid(7, 7, 7)}
+    write_tar(source / "b.tar", members)
+    (source / "c.tar").unlink()
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {
+        **NONE, "new": 1, "changed": 1, "unchanged": 12 + 5, "deleted": 6 + 12, "reused": 12 + 5,
+    }  # fmt: skip
+    write_tar(source / "a.tar", {f"a{n}.png": solid(n, ord("a"), 0) for n in range(12)})
+    full = tmp_path / "full"
+    assert run_embed(mean_color, full, *argv) == 0
+    for name in sorted(path.name for path in full.glob("*.parquet")):
         assert (latest(root) / name).read_bytes() == (full / name).read_bytes()
 
 

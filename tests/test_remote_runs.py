@@ -11,6 +11,7 @@ import pytest
 from pipelines import embed, refresh
 from tests.cloud import Cloud
 from tests.runs import solid
+from tests.tars import write_tar
 from transforms.errors import OutputError
 from transforms.run_lock import DEAD_SECONDS, run_lock, this_process
 
@@ -110,6 +111,18 @@ def test_a_refresh_goes_by_generation_and_checksum(
     assert record_of(cloud, latest(cloud))["changes"]["unchanged"] == 40
     runs = {name.split("/")[1] for name in cloud.names("root/")}
     assert len(runs) == 3, "LATEST and two runs"
+
+
+def test_tar_files_are_read_where_they_are(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    for name in ("a.tar", "b.tgz"):
+        members = {f"{name[0]}{n:02d}.png": solid(n, 2 * n, 255) for n in range(40)}
+        write_tar(tmp_path / name, members)
+        cloud.put(f"shards/{name}", (tmp_path / name).read_bytes())
+    argv = ["--input", f"{cloud.uri}/shards", "--output", f"{cloud.uri}/out"]
+    assert embed.main([*argv, "--model", mean_color]) == 0
+    assert ids_in(cloud, "out", tmp_path) == [f"{file}{n:02d}" for file in "ab" for n in range(40)]
 
 
 @pytest.mark.parametrize("program", [embed, refresh])

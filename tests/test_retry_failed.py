@@ -18,6 +18,7 @@ from tests.runs import (
     write_examples,
     write_photos,
 )
+from tests.tars import write_tar
 
 
 def retry(run: pathlib.Path, output: pathlib.Path, *argv: str) -> int:
@@ -103,6 +104,24 @@ def test_failed_records_are_retried_in_their_files(tmp_path: pathlib.Path, mean_
     assert read(tmp_path / "new").equals(read(tmp_path / "full"))
 
 
+def test_failed_samples_are_retried_in_their_tar_files(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    path = tmp_path / "a.tar"
+    members = {f"{n}.{field}": solid(n, 0, 0) for n in range(20) for field in ("png", "x")}
+    write_tar(path, members | {"11.png": b"no image"})
+    run = tmp_path / "run"
+    assert run_embed(mean_color, run, "--input", str(path)) == 0
+    (failure,) = read_failures(run)
+    assert (failure["image_id"], failure["uri"]) == ("11", f"{path}#11")
+    write_tar(path, members)
+    assert retry(run, tmp_path / "new") == 0
+    assert not read_failures(tmp_path / "new")
+    assert read_record(tmp_path / "new")["inferences_saved"] == 19
+    assert run_embed(mean_color, tmp_path / "full", "--input", str(path)) == 0
+    assert read(tmp_path / "new").equals(read(tmp_path / "full"))
+
+
 def test_a_run_may_be_completed_in_its_own_place(tmp_path: pathlib.Path, mean_color: str) -> None:
     photos = tmp_path / "photos"
     write_photos(photos, 20)
@@ -146,19 +165,23 @@ def test_failures_inside_files_are_a_manifest(tmp_path: pathlib.Path, mean_color
     write_examples(tmp_path / "a.tfrecord", [b"no image", solid(1, 0, 0), b"no image"], names=False)
     images = pa.array([None, solid(5, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images}), tmp_path / "b.parquet")
-    inputs = ["--input", str(tmp_path / "a.tfrecord"), str(tmp_path / "b.parquet")]
+    write_tar(tmp_path / "c.tar", {"k.txt": b"", "l.png": b"no image", "m.png": solid(7, 0, 0)})
+    inputs = ["--input", *(str(tmp_path / name) for name in ("a.tfrecord", "b.parquet", "c.tar"))]
     run = tmp_path / "run"
     assert run_embed(mean_color, run, *inputs, "--max_failed_fraction", "1") == 0
-    assert len(read_failures(run)) == 3
+    assert len(read_failures(run)) == 5
     write_examples(tmp_path / "a.tfrecord", [solid(2, 0, 0), solid(1, 0, 0)], names=False)
     images = pa.array([solid(6, 0, 0), solid(5, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images}), tmp_path / "b.parquet")
+    write_tar(tmp_path / "c.tar", {"k.png": solid(8, 0, 0), "k.txt": b"", "l.png": solid(9, 0, 0)})
     argv = ["--manifest", str(run / "failures.jsonl"), "--max_failed_fraction", "0.5"]
     assert run_embed(mean_color, tmp_path / "new", *argv) == 0
     assert read(tmp_path / "new")["image_id"].to_pylist() == [
         f"{tmp_path}/a.tfrecord#0",
         f"{tmp_path}/b.parquet#0",
+        "k",
+        "l",
     ]
     (failure,) = read_failures(tmp_path / "new")
     assert failure["image_id"] == f"{tmp_path}/a.tfrecord#2"
-    assert "no such record or row" in failure["message"]
+    assert "no such record, row or sample" in failure["message"]

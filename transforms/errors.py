@@ -58,7 +58,7 @@ class UnstableImageError(ImageError):
 
 
 class CorruptRecordError(ImageError):
-    """A TFRecord frame, tf.Example or Parquet cell that is damaged or lacks the image."""
+    """A record, Parquet cell or tar sample that is damaged or lacks the image."""
 
 
 class FileTooLargeError(ImageError):

@@ -1,4 +1,4 @@
-"""Images out of TFRecord and Parquet files by `file#index`, as failures.jsonl names them."""
+"""Images out of TFRecord, Parquet and tar files by `file#index`, as failures.jsonl names them."""
 
 import collections
 import os
@@ -9,19 +9,18 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, NotFoundError
 from transforms.file_columns import FileColumns
+from transforms.file_readers import FILE_READERS
 from transforms.listing import kind_of_name
-from transforms.parquet_files import read_parquet
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import URI
 from transforms.storage import is_local, open_uri
-from transforms.tfrecord_files import read_tfrecord
 
 _MEMBER = re.compile(r"(.+)#(\d+)", re.DOTALL)
 _ROWS_AT_A_TIME = 16
 
 
 def is_member(uri: str) -> bool:
-    """Tells whether a uri names an image inside a TFRecord or Parquet file."""
+    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file."""
     match = _MEMBER.fullmatch(uri)
     if match is None or kind_of_name(match[1]) is ShardKind.IMAGES:
         return False
@@ -35,7 +34,7 @@ def read_members(
 
     Args:
         uris: For which is_member holds.
-        columns: Which feature or column holds the image.
+        columns: Which feature, column or field holds the image.
         max_image_bytes: Largest encoded image that is read.
 
     Returns:
@@ -64,10 +63,9 @@ def _read_file(
         size_bytes = handle.seek(0, os.SEEK_END)
     kind = kind_of_name(uri)
     file = InputFile(kind, uri, uri.rpartition("/")[0], size_bytes)
-    read_file = read_tfrecord if kind is ShardKind.TFRECORD else read_parquet
     found: dict[str, bytes | ImageError] = {}
-    missing: ImageError = NotFoundError(f"{uri} has no such record or row")
-    for part in read_file(file, columns, _ROWS_AT_A_TIME, max_image_bytes):
+    missing: ImageError = NotFoundError(f"{uri} has no such record, row or sample")
+    for part in FILE_READERS[kind](file, columns, _ROWS_AT_A_TIME, max_image_bytes):
         uris = part.rows.column(URI).to_pylist()
         images = zip(uris, part.encoded, strict=True)
         found |= {member: image for member, image in images if member in wanted}

@@ -25,6 +25,7 @@ _TFRECORD = r"\.(tfrecords?|record)(\.gz)?"
 _TFRECORD_NAME = re.compile(_TFRECORD + r"(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 _TFRECORD_GLOB = re.compile(_TFRECORD + r"([-*?\[][^.]*)?(\.gz)?$", re.IGNORECASE)
 _PARQUET_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
+_TAR_NAME = re.compile(r"\.(tar(\.gz)?|tgz)[*?]*$", re.IGNORECASE)
 
 # More than can be decoded: a photo in a format that cannot is a failure to report, not a file to
 # overlook.
@@ -42,8 +43,8 @@ class Source:
     """One --input, classified.
 
     Attributes:
-        kind: TFRECORD or PARQUET when every file of it is one. IMAGES for image files, and for a
-            directory or a glob that may hold all three: there each file's own name decides.
+        kind: TFRECORD, PARQUET or TAR when every file of it is one. IMAGES for image files, and for
+            a directory or a glob that may hold any: there each file's own name decides.
         pattern: The directory, glob or file; a local one is absolute.
         root: The directory, or the fixed part before the wildcards, without a closing slash.
         is_directory: Whether it is a directory, taken whole.
@@ -194,7 +195,9 @@ def _exists(uri: str) -> bool:
 def _kind(name: str, tfrecord: re.Pattern[str]) -> ShardKind:
     if tfrecord.search(name):
         return ShardKind.TFRECORD
-    return ShardKind.PARQUET if _PARQUET_NAME.search(name) else ShardKind.IMAGES
+    if _PARQUET_NAME.search(name):
+        return ShardKind.PARQUET
+    return ShardKind.TAR if _TAR_NAME.search(name) else ShardKind.IMAGES
 
 
 def _is_file(pattern: str) -> bool:

@@ -25,7 +25,7 @@ class Matched(NamedTuple):
 
     Attributes:
         images: PCollection[RefChunk], from listings and manifests.
-        files: PCollection[InputFile], TFRecord and Parquet.
+        files: PCollection[InputFile], TFRecord, Parquet and tar.
         skipped: PCollection[str], why each passed-over name in a directory is no image.
     """
 

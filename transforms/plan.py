@@ -67,7 +67,7 @@ def plan_image_shards(
 
 
 def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes) -> list[Shard]:
-    """Makes one shard a TFRecord or Parquet file, in order of uri, after the image shards.
+    """Makes one shard a TFRecord, Parquet or tar file, in order of uri, after the image shards.
 
     Raises:
         InputError: If a file is matched twice.

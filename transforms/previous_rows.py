@@ -21,7 +21,7 @@ class PreviousRows:
         row_of_id: Row number by image_id.
         content_of_row: content_sha256 by row number.
         row_of_content: Row number by content_sha256; empty if the recipe is another one now.
-        refs: What the shard was given, by image_id; empty for TFRecord and Parquet files.
+        refs: What the shard was given, by image_id; empty for TFRecord, Parquet and tar files.
         failures: Its failures by image_id.
     """
 

@@ -14,14 +14,13 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batches import EncodedImages
 from transforms.file_columns import FileColumns
+from transforms.file_readers import FILE_READERS
 from transforms.image_files import ImageFiles
-from transforms.parquet_files import read_parquet
 from transforms.read_part import ReadPart
 from transforms.records import ImageRef, Shard, ShardKind, Step
 from transforms.reuse import ShardReuse, refill
 from transforms.schemas import read_schema
 from transforms.tally import TALLY
-from transforms.tfrecord_files import read_tfrecord
 
 BATCHES_AHEAD = 2
 """Batches read while another is used: one to tell which is the last, one for overlap."""
@@ -37,7 +36,7 @@ class ReadPolicy:
     """How shards are read.
 
     Attributes:
-        columns: What to take from TFRecord and Parquet files, and the carried columns.
+        columns: What to take from files of images, and the carried columns.
         batch_size: Images a batch.
         max_image_bytes: Largest encoded image that is read.
         model_columns: What the model's outputs become: what rows of a predecessor are made of.
@@ -121,16 +120,12 @@ class ShardReader:
 
     def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
         policy = self._policy
-        match shard.kind:
-            case ShardKind.IMAGES:
-                starts = range(0, len(refs), policy.batch_size)
-                batches = (refs[start : start + policy.batch_size] for start in starts)
-                return map(self._image_files.read, batches)
-            case ShardKind.TFRECORD:
-                read_file = read_tfrecord
-            case ShardKind.PARQUET:
-                read_file = read_parquet
+        if shard.kind is ShardKind.IMAGES:
+            starts = range(0, len(refs), policy.batch_size)
+            batches = (refs[start : start + policy.batch_size] for start in starts)
+            return map(self._image_files.read, batches)
         assert shard.file is not None, "a shard of this kind is a file"
+        read_file = FILE_READERS[shard.kind]
         return read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
 
     def _empty_part(self) -> ReadPart:

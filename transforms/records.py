@@ -20,6 +20,7 @@ class ShardKind(enum.StrEnum):
     IMAGES = "images"
     TFRECORD = "tfrecord"
     PARQUET = "parquet"
+    TAR = "tar"
 
 
 class Step(enum.StrEnum):
@@ -86,10 +87,10 @@ def _unpack_chunk(packed: bytes) -> RefChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputFile:
-    """One TFRecord or Parquet file, which is one shard.
+    """One TFRecord, Parquet or tar file, which is one shard.
 
     Attributes:
-        kind: TFRECORD or PARQUET.
+        kind: TFRECORD, PARQUET or TAR.
         uri: Where the file is.
         root: The --input pattern's fixed part, for ids relative to it.
         size_bytes: Size by the listing.
@@ -266,7 +267,7 @@ class ShardResult:
     Attributes:
         shard: Which one.
         kind: Where its images lie.
-        file: The TFRecord or Parquet file it was made of, or None.
+        file: The TFRecord, Parquet or tar file it was made of, or None.
         fingerprint: The shard's.
         data: The staged data file.
         inputs: The staged file of what the shard was given.

@@ -61,7 +61,7 @@ class PreviousCounts:
     Attributes:
         directory: Where it is.
         images: Images it accounted for.
-        files: Images by the uri of the TFRecord or Parquet file they are in.
+        files: Images by the uri of the TFRecord, Parquet or tar file they are in.
         recomputed_because: Why none of its rows are used, or None if they are.
     """
 

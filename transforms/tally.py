@@ -9,7 +9,7 @@ class Counts:
     """A snapshot.
 
     Attributes:
-        total: Images planned so far; TFRecord and Parquet files add theirs as they are read.
+        total: Images planned so far; TFRecord, Parquet and tar files add theirs as they are read.
         written: Rows handed to the sinks.
         failed: Images that failed.
     """

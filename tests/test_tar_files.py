@@ -147,7 +147,7 @@ def test_an_image_key_names_the_field(tmp_path: pathlib.Path) -> None:
 
 
 def test_names_that_belong_to_no_sample_are_passed_over(tmp_path: pathlib.Path) -> None:
-    """As they come from macOS, and from tar of a directory."""
+    """As they come from macOS, from tar of a directory, and from WebDataset."""
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as archive:
         for name, kind in (
@@ -156,6 +156,7 @@ def test_names_that_belong_to_no_sample_are_passed_over(tmp_path: pathlib.Path) 
             ("./a.jpg", tarfile.REGTYPE),
             ("./._a.jpg", tarfile.REGTYPE),
             ("./README", tarfile.REGTYPE),
+            ("__meta__/info.json", tarfile.REGTYPE),
             ("./a.cls", tarfile.REGTYPE),
             ("./d.x/.hidden/b.jpg", tarfile.REGTYPE),
         ):

@@ -2,14 +2,15 @@
 
 Consecutive members whose paths are equal up to the first dot of the file name are a sample, and
 that path is its key: of a/000.jpg, a/000.cls and a/000.json it is a/000. What follows the dot, in
-lower case, is the member's field. Directories and names that start with a dot or have none belong
-to no sample.
+lower case, is the member's field. Directories, names that start with a dot or have none, and what
+lies in a folder named like __meta__ belong to no sample.
 
-Source: https://github.com/webdataset/webdataset, base_plus_ext and group_by_keys in
-    webdataset/tariterators.py.
+Source: https://github.com/webdataset/webdataset, base_plus_ext, tar_file_iterator and
+    group_by_keys in webdataset/tariterators.py.
 """
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator
 
 from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
@@ -21,6 +22,7 @@ MAX_TEXT_BYTES = 1 << 20
 """Of a field that is read as text."""
 
 _FIELDS_TOLD = 10
+_METADATA = re.compile("__[^/]*__/")
 
 
 @dataclasses.dataclass(slots=True)
@@ -129,7 +131,7 @@ def read_samples(
 def _key_and_field(member: Member) -> tuple[str | None, str]:
     folder, slash, name = member.name.rpartition("/")
     stem, _, field = name.partition(".")
-    if member.is_directory or not stem or not field:
+    if member.is_directory or not stem or not field or _METADATA.match(member.name):
         return None, ""
     return folder + slash + stem, field.lower()
 

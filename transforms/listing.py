@@ -301,4 +301,7 @@ def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:
     extension = os.path.splitext(uri)[1].lower()
     if kind is ShardKind.IMAGES and extension not in IMAGE_EXTENSIONS:
         return extension or "no extension"
+    # Most such archives hold something else, as models; one that is named is taken at its word.
+    if kind is ShardKind.TAR and extension != ".tar":
+        return "compressed tar; name it with --input"
     return None

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import gzip
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -107,6 +109,23 @@ def version_of(handle: BinaryIO) -> tuple[int, int] | None:
 def open_buffered(uri: str) -> io.BufferedReader:
     """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
     return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
+
+
+@contextlib.contextmanager
+def open_unzipped(uri: str, gzip_names: re.Pattern[str]) -> Iterator[BinaryIO]:
+    """Opens a file, through gzip if its name is one of gzip_names, and closes it after use.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        PermissionDeniedError: If it may not be read.
+        OSError: If the storage fails; trying again may help.
+    """
+    with open_buffered(uri) as stored:
+        if gzip_names.search(uri):
+            with gzip.GzipFile(fileobj=stored) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield cast(BinaryIO, stored)
 
 
 def _reason(error: OSError) -> str:

@@ -15,10 +15,10 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from transforms.errors import CorruptRecordError
-from transforms.storage import open_buffered
+from transforms.storage import open_unzipped
 
 MAX_EXTENSION_BYTES = 1 << 20
 """Of a header that extends another, with a long name or pax records; most have a few hundred."""
@@ -209,16 +209,6 @@ class TarArchive:
 
 @contextlib.contextmanager
 def open_tar(uri: str) -> Iterator[TarArchive]:
-    """Opens a tar file, through gzip if its name says so, and closes it after use.
-
-    Raises:
-        NotFoundError: If there is no such file.
-        PermissionDeniedError: If it may not be read.
-        OSError: If the storage fails; trying again may help.
-    """
-    with open_buffered(uri) as stored:
-        if _GZIP_NAME.search(uri):
-            with gzip.GzipFile(fileobj=stored) as unpacked:
-                yield TarArchive(cast(BinaryIO, unpacked))
-        else:
-            yield TarArchive(cast(BinaryIO, stored))
+    """Opens a tar file; see open_unzipped."""
+    with open_unzipped(uri, _GZIP_NAME) as stored:
+        yield TarArchive(stored)

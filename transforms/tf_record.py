@@ -12,12 +12,12 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 import google_crc32c
 
 from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
-from transforms.storage import open_buffered
+from transforms.storage import open_unzipped
 
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
@@ -69,21 +69,9 @@ class _EndOfReadableError(Exception):
     """Nothing after this point can be found."""
 
 
-@contextlib.contextmanager
-def open_tfrecord(uri: str) -> Iterator[BinaryIO]:
-    """Opens a TFRecord file, through gzip if its name says so, and closes it after use.
-
-    Raises:
-        NotFoundError: If there is no such file.
-        PermissionDeniedError: If it may not be read.
-        OSError: If the storage fails; trying again may help.
-    """
-    with open_buffered(uri) as stored:
-        if _GZIP_NAME.search(uri):
-            with gzip.GzipFile(fileobj=stored) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        else:
-            yield cast(BinaryIO, stored)
+def open_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Opens a TFRecord file; see open_unzipped."""
+    return open_unzipped(uri, _GZIP_NAME)
 
 
 def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record | DamagedRecord]:

@@ -4,8 +4,9 @@ import argparse
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from pipelines.flags import refuse_in_one_line
 from transforms.errors import FlagError
 
 _ANSWER_SECONDS = 10
@@ -31,9 +32,6 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     known = [f"--{field.name}" for field in dataclasses.fields(config_class)]
     unknown: list[str] = []
 
-    def refuse(message: str) -> NoReturn:
-        raise FlagError(message)
-
     options = PipelineOptions(list(beam_argv))
     try:
         runner = create_runner(options.view_as(StandardOptions).runner or "DirectRunner")
@@ -45,7 +43,7 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     switches = _ask_job_server(endpoint) if has_server else {}
 
     def collect(parser: argparse.ArgumentParser) -> None:
-        parser.error = refuse  # type: ignore[method-assign] # Else it prints all of Beam's flags.
+        refuse_in_one_line(parser)
         theirs = {option for action in parser._actions for option in action.option_strings}
         for name in switches.keys() - theirs:
             parser.add_argument(name, action="store_true" if switches[name] else "append")

@@ -6,9 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from transforms.engine_settings import AUTO
+from transforms.errors import FlagError
 
 
 def flag(
@@ -80,6 +81,15 @@ class FlagParser(argparse.ArgumentParser):
         except UnicodeError as error:
             self.error(f"an argument or @file is not UTF-8: {error}")
         return parsed, rest
+
+
+def refuse_in_one_line(parser: argparse.ArgumentParser) -> None:
+    """Makes a parser raise FlagError of a bad flag, where it would print all of its usage, too."""
+
+    def refuse(message: str) -> NoReturn:
+        raise FlagError(message)
+
+    parser.error = refuse  # type: ignore[method-assign]
 
 
 def parse_flags(

@@ -6,13 +6,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from pipelines.flags import make_parser
+from pipelines.flags import make_parser, refuse_in_one_line
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from pipelines.train_options import PARENT_DIR, TrainConfig
-from transforms.errors import FlagError, RunError
+from transforms.errors import RunError
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
@@ -56,9 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> TrainConfig:
-    def refuse(message: str) -> NoReturn:
-        raise FlagError(message)
-
     parser = make_parser(
         TrainConfig,
         program="python -m pipelines.train_classifier",
@@ -66,7 +63,7 @@ def _parse(argv: Sequence[str] | None) -> TrainConfig:
         usage=_USAGE,
         epilog=_EPILOG,
     )
-    parser.error = refuse  # type: ignore[method-assign] # Else it prints the usage, too.
+    refuse_in_one_line(parser)
     values = vars(parser.parse_args(argv))
     return TrainConfig(**{**values, "embeddings": tuple(values["embeddings"])})
 

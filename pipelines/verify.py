@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from pipelines.flags import refuse_in_one_line
 from pipelines.noise import quiet_libraries
 from pipelines.program import EXIT_FAILED, report_errors
 from transforms.errors import FlagError, InputError
@@ -37,9 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    def refuse(message: str) -> NoReturn:
-        raise FlagError(message)
-
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.verify",
         description=DESCRIPTION,
@@ -47,7 +45,7 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.error = refuse  # type: ignore[method-assign] # Else it prints the usage, too.
+    refuse_in_one_line(parser)
     parser.add_argument(
         "runs",
         metavar="RUN",
@@ -100,19 +98,18 @@ def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]
     from transforms.atomic_files import read_whole
     from transforms.finding import Finding
     from transforms.run_directory import absolute_output
-    from transforms.run_root import LATEST, RunRoot
+    from transforms.run_root import LATEST, latest_run
     from transforms.verification import Verification
 
-    directory, shown, note = absolute_output(run), run.rstrip("/"), ""
-    latest = FileSystems.join(directory, LATEST)
-    if FileSystems.exists(latest):
-        name = RunRoot(directory).latest()
-        if name is None:
-            content = repr(read_whole(latest)[:_SHOWN_BYTES].decode(errors="replace"))
-            yield f"{shown}/{Finding(LATEST, 'content', content, 'the name of a run')}", True
-            return
-        directory = FileSystems.join(directory, name)
-        note, shown = f"LATEST of {shown}, ", f"{shown}/{name}"
+    given, shown, note = absolute_output(run), run.rstrip("/"), ""
+    directory = latest_run(given)
+    if directory is None:
+        content = read_whole(FileSystems.join(given, LATEST))[:_SHOWN_BYTES]
+        text = repr(content.decode(errors="replace"))
+        yield f"{shown}/{Finding(LATEST, 'content', text, 'the name of a run')}", True
+        return
+    if directory != given:
+        note, shown = f"LATEST of {shown}, ", f"{shown}/{directory.rpartition('/')[2]}"
     verification = Verification(directory, allow_zero_vectors=allow_zero_vectors)
     is_well = True
     for finding in verification.findings():

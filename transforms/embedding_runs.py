@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.column_checks import check_footer, dimension_of, read_parquet_schema
 from transforms.data_file import iter_rows
@@ -17,7 +16,7 @@ from transforms.recipe import describe_differences, differences
 from transforms.records import ImageRef, ShardResult
 from transforms.run_directory import absolute_output
 from transforms.run_record import PublishedRun, read_published_run
-from transforms.run_root import LATEST, RunRoot
+from transforms.run_root import latest_run
 from transforms.schemas import CONTENT_SHA256, EMBEDDING, IMAGE_ID, RESERVED, URI
 from transforms.tf_examples import BYTES, FLOATS, INTEGERS
 
@@ -197,11 +196,7 @@ def check_unique(image_ids: pa.ChunkedArray) -> None:
 
 def _resolve(handle: str) -> str:
     directory = absolute_output(handle)
-    if FileSystems.exists(FileSystems.join(directory, LATEST)):
-        name = RunRoot(directory).latest()
-        if name is not None:
-            return FileSystems.join(directory, name)
-    return directory
+    return latest_run(directory) or directory
 
 
 def _making(run: PublishedRun) -> Mapping[str, Any]:

@@ -25,6 +25,17 @@ _HALF_PRUNED = re.compile(rf"\.{_DATE}\.[0-9a-f]+\.pruned")
 _HALF_WRITTEN = re.compile(rf"{LATEST}\.[0-9a-f]+\.partial")
 
 
+def latest_run(directory: str) -> str | None:
+    """Returns the run that LATEST in a directory names, or the directory where there is no LATEST.
+
+    None if LATEST does not hold the name of a run.
+    """
+    if not FileSystems.exists(FileSystems.join(directory, LATEST)):
+        return directory
+    name = RunRoot(directory).latest()
+    return None if name is None else FileSystems.join(directory, name)
+
+
 @dataclasses.dataclass(frozen=True)
 class RunRoot:
     """Where refreshes of one collection are.

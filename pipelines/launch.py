@@ -23,7 +23,7 @@ from transforms.errors import FlagError, OutputError
 from transforms.file_columns import FileColumns
 from transforms.inference import SavedModelHandler
 from transforms.listing import Source, classify_input
-from transforms.model_handle import fingerprint_model, resolve_model
+from transforms.model_handle import fingerprint_model
 from transforms.preprocessing import Preprocessing
 from transforms.records import Shard
 from transforms.run_directory import STEMS
@@ -145,11 +145,14 @@ class Launch:
         }
 
 
-def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs) -> Launch:
+def prepare_launch(
+    config: RunConfig, model_dir: str, *, program: str, make_outputs: MakeOutputs
+) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
     Args:
         config: The flags.
+        model_dir: The model's local directory.
         program: "embed" or "classify".
         make_outputs: Says what becomes of the model's outputs.
 
@@ -162,7 +165,7 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
     if config.output_format == "tfrecord":
         for field in carried:
             feature_type(field)
-    model = launch_model(config)
+    model = launch_model(config, model_dir)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)
     return Launch(
@@ -179,13 +182,12 @@ def prepare_launch(config: RunConfig, *, program: str, make_outputs: MakeOutputs
     )
 
 
-def launch_model(config: RunConfig) -> LaunchedModel:
-    """Resolves and inspects the model; loads no weights.
+def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
+    """Inspects the model; loads no weights.
 
     Raises:
-        ModelError: If it cannot be found or called, or its image size is not known.
+        ModelError: If it cannot be called, or its image size is not known.
     """
-    model_dir = resolve_model(config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     image_size = spec.choose_image_size(config.image_size)
     return LaunchedModel(config.model, model_dir, fingerprint_model(model_dir), spec, image_size)

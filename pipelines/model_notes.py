@@ -6,21 +6,24 @@ from typing import Any, TypeVar
 
 from pipelines.options import ACTIVATIONS, NOTED, RunConfig
 from transforms.errors import ModelError
-from transforms.model_handle import resolve_model
 from transforms.model_notes import NOTES_FILE, read_notes
 
 Config = TypeVar("Config", bound=RunConfig)
 
 
-def with_model_notes(config: Config) -> Config:
+def with_model_notes(config: Config, model_dir: str) -> Config:
     """Fills in the flags that belong to a model: as given, as its notes say, or as by default.
 
     Says on one line what the notes decide, and on another where they are overruled.
 
+    Args:
+        config: The flags.
+        model_dir: The model's local directory.
+
     Raises:
-        ModelError: If the model cannot be found, or its notes make no sense.
+        ModelError: If its notes make no sense.
     """
-    notes = _read(config.model)
+    notes = _read(config.model, model_dir)
     fields = [field.name for field in dataclasses.fields(config)]
     names = [name for name in fields if name in NOTED and config.uses(name)]
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
@@ -33,8 +36,8 @@ def with_model_notes(config: Config) -> Config:
     return dataclasses.replace(config, **{**{n: NOTED[n] for n in names}, **taken, **given})
 
 
-def _read(handle: str) -> Mapping[str, Any]:
-    notes = read_notes(resolve_model(handle))
+def _read(handle: str, model_dir: str) -> Mapping[str, Any]:
+    notes = read_notes(model_dir)
     for name, value in notes.items():
         if name not in NOTED:
             raise ModelError(f"{NOTES_FILE} of {handle} has the unknown flag {name}")

@@ -28,12 +28,14 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     from pipelines.planning import plan_run
     from pipelines.run import execute
     from transforms.claim import claim_output
+    from transforms.model_handle import resolve_model
     from transforms.run_directory import absolute_output
     from transforms.run_root import RunRoot
 
-    config = with_model_notes(config)
+    model_dir = resolve_model(config.model)
+    config = with_model_notes(config, model_dir)
     make_outputs = embedding_outputs(config) if config.program == "embed" else class_outputs(config)
-    launch = prepare_launch(config, program=config.program, make_outputs=make_outputs)
+    launch = prepare_launch(config, model_dir, program=config.program, make_outputs=make_outputs)
     directory = absolute_output(config.output_root)
     flag = f"--output_root {directory}"
     keep_apart(flag, directory, launch.sources)

@@ -11,6 +11,7 @@ from pipelines.planning import plan_run
 from pipelines.run import EXIT_DONE, execute
 from transforms.claim import claim_output
 from transforms.errors import FlagError, InputError
+from transforms.model_handle import resolve_model
 from transforms.run_directory import absolute_output
 from transforms.run_record import PublishedRun, read_published_run
 from transforms.staging import staging_path
@@ -52,8 +53,9 @@ def run_once(
     if config.retry_failed is not None:
         earlier = _read_run_to_complete(config.retry_failed)
         config = with_flags_of(config, earlier)
-    config = with_model_notes(config)
-    launch = prepare_launch(config, program=program, make_outputs=outputs_of(config))
+    model_dir = resolve_model(config.model)
+    config = with_model_notes(config, model_dir)
+    launch = prepare_launch(config, model_dir, program=program, make_outputs=outputs_of(config))
     output = absolute_output(config.output)
     flag = f"--output {output}"
     keep_apart(flag, output, launch.sources)

@@ -95,6 +95,7 @@ def synthesize(argv: list[str]) -> None:
     from transforms.batches import OutputRows
     from transforms.listing import ImageFile, list_source
     from transforms.match import to_image_ref
+    from transforms.model_handle import resolve_model
     from transforms.publish import publish_run
     from transforms.recipe import fingerprint_json, fingerprint_shard
     from transforms.records import Shard, ShardKey, ShardKind
@@ -105,8 +106,11 @@ def synthesize(argv: list[str]) -> None:
     from transforms.write import ShardFile, StagingTarget
 
     config, _ = parse_flags(RefreshConfig, argv, program="synthesize", description="")
-    config = with_model_notes(config)
-    launch = prepare_launch(config, program="embed", make_outputs=embedding_outputs(config))
+    model_dir = resolve_model(config.model)
+    config = with_model_notes(config, model_dir)
+    launch = prepare_launch(
+        config, model_dir, program="embed", make_outputs=embedding_outputs(config)
+    )
     base = fingerprint_json({"recipe": launch.recipe, "columns": launch.column_recipe})
     listed = (found for source in launch.sources for found in list_source(source))
     refs = [to_image_ref(found, None) for found in listed if isinstance(found, ImageFile)]

@@ -106,8 +106,9 @@ def _take_reads(
                 if node.op == "ReadVariableOp":
                     reads[node.name] = variable
     kept = [node for node in graph.node if node.name not in gone]
+    handles = gone - reads.keys()
     for node in kept:
-        if any(_source(tensor) in gone - reads.keys() for tensor in node.input):
+        if any(_source(tensor) in handles for tensor in node.input):
             return {}
         for after in [tensor for tensor in node.input if tensor.removeprefix("^") in gone]:
             if after.startswith("^"):

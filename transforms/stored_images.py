@@ -47,9 +47,8 @@ def read_stored_images(runs: EmbeddingRuns, policy: Preprocessing) -> StoredImag
     """
     preprocessor = Preprocessor(policy)
     pairs = itertools.chain.from_iterable(
-        _pairs(runs, shard, config, preprocessor, policy)
+        _pairs(runs, shard, run.record["config"], preprocessor, policy)
         for run in runs.runs
-        for config in [run.record["config"]]
         for shard in run.results
     )
     found = list(itertools.islice(pairs, MAX_IMAGES))

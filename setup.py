@@ -2,6 +2,8 @@
 
 from setuptools import setup
 
+EXPLORE = ["bokeh>=3.9", "faiss-cpu>=1.14.2", "jinja2>=3.1", "scikit-learn>=1.7"]
+
 setup(
     name="image-batch-inference",
     version="0.1.0",
@@ -9,6 +11,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=["pipelines", "transforms"],
+    package_data={"transforms": ["templates/*"]},
     install_requires=[
         # tfx-bsl pins the TensorFlow minor version and Beam's major one.
         "apache-beam[gcp]>=2.77,<3",
@@ -29,12 +32,14 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.4"],
+        # What looks at runs: report, diff, search, index.
+        "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
         "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
-            # duckdb, faiss, lancedb, pandas, polars: what people read the output with.
+            *EXPLORE,
+            # duckdb, lancedb, pandas, polars: what people read the output with.
             "duckdb",
-            "faiss-cpu>=1.14.2",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
@@ -42,11 +47,11 @@ setup(
             "mypy",
             "openvino>=2026.4",
             "pandas>=2.2",
+            "playwright",
             "polars>=1.0",
             "pytest",
             "pytest-xdist",
             "ruff",
-            "scikit-learn",
         ],
     },
 )

@@ -9,18 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.column_checks import check_footer, dimension_of, read_parquet_schema
-from transforms.data_file import iter_rows
-from transforms.errors import ImageError, InputError
+from transforms.errors import InputError
 from transforms.finding import reason
 from transforms.recipe import describe_differences, differences
 from transforms.records import ImageRef, ShardResult
-from transforms.run_directory import absolute_output
-from transforms.run_record import PublishedRun, read_published_run
-from transforms.run_root import latest_run
+from transforms.run_record import PublishedRun
+from transforms.run_rows import DAMAGE, open_run, read_shard, to_matrix
 from transforms.schemas import CONTENT_SHA256, EMBEDDING, IMAGE_ID, RESERVED, URI
-from transforms.tf_examples import BYTES, FLOATS, INTEGERS
 
-_DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)
 _SHOWN_IDS = 3
 
 
@@ -74,7 +70,9 @@ class EmbeddingRuns:
                     f"{self.runs[0].directory} has no column {name}; it has "
                     f"{', '.join(self.columns)}"
                 )
-        batches = [batch for _, shard in self._shards() for batch in self._rows(shard, names)]
+        batches = [
+            batch for _, shard in self._shards() for batch in read_shard(self.record, shard, names)
+        ]
         try:
             return pa.concat_tables(
                 [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows],
@@ -94,10 +92,10 @@ class EmbeddingRuns:
         for run, shard in self._shards():
             self._check_footer(run, shard)
             count = 0
-            for batch in self._rows(shard, [IMAGE_ID, EMBEDDING]):
+            for batch in read_shard(self.record, shard, [IMAGE_ID, EMBEDDING]):
                 if not batch.num_rows:
                     continue
-                vectors = _to_matrix(batch.column(1), shard.data.path)
+                vectors = to_matrix(batch.column(1), shard.data.path)
                 dim = dim or vectors.shape[1]
                 if vectors.shape[1] != dim:
                     raise InputError(
@@ -122,11 +120,11 @@ class EmbeddingRuns:
             InputError: If the file is damaged.
         """
         names = [IMAGE_ID, URI, CONTENT_SHA256, EMBEDDING]
-        rows = next(self._rows(shard, names)).slice(0, count)
+        rows = next(read_shard(self.record, shard, names)).slice(0, count)
         ids, uris, hashes = (rows.column(index).to_pylist() for index in range(3))
         vectors = np.empty((0, 0), np.float32)
         if rows.num_rows:
-            vectors = _to_matrix(rows.column(3), shard.data.path)
+            vectors = to_matrix(rows.column(3), shard.data.path)
         return FirstRows(
             tuple(zip(ids, hashes, strict=True)), tuple(map(ImageRef, ids, uris)), vectors
         )
@@ -136,20 +134,12 @@ class EmbeddingRuns:
             for shard in run.results:
                 yield run, shard
 
-    def _rows(self, shard: ShardResult, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        carried = self.record["columns"]["carry_columns"]
-        features = {name: _feature(carried[name]) for name in names if name in carried}
-        try:
-            yield from iter_rows(shard.data.path, names, features)
-        except _DAMAGE as error:
-            raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
-
     def _check_footer(self, run: PublishedRun, shard: ShardResult) -> None:
         if not shard.data.path.endswith(".parquet"):
             return
         try:
             schema = read_parquet_schema(shard.data.path)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
         for finding in check_footer(shard.data.path, schema, run.record):
             raise InputError(str(finding))
@@ -167,7 +157,7 @@ def open_embedding_runs(handles: Sequence[str]) -> EmbeddingRuns:
         InputError: If one is no complete run of pipelines.embed, or two were made by different
             models or preprocessing.
     """
-    runs = tuple(read_published_run(_resolve(handle)) for handle in handles)
+    runs = tuple(open_run(handle) for handle in handles)
     for run in runs:
         if (program := run.record["recipe"]["program"]) != "embed":
             raise InputError(
@@ -194,32 +184,9 @@ def check_unique(image_ids: pa.ChunkedArray) -> None:
         raise InputError(f"{len(twice):,} image_ids are there more than once: {shown}")
 
 
-def _resolve(handle: str) -> str:
-    directory = absolute_output(handle)
-    return latest_run(directory) or directory
-
-
 def _making(run: PublishedRun) -> Mapping[str, Any]:
     """Returns what decides a vector; the file format does not, nor the limits on images."""
     recipe = run.record["recipe"]
     outputs = {name: value for name, value in recipe["outputs"].items() if name != "format"}
     fingerprint = run.record["preprocessing"]["fingerprint"]
     return {"model": recipe["model"], "preprocessing": fingerprint, "outputs": outputs}
-
-
-def _to_matrix(column: pa.Array, path: str) -> npt.NDArray[np.float32]:
-    """Returns a column of vectors as [rows, embedding_dim]; of float32 without a copy."""
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    dim = len(values) // len(column)
-    if not pa.types.is_fixed_size_list(column.type):
-        lengths = np.diff(column.offsets.to_numpy())
-        if (lengths != dim).any():
-            raise InputError(f"{path} has vectors of different lengths")
-    return values.reshape(len(column), dim).astype(np.float32, copy=False)
-
-
-def _feature(column_type: str) -> pa.DataType:
-    """Returns the kind of tf.Example feature that holds a carried column, by its type's name."""
-    if any(word in column_type for word in ("int", "bool")):
-        return INTEGERS
-    return FLOATS if any(word in column_type for word in ("float", "double")) else BYTES

@@ -1,0 +1,141 @@
+"""Small pictures of a run's images, read and drawn again."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import PIL.Image
+import pyarrow as pa
+
+from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
+from transforms.file_columns import FileColumns
+from transforms.image_files import ImageFiles
+from transforms.image_header import PILLOW_ERRORS, open_with_pillow, read_header, reason
+from transforms.pillow_decoder import decode_with_pillow
+from transforms.records import ImageRef
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
+
+COLUMNS = (IMAGE_ID, URI, CONTENT_SHA256)
+"""What a thumbnail needs to know of an image."""
+
+_READ_AT_A_TIME = 16
+_QUALITY = 80
+_TRANSPOSE = PIL.Image.Transpose
+_UPRIGHT = {
+    2: _TRANSPOSE.FLIP_LEFT_RIGHT,
+    3: _TRANSPOSE.ROTATE_180,
+    4: _TRANSPOSE.FLIP_TOP_BOTTOM,
+    5: _TRANSPOSE.TRANSPOSE,
+    6: _TRANSPOSE.ROTATE_270,
+    7: _TRANSPOSE.TRANSVERSE,
+    8: _TRANSPOSE.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation (EXIF 2.32, section 4.6.5, tag 274)."""
+
+
+class Thumbnail(NamedTuple):
+    """A small picture of an image, or why there is none.
+
+    Attributes:
+        jpeg: A JPEG file of fresh pixels, nothing of the original in it; empty if there is none.
+        note: What is wrong: it is gone, damaged, or has changed since the run; else empty.
+    """
+
+    jpeg: bytes
+    note: str
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as a `data:` URI, or empty."""
+        if not self.jpeg:
+            return ""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
+
+
+def read_thumbnails(
+    record: Mapping[str, Any], rows: pa.Table, side_pixels: int
+) -> Iterator[Thumbnail]:
+    """Reads images of a run again and draws them small, in order.
+
+    Args:
+        record: The run.json of their run: where images are in files, and the limits on them.
+        rows: With the columns COLUMNS.
+        side_pixels: Longest side of a picture.
+    """
+    config, limits = record["config"], record["preprocessing"]
+    columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
+    files = ImageFiles(columns, limits["max_image_bytes"])
+    try:
+        for start in range(0, rows.num_rows, _READ_AT_A_TIME):
+            part = rows.slice(start, _READ_AT_A_TIME)
+            ids, uris, hashes = (part[name].to_pylist() for name in COLUMNS)
+            found = _read(files, [ImageRef(*place) for place in zip(ids, uris, strict=True)])
+            for image_id, content_sha256 in zip(ids, hashes, strict=True):
+                image = found[image_id]
+                if isinstance(image, str):
+                    yield Thumbnail(b"", image)
+                    continue
+                try:
+                    jpeg = draw_thumbnail(image.encoded, side_pixels, limits["max_image_pixels"])
+                except ImageError as error:
+                    yield Thumbnail(b"", str(error))
+                    continue
+                changed = image.content_sha256 != content_sha256
+                yield Thumbnail(jpeg, "changed since the run" if changed else "")
+    finally:
+        files.close()
+
+
+def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> bytes:
+    """Draws an image small and upright, its aspect ratio kept; one that is smaller stays so.
+
+    Args:
+        encoded: The whole file.
+        side_pixels: Longest side of the picture.
+        max_image_pixels: The limit on what is decoded.
+
+    Returns:
+        A JPEG file.
+
+    Raises:
+        ImageError: If it cannot be decoded, or is too large.
+    """
+    header = read_header(encoded)
+    if header.height * header.width > max_image_pixels:
+        raise ImageTooLargeError(
+            f"{header.height} x {header.width} pixels, the limit is {max_image_pixels}"
+        )
+    if header.format == "JPEG":
+        try:
+            with open_with_pillow(encoded, header.format) as opened:
+                opened.draft("RGB", (2 * side_pixels, 2 * side_pixels))
+                image = opened.convert("RGB")
+        except PILLOW_ERRORS as error:
+            raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
+    else:
+        image = PIL.Image.fromarray(decode_with_pillow(encoded, header))
+    image.thumbnail((side_pixels, side_pixels))
+    if header.orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[header.orientation])
+    picture = io.BytesIO()
+    image.save(picture, "JPEG", quality=_QUALITY)
+    return picture.getvalue()
+
+
+class _Encoded(NamedTuple):
+    encoded: bytes
+    content_sha256: str
+
+
+def _read(files: ImageFiles, refs: list[ImageRef]) -> dict[str, _Encoded | str]:
+    """Returns the images, or what is wrong with them, by image_id."""
+    try:
+        part = files.read(refs)
+    except OSError as error:  # The images are a help; the storage may be out of reach from here.
+        return {ref.image_id: f"cannot be read: {error}" for ref in refs}
+    ids, hashes = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, CONTENT_SHA256))
+    found: dict[str, _Encoded | str] = dict(
+        zip(ids, map(_Encoded, part.encoded, hashes), strict=True)
+    )
+    return found | {failure.image_id: failure.message for failure in part.failures}

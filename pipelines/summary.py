@@ -41,12 +41,12 @@ def summary_rows(
     ]
     if counts["skipped"]:
         rows += [("skipped", f"{counts['skipped']:,}"), *_reasons(record["skipped_by_reason"])]
-    rows += _changes(record)
+    rows += describe_changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
-        *[("engine", text) for text in _engines(record, workers)],
+        *[("engine", text) for text in describe_engines(record, workers)],
         ("time in", describe_shares(record["seconds_by_step"])),
-        ("files", f"{len(record['files'])} {_size(size_bytes)} {output}"),
+        ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
     ]
     if counts["failed"]:
         rows.append(("failures", f"{output.rstrip('/')}/failures.jsonl"))
@@ -61,7 +61,7 @@ def describe_shares(seconds_by_step: Mapping[str, float]) -> str:
     return ", ".join(f"{step} {part / total:.0%}" for step, part in seconds_by_step.items())
 
 
-def _engines(record: Mapping[str, Any], workers: str) -> list[str]:
+def describe_engines(record: Mapping[str, Any], workers: str = "") -> list[str]:
     """Says what ran the model; several lines only if not every worker did as the others."""
     lines = []
     for engine in record["engines"]:
@@ -75,7 +75,7 @@ def _engines(record: Mapping[str, Any], workers: str) -> list[str]:
     return lines
 
 
-def _changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Says what became of the images since the run before, and what that saved."""
     if "changes" not in record:
         return []
@@ -96,10 +96,11 @@ def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     return [*rows, ("", f"{rest:,} for other reasons")] if rest else rows
 
 
-def _size(size_bytes: int) -> str:
+def describe_size(size_bytes: int) -> str:
+    """Says a number of bytes in a fitting unit."""
     size = float(size_bytes)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             break
         size /= 1000
-    return f"({size:,.1f} {unit}) in" if unit != "bytes" else f"({size_bytes} bytes) in"
+    return f"{size:,.1f} {unit}" if unit != "bytes" else f"{size_bytes} bytes"

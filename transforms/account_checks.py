@@ -128,7 +128,7 @@ def read_failure_lines(path: str) -> FailureLines:
         ImageError, OSError: If it cannot be read.
     """
     lines = FailureLines()
-    for failure in _iter_failures(path):
+    for failure in iter_failures(path):
         lines.count += 1
         if failure is None:
             lines.malformed.append(lines.count)
@@ -140,7 +140,7 @@ def read_failure_lines(path: str) -> FailureLines:
 
 def read_failed_ids(path: str) -> Iterator[str]:
     """Returns the image_ids in failures.jsonl, in order."""
-    return (failure[IMAGE_ID] for failure in _iter_failures(path) if failure is not None)
+    return (failure[IMAGE_ID] for failure in iter_failures(path) if failure is not None)
 
 
 def check_failure_lines(lines: FailureLines, record: Mapping[str, Any]) -> Iterator[Finding]:
@@ -156,7 +156,12 @@ def check_failure_lines(lines: FailureLines, record: Mapping[str, Any]) -> Itera
         yield Finding(FAILURES_FILE, "reasons", format_counts(lines.reasons), wanted)
 
 
-def _iter_failures(path: str) -> Iterator[dict[str, str] | None]:
+def iter_failures(path: str) -> Iterator[dict[str, str] | None]:
+    """Reads failures.jsonl a line at a time; None for a line that is no failure.
+
+    Raises:
+        ImageError, OSError: If it cannot be read.
+    """
     with open_buffered(path) as stream:
         for line in stream:
             try:

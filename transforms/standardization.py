@@ -67,9 +67,19 @@ class Moments:
         self._squares += squares + shift**2 * (self._count * len(vectors) / total)
         self._count = total
 
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """The rows' mean so far: float64 [dim]."""
+        return self._mean
+
+    @property
+    def deviation(self) -> npt.NDArray[np.float64]:
+        """The rows' standard deviation so far: float64 [dim], 0 where a feature never varies."""
+        return np.sqrt(self._squares / max(self._count, 1))
+
     def standardization(self) -> Standardization:
         """Returns mean and deviation of the rows so far; deviation 1 if no feature ever varies."""
-        deviation = np.sqrt(self._squares / max(self._count, 1))
+        deviation = self.deviation
         varying = deviation[deviation > 0]
         least = MIN_RELATIVE_DEVIATION * float(np.median(varying)) if len(varying) else 1.0
         return Standardization(self._mean, np.maximum(deviation, least))

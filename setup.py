@@ -2,7 +2,15 @@
 
 from setuptools import setup
 
-EXPLORE = ["bokeh>=3.9", "faiss-cpu>=1.14.2", "jinja2>=3.1", "scikit-learn>=1.7"]
+EXPLORE = [
+    "bokeh>=3.9",
+    "faiss-cpu>=1.14.2",
+    "jinja2>=3.1",
+    "scikit-learn>=1.7",
+    # What scikit-learn needs anyway, and report too.
+    "scipy>=1.10",
+    "threadpoolctl>=3.2",
+]
 
 setup(
     name="image-batch-inference",

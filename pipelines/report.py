@@ -1,0 +1,182 @@
+"""python -m pipelines.report: a published run as one page to look at."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipelines.flags import refuse_in_one_line
+from pipelines.noise import quiet_libraries
+from pipelines.program import report_errors
+from transforms.errors import FlagError, OutputError
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from pipelines.report_classes import ClassSection
+    from pipelines.report_facts import Note
+    from pipelines.report_vectors import VectorSection
+    from transforms.run_record import PublishedRun
+
+DESCRIPTION = """\
+Writes one HTML page about a published run: counts, time, model and preprocessing, failures by
+reason, and images. Of vectors: whether they are healthy, near-duplicates, nearest neighbours, a
+map. Of classes: how frequent they are, the most and the least certain images. The page needs no
+network and runs no script of others; images that are gone since the run are left out of it.
+
+  python -m pipelines.report vectors/
+  python -m pipelines.report gs://bucket/labels --output labels.html"""
+
+_EPILOG = "exit codes: 0 written; 2 bad flag, or a RUN that cannot be read"
+_SUFFIX = ".html"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code: 0, or 2 for a bad flag or run."""
+
+    def work() -> int:
+        arguments = _make_parser().parse_args(argv)
+        with quiet_libraries():
+            return _report(arguments.run, arguments.output)
+
+    return report_errors("report", work)
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.report",
+        description=DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    refuse_in_one_line(parser)
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run's directory, or a refresh's --output_root: then the run that LATEST names",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default="report.html",
+        help="the page; one that is there is replaced (default %(default)s)",
+    )
+    return parser
+
+
+def _report(handle: str, output: str) -> int:
+    """Writes the page and prints a summary.
+
+    Raises:
+        UserError: If the run cannot be read, or the page cannot be there.
+    """
+    started = time.perf_counter()
+    # Beam: --help and a bad flag do not wait for it.
+    from pipelines.report_facts import (
+        describe_model,
+        describe_preprocessing,
+        describe_run,
+        list_stages,
+        note_run,
+    )
+    from pipelines.report_failures import show_failures
+    from pipelines.summary import describe_size
+    from transforms.atomic_files import write_whole
+    from transforms.extras import import_extra
+    from transforms.page import render_page
+    from transforms.plots import plot_scripts
+    from transforms.run_rows import open_run
+
+    import_extra("jinja2")
+    run = open_run(handle)
+    page = _check_output(output, run)
+    failures = show_failures(run)
+    vectors, classes = _look_at_rows(run)
+    section = vectors or classes
+    notes = [*note_run(run.record), *(section.notes if section else [])]
+    html = render_page(
+        "report.html",
+        plot_scripts() if section else (),
+        title=f"{run.name}: {run.record['counts']['written']:,} images",
+        directory=run.directory,
+        notes=notes,
+        facts=describe_run(run),
+        stages=list_stages(run.record),
+        model=describe_model(run.record),
+        preprocessing=describe_preprocessing(run.record),
+        warnings=run.record["warnings"],
+        skipped=run.record["skipped_by_reason"],
+        failures=failures,
+        vectors=vectors,
+        classes=classes,
+    ).encode()
+    try:
+        write_whole(page, html)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error}") from error
+    _print_summary(run, notes)
+    seconds = time.perf_counter() - started
+    _say("page", f"{output} ({describe_size(len(html))}), in {seconds:.1f} s")
+    return 0
+
+
+def _check_output(output: str, run: "PublishedRun") -> str:
+    """Returns where the page goes.
+
+    Raises:
+        FlagError: If it cannot, or must not be there.
+    """
+    from transforms.run_directory import absolute_output
+    from transforms.storage import is_local
+
+    if not output.lower().endswith(_SUFFIX):
+        raise FlagError(f"--output {output}: wanted a name that ends in {_SUFFIX}")
+    page = absolute_output(output)
+    if page.startswith(f"{run.directory}/"):
+        raise FlagError(f"--output {output} is in the run, which must stay as it was published")
+    if is_local(page):
+        parent = os.path.dirname(page)
+        if os.path.isdir(page) or not os.path.isdir(parent) or not os.access(parent, os.W_OK):
+            raise FlagError(f"--output {output}: wanted a file in a directory that can be written")
+    return page
+
+
+def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSection | None]":
+    """Measures what the run's program wrote; shows how far it is where someone looks on."""
+    from rich.console import Console
+
+    from pipelines.report_classes import show_classes
+    from pipelines.report_vectors import show_vectors
+
+    total = sum(shard.rows for shard in run.results)
+    if not total:
+        return None, None
+    done = 0
+    with Console(stderr=True).status("reading") as status:
+
+        def on_rows(count: int) -> None:
+            nonlocal done
+            done += count
+            status.update(f"reading {done:,} of {total:,} rows")
+
+        if run.record["recipe"]["program"] == "embed":
+            return show_vectors(run, on_rows, status.update), None
+        return None, show_classes(run, on_rows, status.update)
+
+
+def _print_summary(run: "PublishedRun", notes: "Iterable[Note]") -> None:
+    counts: dict[str, Any] = run.record["counts"]
+    images = ", ".join(f"{counts[name]:,} {name}" for name in ("written", "failed", "skipped"))
+    _say("run", run.directory)
+    _say("images", images)
+    for note in notes:
+        _say("look at" if note.is_bad else "note", note.text)
+
+
+def _say(name: str, text: str) -> None:
+    print(f"{name:<9} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

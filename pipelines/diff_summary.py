@@ -86,17 +86,21 @@ def _vector_rows(found: RunDiff, changes: VectorChanges) -> Iterator[tuple[str, 
     if not changes.has_cosines:
         yield "cosine", "none: vectors of {:,} numbers before, {:,} after".format(*changes.dims)
     for place, (name, pairs) in enumerate(groups_of(found) if changes.has_cosines else ()):
-        cosines = changes.cosines[pairs]
-        least, low, median = np.quantile(cosines, [0, 0.01, 0.5], method="lower")
-        identical = int(changes.is_identical[pairs].sum())
-        yield (
-            "" if place else "cosine",
-            f"{name}: least {least:.6f}, 1% at most {low:.6f}, median {median:.6f}; "
-            f"{identical:,} of {len(pairs):,} vectors identical",
-        )
+        yield "" if place else "cosine", f"{name}: {_describe_cosines(changes, pairs)}"
     if changes.has_cosines and not found.has_same_model:
         yield "", "the models differ: cosines between their vectors may mean nothing"
     yield "overlap", describe_overlap(changes)
+
+
+def _describe_cosines(changes: VectorChanges, pairs: npt.NDArray[np.int64]) -> str:
+    identical = int(changes.is_identical[pairs].sum())
+    if identical == len(pairs):
+        return f"{identical:,} vectors, all identical"
+    least, low, median = np.quantile(changes.cosines[pairs], [0, 0.01, 0.5], method="lower")
+    return (
+        f"least {least:.6f}, 1% at most {low:.6f}, median {median:.6f}; "
+        f"{identical:,} of {len(pairs):,} vectors identical"
+    )
 
 
 def _label_rows(found: RunDiff, changes: LabelChanges) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,10 @@ def open_run(handle: str) -> PublishedRun:
         InputError: If there is no complete run.
     """
     directory = absolute_output(handle)
-    return read_published_run(latest_run(directory) or directory)
+    try:
+        return read_published_run(latest_run(directory) or directory)
+    except (OSError, ValueError) as error:  # ValueError: an unknown scheme.
+        raise InputError(f"{handle} cannot be read: {reason(error)}") from error
 
 
 def read_shard(

@@ -1,6 +1,7 @@
 """What became of the vectors from one run to the next."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -69,7 +70,9 @@ def count_cosines(cosines: Vectors, is_identical: npt.NDArray[np.bool_]) -> dict
     """
     others = cosines[~is_identical]
     at_least = [0, *(int((others >= limit).sum()) for limit in COSINE_BANDS), len(others)]
-    names = [*(f"{limit:g} or more" for limit in COSINE_BANDS), f"below {COSINE_BANDS[-1]:g}"]
+    bounds = [f"{bound:g}" for bound in (1, *COSINE_BANDS)]
+    between = [f"{low} to {high}" for high, low in itertools.pairwise(bounds)]
+    names = [*between, f"below {bounds[-1]}"]
     return {"identical": int(is_identical.sum())} | dict(
         zip(names, np.diff(at_least).tolist(), strict=True)
     )

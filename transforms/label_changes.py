@@ -162,7 +162,9 @@ class _Answers(NamedTuple):
             index, label, score = rows.columns
             flat = index.flatten().to_numpy()
             if len(index.flatten()) != len(label.flatten()) or len(flat) != len(score.flatten()):
-                raise InputError(f"{run.directory} has rows with as many classes as no scores")
+                raise InputError(
+                    f"{run.directory} has rows whose classes and scores differ in number"
+                )
             labels.update(_new_labels(flat, label.flatten(), labels))
             classes.append(_to_matrix(index, flat, run))
             scores.append(_to_matrix(score, score.flatten().to_numpy(), run)[:, 0])

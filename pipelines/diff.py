@@ -1,7 +1,6 @@
 """python -m pipelines.diff: what became of the images, and of their answers, between two runs."""
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -140,11 +139,13 @@ def _judge(verdict: "Verdict", wanted: float) -> None:
     Raises:
         RunError: If it is too low, or there is none.
     """
+    from pipelines.diff_summary import round_down
+
     if verdict.value is None:
         raise RunError(f"no verdict, --fail_below is {wanted:g}: {verdict.meaning}")
     if verdict.value < wanted:
-        shown = math.floor(verdict.value * 1e6) / 1e6
-        raise RunError(f"the verdict {shown:.6f} is below --fail_below {wanted:g}")
+        shown = round_down(verdict.value)
+        raise RunError(f"the verdict {shown} is below --fail_below {wanted:g}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What diff says on the terminal."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -58,7 +59,14 @@ def describe_overlap(changes: VectorChanges) -> str:
 def describe_verdict(found: RunDiff) -> str:
     """Says the verdict."""
     verdict = found.verdict
-    return verdict.meaning if verdict.value is None else f"{verdict.value:.6f}: {verdict.meaning}"
+    if verdict.value is None:
+        return verdict.meaning
+    return f"{round_down(verdict.value)}: {verdict.meaning}"
+
+
+def round_down(value: float) -> str:
+    """Rounds down: what is below a threshold does not look as if it reached it."""
+    return f"{math.floor(value * 1e6) / 1e6:.6f}"
 
 
 def _rows(found: RunDiff) -> Iterator[tuple[str, str]]:
@@ -69,7 +77,8 @@ def _rows(found: RunDiff) -> Iterator[tuple[str, str]]:
     for name, count in count_rows(found).items():
         if count or name not in ("failing", "recovered"):
             yield name, f"{count:,}"
-    differing = found.making["recipe"] | found.making["software"]
+    software = {f"software.{name}": what for name, what in found.making["software"].items()}
+    differing = found.making["recipe"] | software
     for place, (name, what) in enumerate(differing.items()):
         if place == DIFFERENCES_SHOWN:
             yield "", f"and {len(differing) - place:,} more; the page has all"
@@ -98,7 +107,7 @@ def _describe_cosines(changes: VectorChanges, pairs: npt.NDArray[np.int64]) -> s
         return f"{identical:,} vectors, all identical"
     least, low, median = np.quantile(changes.cosines[pairs], [0, 0.01, 0.5], method="lower")
     return (
-        f"least {least:.6f}, 1% at most {low:.6f}, median {median:.6f}; "
+        f"least {round_down(least)}, 1% at most {round_down(low)}, median {round_down(median)}; "
         f"{identical:,} of {len(pairs):,} vectors identical"
     )
 

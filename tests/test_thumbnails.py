@@ -68,7 +68,7 @@ def test_reads_images_of_a_run_again(tmp_path: pathlib.Path, mean_color: str) ->
     (photos / "c.png").write_bytes(b"nothing")
 
     rows = read(tmp_path / "run").select(COLUMNS).sort_by("uri")
-    drawn = list(read_thumbnails(read_record(tmp_path / "run"), rows, 96))
+    drawn = read_thumbnails(read_record(tmp_path / "run"), rows, 96)
     # The TFRecord's row comes first.
     sizes = [opened(found.jpeg).size if found.jpeg else None for found in drawn]
     assert sizes == [(20, 50), None, (60, 20), None, (30, 40)]
@@ -79,5 +79,5 @@ def test_reads_images_of_a_run_again(tmp_path: pathlib.Path, mean_color: str) ->
     assert "not an image" in notes[3]
     assert drawn[0].data_uri.startswith("data:image/jpeg;base64,/9j/")
     assert Thumbnail(b"", "gone").data_uri == ""
-    assert list(read_thumbnails(read_record(tmp_path / "run"), rows.slice(0, 0), 96)) == []
+    assert read_thumbnails(read_record(tmp_path / "run"), rows.slice(0, 0), 96) == []
     assert isinstance(rows, pa.Table)

@@ -48,10 +48,10 @@ def draw_changed_images(
         InputError: If a data file is damaged; of images it is a note.
     """
     is_rows, was_rows = (
-        take_rows(run, rows, COLUMNS)
+        take_rows(run, rows, [IMAGE_ID, *COLUMNS])
         for run, rows in ((after, join.after[pairs]), (before, join.before[pairs]))
     )
-    now = list(read_thumbnails(after.record, is_rows, side_pixels))
+    now = read_thumbnails(after.record, is_rows, side_pixels)
     is_unchanged = join.is_unchanged[pairs]
     # The earlier run may know where the image is: as it was, or a copy of what is gone.
     wanted = [place for place, drawn in enumerate(now) if not drawn.jpeg or not is_unchanged[place]]

@@ -3,7 +3,7 @@
 import collections
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -27,9 +27,25 @@ def is_member(uri: str) -> bool:
     return not (is_local(uri) and os.path.exists(uri))
 
 
+def file_of(uri: str) -> str:
+    """Returns the file that holds an image for which is_member holds."""
+    return uri.rpartition("#")[0]
+
+
+def stored_bytes(file: str) -> int:
+    """Returns the size of a file.
+
+    Raises:
+        ImageError: If it is not there, or may not be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file) as handle:
+        return handle.seek(0, os.SEEK_END)
+
+
 def read_members(
     uris: Iterable[str], columns: FileColumns, max_image_bytes: int
-) -> dict[str, bytes | ImageError]:
+) -> Iterator[tuple[str, bytes | ImageError]]:
     """Reads images out of files, each file once and no further than it must.
 
     Args:
@@ -37,44 +53,45 @@ def read_members(
         columns: Which feature, column or field holds the image.
         max_image_bytes: Largest encoded image that is read.
 
-    Returns:
-        The encoded image, or what is wrong with it, by uri.
+    Yields:
+        Each uri and the encoded image, or what is wrong with it, in the order of the files.
 
     Raises:
         OSError: If the storage fails; trying again may help.
     """
     wanted: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
     for uri in uris:
-        wanted[uri.rpartition("#")[0]].add(uri)
-    found: dict[str, bytes | ImageError] = {}
+        wanted[file_of(uri)].add(uri)
     own = FileColumns(columns.image_key, "uri", pa.schema([]))
     for file_uri, members in wanted.items():
+        missing: ImageError = NotFoundError(f"{file_uri} has no such record, row or sample")
         try:
-            found |= _read_file(file_uri, members, own, max_image_bytes)
+            yield from _read_file(file_uri, members, own, max_image_bytes)
         except ImageError as error:
-            found |= dict.fromkeys(members, error)
-    return found
+            missing = error
+        for uri in members:
+            yield uri, missing
 
 
 def _read_file(
     uri: str, wanted: set[str], columns: FileColumns, max_image_bytes: int
-) -> dict[str, bytes | ImageError]:
-    with open_uri(uri) as handle:
-        size_bytes = handle.seek(0, os.SEEK_END)
+) -> Iterator[tuple[str, bytes | ImageError]]:
+    """Yields what is found of the wanted, and takes it out of them.
+
+    Raises:
+        ImageError: If the file, or the rest of it, cannot be read.
+        OSError: If the storage fails.
+    """
     kind = kind_of_name(uri)
-    file = InputFile(kind, uri, uri.rpartition("/")[0], size_bytes)
-    found: dict[str, bytes | ImageError] = {}
-    missing: ImageError = NotFoundError(f"{uri} has no such record, row or sample")
+    file = InputFile(kind, uri, uri.rpartition("/")[0], stored_bytes(uri))
     for part in FILE_READERS[kind](file, columns, _ROWS_AT_A_TIME, max_image_bytes):
-        uris = part.rows.column(URI).to_pylist()
-        images = zip(uris, part.encoded, strict=True)
-        found |= {member: image for member, image in images if member in wanted}
-        for failure in part.failures:
-            error = CorruptRecordError(failure.message)
-            if failure.uri in wanted:
-                found[failure.uri] = error
-            elif failure.uri == uri:  # The rest of the file cannot be read.
-                missing = error
-        if wanted <= found.keys():
-            break
-    return {member: found.get(member, missing) for member in wanted}
+        failed = {failure.uri: CorruptRecordError(failure.message) for failure in part.failures}
+        read = dict(zip(part.rows.column(URI).to_pylist(), part.encoded, strict=True))
+        for member, found in (read | failed).items():
+            if member in wanted:
+                wanted.remove(member)
+                yield member, found
+        if not wanted:
+            return
+        if uri in failed:  # The rest of the file cannot be read.
+            raise failed[uri]

@@ -64,7 +64,7 @@ def read_cards(
     wanted = np.unique(np.fromiter(rows, np.int64))
     if not len(wanted):
         return {}
-    table = take_rows(run, wanted, [*COLUMNS, *names])
+    table = take_rows(run, wanted, [IMAGE_ID, *COLUMNS, *names])
     thumbnails = read_thumbnails(run.record, table, side_pixels)
     values = table.select(list(names)).to_pylist() if names else [{}] * len(wanted)
     return {

@@ -45,7 +45,7 @@ class ImageFiles:
         """
         part = PartBuilder()
         uris = [ref.uri for ref in refs if is_member(ref.uri)]
-        members = read_members(uris, self._columns, self._max_image_bytes) if uris else {}
+        members = dict(read_members(uris, self._columns, self._max_image_bytes))
         reads = REMOTE_READS if any(not is_local(ref.uri) for ref in refs) else LOCAL_READS
         size = -(-len(refs) // reads) or 1
         parts = [refs[start : start + size] for start in range(0, len(refs), size)]

@@ -1,8 +1,9 @@
 """Small pictures of a run's images, read and drawn again."""
 
 import base64
+import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import PIL.Image
@@ -10,16 +11,14 @@ import pyarrow as pa
 
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.file_columns import FileColumns
-from transforms.image_files import ImageFiles
 from transforms.image_header import PILLOW_ERRORS, open_with_pillow, read_header, reason
+from transforms.named_images import read_named_images
 from transforms.pillow_decoder import decode_with_pillow
-from transforms.records import ImageRef
-from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
+from transforms.schemas import CONTENT_SHA256, URI
 
-COLUMNS = (IMAGE_ID, URI, CONTENT_SHA256)
+COLUMNS = (URI, CONTENT_SHA256)
 """What a thumbnail needs to know of an image."""
 
-_READ_AT_A_TIME = 16
 _QUALITY = 80
 _TRANSPOSE = PIL.Image.Transpose
 _UPRIGHT = {
@@ -53,38 +52,25 @@ class Thumbnail(NamedTuple):
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
-def read_thumbnails(
-    record: Mapping[str, Any], rows: pa.Table, side_pixels: int
-) -> Iterator[Thumbnail]:
-    """Reads images of a run again and draws them small, in order.
+def read_thumbnails(record: Mapping[str, Any], rows: pa.Table, side_pixels: int) -> list[Thumbnail]:
+    """Reads images of a run again and draws them small.
 
     Args:
         record: The run.json of their run: where images are in files, and the limits on them.
         rows: With the columns COLUMNS.
         side_pixels: Longest side of a picture.
+
+    Returns:
+        One for each row.
     """
     config, limits = record["config"], record["preprocessing"]
     columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
-    files = ImageFiles(columns, limits["max_image_bytes"])
-    try:
-        for start in range(0, rows.num_rows, _READ_AT_A_TIME):
-            part = rows.slice(start, _READ_AT_A_TIME)
-            ids, uris, hashes = (part[name].to_pylist() for name in COLUMNS)
-            found = _read(files, [ImageRef(*place) for place in zip(ids, uris, strict=True)])
-            for image_id, content_sha256 in zip(ids, hashes, strict=True):
-                image = found[image_id]
-                if isinstance(image, str):
-                    yield Thumbnail(b"", image)
-                    continue
-                try:
-                    jpeg = draw_thumbnail(image.encoded, side_pixels, limits["max_image_pixels"])
-                except ImageError as error:
-                    yield Thumbnail(b"", str(error))
-                    continue
-                changed = image.content_sha256 != content_sha256
-                yield Thumbnail(jpeg, "changed since the run" if changed else "")
-    finally:
-        files.close()
+    uris, hashes = (rows[name].to_pylist() for name in COLUMNS)
+    drawn = {
+        uri: _draw(image, side_pixels, limits["max_image_pixels"])
+        for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
+    }
+    return [drawn[uri].of(content) for uri, content in zip(uris, hashes, strict=True)]
 
 
 def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> bytes:
@@ -123,19 +109,24 @@ def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> b
     return picture.getvalue()
 
 
-class _Encoded(NamedTuple):
-    encoded: bytes
-    content_sha256: str
+class _Drawn(NamedTuple):
+    """A picture and what it is of, or why there is none."""
+
+    note: str
+    jpeg: bytes = b""
+    content_sha256: str = ""
+
+    def of(self, content_sha256: str) -> Thumbnail:
+        """Returns the picture for a run's image of this content."""
+        has_changed = self.jpeg and self.content_sha256 != content_sha256
+        return Thumbnail(self.jpeg, "changed since the run" if has_changed else self.note)
 
 
-def _read(files: ImageFiles, refs: list[ImageRef]) -> dict[str, _Encoded | str]:
-    """Returns the images, or what is wrong with them, by image_id."""
+def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int) -> _Drawn:
+    if isinstance(image, str):
+        return _Drawn(image)
     try:
-        part = files.read(refs)
-    except OSError as error:  # The images are a help; the storage may be out of reach from here.
-        return {ref.image_id: f"cannot be read: {error}" for ref in refs}
-    ids, hashes = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, CONTENT_SHA256))
-    found: dict[str, _Encoded | str] = dict(
-        zip(ids, map(_Encoded, part.encoded, hashes), strict=True)
-    )
-    return found | {failure.image_id: failure.message for failure in part.failures}
+        jpeg = draw_thumbnail(image, side_pixels, max_image_pixels)
+    except ImageError as error:
+        return _Drawn(str(error))
+    return _Drawn("", jpeg, hashlib.sha256(image).hexdigest())

@@ -1,7 +1,6 @@
 """python -m pipelines.diff: what became of the images, and of their answers, between two runs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.flags import refuse_in_one_line
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
-from transforms.errors import FlagError, OutputError, RunError
+from transforms.errors import FlagError, RunError
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.run_diff import RunDiff, Verdict
@@ -85,33 +84,23 @@ def _check(arguments: argparse.Namespace) -> None:
         raise FlagError(f"--fail_below must be over 0 and at most 1, got {wanted:g}")
     if arguments.k < 1:
         raise FlagError(f"--k must be at least 1, got {arguments.k}")
-    if not arguments.output or arguments.output.endswith("/") or os.path.isdir(arguments.output):
-        raise FlagError(f"--output {arguments.output!r}: wanted a file, such as diff.html")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from pipelines.diff_page import render_diff
     from pipelines.diff_summary import summary_lines
-    from transforms.atomic_files import write_whole
+    from pipelines.page_file import place_page, write_page
     from transforms.extras import import_extra
-    from transforms.run_directory import absolute_output
     from transforms.run_rows import open_run
 
     for package in ("faiss", "jinja2"):
         import_extra(package)
-    output = absolute_output(arguments.output)
     before, after = (open_run(run) for run in (arguments.before, arguments.after))
-    for run in (before, after):
-        if output.startswith(f"{run.directory}/"):
-            raise FlagError(f"--output {arguments.output} is inside of a run, which stays as it is")
+    page = place_page(arguments.output, before, after)
     found = _compare(before, after, arguments.k)
     for line in summary_lines(found):
         print(line, flush=True)
-    page = render_diff(found)
-    try:
-        write_whole(output, page.encode())
-    except OSError as error:
-        raise OutputError(f"--output {arguments.output} cannot be written: {error}") from error
+    write_page(page, render_diff(found))
     print(f"{'page':<9} {arguments.output}", flush=True)
     if arguments.fail_below is not None:
         _judge(found.verdict, arguments.fail_below)

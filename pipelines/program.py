@@ -1,6 +1,8 @@
 """What every program does: flags, checks, run, exit code. Imports the heavy parts when needed."""
 
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -28,8 +30,21 @@ def report_errors(program: str, work: Callable[[], int]) -> int:
         print(f"{program}: {_STEP.sub('', str(error))}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
     except KeyboardInterrupt:
-        print(f"{program}: interrupted before any work", file=sys.stderr)
+        print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        # As after `| head`. Python would fail again when it empties its buffers at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe that was closed at its other end."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def run_program(

@@ -1,7 +1,6 @@
 """python -m pipelines.report: a published run as one page to look at."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipelines.flags import refuse_in_one_line
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
-from transforms.errors import FlagError, OutputError
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from pipelines.report_classes import ClassSection
@@ -28,7 +26,6 @@ network and runs no script of others; images that are gone since the run are lef
   python -m pipelines.report gs://bucket/labels --output labels.html"""
 
 _EPILOG = "exit codes: 0 written; 2 bad flag, or a RUN that cannot be read"
-_SUFFIX = ".html"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +70,7 @@ def _report(handle: str, output: str) -> int:
     """
     started = time.perf_counter()
     # Beam: --help and a bad flag do not wait for it.
+    from pipelines.page_file import place_page, write_page
     from pipelines.report_facts import (
         describe_model,
         describe_preprocessing,
@@ -82,7 +80,6 @@ def _report(handle: str, output: str) -> int:
     )
     from pipelines.report_failures import show_failures
     from pipelines.summary import describe_size
-    from transforms.atomic_files import write_whole
     from transforms.extras import import_extra
     from transforms.page import render_page
     from transforms.plots import plot_scripts
@@ -90,7 +87,7 @@ def _report(handle: str, output: str) -> int:
 
     import_extra("jinja2")
     run = open_run(handle)
-    page = _check_output(output, run)
+    page = place_page(output, run)
     failures = show_failures(run)
     vectors, classes = _look_at_rows(run)
     section = vectors or classes
@@ -110,36 +107,12 @@ def _report(handle: str, output: str) -> int:
         failures=failures,
         vectors=vectors,
         classes=classes,
-    ).encode()
-    try:
-        write_whole(page, html)
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error}") from error
+    )
+    size_bytes = write_page(page, html)
     _print_summary(run, notes)
     seconds = time.perf_counter() - started
-    _say("page", f"{output} ({describe_size(len(html))}), in {seconds:.1f} s")
+    _say("page", f"{output} ({describe_size(size_bytes)}), in {seconds:.1f} s")
     return 0
-
-
-def _check_output(output: str, run: "PublishedRun") -> str:
-    """Returns where the page goes.
-
-    Raises:
-        FlagError: If it cannot, or must not be there.
-    """
-    from transforms.run_directory import absolute_output
-    from transforms.storage import is_local
-
-    if not output.lower().endswith(_SUFFIX):
-        raise FlagError(f"--output {output}: wanted a name that ends in {_SUFFIX}")
-    page = absolute_output(output)
-    if page.startswith(f"{run.directory}/"):
-        raise FlagError(f"--output {output} is in the run, which must stay as it was published")
-    if is_local(page):
-        parent = os.path.dirname(page)
-        if os.path.isdir(page) or not os.path.isdir(parent) or not os.access(parent, os.W_OK):
-            raise FlagError(f"--output {output}: wanted a file in a directory that can be written")
-    return page
 
 
 def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSection | None]":

@@ -251,10 +251,10 @@ def test_one_image_has_no_neighbours(
         (["{before}", "--fail_below", "1.5"], "--fail_below must be over 0 and at most 1, got 1.5"),
         (["{before}", "--fail_below", "nan"], "--fail_below must be over 0 and at most 1, got nan"),
         (["{before}", "--k", "0"], "--k must be at least 1, got 0"),
-        (["{before}", "--output", "{before}"], "wanted a file, such as diff.html"),
+        (["{before}", "--output", "{before}"], "wanted a name that ends in .html"),
         (
             ["{before}", "--output", "{before}/diff.html"],
-            "is inside of a run, which stays as it is",
+            "is in a run, which must stay as it was published",
         ),
         (["{before}/none"], "holds no complete run"),
         (["no://such/place"], "no://such/place cannot be read"),
@@ -303,3 +303,24 @@ def test_help_imports_nothing_large() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--fail_below" in done.stdout
+
+
+def test_who_stops_reading_gets_no_traceback(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.diff",
+        str(folder / "before"),
+        str(folder / "after"),
+    ]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path / "d.html")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        done.stdout.close()
+        assert done.stderr.read() == ""
+    assert done.returncode == 1

@@ -213,8 +213,8 @@ def test_few_images_have_a_page(folder: pathlib.Path, tmp_path: pathlib.Path, co
     ("output", "wanted"),
     [
         ("out.jpg", "wanted a name that ends in .html"),
-        ("vectors/out.html", "is in the run"),
-        ("nowhere/out.html", "wanted a file in a directory that can be written"),
+        ("vectors/out.html", "is in a run"),
+        ("file/out.html", "wanted a file in a directory that can be written"),
         ("directory.html", "wanted a file in a directory that can be written"),
     ],
 )
@@ -227,6 +227,7 @@ def test_a_place_that_a_page_cannot_have(
 ) -> None:
     (tmp_path / "vectors").symlink_to(folder / "vectors")
     (tmp_path / "directory.html").mkdir()
+    (tmp_path / "file").touch()
     assert main([str(folder / "vectors"), "--output", str(tmp_path / output)]) == 2
     captured = capsys.readouterr()
     assert wanted in captured.err

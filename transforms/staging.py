@@ -31,7 +31,7 @@ def staging_path(output: str) -> str:
     if not is_local(output):
         return f"{output}/{IN_PLACE_STAGING}"
     parent, own = os.path.split(output)
-    if os.path.ismount(output) or not _may_write(parent):
+    if os.path.ismount(output) or not may_write(parent):
         return os.path.join(output, IN_PLACE_STAGING)
     return os.path.join(parent, f".{own}.staging")
 
@@ -107,8 +107,8 @@ def _commit_path(staging: str, shard: ShardKey) -> str:
     return FileSystems.join(staging, f"{shard}.json")
 
 
-def _may_write(directory: str) -> bool:
-    """Whether a directory, or the nearest one above it that is there, may be written."""
-    while not os.path.isdir(directory):
+def may_write(directory: str) -> bool:
+    """Tells whether a directory, or the nearest one above it that is there, may be written."""
+    while not os.path.lexists(directory):
         directory = os.path.dirname(directory)
-    return os.access(directory, os.W_OK | os.X_OK)
+    return os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)

@@ -63,7 +63,7 @@ def test_a_page_of_vectors(
     said = capsys.readouterr().out
     assert f"images    {PHOTOS + 1} written, 1 failed, 1 skipped" in said
     assert "look at   1 (3.0%) images failed" in said
-    assert "note      1 groups of images of the same bytes, 2 images in all" in said
+    assert "note      1 group of images of the same bytes, 2 images in all" in said
     assert f"page      {tmp_path}/out.html (" in said
     assert sorted(path.name for path in (folder / "vectors").iterdir()) == files
     with open_page(tmp_path / "out.html") as opened:

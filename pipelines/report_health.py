@@ -77,8 +77,8 @@ def note_vectors(
     ):
         if groups:
             images = sum(len(group.rows) for group in groups)
-            count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
-            notes.append(Note(f"{count} of {what}, {images:,} images in all"))
+            number = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
+            notes.append(Note(f"{number} of {what}, {images:,} images in all"))
     probes = duplicates.probes
     if probes.near > _MANY_NEAR * max(len(probes.cosines), 1):
         text = (

@@ -8,11 +8,13 @@ import pytest
 
 from tests.permissions import folder_of_another_user, unprivileged
 from tests.remote import OBJECTS
+from transforms.errors import FileTooLargeError
 from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.read_part import ReadPart
 from transforms.records import ImageRef, Step
 from transforms.schemas import read_schema
+from transforms.storage import is_in_memory, read_within
 
 CARRIED = pa.schema([("label", pa.string()), ("weight", pa.float64())])
 
@@ -133,6 +135,36 @@ def test_no_more_is_read_than_may_be_kept(tmp_path: pathlib.Path, image_files: I
     part = image_files.read(refs)
     assert failures_of(part) == [("x", "FileTooLarge"), ("y", "NotFound")]
     assert part.failures[1].message == "/dev/zero: not a regular file"
+
+
+def test_what_a_file_system_gives_no_size_of_is_read_whole() -> None:
+    with open("/proc/version", "rb") as file:
+        assert os.fstat(file.fileno()).st_size == 0
+        content = read_within(file, 10_000)
+    assert content == pathlib.Path("/proc/version").read_bytes() != b""
+    with open("/proc/version", "rb") as file, pytest.raises(FileTooLargeError):
+        read_within(file, len(content) - 1)
+
+
+def test_files_on_disk_are_read_beside_files_in_memory(
+    tmp_path: pathlib.Path, image_files: ImageFiles
+) -> None:
+    refs, is_cached = [], []
+    for n in range(8):
+        path = tmp_path / str(n)
+        path.write_bytes(b"%d" % n)
+        os.utime(path, (0, 0))  # One just modified is not believed.
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+            if n % 3 == 2:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            is_cached.append(is_in_memory(file))
+        refs.append(ImageRef(str(n), str(path)))
+    if is_cached != [n % 3 != 2 for n in range(8)]:
+        pytest.skip("this file system does not say what is in memory")
+    part = image_files.read(refs)
+    assert part.encoded == tuple(b"%d" % n for n in range(8))
+    assert part.failures == ()
 
 
 def test_a_storage_failure_propagates(image_files: ImageFiles) -> None:

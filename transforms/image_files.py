@@ -2,8 +2,9 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
@@ -12,19 +13,31 @@ from transforms.file_columns import FileColumns
 from transforms.file_members import is_member, read_members
 from transforms.read_part import PartBuilder, ReadPart, check_size
 from transforms.records import ImageRef
-from transforms.storage import is_local, open_uri, read_remote, read_within, version_of
+from transforms.storage import (
+    is_in_memory,
+    is_local,
+    open_uri,
+    read_remote,
+    read_within,
+    version_of,
+)
 
 REMOTE_READS = 16
 """Files read at a time: enough to hide the latency of object storage."""
 
 LOCAL_READS = 4
-"""Of a disk. A file in memory takes 13 us to read, and 50 us to hand to a thread of its own."""
+"""Of a disk. What the page cache holds is read at once: threads take turns, and twice as long."""
 
 READS = 3
 """Tries at a local file that changes while it is read: half of the old and half of the new."""
 
 FRESH_SECONDS = 0.05
 """A file modified so lately may be in the middle of it: file systems count in steps of 10 ms."""
+
+
+_Content = bytes | ImageError
+_Members = Mapping[str, _Content]
+_T = TypeVar("_T")
 
 
 class ImageFiles:
@@ -46,12 +59,13 @@ class ImageFiles:
         part = PartBuilder()
         uris = [ref.uri for ref in refs if is_member(ref.uri)]
         members = dict(read_members(uris, self._columns, self._max_image_bytes))
-        reads = REMOTE_READS if any(not is_local(ref.uri) for ref in refs) else LOCAL_READS
-        size = -(-len(refs) // reads) or 1
-        parts = [refs[start : start + size] for start in range(0, len(refs), size)]
-        contents = itertools.chain.from_iterable(
-            self._threads.map(lambda part: self._read_several(part, members), parts)
-        )
+        at_hand = self._read_at_hand(refs, members)
+        rest = refs[len(at_hand) :]
+        reads = REMOTE_READS if any(not is_local(ref.uri) for ref in rest) else LOCAL_READS
+        size = -(-len(rest) // reads) or 1
+        parts = [rest[start : start + size] for start in range(0, len(rest), size)]
+        others = self._threads.map(lambda part: self._read_several(part, members), parts)
+        contents = itertools.chain(at_hand, *others)
         for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
             if isinstance(content, ImageError):
                 part.fail(ref.image_id, ref.uri, content)
@@ -63,35 +77,65 @@ class ImageFiles:
         """Ends the threads."""
         self._threads.shutdown(cancel_futures=True)
 
-    def _read_several(
-        self, refs: Sequence[ImageRef], members: Mapping[str, bytes | ImageError]
-    ) -> list[bytes | ImageError]:
+    def _read_at_hand(self, refs: Sequence[ImageRef], members: _Members) -> list[_Content]:
+        """Reads the first images, up to one that has to be waited for."""
+        found: list[_Content] = []
+        for ref in refs:
+            content = members.get(ref.uri)
+            if content is None:
+                content = _read_or_error(_read_from_memory, ref, self._max_image_bytes)
+            if content is None:
+                break
+            found.append(content)
+        return found
+
+    def _read_several(self, refs: Sequence[ImageRef], members: _Members) -> list[_Content]:
         return [
-            members[ref.uri] if ref.uri in members else self._read_or_error(ref) for ref in refs
+            members[ref.uri]
+            if ref.uri in members
+            else _read_or_error(_read, ref, self._max_image_bytes)
+            for ref in refs
         ]
 
-    def _read_or_error(self, ref: ImageRef) -> bytes | ImageError:
-        try:
-            return _read(ref, self._max_image_bytes)
-        except ImageError as error:
-            return error
+
+def _read_or_error(
+    read: Callable[[ImageRef, int], _T], ref: ImageRef, max_image_bytes: int
+) -> _T | ImageError:
+    try:
+        if ref.size_bytes is not None:
+            check_size(ref.size_bytes, max_image_bytes)
+        return read(ref, max_image_bytes)
+    except ImageError as error:
+        return error
+
+
+def _read_from_memory(ref: ImageRef, max_image_bytes: int) -> bytes | None:
+    """Returns a local file that is in the page cache and stays as it is, or None."""
+    if not is_local(ref.uri):
+        return None
+    with open_uri(ref.uri) as handle:
+        return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
 
 
 def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
-    if ref.size_bytes is not None:
-        check_size(ref.size_bytes, max_image_bytes)
     if not is_local(ref.uri):
         return read_remote(ref.uri, max_image_bytes)
     for _ in range(READS):
         with open_uri(ref.uri) as handle:
-            before = version_of(handle)
-            content = read_within(handle, max_image_bytes)
-            if version_of(handle) == before and not _is_fresh(before):
-                return content
+            content = _read_stable(handle, max_image_bytes)
+        if content is not None:
+            return content
         time.sleep(FRESH_SECONDS)
     raise UnstableImageError(
         f"changed each of the {READS} times it was read; wait until whoever writes it is done"
     )
+
+
+def _read_stable(handle: BinaryIO, max_image_bytes: int) -> bytes | None:
+    """Returns a local file's content, or None if it changes at this time."""
+    before = version_of(handle)
+    content = read_within(handle, max_image_bytes)
+    return content if version_of(handle) == before and not _is_fresh(before) else None
 
 
 def _is_fresh(version: tuple[int, int] | None) -> bool:

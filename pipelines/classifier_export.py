@@ -3,23 +3,25 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.options import NOTED
 from transforms.embedding_runs import EmbeddingRuns
 from transforms.embeddings import normalize_l2
 from transforms.errors import FlagError, ModelError, RunError
 from transforms.image_classifier import Head, ImageClassifier
+from transforms.loaded_model import NO_ARGUMENTS
 from transforms.model import ImageModel
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.model_notes import NOTES_FILE, encode_notes
 from transforms.preprocessing import Preprocessing
-from transforms.reusable_model import load_reusable, save_reusable
+from transforms.reusable_model import ReusableModel, load_reusable, save_reusable
 from transforms.saved_model import ModelSpec, inspect_saved_model
-from transforms.stored_images import StoredImages, read_stored_images
+from transforms.stored_images import read_stored_images
 
 METRICS_FILE = "metrics.json"
 PICTURE_FILE = "confusion.svg"
@@ -107,37 +109,65 @@ def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
     return Body(handle, model_dir, fingerprint, spec, policy, normalize)
 
 
+def load_body(body: Body, training_arguments: Mapping[str, object] = NO_ARGUMENTS) -> ReusableModel:
+    """Loads the model that made the vectors, for images in [0, 1].
+
+    Args:
+        body: The model.
+        training_arguments: What it is passed in training.
+
+    Raises:
+        TypeError, ValueError: If it does not take those arguments.
+    """
+    return load_reusable(
+        body.model_dir,
+        body.spec,
+        image_size=body.policy.image_size,
+        input_range=body.policy.input_range,
+        training_arguments=training_arguments,
+    )
+
+
+def unit_policy(body: Body) -> Preprocessing:
+    """Returns what is done to every image for a classifier, which takes float32 in [0, 1]."""
+    return dataclasses.replace(body.policy, input_range="0,1", dtype="float32")
+
+
 def export_classifier(
-    runs: EmbeddingRuns, body: Body, head: Head, files: Files, output: str, scratch: str
+    body: Body,
+    reusable: ReusableModel,
+    head: Head,
+    files: Files,
+    output: str,
+    scratch: str,
+    compare: Callable[[ImageModel], str],
 ) -> str:
     """Writes the classifier, whole or not at all.
 
-    Before it gets its name it is loaded again, and its logits of a few of the runs' images are
-    compared with those of their stored vectors.
+    Before it gets its name it is loaded again and compared.
 
     Args:
-        runs: The vectors.
-        body: The model that made them.
-        head: What was trained on them.
+        body: The model that made the vectors.
+        reusable: That model, loaded; perhaps trained further.
+        head: What was trained.
         files: What lies beside it.
         output: Local directory, absent or empty.
         scratch: A directory for what is needed meanwhile.
+        compare: Given the classifier as it was written; raises RunError if it is not what was
+            trained, and says on a line what it found.
 
     Returns:
-        What the comparison found, on a line.
+        What the comparison found.
 
     Raises:
         UserError: If the output cannot be written.
-        RunError: If the classifier does not give what the vectors do.
+        RunError: If the classifier is not what was trained.
     """
     labels_path = os.path.join(scratch, LABELS_FILE)
     with open(labels_path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{label}\n" for label in files.labels)
-    policy = dataclasses.replace(body.policy, input_range="0,1", dtype="float32")
+    policy = unit_policy(body)
     size = policy.image_size
-    reusable = load_reusable(
-        body.model_dir, body.spec, image_size=size, input_range=body.policy.input_range
-    )
     classifier = ImageClassifier(reusable, head, size, labels_path)
     found: list[str] = []
 
@@ -146,33 +176,59 @@ def export_classifier(
         _write(directory, NOTES_FILE, encode_notes({**notes, "activation": head.activation}))
         _write(directory, METRICS_FILE, json.dumps(files.metrics, indent=1) + "\n")
         _write(directory, PICTURE_FILE, files.picture)
-        found.append(_compare(directory, head, policy, read_stored_images(runs, policy), runs))
+        model = ImageModel(directory, inspect_saved_model(directory), image_size=size)
+        found.append(compare(model))
 
     save_reusable(classifier, output, size, signature=classifier.signature, check=finish)
     return found[0]
 
 
-def _compare(
-    directory: str, head: Head, policy: Preprocessing, stored: StoredImages, runs: EmbeddingRuns
-) -> str:
-    """Loads a classifier and compares it with the stored vectors."""
+def compare_with_vectors(model: ImageModel, runs: EmbeddingRuns, body: Body, head: Head) -> str:
+    """Compares a classifier's logits of a few images with those of their stored vectors.
+
+    Raises:
+        RunError: If they are too far apart.
+    """
+    stored = read_stored_images(runs, unit_policy(body))
     if not len(stored.pixels):
         return "NOT COMPARED: none of the images is there any more as it was embedded"
-    model = ImageModel(directory, inspect_saved_model(directory), image_size=policy.image_size)
-    logits = model(np.asarray(stored.pixels))
     vectors = normalize_l2(stored.vectors) if head.normalize == "l2" else stored.vectors
-    wanted = vectors @ head.kernel + head.bias
-    largest = float(np.abs(logits - wanted).max())
     recipe = runs.record["recipe"]
     is_exact = recipe["outputs"]["embedding_dtype"] == "float32" and (
         recipe["model"]["engine"], recipe["model"]["precision"]
     ) == ("tensorflow", "float32")  # fmt: skip
-    limit = (_EXACT if is_exact else _ROUNDED) * max(1.0, float(np.abs(wanted).max()))
-    text = f"{len(logits)} images, logits within {largest:.2g} of those of the stored vectors"
+    return compare_logits(
+        model(np.asarray(stored.pixels)),
+        vectors @ head.kernel + head.bias,
+        "the stored vectors",
+        _EXACT if is_exact else _ROUNDED,
+    )
+
+
+def compare_logits(
+    found: npt.NDArray[np.float32],
+    wanted: npt.NDArray[np.float32],
+    origin: str,
+    tolerance: float = _EXACT,
+) -> str:
+    """Compares a written classifier's logits with those wanted; says what it found.
+
+    Args:
+        found: float32 [images, classes].
+        wanted: Likewise.
+        origin: What the wanted ones are of.
+        tolerance: Of the largest logit, or of 1 if that is smaller.
+
+    Raises:
+        RunError: If they are too far apart.
+    """
+    largest = float(np.abs(found - wanted).max())
+    limit = tolerance * max(1.0, float(np.abs(wanted).max()))
+    text = f"{len(found)} images, logits within {largest:.2g} of those of {origin}"
     if not largest <= limit:
         raise RunError(
-            f"the classifier does not give what the stored vectors do: {text}, wanted {limit:.2g}; "
-            "nothing was written"
+            f"the classifier does not give what {origin} do: {text}, wanted {limit:.2g}; nothing "
+            "was written"
         )
     return text
 

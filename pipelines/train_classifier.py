@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pipelines.flags import make_parser, refuse_in_one_line
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
-from pipelines.train_options import PARENT_DIR, TrainConfig
+from pipelines.train_options import TrainConfig
 from transforms.errors import RunError
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
     import numpy.typing as npt
 
-    from transforms.class_labels import ClassLabels
     from transforms.class_metrics import ClassMetrics
     from transforms.embedding_runs import EmbeddingRuns
     from transforms.linear_head import HeadSettings, TrainedHead
@@ -26,7 +25,8 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
 
 DESCRIPTION = """\
 Trains a linear classifier on the vectors of pipelines.embed, without computing any of them again,
-and writes it with the model that made them as one SavedModel for pipelines.classify.
+and writes it with the model that made them as one SavedModel for pipelines.classify. With
+--fine_tune it then trains both together, on the images.
 
   python -m pipelines.embed --input photos/ --model feature_vector_model/ --output vectors/
   python -m pipelines.train_classifier --embeddings vectors/ --output classifier/
@@ -38,7 +38,7 @@ _EPILOG = """\
 confusion.svg beside it
 
 exit codes: 0 written; 1 less accurate than --assert_accuracy_at_least, or the written model does
-not give what the vectors do; 2 bad flag, run, label or model"""
+not give what it should; 2 bad flag, run, label or model"""
 
 _SMALLEST_BATCH, _LARGEST_BATCH, _BATCHES_AN_EPOCH = 64, 2048, 50
 _MEASURED_ROWS = 4096
@@ -65,7 +65,8 @@ def _parse(argv: Sequence[str] | None) -> TrainConfig:
     )
     refuse_in_one_line(parser)
     values = vars(parser.parse_args(argv))
-    return TrainConfig(**{**values, "embeddings": tuple(values["embeddings"])})
+    repeatable = {name: tuple(values[name]) for name in ("embeddings", "model_arguments")}
+    return TrainConfig(**{**values, **repeatable})
 
 
 def run(config: TrainConfig) -> int:
@@ -78,12 +79,22 @@ def run(config: TrainConfig) -> int:
     # Beam and TensorFlow: --help does not wait for them.
     from rich.console import Console
 
-    from pipelines.classifier_export import Files, export_classifier, find_body
-    from pipelines.train_report import describe_accuracy, print_metrics
+    from pipelines.classifier_export import (
+        Files,
+        compare_logits,
+        compare_with_vectors,
+        export_classifier,
+        find_body,
+        load_body,
+    )
+    from pipelines.fine_tuning import tune
+    from pipelines.labelled_runs import gather, label_runs
+    from pipelines.train_report import describe_accuracy, print_metrics, say
+    from pipelines.tunable_model import load_tunable_model
     from transforms.confusion_picture import draw_confusion
     from transforms.embedding_runs import open_embedding_runs
-    from transforms.hash_split import check_split
     from transforms.image_classifier import Head
+    from transforms.model import ImageModel
     from transforms.reusable_model import check_new_directory
     from transforms.tensorflow_runtime import configure_tensorflow
 
@@ -92,112 +103,62 @@ def run(config: TrainConfig) -> int:
     output = check_new_directory(config.output)
     runs = open_embedding_runs(config.embeddings)
     body = find_body(runs, config.model)
-    labels, is_validation = _label(runs, config)
-    training = labels.select(labels.is_labelled & ~is_validation).count()
-    validation = labels.select(labels.is_labelled & is_validation).count()
-    check_split(labels.names, training, validation, config.validation_fraction)
+    tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
+    labelled = label_runs(runs, config)
     parent = os.path.dirname(output)
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".train_classifier.", dir=parent) as scratch:
-        rows = _gather(runs, labels, is_validation, scratch, console)
+        rows = gather(labelled, scratch, console)
         settings = _settings(config, rows.training.rows)
         head = _train(rows, settings, console)
         metrics = _measure(rows, head, config.activation)
+        training = labelled.training_counts
+        kernel, bias, network, tuned = head.kernel, head.bias, None, None
+        if tunable:
+            say("linear", describe_accuracy(metrics))
+            tuned = tune(config, tunable, labelled, head, rows.standardization, scratch, console)
+            kernel, bias, network = tuned.head.kernel, tuned.head.bias, tunable.network
+            metrics, training = tuned.head.metrics, tuned.training
         print_metrics(console, metrics, training)
-        _say("accuracy", describe_accuracy(metrics))
+        say("accuracy", describe_accuracy(metrics))
         wanted = config.assert_accuracy_at_least
         if wanted is not None and metrics.accuracy < wanted:
             raise RunError(
                 f"the accuracy is {metrics.accuracy:.4f}, --assert_accuracy_at_least is {wanted:g};"
                 " nothing was written"
             )
+        exported = Head(
+            kernel,
+            bias,
+            rows.standardization.deviation,
+            config.l2,
+            config.activation,
+            body.normalize,
+        )
+
+        def compare(model: ImageModel) -> str:
+            if tuned is None:
+                return compare_with_vectors(model, runs, body, exported)
+            logits = tuned.head.logits(tuned.sample).numpy()
+            return compare_logits(model(tuned.sample), logits, "the trained model")
+
+        report = _describe(config, runs, settings, metrics, training, head)
+        if tuned:
+            report["fine_tune"] = tuned.notes
         compared = export_classifier(
-            runs,
             body,
-            Head(
-                head.kernel,
-                head.bias,
-                rows.standardization.deviation,
-                config.l2,
-                config.activation,
-                body.normalize,
-            ),
-            Files(
-                labels.names,
-                _describe(config, runs, settings, metrics, training, head),
-                draw_confusion(metrics),
-            ),
+            network or load_body(body),
+            exported,
+            Files(metrics.names, report, draw_confusion(metrics)),
             output,
             scratch,
+            compare,
         )
-    _say("compared", compared)
-    _say("written", f"{config.output}, with metrics.json and confusion.svg")
+    say("compared", compared)
+    say("written", f"{config.output}, with metrics.json and confusion.svg")
     flags = ["--input", "photos/", "--model", config.output, "--output", "labels/"]
-    _say("go on", shlex.join(["python", "-m", "pipelines.classify", *flags]))
+    say("go on", shlex.join(["python", "-m", "pipelines.classify", *flags]))
     return 0
-
-
-def _label(
-    runs: "EmbeddingRuns", config: TrainConfig
-) -> tuple["ClassLabels", "npt.NDArray[np.bool_]"]:
-    """Reads the labels of all rows, and which rows validate."""
-    from pipelines.train_report import describe_classes
-    from transforms.class_labels import (
-        encode_labels,
-        labels_of_column,
-        labels_of_csv,
-        labels_of_directories,
-    )
-    from transforms.embedding_runs import check_unique
-    from transforms.hash_split import is_validation
-    from transforms.schemas import IMAGE_ID, URI
-
-    by_directory = config.label_from == PARENT_DIR
-    column = URI if by_directory else config.label_from
-    table = runs.read_columns(list(dict.fromkeys([IMAGE_ID, column, config.split_by])))
-    _say("vectors", f"{table.num_rows:,} of {', '.join(run.directory for run in runs.runs)}")
-    check_unique(table[IMAGE_ID])
-    if config.labels_csv is not None:
-        names, note = labels_of_csv(config.labels_csv, table[IMAGE_ID])
-        if note:
-            _say("ignored", note)
-    elif by_directory:
-        names = labels_of_directories(table[URI])
-    else:
-        names = labels_of_column(table[column])
-    labels = encode_labels(names, exclusive=config.activation == "softmax")
-    if without := int((~labels.is_labelled).sum()):
-        first = table[IMAGE_ID][int(labels.is_labelled.argmin())]
-        _say("ignored", f"{without:,} images have no label, such as {first}")
-    _say("classes", describe_classes(labels.names, labels.count()))
-    return labels, is_validation(table[config.split_by], config.validation_fraction)
-
-
-def _gather(
-    runs: "EmbeddingRuns",
-    labels: "ClassLabels",
-    is_validation: "npt.NDArray[np.bool_]",
-    scratch: str,
-    console: Any,  # noqa: ANN401 - rich's, which is not loaded yet
-) -> "TrainingRows":
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    from transforms.training_rows import gather_rows
-
-    started = time.perf_counter()
-    columns = (TextColumn("reading {task.completed:,.0f}/{task.total:,.0f} vectors"), BarColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        task = progress.add_task("vectors", total=len(is_validation))
-        rows = gather_rows(
-            runs, labels, is_validation, scratch, lambda count: progress.advance(task, count)
-        )
-    _say(
-        "split",
-        f"{rows.training.rows:,} to train, {rows.validation.rows:,} to validate, of "
-        f"{rows.training.dim:,} numbers; read in {time.perf_counter() - started:.1f} s",
-    )
-    return rows
 
 
 def _settings(config: TrainConfig, training_rows: int) -> "HeadSettings":
@@ -222,6 +183,7 @@ def _train(
     settings: "HeadSettings",
     console: Any,  # noqa: ANN401 - rich's, which is not loaded yet
 ) -> "TrainedHead":
+    from pipelines.train_report import say
     from transforms.linear_head import Epoch, train_head
 
     started = time.perf_counter()
@@ -235,7 +197,7 @@ def _train(
 
         head = train_head(rows.training, rows.validation, rows.standardization, settings, show)
     best = head.best
-    _say(
+    say(
         "trained",
         f"{len(head.epochs)} passes in {time.perf_counter() - started:.1f} s, the best is number "
         f"{best.number}: loss {best.loss:.4f}, validation loss {best.validation_loss:.4f}\n",
@@ -281,10 +243,6 @@ def _describe(
         "model": {name: record["model"][name] for name in ("handle", "fingerprint")},
         "preprocessing": record["preprocessing"],
     }
-
-
-def _say(name: str, text: str) -> None:
-    print(f"{name:<9} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from transforms.errors import FlagError
 PARENT_DIR = "parent_dir"
 CLASS_WEIGHTS = ("none", "balanced")
 TRAINED_ACTIVATIONS = ("softmax", "sigmoid")
+AUGMENTATIONS = ("flip_and_crop", "crop", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,42 @@ class TrainConfig:
         metavar="R",
     )
     seed: int = flag("of the order of the images", "training", 0, read=int, metavar="N")
+    fine_tune: bool = flag(
+        "then train the model itself together with the classifier, on the images, read again",
+        "fine-tuning",
+        False,
+    )
+    fine_tune_epochs: int = flag(
+        "most passes over the training images; --patience holds here, too",
+        "fine-tuning",
+        10,
+        read=int,
+        metavar="N",
+    )
+    fine_tune_batch_size: int = flag(
+        "images a step: more take more memory", "fine-tuning", 32, read=int, metavar="N"
+    )
+    body_learning_rate: float = flag(
+        "of Adam for the model, at first; the classifier goes on at a tenth of --learning_rate",
+        "fine-tuning",
+        3e-5,
+        read=float,
+        metavar="R",
+    )
+    augmentation: str = flag(
+        "how training images are changed at random: mirrored, and cut to 0.7 of their area or more",
+        "fine-tuning",
+        AUGMENTATIONS[0],
+        choices=AUGMENTATIONS,
+    )
+    model_arguments: tuple[str, ...] = flag(
+        "what the model is passed in training, such as batch_norm_momentum=0.9; inspect_model "
+        "lists its hyperparameters",
+        "fine-tuning",
+        (),
+        metavar="NAME=VALUE",
+        repeatable=True,
+    )
     output: str = flag("directory for the classifier, empty or new", "output", "", metavar="DIR")
     assert_accuracy_at_least: float | None = flag(
         "with a lower validation accuracy nothing is written, and the exit code is 1",
@@ -109,7 +146,18 @@ class TrainConfig:
         check_directory("output", self.output)
         if self.labels_csv is not None and self.label_from != PARENT_DIR:
             raise FlagError("--label_from and --labels_csv both say the labels; give one")
-        for name in ("epochs", "patience", "batch_size"):
+        if not self.fine_tune:
+            for field in dataclasses.fields(self):
+                is_given = getattr(self, field.name) != field.default
+                if field.metadata["group"] == "fine-tuning" and is_given:
+                    raise FlagError(f"--{field.name} does nothing without --fine_tune")
+        for name in (
+            "epochs",
+            "patience",
+            "batch_size",
+            "fine_tune_epochs",
+            "fine_tune_batch_size",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
@@ -123,8 +171,12 @@ class TrainConfig:
             )
         if not self.l2 >= 0:
             raise FlagError(f"--l2 must be at least 0, got {self.l2:g}")
-        if not self.learning_rate > 0:
-            raise FlagError(f"--learning_rate must be over 0, got {self.learning_rate:g}")
+        for name in ("learning_rate", "body_learning_rate"):
+            if not (value := getattr(self, name)) > 0:
+                raise FlagError(f"--{name} must be over 0, got {value:g}")
+        for text in self.model_arguments:
+            if not text.partition("=")[0] or "=" not in text:
+                raise FlagError(f"--model_arguments are NAME=VALUE, got {text}")
         if self.seed < 0:
             raise FlagError(f"--seed must be at least 0, got {self.seed}")
         wanted = self.assert_accuracy_at_least

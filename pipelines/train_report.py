@@ -15,6 +15,11 @@ MAX_CLASSES = 25
 _WIDTH = 100
 
 
+def say(name: str, text: str) -> None:
+    """Prints a line of what has been done."""
+    print(f"{name:<9} {text}", flush=True)
+
+
 def print_metrics(console: Console, metrics: ClassMetrics, training: npt.NDArray[np.int64]) -> None:
     """Prints a line a class, the worst if there are many, and the accuracy.
 

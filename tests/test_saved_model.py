@@ -61,7 +61,7 @@ SIGNATURE = {
                 "image_sizes": ((None, None),),
                 "training": Training.OPTIONAL,
                 "trains": True,
-                "hyperparameters": (("batch_norm_momentum", "0.99"),),
+                "hyperparameters": (("batch_norm_momentum", 0.99),),
             },
         ),
         ("training_required", {"training": Training.REQUIRED, "trains": True}),

@@ -1,6 +1,6 @@
 import numpy as np
 
-from transforms.standardization import Moments
+from transforms.standardization import Moments, Standardization
 
 
 def moments_of(vectors: np.ndarray, batch: int) -> Moments:
@@ -51,3 +51,14 @@ def test_a_folded_head_gives_the_same_logits() -> None:
     np.testing.assert_allclose(
         vectors @ folded + shifted, found.apply(vectors) @ kernel + bias, atol=1e-4
     )
+
+
+def test_unfold_undoes_fold() -> None:
+    random = np.random.default_rng(0)
+    standardization = Standardization(random.normal(size=5), random.gamma(1, 1, size=5))
+    kernel = random.normal(size=(5, 3)).astype(np.float32)
+    bias = random.normal(size=3).astype(np.float32)
+    for found, wanted in zip(
+        standardization.unfold(*standardization.fold(kernel, bias)), (kernel, bias), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)

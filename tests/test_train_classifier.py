@@ -14,21 +14,10 @@ import pytest
 import tensorflow as tf
 
 from pipelines import classify, train_classifier
-from tests.images import encode
+from tests.colours import COLOURS, IMAGES, write_colours
 from tests.models import save_logits, save_mean_color
 from tests.runs import read, run_embed, vectors_of
 from transforms.saved_model import inspect_saved_model
-
-COLOURS = {"blue": (60, 60, 150), "green": (60, 150, 60), "red": (150, 60, 60)}
-IMAGES = 40
-
-
-def photo(colour: tuple[int, int, int], number: int) -> bytes:
-    """Makes a PNG of about this colour; a few are hard to tell."""
-    random = np.random.default_rng(number)
-    mean = np.array(colour) + random.normal(0, 22, 3)
-    pixels = mean + random.normal(0, 20, (30, 40, 3))
-    return encode(pixels.clip(0, 255).astype(np.uint8), "PNG")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder with photos by colour, a model, and a run of their vectors."""
     folder = tmp_path_factory.mktemp("train")
     save_mean_color(folder / "model")
-    for place, (name, colour) in enumerate(COLOURS.items()):
-        (folder / "photos" / name).mkdir(parents=True)
-        for number in range(IMAGES):
-            content = photo(colour, 1000 * place + number)
-            (folder / "photos" / name / f"{number:03d}.png").write_bytes(content)
+    write_colours(folder / "photos")
     embed(folder, "vectors", "--resize_mode", "crop")
     return folder
 
@@ -382,6 +367,12 @@ def test_a_run_that_cannot_be_used_is_refused(
         (["--labels_csv", "a.csv"], "cannot read labels a.csv"),
         (["--model", "elsewhere/"], "no model elsewhere/"),
         (["--colour", "red"], "unrecognized arguments: --colour red"),
+        (["--augmentation", "crop"], "--augmentation does nothing without --fine_tune"),
+        (["--model_arguments", "a=1"], "--model_arguments does nothing without --fine_tune"),
+        (["--fine_tune", "--fine_tune_epochs", "0"], "--fine_tune_epochs must be at least 1"),
+        (["--fine_tune", "--body_learning_rate", "0"], "--body_learning_rate must be over 0, got"),
+        (["--fine_tune", "--model_arguments", "a"], "--model_arguments are NAME=VALUE, got a"),
+        (["--fine_tune", "--model_arguments", "a=1"], "a=1: the model takes no such argument"),
         (["--output", "OCCUPIED"], "is there already; choose an empty or new directory"),
     ],
 )

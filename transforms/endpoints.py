@@ -8,10 +8,13 @@ import dataclasses
 import enum
 import inspect
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import nested_structure_coder
+
+Scalar: TypeAlias = bool | int | float | str
 
 ONLY_OUTPUT = ""
 """Output key of an endpoint that returns a bare tensor."""
@@ -86,7 +89,7 @@ class Endpoint:
         traces: The ways in which images alone can be given to it, for inference; may be empty.
         training: Whether it takes `training`.
         trains: Whether images can be given to it with training=True too.
-        hyperparameters: Its other arguments and their defaults, as text.
+        hyperparameters: Its other arguments and their defaults; what is no scalar, as text.
     """
 
     kind: EndpointKind
@@ -95,7 +98,7 @@ class Endpoint:
     traces: tuple[Trace, ...]
     training: Training = Training.ABSENT
     trains: bool = False
-    hyperparameters: tuple[tuple[str, str], ...] = ()
+    hyperparameters: tuple[tuple[str, Scalar], ...] = ()
 
     def __str__(self) -> str:
         """Such as "signature serve(images: float32 [N, 224, 224, 3])"."""
@@ -218,7 +221,7 @@ def _function_endpoint(
         training=takes_training,
         trains=trains,
         hyperparameters=tuple(
-            (key, str(value))
+            (key, value if isinstance(value, Scalar) else str(value))
             for key, value in list(arguments.items())[1:]
             if key != "training" and value is not inspect.Parameter.empty
         ),

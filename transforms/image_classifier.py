@@ -95,7 +95,7 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
         """
         vectors = self._body(images, training=training)
         if self._normalize == "l2":
-            vectors = tf.math.divide_no_nan(vectors, tf.norm(vectors, axis=1, keepdims=True))
+            vectors = scale_to_unit_length(vectors)
         return tf.matmul(vectors, self._kernel) + self._bias
 
     @tf.function(autograph=False)
@@ -103,3 +103,15 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
         """Returns logits and probabilities, both float32 [batch, classes]."""
         logits = self(images, training=False)
         return {"logits": logits, "probabilities": _PROBABILITIES[self._activation](logits)}
+
+
+def scale_to_unit_length(vectors: tf.Tensor) -> tf.Tensor:
+    """Scales every vector to length 1, as `--normalize l2` does; one of zeros stays.
+
+    The gradient of tf.norm at zero is not a number, of this it is.
+
+    Args:
+        vectors: float32 [batch, dim].
+    """
+    squares = tf.reduce_sum(tf.square(vectors), axis=1, keepdims=True)
+    return vectors / tf.sqrt(tf.where(squares > 0, squares, 1))

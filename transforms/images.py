@@ -86,6 +86,11 @@ class Preprocessor:
         self._decode_alone = _trace(self._decode, encoded, row)
         self._finish_alone = _trace(self._finish, tf.TensorSpec([None, None, 3], tf.uint8), row)
 
+    @property
+    def policy(self) -> Preprocessing:
+        """What it does."""
+        return self._policy
+
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
 

@@ -9,18 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from transforms.class_labels import ClassLabels
+from transforms.early_stopping import EarlyStopping
+from transforms.errors import RunError
 from transforms.standardization import Standardization
 from transforms.vector_file import Batch, LabelledVectors
 
 VALIDATION_BATCH = 4096
 
-_LOSSES = {
+LOSSES = {
     "softmax": keras.losses.CategoricalCrossentropy,
     "sigmoid": keras.losses.BinaryCrossentropy,
 }
-_SMALLER_STEPS = 0.5
-_LEAST_GAIN = 1e-3
-"""Of the smallest validation loss so far; less is no progress."""
+SMALLER_STEPS = 0.5
+"""What a learning rate is multiplied by after a pass without progress."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,24 +104,28 @@ def train_head(
         standardization: Of the training rows; folded into the weights.
         settings: How.
         on_epoch: Told of every pass as it ends.
+
+    Raises:
+        RunError: If training diverges.
     """
     if tf.config.list_logical_devices("GPU"):  # On CPUs these operations are, as they are.
         tf.config.experimental.enable_op_determinism()
     random = np.random.default_rng(settings.seed)
-    weights = _class_weights(training, settings.class_weights)
+    weights = weigh_classes(training.labels, settings.class_weights)
     head = _Head(training.dim, len(training.labels.names), settings)
 
     def mean_loss(batches: Iterator[Batch], loss_of: Callable[..., tf.Tensor]) -> float:
         total = 0.0
         for batch in batches:
             vectors = standardization.apply(batch.vectors)
-            row_weights = _row_weights(batch.targets, weights)
+            row_weights = weigh_rows(batch.targets, weights)
             total += len(vectors) * float(loss_of(vectors, batch.targets, row_weights))
         return total
 
     epochs: list[Epoch] = []
     best: Epoch | None = None
-    best_weights, stale = head.weights(), 0
+    best_weights = head.weights()
+    stopping = EarlyStopping(settings.patience)
     for number in range(1, settings.epochs + 1):
         shuffled = training.shuffled(settings.batch_size, random)
         loss = mean_loss(shuffled, head.step) / training.rows
@@ -127,14 +133,17 @@ def train_head(
         validation_loss = mean_loss(in_order, head.loss) / validation.rows
         epochs.append(Epoch(number, loss, validation_loss))
         on_epoch(epochs[-1])
-        if best is None or validation_loss < best.validation_loss * (1 - _LEAST_GAIN):
-            best, best_weights, stale = epochs[-1], head.weights(), 0
-            continue
-        stale += 1
-        if stale >= settings.patience:
+        if stopping.is_progress(validation_loss):
+            best, best_weights = epochs[-1], head.weights()
+        elif stopping.is_over:
             break
-        head.go_back(best_weights)
-    assert best is not None, "there is at least one pass"
+        else:
+            head.go_back(best_weights)
+    if best is None:
+        raise RunError(
+            f"after none of {len(epochs)} passes is the validation loss finite; try a smaller "
+            f"--learning_rate than {settings.learning_rate:g}"
+        )
     kernel, bias = standardization.fold(*best_weights)
     return TrainedHead(kernel, bias, tuple(epochs), best)
 
@@ -149,7 +158,7 @@ class _Head:
             kernel_regularizer=keras.regularizers.L2(settings.l2),
         )
         self._dense.build((None, dim))
-        self._loss = _LOSSES[settings.activation](
+        self._loss = LOSSES[settings.activation](
             from_logits=True, label_smoothing=settings.label_smoothing
         )
         self._optimizer = keras.optimizers.Adam(settings.learning_rate)
@@ -167,7 +176,7 @@ class _Head:
     def go_back(self, weights: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]) -> None:
         """Takes earlier weights, and smaller steps from there."""
         self._dense.set_weights(weights)
-        self._optimizer.learning_rate = float(self._optimizer.learning_rate) * _SMALLER_STEPS
+        self._optimizer.learning_rate = float(self._optimizer.learning_rate) * SMALLER_STEPS
 
     def _mean_loss(self, vectors: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         fit = self._loss(targets, self._dense(vectors), weights)
@@ -181,18 +190,28 @@ class _Head:
         return loss
 
 
-def _class_weights(training: LabelledVectors, kind: str) -> npt.NDArray[np.float32] | None:
-    """Returns float32 [classes], of mean 1 over the labels; None if all count alike."""
+def weigh_classes(labels: ClassLabels, kind: str) -> npt.NDArray[np.float32] | None:
+    """Returns float32 [classes], of mean 1 over the labels; None if all count alike.
+
+    Args:
+        labels: Of the training rows.
+        kind: "none" or "balanced"; see HeadSettings.
+    """
     if kind == "none":
         return None
-    counts = training.labels.count()
+    counts = labels.count()
     return (counts.sum() / (len(counts) * counts)).astype(np.float32)
 
 
-def _row_weights(
+def weigh_rows(
     targets: npt.NDArray[np.float32], weights: npt.NDArray[np.float32] | None
 ) -> npt.NDArray[np.float32]:
-    """Returns float32 [rows]: the mean weight of a row's classes, 1 if it has none."""
+    """Returns float32 [rows]: the mean weight of a row's classes, 1 if it has none.
+
+    Args:
+        targets: float32 [rows, classes], 1 where the row is of the class.
+        weights: Of weigh_classes.
+    """
     if weights is None:
         return np.ones(len(targets), np.float32)
     counts = targets.sum(axis=1)

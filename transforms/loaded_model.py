@@ -1,7 +1,8 @@
 """A SavedModel loaded by TensorFlow and traced once, as every engine takes it."""
 
 import math
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,6 +10,8 @@ import tensorflow as tf
 from transforms.endpoints import ONLY_OUTPUT, EndpointKind, Training
 from transforms.reference_variables import without_references
 from transforms.saved_model import ModelSpec
+
+NO_ARGUMENTS: Mapping[str, object] = types.MappingProxyType({})
 
 
 class LoadedModel(NamedTuple):
@@ -83,7 +86,11 @@ def part_in_use(owner: tf.Module, spec: ModelSpec) -> tf.Module:
 
 
 def image_function(
-    owner: tf.Module, spec: ModelSpec, *, training: bool = False
+    owner: tf.Module,
+    spec: ModelSpec,
+    *,
+    training: bool = False,
+    arguments: Mapping[str, object] = NO_ARGUMENTS,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns what maps images to the output in use, as float32 of the model's own shape.
 
@@ -91,8 +98,9 @@ def image_function(
         owner: The restored object.
         spec: How to call it.
         training: What is passed as `training` where the model takes that.
+        arguments: What is passed besides: some of the spec's hyperparameters.
     """
-    call = _endpoint(owner, spec, training=training)
+    call = _endpoint(owner, spec, {**arguments, "training": training})
 
     def run(images: tf.Tensor) -> tf.Tensor:
         outputs = call(images)
@@ -119,11 +127,13 @@ def _trace(
     return run.get_concrete_function()
 
 
-def _endpoint(owner: tf.Module, spec: ModelSpec, *, training: bool) -> Callable[[tf.Tensor], Any]:
+def _endpoint(
+    owner: tf.Module, spec: ModelSpec, arguments: dict[str, object]
+) -> Callable[[tf.Tensor], Any]:
     if spec.kind is EndpointKind.SIGNATURE:
         signature = owner.signatures[spec.endpoint]
         return lambda images: signature(**{spec.input_name: images})
     function = part_in_use(owner, spec)
     if spec.training is Training.ABSENT:
-        return function
-    return lambda images: function(images, training=training)
+        del arguments["training"]
+    return lambda images: function(images, **arguments)

@@ -7,14 +7,14 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from transforms.endpoints import EndpointKind
 from transforms.errors import ModelError, OutputError, brief
-from transforms.loaded_model import image_function, part_in_use, restore
+from transforms.loaded_model import NO_ARGUMENTS, image_function, part_in_use, restore
 from transforms.pixel_range import from_unit_range
 from transforms.reference_variables import has_references
 from transforms.saved_model import ModelSpec
@@ -48,6 +48,7 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
         *,
         image_size: tuple[int, int] | None = None,
         input_range: str = "0,1",
+        training_arguments: Mapping[str, object] = NO_ARGUMENTS,
     ) -> None:
         """Traces the call for inference and for training.
 
@@ -56,9 +57,12 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
             spec: How to call it.
             image_size: (height, width) in pixels, or None for every size that the original takes.
             input_range: What the original takes, one of INPUT_RANGES; of no effect for uint8.
+            training_arguments: What the original is passed besides images in training: some of its
+                hyperparameters.
 
         Raises:
             ModelError: If the original does not take that size.
+            TypeError, ValueError: If it does not take those arguments.
         """
         super().__init__()
         self._owner = owner
@@ -66,7 +70,7 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
         self._input_range = input_range
         self._infer = _any_batch(image_function(owner, spec), spec)
         # One that cannot train answers the same, as its callers may pass either.
-        train = image_function(owner, spec, training=spec.trains)
+        train = image_function(owner, spec, training=spec.trains, arguments=training_arguments)
         self._train = _any_batch(train, spec)
         traces = [
             self.__call__.get_concrete_function(images_of(size), training=training)
@@ -101,11 +105,13 @@ def load_reusable(
     *,
     image_size: tuple[int, int] | None = None,
     input_range: str = "0,1",
+    training_arguments: Mapping[str, object] = NO_ARGUMENTS,
 ) -> ReusableModel:
     """Loads a SavedModel and makes it reusable; see ReusableModel.
 
     Raises:
         ModelError: If it cannot be written again, or does not take that size.
+        TypeError, ValueError: If it does not take those arguments.
     """
     owner = restore(model_dir, spec)
     if spec.kind is EndpointKind.SIGNATURE and has_references(owner, spec.endpoint):
@@ -113,7 +119,13 @@ def load_reusable(
             "the model is of TF1, and has reference variables and lookup tables in one graph, "
             "which TensorFlow 2 runs but cannot write again"
         )
-    return ReusableModel(owner, spec, image_size=image_size, input_range=input_range)
+    return ReusableModel(
+        owner,
+        spec,
+        image_size=image_size,
+        input_range=input_range,
+        training_arguments=training_arguments,
+    )
 
 
 def images_of(image_size: tuple[int | None, int | None]) -> tf.TensorSpec:

@@ -11,6 +11,7 @@ from transforms.endpoints import (
     ONLY_OUTPUT,
     Endpoint,
     EndpointKind,
+    Scalar,
     TensorInfo,
     Trace,
     Training,
@@ -46,7 +47,7 @@ class ModelSpec:
         batch_size: Images in every call, or None for any number.
         training: Whether it takes `training`, False for inference.
         trains: Whether it takes training=True too, for fine-tuning.
-        hyperparameters: Its other arguments and their defaults; left alone.
+        hyperparameters: Its other arguments and their defaults; left alone but in fine-tuning.
         output_keys: Names of its outputs; "" for a bare tensor.
         output_key: The one in use.
         output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None where it is not declared.
@@ -68,7 +69,7 @@ class ModelSpec:
     batch_size: int | None
     training: Training
     trains: bool
-    hyperparameters: tuple[tuple[str, str], ...]
+    hyperparameters: tuple[tuple[str, Scalar], ...]
     output_keys: tuple[str, ...]
     output_key: str
     output_rank: int | None

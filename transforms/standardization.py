@@ -42,6 +42,16 @@ class Standardization(NamedTuple):
         wide = kernel / self.deviation[:, None]
         return wide.astype(np.float32), (bias - self.mean @ wide).astype(np.float32)
 
+    def unfold(
+        self, kernel: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Undoes `fold`."""
+        wide = kernel.astype(np.float64)
+        return (
+            (wide * self.deviation[:, None]).astype(np.float32),
+            (bias + self.mean @ wide).astype(np.float32),
+        )
+
 
 class Moments:
     """Mean and variance of rows that come a batch at a time.

@@ -1,20 +1,18 @@
 """A few images of published runs: read and decoded again, beside the vectors they were given."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from transforms.embedding_runs import EmbeddingRuns
-from transforms.file_columns import FileColumns
 from transforms.images import Preprocessor
 from transforms.preprocessing import Preprocessing
-from transforms.read import ReadPolicy, ShardReader
-from transforms.records import Shard, ShardResult
-from transforms.schemas import CONTENT_SHA256, IMAGE_ID
+from transforms.read_again import read_again
+from transforms.records import ShardResult
 
 IMAGES_OF_A_SHARD = 4
 MAX_IMAGES = 32
@@ -69,26 +67,17 @@ def _pairs(
     """Yields pixels and vector of a few images of a shard."""
     keys, refs, vectors = runs.first_rows(shard, IMAGES_OF_A_SHARD)
     rows = dict(zip(keys, vectors, strict=True))
-    plan = Shard(shard.shard, shard.kind, () if shard.file else refs, shard.file, "")
-    columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
-    reader = ShardReader(
-        ReadPolicy(
-            columns=columns, batch_size=IMAGES_OF_A_SHARD, max_image_bytes=policy.max_image_bytes
-        )
+    batches = read_again(
+        shard,
+        refs,
+        config,
+        batch_size=IMAGES_OF_A_SHARD,
+        max_image_bytes=policy.max_image_bytes,
     )
-    try:
-        batch = next(iter(reader.read(plan)))
-    finally:
-        reader.close()
-    read = list(
-        zip(
-            batch.rows.column(IMAGE_ID).to_pylist(),
-            batch.rows.column(CONTENT_SHA256).to_pylist(),
-            strict=True,
-        )
-    )
+    with contextlib.closing(batches):
+        batch = next(batches)
     decoded = preprocessor(batch.encoded)
-    good = [key for row, key in enumerate(read) if row not in decoded.errors]
+    good = [key for row, key in enumerate(batch.keys) if row not in decoded.errors]
     for key, pixels in zip(good, decoded.pixels, strict=True):
         if key in rows:
             yield pixels, rows[key]

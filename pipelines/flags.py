@@ -53,6 +53,18 @@ def batch_size(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number or auto") from None
 
 
+def check_directory(name: str, directory: str) -> None:
+    """Checks a directory's name.
+
+    Raises:
+        FlagError: If it is empty or a glob.
+    """
+    if not directory:
+        raise FlagError(f"--{name} is required")
+    if set("*?[").intersection(directory):
+        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
+
+
 Config = TypeVar("Config")
 
 

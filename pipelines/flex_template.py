@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pipelines import classify, embed, refresh
 from pipelines.flags import batch_size, image_size
 from pipelines.options import ClassifyConfig, EmbedConfig, RunConfig
+from pipelines.plan_options import PLAN_FLAGS
 from pipelines.program import EXIT_USAGE, report_errors
 from pipelines.refresh_options import RefreshConfig
 from transforms.errors import FlagError
@@ -59,7 +60,9 @@ _BEAM_PARAMETERS = {
 def template_metadata(program: str) -> dict[str, Any]:
     """Returns a template's metadata, in JSON's types: one parameter a flag, and its validation."""
     config_class, description, _ = PROGRAMS[program]
-    fields = dataclasses.fields(config_class)
+    fields = (  # A template's launcher has no terminal to plan on.
+        field for field in dataclasses.fields(config_class) if field.name not in PLAN_FLAGS
+    )
     return {
         "name": f"Image inference: {program}",
         "description": " ".join(description.partition("\n\n")[0].split()),

@@ -24,6 +24,7 @@ from transforms.publish import Publish
 from transforms.read import ReadImages, ReadPolicy
 from transforms.records import Shard, ShardKind, ShardResult
 from transforms.run_manifest import RunManifest
+from transforms.sample import Sample
 from transforms.schemas import MODEL_COLUMNS
 from transforms.unique_ids import CheckUniqueIds
 from transforms.write import StagingTarget, WriteShards
@@ -54,6 +55,7 @@ class RunPlan:
         has_files: Whether some shards are TFRecord, Parquet or tar files: ids are then known only
             once these have been read.
         hints: Resource hints of ComputeShards, by name.
+        sample: What is computed in place of the inputs; None in a run.
     """
 
     sources: tuple[Source, ...]
@@ -75,6 +77,7 @@ class RunPlan:
     places_by_content: bool = False
     has_files: bool = False
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sample: Sample | None = None
 
 
 def may_have_files(sources: tuple[Source, ...]) -> bool:
@@ -131,6 +134,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             max_image_bytes=plan.policy.max_image_bytes,
             model_columns=MODEL_COLUMNS[manifest.stem],
             deduplicate=plan.deduplicate,
+            batches_per_file=plan.sample.batches_per_file if plan.sample else None,
         )
         target = StagingTarget(
             staging=manifest.staging,
@@ -150,6 +154,9 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
 
 def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> tuple[PCollection[Shard], PCollection[str]]:
     """Returns the shards of the run, and why names in directories were passed over."""
+    if plan.sample is not None:
+        shards = root | "Sample" >> beam.Create(plan.sample.shards, reshuffle=False)
+        return shards, root | "NothingSkipped" >> beam.Create([])
     if plan.previous is not None and plan.retried_shards is not None:
         retry = PlanRetry(plan.previous.directory, plan.retried_shards)
         return root | "PlanRetry" >> retry, root | "NothingSkipped" >> beam.Create([])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import image_size
+from pipelines.model_contract import called_as
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 
@@ -108,11 +109,10 @@ def _describe_call(spec: "ModelSpec") -> _Rows:
         "any size" if height is None and width is None else f"{height or 'any'}x{width or 'any'}"
         for height, width in spec.image_sizes
     )
-    called = {"callable": "the object itself", "signature": f"signature {spec.endpoint}"}
     rows = [
         ("written by", f"TensorFlow {spec.tensorflow_version or '(version not recorded)'}"),
         ("format", "TF1 Hub module" if spec.hub_module else "SavedModel"),
-        ("called as", called.get(spec.kind, f"sub-callable {spec.endpoint}")),
+        ("called as", called_as(spec)),
         ("images", f"{spec.input_name}: {spec.dtype} [batch, height, width, 3]"),
         ("image size", f"{sizes} (height x width)"),
         ("batch size", "any" if spec.batch_size is None else f"{spec.batch_size}, padded"),

@@ -16,6 +16,7 @@ from apache_beam.pvalue import PCollection
 from pipelines.carried_columns import carried_schema
 from pipelines.dataflow import read_hints
 from pipelines.options import RunConfig
+from pipelines.plan_options import PLAN_FLAGS
 from transforms.batches import OutputRows, Predictions
 from transforms.canaries import canary_shard
 from transforms.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
@@ -141,7 +142,11 @@ class Launch:
             "columns": self.column_recipe,
             "layout": {"rows_per_file": config.rows_per_file, "deduplicate": config.deduplicate},
             "software": software_versions(self.engine),
-            "config": dataclasses.asdict(config),
+            "config": {
+                name: value
+                for name, value in dataclasses.asdict(config).items()
+                if name not in PLAN_FLAGS
+            },
         }
 
 

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from pipelines.flags import batch_size, flag, image_size
+from pipelines.flags import batch_size, check_directory, flag, image_size
+from pipelines.plan_options import PlanFlags
 from transforms.engine_settings import AUTO, ENGINES, PRECISIONS
 from transforms.errors import FlagError
 from transforms.preprocessing import (
@@ -240,20 +241,8 @@ class RunConfig:
         return True
 
 
-def check_directory(name: str, directory: str) -> None:
-    """Checks a directory's name.
-
-    Raises:
-        FlagError: If it is empty or a glob.
-    """
-    if not directory:
-        raise FlagError(f"--{name} is required")
-    if set("*?[").intersection(directory):
-        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SingleRunConfig(RunConfig):
+class SingleRunConfig(PlanFlags, RunConfig):
     """The flags of a program that writes one run."""
 
     output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
@@ -265,9 +254,12 @@ class SingleRunConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_plan()
         check_directory("output", self.output)
         if self.retry_failed is not None and self.deduplicate:
             raise FlagError("--deduplicate does nothing with --retry_failed; drop it")
+        if self.retry_failed is not None and self.plan:
+            raise FlagError("--plan says nothing of --retry_failed: that run's failures.jsonl does")
 
     @property
     def names_inputs_otherwise(self) -> bool:

@@ -24,8 +24,13 @@ def describe_rate(counts: Counts, seconds: float) -> str:
         return "starting"
     rate = done / seconds
     left = max(counts.total - done, 0) / rate
-    hours, rest = divmod(round(left), 3600)
-    return f"{rate:,.1f} images/s, {hours}:{rest // 60:02d}:{rest % 60:02d} left"
+    return f"{rate:,.1f} images/s, {clock(left)} left"
+
+
+def clock(seconds: float) -> str:
+    """Says a time as hours, minutes and seconds: "0:02:10"."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours:,}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 class ProgressLine:

@@ -23,11 +23,12 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
 def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
     # Beam and TensorFlow: --help does not wait for them.
+    from pipelines.forecast import forecast_run
     from pipelines.launch import keep_apart, prepare_launch
     from pipelines.model_notes import with_model_notes
     from pipelines.planning import plan_run
     from pipelines.run import execute
-    from transforms.claim import claim_output
+    from transforms.claim import claim_output, look_at_output, unclaimed
     from transforms.model_handle import resolve_model
     from transforms.run_directory import absolute_output
     from transforms.run_root import RunRoot
@@ -40,6 +41,20 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     flag = f"--output_root {directory}"
     keep_apart(flag, directory, launch.sources)
     root = RunRoot(directory, config.keep)
+    if config.plan:
+        found = look_at_output(
+            None, root.staging, flag=flag, resume=config.resume, overwrite=config.overwrite
+        )
+        previous = root.read_newest()
+        plan = plan_run(
+            launch,
+            unclaimed(directory),
+            root.staging,
+            previous=previous,
+            root=root,
+            max_deleted_fraction=config.max_deleted_fraction,
+        )
+        return forecast_run(launch, plan, config, beam_argv, output=found, previous=previous)
     with claim_output(
         lambda: root.next_run(datetime.datetime.now(datetime.UTC)),
         root.staging,

@@ -2,14 +2,15 @@
 
 import dataclasses
 
-from pipelines.flags import flag
-from pipelines.options import ClassifyFlags, EmbedFlags, RunConfig, check_directory
+from pipelines.flags import check_directory, flag
+from pipelines.options import ClassifyFlags, EmbedFlags, RunConfig
+from pipelines.plan_options import PlanFlags
 from transforms.errors import FlagError
 from transforms.run_directory import STEMS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RefreshConfig(EmbedFlags, ClassifyFlags):
+class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
     """The flags of pipelines.refresh."""
 
     program: str = flag("what to refresh", "run", "embed", choices=tuple(STEMS))
@@ -39,6 +40,7 @@ class RefreshConfig(EmbedFlags, ClassifyFlags):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_plan()
         check_directory("output_root", self.output_root)
         if self.keep is not None and self.keep < 1:
             raise FlagError(f"--keep must be at least 1, got {self.keep}")

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import apache_beam as beam
@@ -62,7 +62,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     """
     started = time.monotonic()
     options = PipelineOptions(list(beam_argv))
-    is_local = (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
+    is_local = runs_here(options)
     workers = use_every_core(options) if is_local else ""
     TALLY.reset()
     try:
@@ -77,8 +77,8 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     try:
         with contextlib.ExitStack() as stack:
             if is_local:
-                stack.enter_context(_quiet_beam())
-                stack.enter_context(_leaving_on_interrupt(plan, progress))
+                stack.enter_context(quiet_beam())
+                stack.enter_context(leaving_on_interrupt(progress, lambda: _way_on(plan)))
             if is_on_dataflow(options):
                 stack.enter_context(job_messages())
             stack.enter_context(own_errors(failure_type(options)))
@@ -103,6 +103,11 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     return EXIT_DONE
 
 
+def runs_here(options: PipelineOptions) -> bool:
+    """Whether the runner is the local one."""
+    return (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
+
+
 def use_every_core(options: PipelineOptions) -> str:
     """Makes the local runner use one thread a core, up to MAX_THREADS, unless the user said else.
 
@@ -120,7 +125,7 @@ def use_every_core(options: PipelineOptions) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_beam() -> Iterator[None]:
+def quiet_beam() -> Iterator[None]:
     """Keeps Beam's log off the terminal: its warnings do not apply, its errors are raised too."""
     levels = {"": logging.ERROR, "apache_beam": logging.CRITICAL}
     levels |= dict.fromkeys(("pipelines", "transforms"), logging.WARNING)
@@ -152,17 +157,17 @@ def own_errors(failure: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _leaving_on_interrupt(plan: RunPlan, progress: ProgressLine) -> Iterator[None]:
-    """Makes Ctrl-C end a local run at once: its threads would otherwise finish their shards."""
+def leaving_on_interrupt(progress: ProgressLine, last_act: Callable[[], str]) -> Iterator[None]:
+    """Makes Ctrl-C end a local run at once: its threads would otherwise finish their shards.
+
+    Args:
+        progress: The line that is on the terminal.
+        last_act: Called then; returns what to say.
+    """
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
         progress.stop()
-        print(
-            f"interrupted; nothing is published; {plan.manifest.staging} holds what is finished: "
-            "run again with --resume to go on, or --overwrite to start again",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"interrupted; {last_act()}", file=sys.stderr, flush=True)
         os._exit(EXIT_INTERRUPTED)
 
     if threading.current_thread() is not threading.main_thread():  # Python's rule for signals.
@@ -173,3 +178,10 @@ def _leaving_on_interrupt(plan: RunPlan, progress: ProgressLine) -> Iterator[Non
         yield
     finally:
         signal.signal(signal.SIGINT, earlier)
+
+
+def _way_on(plan: RunPlan) -> str:
+    return (
+        f"nothing is published; {plan.manifest.staging} holds what is finished: "
+        "run again with --resume to go on, or --overwrite to start again"
+    )

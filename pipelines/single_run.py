@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from pipelines.forecast import forecast_run
 from pipelines.launch import MakeOutputs, keep_apart, prepare_launch
 from pipelines.model_notes import with_model_notes
 from pipelines.options import SingleRunConfig
 from pipelines.planning import plan_run
 from pipelines.run import EXIT_DONE, execute
-from transforms.claim import claim_output
+from transforms.claim import claim_output, look_at_output, unclaimed
 from transforms.errors import FlagError, InputError
 from transforms.model_handle import resolve_model
 from transforms.run_directory import absolute_output
@@ -60,6 +61,12 @@ def run_once(
     flag = f"--output {output}"
     keep_apart(flag, output, launch.sources)
     staging = staging_path(output)
+    if config.plan:
+        found = look_at_output(
+            output, staging, flag=flag, resume=config.resume, overwrite=config.overwrite
+        )
+        plan = plan_run(launch, unclaimed(output), staging)
+        return forecast_run(launch, plan, config, beam_argv, output=found)
     with claim_output(
         lambda: output,
         staging,

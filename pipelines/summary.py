@@ -1,13 +1,13 @@
 """What a run says at its end: one short table from run.json."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transforms.engine_settings import AUTO
 
 REASONS_SHOWN = 8
 
-_FATES = ("new", "changed", "unchanged", "deleted", "retried")
+FATES = ("new", "changed", "unchanged", "deleted", "retried")
 
 
 def format_summary(
@@ -21,7 +21,11 @@ def format_summary(
         seconds: Wall time of the run, model loading included.
         workers: Threads or processes that this machine used, or nothing if others did.
     """
-    rows = summary_rows(record, output=output, seconds=seconds, workers=workers)
+    return align(summary_rows(record, output=output, seconds=seconds, workers=workers))
+
+
+def align(rows: Iterable[tuple[str, str]]) -> str:
+    """Puts (name, value) under one another; a name that is empty goes on with the one before."""
     return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
 
 
@@ -37,10 +41,10 @@ def summary_rows(
         ("matched", f"{counts['matched']:,}"),
         ("written", f"{counts['written']:,}"),
         ("failed", f"{counts['failed']:,}"),
-        *_reasons(record["failures_by_reason"]),
+        *list_reasons(record["failures_by_reason"]),
     ]
     if counts["skipped"]:
-        rows += [("skipped", f"{counts['skipped']:,}"), *_reasons(record["skipped_by_reason"])]
+        rows += [("skipped", f"{counts['skipped']:,}"), *list_reasons(record["skipped_by_reason"])]
     rows += describe_changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
@@ -80,8 +84,8 @@ def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "changes" not in record:
         return []
     counts = record["changes"]
-    is_first = not any(counts[name] for name in _FATES)
-    rows = [] if is_first else [(name, f"{counts[name]:,}") for name in _FATES]
+    is_first = not any(counts[name] for name in FATES)
+    rows = [] if is_first else [(name, f"{counts[name]:,}") for name in FATES]
     twins = f", {counts['duplicate']:,} of them duplicates" if counts["duplicate"] else ""
     rows.append(("saved", f"{record['inferences_saved']:,} inferences{twins}"))
     if record["previous"]:
@@ -89,7 +93,8 @@ def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+def list_reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Returns lines of the summary: how many of each reason, the first few."""
     shown = list(counts.items())[:REASONS_SHOWN]
     rows = [("", f"{count:,} {reason}") for reason, count in shown]
     rest = sum(counts.values()) - sum(count for _, count in shown)

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from pipelines.flags import flag
-from pipelines.options import check_directory
+from pipelines.flags import check_directory, flag
 from transforms.errors import FlagError
 
 PARENT_DIR = "parent_dir"

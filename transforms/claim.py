@@ -15,7 +15,7 @@ from transforms import run_directory, staging
 from transforms.errors import OutputError
 from transforms.recipe import describe_differences, differences
 from transforms.run_directory import SUCCESS_FILE
-from transforms.run_lock import Hold, remove_staging, run_lock, this_process
+from transforms.run_lock import Hold, living_owner, remove_staging, run_lock, this_process
 from transforms.run_record import read_record
 from transforms.storage import is_local
 from transforms.swap import put_back
@@ -119,6 +119,58 @@ def claim_output(
                 staging.clear_staging(staging_directory)
 
 
+def unclaimed(output: str) -> Claim:
+    """Returns what stands for a claim where nothing will be written."""
+    return Claim(output, "", is_resumed=False, hold=Hold())
+
+
+def look_at_output(
+    output: str | None, staging_directory: str, *, flag: str, resume: bool, overwrite: bool
+) -> str:
+    """Says whether claim_output would let a run write, and what is there; changes nothing.
+
+    Args:
+        output: The run directory; None if it would be a new one under a refresh root.
+        staging_directory: Where the run would work.
+        flag: How the user named the output.
+        resume: Whether the run would go on where a dead one stopped.
+        overwrite: Whether it would replace what is there.
+    """
+    refused = "a run would be refused"
+    with _said_plainly(flag):
+        if owner := living_owner(staging_directory):
+            return f"{flag}: {owner} is writing there; {refused} until that is done"
+        unfinished = staging.read_plan(staging_directory)
+        is_left_over = unfinished is not None and _is_published_by(unfinished)
+        if unfinished is not None and not is_left_over:
+            done = staging.count_commits(staging_directory)
+            waits = f"{flag}: an unfinished run of {unfinished['started_at']} waits ({done} shards)"
+            if overwrite:
+                return f"{waits}, and would be dropped"
+            if resume:
+                return (
+                    f"{waits}, and would be gone on with: what it has done is not subtracted here"
+                )
+            return f"{waits}; {refused} without --resume or --overwrite"
+        if output is None:
+            return f"{flag} would get a new run, and LATEST name it"
+        try:
+            names = _own_names(output, flag)
+        except OutputError as error:
+            return f"{error}; {refused}"
+    if not names:
+        return f"{flag} is free"
+    held = f"{flag} holds {run_directory.describe(names)}"
+    if overwrite:
+        return f"{held}, which the new one would replace once it is complete"
+    return f"{held}; {refused} without --overwrite"
+
+
+def _is_published_by(plan: Mapping[str, Any]) -> bool:
+    published = FileSystems.join(plan["output"], SUCCESS_FILE)
+    return FileSystems.exists(published) and read_record(plan["output"])["run_id"] == plan["run_id"]
+
+
 @contextlib.contextmanager
 def _said_plainly(flag: str) -> Iterator[None]:
     try:
@@ -148,8 +200,7 @@ def _unfinished_plan(staging_directory: str) -> dict[str, Any] | None:
     plan = staging.read_plan(staging_directory)
     if plan is None:
         return None
-    published = FileSystems.join(plan["output"], SUCCESS_FILE)
-    if FileSystems.exists(published) and read_record(plan["output"])["run_id"] == plan["run_id"]:
+    if _is_published_by(plan):
         staging.clear_staging(staging_directory)
         return None
     return plan

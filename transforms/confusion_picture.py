@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from transforms.class_metrics import ClassMetrics
+from transforms.errors import printable
 
 MAX_CLASSES = 60
 """Of more classes those are drawn that are mistaken most; labels would be too small to read."""
@@ -108,5 +109,5 @@ def _draw_cell(
 
 
 def _shorten(name: str) -> str:
-    name = "".join(character if character.isprintable() else "?" for character in name)
+    name = printable(name)
     return name if len(name) <= _MAX_LABEL_CHARS else f"{name[: _MAX_LABEL_CHARS - 1]}…"

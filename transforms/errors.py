@@ -92,3 +92,8 @@ def brief(error: BaseException) -> str:
     """Returns an error's message on one line, cut: a library's can hold a whole tensor."""
     text = " ".join(str(getattr(error, "message", error)).split())
     return text if len(text) <= _MAX_BRIEF_CHARS else text[: _MAX_BRIEF_CHARS - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Returns a name or message of anybody's as one that a terminal only shows."""
+    return "".join(character if character.isprintable() else "?" for character in text)

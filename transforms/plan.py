@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
@@ -33,6 +33,16 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
                 "another key with --image_id_from"
             )
     return ordered
+
+
+def check_not_empty(image_count: int, files: Sequence[InputFile]) -> None:
+    """Checks that there is something to read.
+
+    Raises:
+        InputError: If not.
+    """
+    if not image_count and not files:
+        raise InputError("no images found: none of the --input and --manifest holds any")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +96,7 @@ def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes
 def _number_shards(
     _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
 ) -> Iterator[tuple[int, None]]:
-    if not image_count and not files:
-        raise InputError("no images found: none of the --input and --manifest holds any")
+    check_not_empty(image_count, files)
     TALLY.add(total=image_count)
     for index in range(sizes.count(image_count)):
         yield index, None

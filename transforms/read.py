@@ -42,6 +42,7 @@ class ReadPolicy:
         model_columns: What the model's outputs become: what rows of a predecessor are made of.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
+        batches_per_file: Batches to read of a file of images; None reads it whole.
     """
 
     columns: FileColumns
@@ -49,6 +50,7 @@ class ReadPolicy:
     max_image_bytes: int
     model_columns: tuple[str, ...] = ()
     deduplicate: bool = False
+    batches_per_file: int | None = None
 
 
 class ShardReader:
@@ -126,7 +128,8 @@ class ShardReader:
             return map(self._image_files.read, batches)
         assert shard.file is not None, "a shard of this kind is a file"
         read_file = FILE_READERS[shard.kind]
-        return read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
+        parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
+        return itertools.islice(parts, policy.batches_per_file)
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)

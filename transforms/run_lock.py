@@ -90,6 +90,18 @@ def run_lock(staging: str, owner: Owner) -> Iterator[Hold]:
         yield hold
 
 
+def living_owner(staging: str) -> Owner | None:
+    """Returns the run that works in a staging directory, if there is one; takes no lock.
+
+    A run on another machine counts as living.
+    """
+    path = FileSystems.join(staging, LOCK_FILE)
+    if not FileSystems.exists(path):
+        return None
+    holder = _owner(read_whole(path))
+    return None if _is_dead_here(holder) else holder
+
+
 def release_handed_over(staging: str) -> None:
     """Ends a lock that was handed over, as the job's last act there; leaves any other."""
     path = FileSystems.join(staging, LOCK_FILE)

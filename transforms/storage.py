@@ -131,6 +131,11 @@ def open_buffered(uri: str) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
 
 
+def stored_offset(handle: BinaryIO) -> int:
+    """Returns how many bytes of a file from open_unzipped have been used, as they are stored."""
+    return handle.fileobj.tell() if isinstance(handle, gzip.GzipFile) else handle.tell()
+
+
 @contextlib.contextmanager
 def open_unzipped(uri: str, gzip_names: re.Pattern[str]) -> Iterator[BinaryIO]:
     """Opens a file, through gzip if its name is one of gzip_names, and closes it after use.

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.errors import CorruptRecordError
-from transforms.storage import open_unzipped
+from transforms.storage import open_unzipped, stored_offset
 
 MAX_EXTENSION_BYTES = 1 << 20
 """Of a header that extends another, with a long name or pax records; most have a few hundred."""
@@ -70,6 +70,11 @@ class TarArchive:
         self._handle = handle
         self._unread_bytes = 0
         self._padding_bytes = 0
+
+    @property
+    def stored_offset(self) -> int:
+        """How far it has come, in bytes as they are stored."""
+        return stored_offset(self._handle)
 
     def members(self) -> Iterator[Member]:
         """Yields the members in order, also of archives put one behind the other.

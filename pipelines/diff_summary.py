@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from transforms.errors import printable
 from transforms.label_changes import LabelChanges
 from transforms.run_diff import RunDiff
 from transforms.vector_changes import VectorChanges
@@ -19,7 +20,7 @@ GROUPS = ("unchanged", "changed")
 def summary_lines(found: RunDiff) -> Iterator[str]:
     """Says the comparison in a few lines: names, and what there is to say of each."""
     for name, text in _rows(found):
-        yield f"{name:<9} {_printable(text)}".rstrip()
+        yield f"{name:<9} {printable(text)}".rstrip()
 
 
 def count_rows(found: RunDiff) -> dict[str, int]:
@@ -139,8 +140,3 @@ def _label_rows(found: RunDiff, changes: LabelChanges) -> Iterator[tuple[str, st
             f"of the best class, where it is the same: changed by {middle:.4f} (median), "
             f"{high:.4f} (99%), {most:.4f} (most)",
         )
-
-
-def _printable(text: str) -> str:
-    """Replaces what a terminal would obey: labels and names are text of strangers."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -158,7 +158,7 @@ def test_classes_flip(
     capsys.readouterr()
     assert diff.main([*argv, "--fail_below", "1"]) == 0
     out = capsys.readouterr().out
-    assert f"flips     2 red?[31m -> {HOSTILE}\n" in out
+    assert f"flips     2 red\\x1b[31m -> {HOSTILE}\n" in out
     assert "\x1b" not in out
     assert "agreement unchanged: 1.0000 of the best classes, 1.0000 of the 2 best; 0 of 7" in out
     assert "changed: 0.0000 of the best classes, 0.5000 of the 2 best; 2 of 2 flipped" in out

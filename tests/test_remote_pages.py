@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from pipelines import diff, embed, report
+from pipelines import diff, embed, index, report, search
 from tests.browser import open_page
 from tests.cloud import Cloud
 from tests.runs import solid
@@ -59,3 +59,30 @@ def test_images_in_a_closed_bucket_are_missing_from_the_page_and_no_more(
     page = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg" not in page
     assert "storage.objects.list access to the bucket" in page
+
+
+def test_a_run_in_an_object_store_is_indexed_and_searched(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(30):
+        cloud.put(f"photos/{n:03d}.png", solid(n, 2 * n, 255 - n))
+    run, photo = f"{cloud.uri}/run", f"{cloud.uri}/photos/007.png"
+    flags = ["--input", f"{cloud.uri}/photos", "--model", mean_color, "--output", run]
+    assert embed.main(flags) == 0
+    page = ["--output", str(tmp_path / "found.html")]
+    assert search.main([run, "--image_id", photo, *page]) == 0
+    exact = capsys.readouterr().out
+    assert "exact" in exact
+    assert index.main([run]) == 0
+    assert [name.split("-")[0] for name in cloud.names("run.index/")] == [
+        "run.index/index.json",
+        "run.index/vectors",
+    ]
+    capsys.readouterr()
+    assert search.main([run, "--image_id", photo, "--image", photo, *page]) == 0
+    said = capsys.readouterr().out
+    assert "by index, recall 1.000" in said
+    by_file, by_id = said.split("nearest to ")[1:]
+    assert f"{photo}  (the same file content)" in by_file
+    ranks = by_id.partition("\n\npage")[0].splitlines()[1:]
+    assert ranks == exact.split("nearest to ")[1].partition("\n\npage")[0].splitlines()[1:]

@@ -55,6 +55,16 @@ class EmbeddingRuns:
         own = sorted(RESERVED - {EMBEDDING, "class_index", "class_label", "score"})
         return (*own, *self.record["columns"]["carry_columns"])
 
+    def shape(self) -> tuple[int, int]:
+        """Returns how many vectors there are, and of how many numbers each is.
+
+        Raises:
+            InputError: If there are none, or the first file is damaged.
+        """
+        for vectors in self.vectors():
+            return sum(shard.rows for _, shard in self._shards()), vectors.shape[1]
+        raise InputError(f"{self.runs[0].directory} holds no vectors: no image became a row")
+
     def read_columns(self, names: Sequence[str]) -> pa.Table:
         """Reads columns other than the vector, of every row, in order.
 

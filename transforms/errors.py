@@ -95,5 +95,7 @@ def brief(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """Returns a name or message of anybody's as one that a terminal only shows."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """Returns a name or message of anybody's as one that a terminal only shows, not obeys."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )

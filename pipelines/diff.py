@@ -108,18 +108,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(before: "PublishedRun", after: "PublishedRun", k: int) -> "RunDiff":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
+    from pipelines.counting_bar import counting_bar
     from transforms.run_diff import compare_runs
 
-    console = Console(highlight=False)
-    columns = (TextColumn("comparing {task.completed:,.0f} images"), BarColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        total = min(sum(shard.rows for shard in run.results) for run in (before, after))
-        task = progress.add_task("images", total=total)
-        return compare_runs(before, after, k, lambda count: progress.advance(task, count))
+    # Those that are in both are not known yet: at most so many.
+    total = min(sum(shard.rows for shard in run.results) for run in (before, after))
+    with counting_bar("comparing", total, "images") as advance:
+        return compare_runs(before, after, k, advance)
 
 
 def _judge(verdict: "Verdict", wanted: float) -> None:

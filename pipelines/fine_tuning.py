@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.classifier_export import Body, unit_policy
+from pipelines.counting_bar import counting_bar
 from pipelines.labelled_runs import LabelledRuns
 from pipelines.train_options import TrainConfig
 from pipelines.train_report import say
@@ -112,17 +113,14 @@ def _gather(
     labelled: LabelledRuns, body: Body, file: EncodedFile, console: Console
 ) -> TrainingImages:
     started = time.perf_counter()
-    columns = (TextColumn("reading {task.completed:,.0f}/{task.total:,.0f} images"), BarColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        task = progress.add_task("images", total=len(labelled.is_validation))
+    with counting_bar("reading", len(labelled.is_validation), "images", console) as advance:
         images = gather_images(
             labelled.runs,
             labelled.labels,
             labelled.is_validation,
             Preprocessor(unit_policy(body)),
             file,
-            lambda count: progress.advance(task, count),
+            advance,
         )
     say(
         "images",

@@ -114,17 +114,12 @@ def _index(arguments: argparse.Namespace) -> int:
 
 def _show_progress(runs: "EmbeddingRuns", rows: int) -> "Iterator[npt.NDArray[np.float32]]":
     """Yields the vectors, and shows on a terminal how many have been."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from pipelines.counting_bar import counting_bar
 
-    console = Console(highlight=False)
-    columns = (TextColumn("adding {task.completed:,.0f}/{task.total:,.0f} vectors"), BarColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        task = progress.add_task("vectors", total=rows)
+    with counting_bar("adding", rows, "vectors") as advance:
         for vectors in runs.vectors():
             yield vectors
-            progress.advance(task, len(vectors))
+            advance(len(vectors))
 
 
 def _say(name: str, text: str) -> None:

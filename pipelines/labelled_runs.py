@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
+from pipelines.counting_bar import counting_bar
 from pipelines.train_options import PARENT_DIR, TrainConfig
 from pipelines.train_report import describe_classes, say
 from transforms.class_labels import (
@@ -84,16 +84,13 @@ def gather(labelled: LabelledRuns, scratch: str, console: Console) -> TrainingRo
         UserError: If a vector cannot be read, or the disk has no room.
     """
     started = time.perf_counter()
-    columns = (TextColumn("reading {task.completed:,.0f}/{task.total:,.0f} vectors"), BarColumn())
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with progress:
-        task = progress.add_task("vectors", total=len(labelled.is_validation))
+    with counting_bar("reading", len(labelled.is_validation), "vectors", console) as advance:
         rows = gather_rows(
             labelled.runs,
             labelled.labels,
             labelled.is_validation,
             scratch,
-            lambda count: progress.advance(task, count),
+            advance,
         )
     say(
         "split",

@@ -1,0 +1,32 @@
+"""A bar that counts while something is read, on a terminal; elsewhere nothing."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+
+@contextlib.contextmanager
+def counting_bar(
+    verb: str, total: int, noun: str, console: Console | None = None
+) -> Iterator[Callable[[int], None]]:
+    """Shows "reading 3,000/10,000 vectors" until it is left.
+
+    Args:
+        verb: What is done.
+        total: To how many.
+        noun: Of what.
+        console: Where; None means standard output.
+
+    Yields:
+        What is told how many more are done.
+    """
+    console = console or Console(highlight=False)
+    text = TextColumn(f"{verb} {{task.completed:,.0f}}/{{task.total:,.0f}} {noun}")
+    bar = Progress(
+        text, BarColumn(), console=console, transient=True, disable=not console.is_terminal
+    )
+    with bar:
+        task = bar.add_task(noun, total=total)
+        yield lambda count: bar.advance(task, count)

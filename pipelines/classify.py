@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.garbage import importing
 from pipelines.options import ClassifyConfig, ClassifyFlags
 from pipelines.program import run_program
 
@@ -62,7 +63,8 @@ def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
 
 def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
     """Classifies; returns the exit code."""
-    from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
+    with importing():  # Beam and TensorFlow: --help does not wait for them.
+        from pipelines.single_run import run_once
 
     return run_once(config, beam_argv, program="classify", outputs_of=class_outputs)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.flags import FlagParser, image_size
+from pipelines.garbage import importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from transforms.errors import InferenceError, ModelError, RunError
@@ -82,11 +83,12 @@ def _make_parser() -> argparse.ArgumentParser:
 def _convert(arguments: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
-    import tensorflow as tf
+    with importing():
+        import tensorflow as tf
 
-    from transforms.model_handle import resolve_model
-    from transforms.reusable_model import check_new_directory, load_reusable, save_reusable
-    from transforms.saved_model import inspect_saved_model
+        from transforms.model_handle import resolve_model
+        from transforms.reusable_model import check_new_directory, load_reusable, save_reusable
+        from transforms.saved_model import inspect_saved_model
 
     output = check_new_directory(arguments.output)
     model_dir = resolve_model(arguments.model)

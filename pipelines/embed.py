@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipelines.garbage import importing
 from pipelines.options import EmbedConfig, EmbedFlags
 from pipelines.program import run_program
 
@@ -32,7 +33,8 @@ def embedding_outputs(config: EmbedFlags) -> "MakeOutputs":
 
 def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
     """Embeds; returns the exit code."""
-    from pipelines.single_run import run_once  # Beam and TensorFlow: --help does not wait for them.
+    with importing():  # Beam and TensorFlow: --help does not wait for them.
+        from pipelines.single_run import run_once
 
     return run_once(config, beam_argv, program="embed", outputs_of=embedding_outputs)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import image_size
+from pipelines.garbage import importing
 from pipelines.model_contract import called_as
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
@@ -58,13 +59,14 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    from transforms.errors import ModelError
-    from transforms.labels import labels_for, read_labels
-    from transforms.model import ImageModel
-    from transforms.model_handle import fingerprint_model, resolve_model
-    from transforms.model_notes import NOTES_FILE, read_notes
-    from transforms.saved_model import inspect_saved_model
-    from transforms.tensorflow_runtime import configure_tensorflow
+    with importing():
+        from transforms.errors import ModelError
+        from transforms.labels import labels_for, read_labels
+        from transforms.model import ImageModel
+        from transforms.model_handle import fingerprint_model, resolve_model
+        from transforms.model_notes import NOTES_FILE, read_notes
+        from transforms.saved_model import inspect_saved_model
+        from transforms.tensorflow_runtime import configure_tensorflow
 
     configure_tensorflow()
     model_dir = resolve_model(arguments.model)

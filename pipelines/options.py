@@ -167,7 +167,7 @@ class RunConfig:
 
     output_format: str = flag("file format", "output", "parquet", choices=OUTPUT_FORMATS)
     rows_per_file: int = flag(
-        "rows an output file of listed images holds at most, about",
+        "rows an output file of listed images holds at most",
         "output",
         10_000,
         read=int,

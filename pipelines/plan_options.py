@@ -13,19 +13,18 @@ class PlanFlags:
     """The flags of a forecast; no run has them."""
 
     plan: bool = flag(
-        "list everything, run a few hundred images on this machine, say what the run would do and "
-        "take, and stop; writes nothing to the output",
+        "try a few hundred images here, foretell the run, write nothing",
         PLAN_GROUP,
         False,
     )
     plan_workers: int | None = flag(
-        "with --plan: say also what so many workers like this machine would take",
+        "with --plan: the time that so many workers would take",
         PLAN_GROUP,
         read=int,
         metavar="N",
     )
     price_per_worker_hour: float | None = flag(
-        "with --plan: say also what that costs, in the money of this price",
+        "with --plan: what it would cost",
         PLAN_GROUP,
         read=float,
         metavar="PRICE",

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pipelines.beam_flags import check_beam_flags
 from pipelines.flags import parse_flags
+from pipelines.garbage import importing
 from pipelines.noise import quiet_libraries
 from pipelines.options import RunConfig
 from transforms.errors import RunError, UserError
@@ -74,7 +75,8 @@ def run_program(
         )
         check_beam_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
-        from pipelines.dataflow import check_dataflow
+        with importing():
+            from pipelines.dataflow import check_dataflow
 
         check_dataflow(config, beam_argv)
         with quiet_libraries():

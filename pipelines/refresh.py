@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
 from pipelines.embed import embedding_outputs
+from pipelines.garbage import importing
 from pipelines.program import run_program
 from pipelines.refresh_options import RefreshConfig
 
@@ -22,16 +23,16 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
 
 def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
-    # Beam and TensorFlow: --help does not wait for them.
-    from pipelines.forecast import forecast_run
-    from pipelines.launch import keep_apart, prepare_launch
-    from pipelines.model_notes import with_model_notes
-    from pipelines.planning import plan_run
-    from pipelines.run import execute
-    from transforms.claim import claim_output, look_at_output, unclaimed
-    from transforms.model_handle import resolve_model
-    from transforms.run_directory import absolute_output
-    from transforms.run_root import RunRoot
+    with importing():  # Beam and TensorFlow: --help does not wait for them.
+        from pipelines.forecast import forecast_run
+        from pipelines.launch import keep_apart, prepare_launch
+        from pipelines.model_notes import with_model_notes
+        from pipelines.planning import plan_run
+        from pipelines.run import execute
+        from transforms.claim import claim_output, look_at_output, unclaimed
+        from transforms.model_handle import resolve_model
+        from transforms.run_directory import absolute_output
+        from transforms.run_root import RunRoot
 
     model_dir = resolve_model(config.model)
     config = with_model_notes(config, model_dir)

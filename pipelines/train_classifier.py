@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.flags import make_parser, refuse_in_one_line
+from pipelines.garbage import importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from pipelines.train_options import TrainConfig
@@ -76,27 +77,27 @@ def run(config: TrainConfig) -> int:
         UserError: If a flag, a run, the labels or the model cannot work.
         RunError: If the classifier is not accurate enough, or not what the vectors promise.
     """
-    # Beam and TensorFlow: --help does not wait for them.
-    from rich.console import Console
+    with importing():  # Beam and TensorFlow: --help does not wait for them.
+        from rich.console import Console
 
-    from pipelines.classifier_export import (
-        Files,
-        compare_logits,
-        compare_with_vectors,
-        export_classifier,
-        find_body,
-        load_body,
-    )
-    from pipelines.fine_tuning import tune
-    from pipelines.labelled_runs import gather, label_runs
-    from pipelines.train_report import describe_accuracy, print_metrics, say
-    from pipelines.tunable_model import load_tunable_model
-    from transforms.confusion_picture import draw_confusion
-    from transforms.embedding_runs import open_embedding_runs
-    from transforms.image_classifier import Head
-    from transforms.model import ImageModel
-    from transforms.reusable_model import check_new_directory
-    from transforms.tensorflow_runtime import configure_tensorflow
+        from pipelines.classifier_export import (
+            Files,
+            compare_logits,
+            compare_with_vectors,
+            export_classifier,
+            find_body,
+            load_body,
+        )
+        from pipelines.fine_tuning import tune
+        from pipelines.labelled_runs import gather, label_runs
+        from pipelines.train_report import describe_accuracy, print_metrics, say
+        from pipelines.tunable_model import load_tunable_model
+        from transforms.confusion_picture import draw_confusion
+        from transforms.embedding_runs import open_embedding_runs
+        from transforms.image_classifier import Head
+        from transforms.model import ImageModel
+        from transforms.reusable_model import check_new_directory
+        from transforms.tensorflow_runtime import configure_tensorflow
 
     configure_tensorflow()
     console = Console(highlight=False)

@@ -1,0 +1,27 @@
+"""Python's garbage collector, kept from looking through what never becomes garbage.
+
+TensorFlow and Beam are a million objects that stay until the process ends. Looking through them
+takes a second while they are imported, and another one as the process ends.
+"""
+
+import atexit
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+
+# Before the interpreter ends it looks for garbage several times.
+atexit.register(gc.freeze)
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Lets large libraries be imported: what is there afterwards counts as lasting."""
+    before = len(sys.modules)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        if len(sys.modules) > before:
+            gc.freeze()

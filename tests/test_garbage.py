@@ -1,0 +1,34 @@
+"""When garbage is looked for."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.garbage import importing
+
+
+def test_none_is_looked_for_while_libraries_are_imported() -> None:
+    frozen = gc.get_freeze_count()
+    with importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen  # Nothing was imported.
+    with pytest.raises(ImportError), importing():
+        import no_such_library  # type: ignore[import-not-found]  # noqa: F401
+    assert gc.isenabled()
+
+
+def test_what_is_imported_lasts_and_all_does_at_the_end() -> None:
+    code = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > count))\n"
+        "from pipelines.garbage import importing\n"
+        "with importing(): import decimal\n"
+        "count = gc.get_freeze_count()\n"
+        "print(count > 0)\n"
+        "kept = [[] for _ in range(100)]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\nTrue\n"

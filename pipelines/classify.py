@@ -1,10 +1,9 @@
 """python -m pipelines.classify: images in, the best classes of each out."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.options import ClassifyConfig, ClassifyFlags
 from pipelines.program import run_program
 
@@ -77,4 +76,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -3,12 +3,11 @@
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.flags import FlagParser, image_size
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from transforms.errors import InferenceError, ModelError, RunError
@@ -184,4 +183,4 @@ def _shapes(sizes: _Sizes, batch_size: int | None = None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -1,11 +1,11 @@
 """python -m pipelines.diff: what became of the images, and of their answers, between two runs."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import refuse_in_one_line
+from pipelines.garbage import exit_at_once
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from transforms.errors import FlagError, RunError
@@ -133,4 +133,4 @@ def _judge(verdict: "Verdict", wanted: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

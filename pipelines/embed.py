@@ -1,10 +1,9 @@
 """python -m pipelines.embed: images in, feature vectors out."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.options import EmbedConfig, EmbedFlags
 from pipelines.program import run_program
 
@@ -47,4 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

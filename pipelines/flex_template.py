@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pipelines import classify, embed, refresh
 from pipelines.flags import batch_size, image_size
+from pipelines.garbage import exit_at_once
 from pipelines.options import ClassifyConfig, EmbedConfig, RunConfig
 from pipelines.plan_options import PLAN_FLAGS
 from pipelines.program import EXIT_USAGE, report_errors
@@ -188,4 +189,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

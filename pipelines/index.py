@@ -1,12 +1,12 @@
 """python -m pipelines.index: an index of a run's vectors, for searches that need not read them."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import refuse_in_one_line
+from pipelines.garbage import exit_at_once
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from transforms.errors import OutputError
@@ -127,4 +127,4 @@ def _say(name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -3,12 +3,11 @@
 import argparse
 import logging
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import image_size
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.model_contract import called_as
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
@@ -221,4 +220,4 @@ def _print_rows(title: str, rows: _Rows) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -1,12 +1,11 @@
 """python -m pipelines.refresh: a new run from the one before, computing only what changed."""
 
 import datetime
-import sys
 from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
 from pipelines.embed import embedding_outputs
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.program import run_program
 from pipelines.refresh_options import RefreshConfig
 
@@ -83,4 +82,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

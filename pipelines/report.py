@@ -1,12 +1,12 @@
 """python -m pipelines.report: a published run as one page to look at."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.flags import refuse_in_one_line
+from pipelines.garbage import exit_at_once
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 
@@ -152,4 +152,4 @@ def _say(name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -1,10 +1,10 @@
 """python -m pipelines.search: the images of a run that are nearest to an image."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from pipelines.flags import FlagParser, refuse_in_one_line
+from pipelines.garbage import exit_at_once
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from transforms.errors import FlagError
@@ -112,4 +112,4 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -2,14 +2,13 @@
 
 import os
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.flags import make_parser, refuse_in_one_line
-from pipelines.garbage import importing
+from pipelines.garbage import exit_at_once, importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
 from pipelines.train_options import TrainConfig
@@ -247,4 +246,4 @@ def _describe(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.flags import refuse_in_one_line
+from pipelines.garbage import exit_at_once
 from pipelines.noise import quiet_libraries
 from pipelines.program import EXIT_FAILED, report_errors
 from transforms.errors import FlagError, InputError
@@ -134,4 +134,4 @@ def _summarize(verification: "Verification") -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_at_once(main())

@@ -23,12 +23,13 @@ def test_none_is_looked_for_while_libraries_are_imported() -> None:
 def test_what_is_imported_lasts_and_all_does_at_the_end() -> None:
     code = (
         "import atexit, gc\n"
-        "atexit.register(lambda: print(gc.get_freeze_count() > count))\n"
-        "from pipelines.garbage import importing\n"
+        "from pipelines.garbage import exit_at_once, importing\n"
         "with importing(): import decimal\n"
         "count = gc.get_freeze_count()\n"
         "print(count > 0)\n"
-        "kept = [[] for _ in range(100)]"
+        "kept = [[] for _ in range(100)]\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() >= count + 100))\n"
+        "exit_at_once(3)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\nTrue\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "True\nTrue\n")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipelines.flags import FlagParser, image_size
+from pipelines.flags import FlagParser, image_size, refuse_in_one_line
 from pipelines.garbage import exit_at_once, importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 if the new model answers differently; 2 for a bad flag or model.
     """
-    arguments = _make_parser().parse_args(argv)
 
     def work() -> int:
+        arguments = _make_parser().parse_args(argv)
         with quiet_libraries():
             return _convert(arguments)
 
@@ -59,6 +59,7 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    refuse_in_one_line(parser)
     add = parser.add_argument
     add("--model", metavar="HANDLE", required=True, help="as --model of embed and classify")
     add("--output", metavar="DIR", required=True, help="local directory, empty or new")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.flags import image_size
+from pipelines.flags import image_size, refuse_in_one_line
 from pipelines.garbage import exit_at_once, importing
 from pipelines.model_contract import called_as
 from pipelines.noise import quiet_libraries
@@ -30,9 +30,9 @@ _Rows = list[tuple[str, str]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or model."""
-    arguments = _make_parser().parse_args(argv)
 
     def work() -> int:
+        arguments = _make_parser().parse_args(argv)
         with quiet_libraries():
             return _inspect(arguments)
 
@@ -46,6 +46,7 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    refuse_in_one_line(parser)
     parser.add_argument("model", metavar="HANDLE", help="as --model of embed and classify")
     parser.add_argument("--signature", metavar="NAME", help="signature or sub-callable to look at")
     parser.add_argument("--output_key", metavar="NAME", help="which of its outputs")

@@ -1,6 +1,7 @@
 """Flags: each has an effect, unknown ones are refused, help is quick and short."""
 
 import dataclasses
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -224,3 +225,21 @@ def test_help_needs_neither_tensorflow_nor_beam(program: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"python -m pipelines.{program}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
+        "inspect_model", "convert_model", "train_classifier",
+    ],
+)  # fmt: skip
+def test_every_program_refuses_a_wrong_flag_in_one_line(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = importlib.import_module(f"pipelines.{program}").main
+    assert main(["--nonsense"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"{program}: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipelines.garbage import exit_at_once, importing
 from pipelines.options import ClassifyConfig, ClassifyFlags
 from pipelines.program import run_program
+from pipelines.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
@@ -63,6 +64,7 @@ def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
 def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
     """Classifies; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
+        import_tensorflow()
         from pipelines.single_run import run_once
 
     return run_once(config, beam_argv, program="classify", outputs_of=class_outputs)

@@ -10,6 +10,7 @@ from pipelines.flags import FlagParser, image_size, refuse_in_one_line
 from pipelines.garbage import exit_at_once, importing
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
+from pipelines.without_keras import import_tensorflow
 from transforms.errors import InferenceError, ModelError, RunError
 from transforms.preprocessing import INPUT_RANGES, Preprocessing
 
@@ -84,6 +85,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
     with importing():
+        import_tensorflow()
         import tensorflow as tf
 
         from transforms.model_handle import resolve_model

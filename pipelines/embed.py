@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipelines.garbage import exit_at_once, importing
 from pipelines.options import EmbedConfig, EmbedFlags
 from pipelines.program import run_program
+from pipelines.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from pipelines.launch import MakeOutputs
@@ -33,6 +34,7 @@ def embedding_outputs(config: EmbedFlags) -> "MakeOutputs":
 def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
     """Embeds; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
+        import_tensorflow()
         from pipelines.single_run import run_once
 
     return run_once(config, beam_argv, program="embed", outputs_of=embedding_outputs)

@@ -10,18 +10,19 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from transforms.no_collection import no_collection
+
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
     """Lets large libraries be imported: what is there afterwards counts as lasting."""
     before = len(sys.modules)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        if len(sys.modules) > before:
-            gc.freeze()
+    with no_collection():
+        try:
+            yield
+        finally:
+            if len(sys.modules) > before:
+                gc.freeze()
 
 
 def exit_at_once(code: int) -> NoReturn:

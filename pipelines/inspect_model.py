@@ -11,6 +11,7 @@ from pipelines.garbage import exit_at_once, importing
 from pipelines.model_contract import called_as
 from pipelines.noise import quiet_libraries
 from pipelines.program import report_errors
+from pipelines.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.model import ImageModel
@@ -60,6 +61,7 @@ def _make_parser() -> argparse.ArgumentParser:
 def _inspect(arguments: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with importing():
+        import_tensorflow()
         from transforms.errors import ModelError
         from transforms.labels import labels_for, read_labels
         from transforms.model import ImageModel

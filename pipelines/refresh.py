@@ -8,6 +8,7 @@ from pipelines.embed import embedding_outputs
 from pipelines.garbage import exit_at_once, importing
 from pipelines.program import run_program
 from pipelines.refresh_options import RefreshConfig
+from pipelines.without_keras import import_tensorflow
 
 DESCRIPTION = """\
 Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run
@@ -23,6 +24,7 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
 def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
+        import_tensorflow()
         from pipelines.forecast import forecast_run
         from pipelines.launch import keep_apart, prepare_launch
         from pipelines.model_notes import with_model_notes

@@ -11,6 +11,7 @@ from transforms.engine_settings import EngineSettings
 from transforms.errors import ModelError
 from transforms.model import DEFAULT_SETTINGS, ImageModel, predict_isolating
 from transforms.model_handle import fingerprint_model, resolve_model
+from transforms.no_collection import no_collection
 from transforms.records import Step
 from transforms.saved_model import ModelSpec
 from transforms.tensorflow_runtime import configure_tensorflow
@@ -64,9 +65,10 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
                 f"{self._handle}: this worker found model {found[:12]}, the launch saw "
                 f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
             )
-        return ImageModel(
-            model_dir, self._spec, image_size=self._image_size, settings=self._settings
-        )
+        with no_collection():
+            return ImageModel(
+                model_dir, self._spec, image_size=self._image_size, settings=self._settings
+            )
 
     def run_inference(
         self,

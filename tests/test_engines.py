@@ -14,8 +14,9 @@ from transforms import cpu, model, tensorflow_engine
 from transforms.cpu import has_bfloat16
 from transforms.engine_settings import ENGINES, EngineSettings
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
+from transforms.isolation import predict_isolating
 from transforms.loaded_model import LoadedModel, load_saved_model
-from transforms.model import MIN_COSINE, ImageModel, predict_isolating
+from transforms.model import MIN_COSINE, ImageModel
 from transforms.saved_model import inspect_saved_model
 from transforms.tensorflow_engine import TensorFlowEngine
 

@@ -15,7 +15,8 @@ from tests.models import save_output
 from transforms import freeze
 from transforms.engine_settings import ENGINES, EngineSettings
 from transforms.errors import ModelError
-from transforms.model import ImageModel, predict_isolating
+from transforms.isolation import predict_isolating
+from transforms.model import ImageModel
 from transforms.saved_model import inspect_saved_model
 from transforms.tensorflow_engine import TensorFlowEngine
 

@@ -9,7 +9,8 @@ from apache_beam.ml.inference.base import ModelHandler
 from transforms.batches import PixelBatch, Predictions
 from transforms.engine_settings import EngineSettings
 from transforms.errors import ModelError
-from transforms.model import DEFAULT_SETTINGS, ImageModel, predict_isolating
+from transforms.isolation import predict_isolating
+from transforms.model import DEFAULT_SETTINGS, ImageModel
 from transforms.model_handle import fingerprint_model, resolve_model
 from transforms.no_collection import no_collection
 from transforms.records import Step

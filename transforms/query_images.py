@@ -12,7 +12,8 @@ from transforms.errors import InputError
 from transforms.file_columns import FileColumns
 from transforms.image_files import ImageFiles
 from transforms.images import Preprocessor
-from transforms.model import ImageModel, predict_isolating
+from transforms.isolation import predict_isolating
+from transforms.model import ImageModel
 from transforms.preprocessing import Preprocessing
 from transforms.records import ImageRef
 from transforms.schemas import CONTENT_SHA256

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from pipelines.garbage import importing
+from transforms.model import ImageModel
+from transforms.saved_model import inspect_saved_model
 
 
 def test_none_is_looked_for_while_libraries_are_imported() -> None:
@@ -33,3 +35,23 @@ def test_what_is_imported_lasts_and_all_does_at_the_end() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "True\nTrue\n")
+
+
+def test_none_is_looked_for_while_a_model_is_loaded(mean_color: str) -> None:
+    phases: list[str] = []
+
+    def collected(phase: str, _: dict[str, int]) -> None:
+        phases.append(phase)
+
+    spec = inspect_saved_model(mean_color)
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(100)
+    gc.callbacks.append(collected)
+    try:
+        ImageModel(mean_color, spec, image_size=(24, 24))
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(collected)
+    assert gc.isenabled()
+    assert phases.count("start") <= 1  # What has become due meanwhile.

@@ -12,7 +12,6 @@ from transforms.errors import ModelError
 from transforms.isolation import predict_isolating
 from transforms.model import DEFAULT_SETTINGS, ImageModel
 from transforms.model_handle import fingerprint_model, resolve_model
-from transforms.no_collection import no_collection
 from transforms.records import Step
 from transforms.saved_model import ModelSpec
 from transforms.tensorflow_runtime import configure_tensorflow
@@ -66,10 +65,9 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
                 f"{self._handle}: this worker found model {found[:12]}, the launch saw "
                 f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
             )
-        with no_collection():
-            return ImageModel(
-                model_dir, self._spec, image_size=self._image_size, settings=self._settings
-            )
+        return ImageModel(
+            model_dir, self._spec, image_size=self._image_size, settings=self._settings
+        )
 
     def run_inference(
         self,

@@ -14,6 +14,7 @@ from transforms.batch_size import BatchSizeTuner
 from transforms.engine_settings import AUTO, EngineSettings
 from transforms.errors import InferenceError, ModelError, brief
 from transforms.loaded_model import LoadedModel, load_saved_model
+from transforms.no_collection import no_collection
 from transforms.openvino_engine import OpenVinoEngine
 from transforms.records import EngineReport
 from transforms.saved_model import ModelSpec
@@ -69,6 +70,7 @@ class ImageModel:
         safe_batch_size: Most images in one call to the model, or None for any number.
     """
 
+    @no_collection()
     def __init__(
         self,
         model_dir: str,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.garbage import importing
+from pipelines.without_keras import import_tensorflow
 from transforms.embedding_runs import EmbeddingRuns
 from transforms.errors import ImageError, InputError
 from transforms.rows_by_id import find_rows
@@ -82,11 +84,12 @@ def _embed(
     from transforms.tensorflow_runtime import configure_tensorflow
 
     configure_tensorflow()
-    # TensorFlow: --image_id does without.
-    from pipelines.classifier_export import find_body
-    from transforms.engine_settings import EngineSettings
-    from transforms.model import ImageModel
-    from transforms.query_images import embed_query_images, read_query_images
+    with importing():  # TensorFlow: --image_id does without.
+        import_tensorflow()
+        from pipelines.classifier_export import find_body
+        from transforms.engine_settings import EngineSettings
+        from transforms.model import ImageModel
+        from transforms.query_images import embed_query_images, read_query_images
 
     record = runs.record
     images = read_query_images(record, uris)

@@ -15,11 +15,10 @@ def import_tensorflow() -> None:
     SavedModel calls it: saved optimizers are tf_keras's, which the loader imports itself. Whoever
     needs Keras imports it afterwards.
     """
-    if {"tensorflow", "keras"} & sys.modules.keys():
-        importlib.import_module("tensorflow")
-        return
-    sys.modules[_LOADED_BY_TENSORFLOW] = None  # type: ignore[assignment] # Not found, to imports.
+    # None: not found, to imports. Nothing changes where Keras is loaded already.
+    is_hidden = sys.modules.setdefault(_LOADED_BY_TENSORFLOW, None) is None  # type: ignore[arg-type]
     try:
         importlib.import_module("tensorflow")
     finally:
-        del sys.modules[_LOADED_BY_TENSORFLOW]
+        if is_hidden:
+            del sys.modules[_LOADED_BY_TENSORFLOW]

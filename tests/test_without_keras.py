@@ -67,6 +67,4 @@ settings = EngineSettings(engine={engine!r}, precision='float32', batch_size=2)
 model = ImageModel({model_dir!r}, spec, image_size=(24, 24), settings=settings)
 print(model.report.engine, 'keras' in sys.modules)
 """
-    if engine == "openvino":
-        pytest.importorskip("openvino")
     assert run_python(WITHOUT_KERAS + load) == f"{engine} False\n"

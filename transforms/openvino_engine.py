@@ -110,9 +110,9 @@ class OpenVinoEngine:
 
 
 def _convert(loaded: LoadedModel) -> "Model":
-    """Does what openvino.convert_model does for a function, which takes a second to import Keras.
+    """Converts a function as openvino.convert_model does, whose answers are the same bits.
 
-    That finds out so what it is given; the answers are the same bits.
+    That one imports Keras, which takes a second, to find out what it is given.
     """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.tensorflow.graph_iterator import GraphIteratorTFGraph

@@ -115,6 +115,45 @@ def test_float16_is_refused_where_there_is_none(tmp_path: pathlib.Path, engine: 
         load(save_network(tmp_path), engine=engine, precision="float16")
 
 
+@pytest.mark.parametrize("xla", [False, True])
+def test_float16_as_on_a_gpu_is_rounded_and_close(tmp_path: pathlib.Path, xla: bool) -> None:
+    # CPUs are slow in float16 and give a GPU's answers.
+    loaded = loaded_model(save_network(tmp_path))
+    engine = TensorFlowEngine(loaded, "float16", xla=xla)
+    multiplied = [
+        node.attr["T"].type
+        for node in engine._function.graph.as_graph_def().node
+        if node.op in ("Conv2D", "MatMul")
+    ]
+    assert multiplied == [tf.float16.as_datatype_enum] * 3
+    outputs, expected = engine(images()), TensorFlowEngine(loaded, "float32")(images())
+    assert outputs.dtype == np.float32
+    assert cosines(outputs, expected).min() > 0.9999
+    assert not np.allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(7, 0)], ("float32", "float16")),
+        ([(9, 0), (8, 6)], ("float32", "float16")),
+        ([(6, 1)], ("float32",)),
+        ([(9, 0), (6, 1)], ("float32",)),
+        ([None], ("float32",)),
+    ],
+)
+def test_float16_is_for_gpus_that_are_fast_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: list[tuple[int, int] | None],
+    expected: tuple[str, ...],
+) -> None:
+    details = [{"compute_capability": capability} if capability else {}
+               for capability in capabilities]  # fmt: skip
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: range(len(details)))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    assert TensorFlowEngine.precisions() == expected
+
+
 def test_bfloat16_is_refused_where_there_is_none(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,7 +201,8 @@ class ImageModel:
             raise ModelError(
                 f"--precision {wanted} with --engine {engine}: this machine computes in "
                 f"{' or '.join(available)} (bfloat16 needs a CPU with AVX512_BF16 or AMX, float16 "
-                "a GPU); use one of these"
+                "a CUDA GPU of compute capability 7.0, or AVX512_FP16 and --engine openvino); use "
+                "one of these"
             )
         with _as_model_error(f"{engine} cannot run the model"):
             started = engine_class(loaded, wanted, settings.num_threads)

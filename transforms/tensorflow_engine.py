@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.core.protobuf import config_pb2, device_properties_pb2, rewriter_config_pb2
 from tensorflow.python.grappler import tf_optimizer
+from tensorflow.python.grappler.cluster import Cluster
 
 from transforms.cpu import has_bfloat16
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, brief
@@ -17,6 +18,18 @@ _MIXED_PRECISION_PASS = {
     "float16": "auto_mixed_precision",
 }
 """TensorFlow's graph rewrites: the first for oneDNN on CPUs, the second for CUDA."""
+
+_FLOAT16_CAPABILITY = (7, 0)
+"""Of CUDA GPUs that are fast in float16: kMinGPUArch of TensorFlow 2.21's auto_mixed_precision.cc.
+TensorFlow leaves a graph for an older one in float32, and says nothing."""
+
+_REWRITTEN_FOR = {
+    "bfloat16": device_properties_pb2.DeviceProperties(type="CPU"),
+    "float16": device_properties_pb2.DeviceProperties(
+        type="GPU", environment={"architecture": ".".join(map(str, _FLOAT16_CAPABILITY))}
+    ),
+}
+"""What a graph is rewritten for: by name, for every machine the same, and no device is opened."""
 
 
 class TensorFlowEngine:
@@ -47,7 +60,7 @@ class TensorFlowEngine:
         Raises:
             ModelError: If the model is too large for another precision than float32.
         """
-        self.device = "GPU" if _has_gpu() else "CPU"
+        self.device = "GPU" if _gpus() else "CPU"
         self.compiles_every_size = self.device == "GPU" if xla is None else xla
         function = freeze(loaded)
         if precision != "float32":
@@ -67,8 +80,9 @@ class TensorFlowEngine:
     @staticmethod
     def precisions() -> tuple[str, ...]:
         """Returns what this machine computes in, float32 first and the fastest last."""
-        if _has_gpu():
-            return ("float32", "float16")
+        if gpus := _gpus():
+            is_fast = all(_capability(gpu) >= _FLOAT16_CAPABILITY for gpu in gpus)
+            return ("float32", "float16") if is_fast else ("float32",)
         return ("float32", "bfloat16") if has_bfloat16() else ("float32",)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
@@ -108,8 +122,14 @@ def run_function(
         raise InferenceError(brief(error)) from error
 
 
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
+def _gpus() -> list[tf.config.PhysicalDevice]:
+    return tf.config.list_physical_devices("GPU")
+
+
+def _capability(gpu: tf.config.PhysicalDevice) -> tuple[int, int]:
+    """Returns the CUDA compute capability; (0, 0) of what is not CUDA's."""
+    details = tf.config.experimental.get_device_details(gpu)
+    return details.get("compute_capability", (0, 0))
 
 
 def _lower_precision(
@@ -127,7 +147,13 @@ def _lower_precision(
     on = rewriter_config_pb2.RewriterConfig.ON
     setattr(rewrites, _MIXED_PRECISION_PASS[precision], on)
     (images,), (outputs,) = frozen.inputs, frozen.outputs
-    graph = tf_optimizer.OptimizeGraph(config, _meta_graph(frozen))
+    device = _REWRITTEN_FOR[precision]
+    named = device_properties_pb2.NamedDevice(name=f"/{device.type}:0", properties=device)
+    cluster = Cluster(devices=[named])
+    try:
+        graph = tf_optimizer.OptimizeGraph(config, _meta_graph(frozen), cluster=cluster)
+    finally:
+        cluster.Shutdown()
     return import_graph(graph, images, outputs)
 
 

@@ -115,17 +115,35 @@ def test_float16_is_refused_where_there_is_none(tmp_path: pathlib.Path, engine: 
         load(save_network(tmp_path), engine=engine, precision="float16")
 
 
+def multiplied_types(engine: TensorFlowEngine) -> dict[str, str]:
+    names = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2")
+    nodes = engine._function.graph.as_graph_def().node
+    return {node.op: tf.DType(node.attr["T"].type).name for node in nodes if node.op in names}
+
+
+def test_in_float16_everything_that_multiplies_does(tmp_path: pathlib.Path) -> None:
+    kernel = np.random.default_rng(2).normal(size=(3, 3, 3, 4)).astype(np.float32)
+
+    def call(images: tf.Tensor) -> tf.Tensor:
+        images = tf.nn.depthwise_conv2d(images, kernel, (1, 2, 2, 1), "SAME")
+        tokens = tf.reshape(images, [-1, 144, 12])
+        attention = tf.nn.softmax(tf.matmul(tokens, tokens, transpose_b=True))
+        return tf.reduce_mean(tf.matmul(attention, tokens), axis=1)
+
+    loaded = loaded_model(save_output(tmp_path, call))
+    engine = TensorFlowEngine(loaded, "float16")
+    wanted = {"DepthwiseConv2dNative": "float16", "BatchMatMulV2": "float16"}
+    assert multiplied_types(engine) == wanted
+    expected = TensorFlowEngine(loaded, "float32")(images())
+    assert cosines(engine(images()), expected).min() > 0.999
+
+
 @pytest.mark.parametrize("xla", [False, True])
 def test_float16_as_on_a_gpu_is_rounded_and_close(tmp_path: pathlib.Path, xla: bool) -> None:
     # CPUs are slow in float16 and give a GPU's answers.
     loaded = loaded_model(save_network(tmp_path))
     engine = TensorFlowEngine(loaded, "float16", xla=xla)
-    multiplied = [
-        node.attr["T"].type
-        for node in engine._function.graph.as_graph_def().node
-        if node.op in ("Conv2D", "MatMul")
-    ]
-    assert multiplied == [tf.float16.as_datatype_enum] * 3
+    assert multiplied_types(engine) == {"Conv2D": "float16", "MatMul": "float16"}
     outputs, expected = engine(images()), TensorFlowEngine(loaded, "float32")(images())
     assert outputs.dtype == np.float32
     assert cosines(outputs, expected).min() > 0.9999

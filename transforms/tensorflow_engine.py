@@ -26,10 +26,11 @@ TensorFlow leaves a graph for an older one in float32, and says nothing."""
 _REWRITTEN_FOR = {
     "bfloat16": device_properties_pb2.DeviceProperties(type="CPU"),
     "float16": device_properties_pb2.DeviceProperties(
-        type="GPU", environment={"architecture": ".".join(map(str, _FLOAT16_CAPABILITY))}
+        type="GPU", environment={"architecture": "7.0", "cuda": "12050", "cudnn": "9030"}
     ),
 }
-"""What a graph is rewritten for: by name, for every machine the same, and no device is opened."""
+"""What a graph is rewritten for, on every machine the same, and no device is opened. For CUDA older
+than 9.1 or cuDNN older than 8, attention or depthwise convolutions would stay in float32."""
 
 
 class TensorFlowEngine:

@@ -130,6 +130,9 @@ class LabelledImages:
         options = tf.data.Options()
         # Decoding waits for TensorFlow's own threads; on one of those it could wait forever.
         options.threading.private_threadpool_size = _BATCHES_AHEAD + 1
+        # Nothing here is tuned, and TensorFlow's thread that tunes may sleep through the end of
+        # a pass: it looks 0.01, 0.03, ... 10.2, 20.5, 41 s after the start, and the pass waits.
+        options.autotune.enabled = False
         try:
             yield from dataset.prefetch(_BATCHES_AHEAD).with_options(options)
         except tf.errors.OpError as error:

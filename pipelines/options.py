@@ -106,7 +106,8 @@ class RunConfig:
         choices=PRECISIONS,
     )
     batch_size: int | str = flag(
-        "images a model call, or auto: the fastest, measured on the first batches",
+        "images a model call, fewer where files come to 24 MiB, or auto: the fastest, measured on "
+        "the first batches",
         "model",
         32,
         read=batch_size,

@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.file_columns import FileColumns
 from transforms.listing import image_id
-from transforms.read_part import PartBuilder, ReadPart, check_size, unreadable_file
+from transforms.read_part import (
+    BATCH_BYTES,
+    PartBuilder,
+    ReadPart,
+    check_size,
+    unreadable_file,
+)
 from transforms.records import InputFile
 from transforms.storage import open_uri
 
@@ -57,7 +63,7 @@ def peek_parquet_schema(
 def read_parquet(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one Parquet file in order, batch_size rows (good or bad) at a time.
+    """Reads one Parquet file in order, batch_size rows (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the row's index. Its image_id is the column that columns
     names; by default the column image_id, else the struct's path, else the uri. Every row that
@@ -76,7 +82,8 @@ def read_parquet(
             row_count = parquet.metadata.num_rows
             schema = parquet.schema_arrow
             _check_columns(schema, columns, columns.carried.names)
-            for batch in iter_batches(parquet, batch_size, _names_to_read(schema, columns)):
+            rows = min(batch_size, _rows_that_fit(parquet.metadata))
+            for batch in iter_batches(parquet, rows, _names_to_read(schema, columns)):
                 yield batches.read(batch)
             if batches.rows_left(row_count):
                 raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
@@ -142,6 +149,13 @@ def _is_bytes(values: pa.DataType) -> bool:
         or pa.types.is_binary_view(values)
         or pa.types.is_fixed_size_binary(values)
     )
+
+
+def _rows_that_fit(footer: pq.FileMetaData) -> int:
+    """Returns how many rows of mean size a batch's bytes hold, by what the footer says."""
+    groups = range(footer.num_row_groups)
+    total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
+    return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))
 
 
 def _names_to_read(schema: pa.Schema, columns: FileColumns) -> list[str]:

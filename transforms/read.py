@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from transforms.batches import EncodedImages
 from transforms.file_columns import FileColumns
 from transforms.file_readers import FILE_READERS
 from transforms.image_files import ImageFiles
-from transforms.read_part import ReadPart
+from transforms.read_part import ReadPart, take_batch
 from transforms.records import ImageRef, Shard, ShardKind, Step
 from transforms.reuse import ShardReuse, refill
 from transforms.schemas import read_schema
@@ -37,7 +38,7 @@ class ReadPolicy:
 
     Attributes:
         columns: What to take from files of images, and the carried columns.
-        batch_size: Images a batch.
+        batch_size: Images a batch at most; files of BATCH_BYTES end one, too.
         max_image_bytes: Largest encoded image that is read.
         model_columns: What the model's outputs become: what rows of a predecessor are made of.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
@@ -123,9 +124,9 @@ class ShardReader:
     def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
         policy = self._policy
         if shard.kind is ShardKind.IMAGES:
-            starts = range(0, len(refs), policy.batch_size)
-            batches = (refs[start : start + policy.batch_size] for start in starts)
-            return map(self._image_files.read, batches)
+            left = iter(refs)
+            take = functools.partial(take_batch, left, policy.batch_size, _size_bytes)
+            return map(self._image_files.read, iter(take, []))
         assert shard.file is not None, "a shard of this kind is a file"
         read_file = FILE_READERS[shard.kind]
         parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
@@ -134,6 +135,10 @@ class ShardReader:
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
         return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
+
+
+def _size_bytes(ref: ImageRef) -> int:
+    return ref.size_bytes or 0
 
 
 def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:

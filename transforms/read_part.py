@@ -1,7 +1,8 @@
 """A batch's worth of input, as every reader hands it over."""
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -9,6 +10,13 @@ from transforms.batches import ReusedRows
 from transforms.errors import FileTooLargeError, ImageError
 from transforms.records import Failure, Step
 from transforms.schemas import read_schema
+
+BATCH_BYTES = 24 << 20
+"""Encoded images that end a batch early. Several batches are in memory for each thread, and what
+is larger leaves the processor's cache between being read, hashed and decoded.
+"""
+
+_T = TypeVar("_T")
 
 
 class ReadPart(NamedTuple):
@@ -61,6 +69,19 @@ class PartBuilder:
         arrays += [column.combine_chunks() for column in kept.columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=read_schema(carried.schema))
         return ReadPart(rows, tuple(self._encoded), tuple(self._failures))
+
+
+def take_batch(items: Iterator[_T], batch_size: int, size_bytes: Callable[[_T], int]) -> list[_T]:
+    """Takes the next batch_size items, or fewer that have BATCH_BYTES between them."""
+    batch: list[_T] = []
+    total = 0
+    while len(batch) < batch_size and total < BATCH_BYTES:
+        try:
+            batch.append(next(items))
+        except StopIteration:
+            break
+        total += size_bytes(batch[-1])
+    return batch
 
 
 def unreadable_file(uri: str, carried: pa.Schema, error: ImageError) -> ReadPart:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from transforms.batches import ReusedRows
 from transforms.previous_rows import PreviousRows, load_previous, no_previous, rows_as_read
-from transforms.read_part import ReadPart
+from transforms.read_part import BATCH_BYTES, ReadPart, take_batch
 from transforms.records import Change, Failure, ImageRef, Shard
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 from transforms.sharding import shard_index
@@ -174,28 +174,35 @@ def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
     """Puts what is left of sifted parts together, so that the model sees full batches.
 
     Args:
-        parts: Of at most batch_size images each; at least one.
-        batch_size: Images a part shall have; the last one has fewer.
+        parts: Of a batch at most each; at least one.
+        batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
     """
     waiting: ReadPart | None = None
     for part in parts:
         waiting = part if waiting is None else _joined(waiting, part)
-        if len(waiting.encoded) >= batch_size:
+        while rows := _full_batch(waiting.encoded, batch_size):
             yield ReadPart(
-                waiting.rows.slice(0, batch_size),
-                waiting.encoded[:batch_size],
+                waiting.rows.slice(0, rows),
+                waiting.encoded[:rows],
                 waiting.failures,
                 waiting.reused,
             )
             assert waiting.reused is not None, "only sifted parts are joined"
             waiting = ReadPart(
-                waiting.rows.slice(batch_size),
-                waiting.encoded[batch_size:],
+                waiting.rows.slice(rows),
+                waiting.encoded[rows:],
                 (),
                 joined_reuse([waiting.reused], limit=0),
             )
     if waiting is not None:
         yield waiting
+
+
+def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:
+    """Returns how many images make a whole batch, or 0 if there are too few."""
+    batch = take_batch(iter(encoded), batch_size, len)
+    is_full = len(batch) == batch_size or sum(map(len, batch)) >= BATCH_BYTES
+    return len(batch) if is_full else 0
 
 
 def joined_reuse(parts: Sequence[ReusedRows], *, limit: int | None = None) -> ReusedRows:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.file_columns import IDS_FROM_NAMES, FileColumns
 from transforms.listing import IMAGE_EXTENSIONS, image_id
-from transforms.read_part import PartBuilder, ReadPart, unreadable_file
+from transforms.read_part import PartBuilder, ReadPart, take_batch, unreadable_file
 from transforms.records import InputFile
 from transforms.tar_archive import TarArchive, open_tar
 from transforms.tar_samples import Sample, read_samples
@@ -28,7 +28,7 @@ _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 def read_tar(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one tar file in order, batch_size samples (good or bad) at a time.
+    """Reads one tar file in order, batch_size samples (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the sample's index. Its image_id is the field that
     columns names; by default the sample's key. Its image is the field that columns names; by
@@ -43,7 +43,7 @@ def read_tar(
     try:
         with open_tar(file.uri) as archive:
             samples = _samples(archive, columns, max_image_bytes)
-            while batch := list(itertools.islice(samples, batch_size)):
+            while batch := take_batch(samples, batch_size, _size_bytes):
                 yield rows.read(batch)
     except ImageError as error:
         yield unreadable_file(file.uri, columns.carried, error)
@@ -160,6 +160,10 @@ def _value(sample: Sample, field: pa.Field) -> str | int | None:
             f"its {field.name} is {text[:80]!r}, no whole number as in the first file"
         )
     return int(text)
+
+
+def _size_bytes(sample: Sample) -> int:
+    return len(sample.image) if isinstance(sample.image, bytes) else 0
 
 
 def _at(sample: Sample, error: ImageError) -> ImageError:

@@ -10,7 +10,13 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.file_columns import IDS_FROM_NAMES, FileColumns
 from transforms.listing import image_id
-from transforms.read_part import PartBuilder, ReadPart, check_size, unreadable_file
+from transforms.read_part import (
+    PartBuilder,
+    ReadPart,
+    check_size,
+    take_batch,
+    unreadable_file,
+)
 from transforms.records import InputFile
 from transforms.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.tf_record import DamagedRecord, Record, open_tfrecord, read_records
@@ -32,7 +38,7 @@ PEEK_BYTES = 64 << 20
 def read_tfrecord(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one TFRecord file in order, batch_size records (good or bad) at a time.
+    """Reads one TFRecord file in order, batch_size records (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the record's index. Its image_id is the feature that
     columns names; by default image/filename where there is one, else the uri.
@@ -44,7 +50,7 @@ def read_tfrecord(
     try:
         with open_tfrecord(file.uri) as handle:
             records = read_records(handle, max_record_bytes=max_image_bytes + OTHER_FEATURES_BYTES)
-            while batch := list(itertools.islice(records, batch_size)):
+            while batch := take_batch(records, batch_size, _size_bytes):
                 yield batches.read(batch)
     except ImageError as error:
         yield unreadable_file(file.uri, columns.carried, error)
@@ -166,6 +172,10 @@ class _Batches:
             )
         check_size(len(values[0]), self._max_image_bytes)
         return values[0]
+
+
+def _size_bytes(item: Record | DamagedRecord) -> int:
+    return len(item.data) if isinstance(item, Record) else 0
 
 
 def _at(item: Record | DamagedRecord, error: ImageError) -> ImageError:

@@ -75,13 +75,17 @@ def take_batch(items: Iterator[_T], batch_size: int, size_bytes: Callable[[_T], 
     """Takes the next batch_size items, or fewer that have BATCH_BYTES between them."""
     batch: list[_T] = []
     total = 0
-    while len(batch) < batch_size and total < BATCH_BYTES:
-        try:
-            batch.append(next(items))
-        except StopIteration:
+    for item in items:
+        batch.append(item)
+        total += size_bytes(item)
+        if is_full(len(batch), total, batch_size):
             break
-        total += size_bytes(batch[-1])
     return batch
+
+
+def is_full(images: int, total_bytes: int, batch_size: int) -> bool:
+    """Tells whether a batch of so many images takes no more."""
+    return images >= batch_size or total_bytes >= BATCH_BYTES
 
 
 def unreadable_file(uri: str, carried: pa.Schema, error: ImageError) -> ReadPart:

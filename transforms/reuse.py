@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from transforms.batches import ReusedRows
 from transforms.previous_rows import PreviousRows, load_previous, no_previous, rows_as_read
-from transforms.read_part import BATCH_BYTES, ReadPart, take_batch
+from transforms.read_part import ReadPart, is_full, take_batch
 from transforms.records import Change, Failure, ImageRef, Shard
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 from transforms.sharding import shard_index
@@ -201,8 +201,7 @@ def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
 def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:
     """Returns how many images make a whole batch, or 0 if there are too few."""
     batch = take_batch(iter(encoded), batch_size, len)
-    is_full = len(batch) == batch_size or sum(map(len, batch)) >= BATCH_BYTES
-    return len(batch) if is_full else 0
+    return len(batch) if is_full(len(batch), sum(map(len, batch)), batch_size) else 0
 
 
 def joined_reuse(parts: Sequence[ReusedRows], *, limit: int | None = None) -> ReusedRows:

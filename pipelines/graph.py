@@ -134,7 +134,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             max_image_bytes=plan.policy.max_image_bytes,
             model_columns=MODEL_COLUMNS[manifest.stem],
             deduplicate=plan.deduplicate,
-            batches_per_file=plan.sample.batches_per_file if plan.sample else None,
+            images_per_file=plan.sample.images_per_file if plan.sample else None,
         )
         target = StagingTarget(
             staging=manifest.staging,

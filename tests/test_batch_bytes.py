@@ -86,6 +86,19 @@ def test_large_images_make_small_batches(
     assert [len(batch.encoded) for batch in batches] == ([3, 3, 1] if deduplicate else sizes)
 
 
+@pytest.mark.parametrize(("enough", "read"), [(1, 3), (3, 3), (4, 6), (7, 7), (9, 7)])
+def test_a_sample_of_a_file_counts_images(tmp_path: pathlib.Path, enough: int, read: int) -> None:
+    policy = ReadPolicy(
+        columns=COLUMNS, batch_size=5, max_image_bytes=LARGE_BYTES, images_per_file=enough
+    )
+    reader = ShardReader(policy)
+    try:
+        batches = list(reader.read(tar_shard(tmp_path)))
+    finally:
+        reader.close()
+    assert sum(batch.matched for batch in batches) == read
+
+
 @pytest.mark.parametrize(
     ("sizes", "taken"),
     [

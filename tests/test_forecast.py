@@ -197,7 +197,7 @@ def test_a_sample_takes_the_beginnings_of_files_far_apart() -> None:
     )
     chosen = [shard.file for shard in sample.shards if shard.file]
     assert chosen == [files[0], files[25], files[50], files[75]]
-    assert sample.batches_per_file * len(chosen) * 32 >= SAMPLE_IMAGES
+    assert sample.images_per_file * len(chosen) >= SAMPLE_IMAGES
     small = make_sample(
         [], files, images=0, images_in_files=1000, rows_per_shard=0, batch_size=32, threads=2
     )
@@ -216,7 +216,7 @@ def test_a_sample_of_both_kinds_has_both_as_the_run_has() -> None:
     )
     assert sum(len(shard.refs) for shard in sample.shards) == 384
     assert sum(shard.file is not None for shard in sample.shards) == 4
-    assert sample.batches_per_file == 1
+    assert sample.images_per_file * 4 == SAMPLE_IMAGES - 384
 
 
 def test_more_threads_and_larger_batches_need_more_images() -> None:

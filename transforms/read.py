@@ -43,7 +43,7 @@ class ReadPolicy:
         model_columns: What the model's outputs become: what rows of a predecessor are made of.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
-        batches_per_file: Batches to read of a file of images; None reads it whole.
+        images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
     """
 
     columns: FileColumns
@@ -51,7 +51,7 @@ class ReadPolicy:
     max_image_bytes: int
     model_columns: tuple[str, ...] = ()
     deduplicate: bool = False
-    batches_per_file: int | None = None
+    images_per_file: int | None = None
 
 
 class ShardReader:
@@ -130,11 +130,21 @@ class ShardReader:
         assert shard.file is not None, "a shard of this kind is a file"
         read_file = FILE_READERS[shard.kind]
         parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
-        return itertools.islice(parts, policy.batches_per_file)
+        return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
         return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
+
+
+def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
+    """Yields batches until they have so many images; at least one."""
+    given = 0
+    for part in parts:
+        yield part
+        given += part.rows.num_rows + len(part.failures)
+        if given >= images:
+            return
 
 
 def _size_bytes(ref: ImageRef) -> int:

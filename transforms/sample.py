@@ -19,11 +19,11 @@ class Sample:
 
     Attributes:
         shards: The shards. The last one is empty: its file is what every file has besides its rows.
-        batches_per_file: Batches to read of each TFRecord, Parquet or tar file.
+        images_per_file: Images to read of each TFRecord, Parquet or tar file, in whole batches.
     """
 
     shards: tuple[Shard, ...]
-    batches_per_file: int
+    images_per_file: int
 
 
 def sample_size(batch_size: int, threads: int) -> int:
@@ -62,13 +62,13 @@ def make_sample(
         count = min(rounds * threads, len(listed))
         groups = [listed[start::count] for start in range(count)]
     chosen: list[InputFile] = []
-    batches = 1
+    images_per_file = 0
     if files:
         from_files = size - len(listed)
         enough = -(-from_files * len(files) // max(images_in_files, 1))
         count = min(len(files), max(2 * threads, enough))
         chosen = [files[place * len(files) // count] for place in range(count)]
-        batches = -(-from_files // (count * batch_size)) or 1
+        images_per_file = -(-from_files // count)
     key = ShardKey(0, len(groups) + len(chosen) + 1)
     shards = [Shard(key, ShardKind.IMAGES, sorted_by_id(group)) for group in groups]
     shards += [Shard(key, file.kind, file=file) for file in chosen]
@@ -78,5 +78,5 @@ def make_sample(
             dataclasses.replace(shard, key=ShardKey(index, key.count))
             for index, shard in enumerate(shards)
         ),
-        batches,
+        images_per_file,
     )

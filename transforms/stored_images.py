@@ -74,10 +74,14 @@ def _pairs(
         batch_size=IMAGES_OF_A_SHARD,
         max_image_bytes=policy.max_image_bytes,
     )
+    looked_at = 0
     with contextlib.closing(batches):
-        batch = next(batches)
-    decoded = preprocessor(batch.encoded)
-    good = [key for row, key in enumerate(batch.keys) if row not in decoded.errors]
-    for key, pixels in zip(good, decoded.pixels, strict=True):
-        if key in rows:
-            yield pixels, rows[key]
+        for batch in batches:
+            decoded = preprocessor(batch.encoded)
+            good = [key for row, key in enumerate(batch.keys) if row not in decoded.errors]
+            for key, pixels in zip(good, decoded.pixels, strict=True):
+                if key in rows:
+                    yield pixels, rows[key]
+            looked_at += len(batch.keys)
+            if looked_at >= IMAGES_OF_A_SHARD:
+                return

@@ -19,6 +19,10 @@ _DEVICE = "CPU"
 _SMALLEST_PART = 8
 """Images: smaller ones cost more each than the cores they would fill are worth."""
 
+_PART_A_CORE = 4
+"""Images: what an operation writes of more than these has left the core's cache when the next one
+reads it. Fewer cost more each (docs/benchmarks.md)."""
+
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
 _TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
@@ -26,8 +30,9 @@ _TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 class OpenVinoEngine:
     """Runs a loaded model with OpenVINO. Threads may call it at the same time.
 
-    In its throughput mode a request runs on one stream, which is one core or a few. A batch is
-    divided among the streams, so that a single thread that calls uses every core.
+    In its throughput mode a request runs on one stream, which is one core or a few; requests wait
+    for one. A batch is divided, so that a single thread that calls uses every core, and further
+    where what is in work would not fit the cache.
 
     Attributes:
         device: "CPU".
@@ -67,9 +72,9 @@ class OpenVinoEngine:
                 f"OpenVINO cannot convert this model, use --engine tensorflow: {brief(error)}"
             ) from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
-        # A fixed batch cannot be divided.
-        if not model.inputs[0].partial_shape[0].is_dynamic:
-            self._num_streams = 1
+        cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
+        self._part = _PART_A_CORE * max(1, cores // self._num_streams)
+        self._is_divisible = model.inputs[0].partial_shape[0].is_dynamic
         self._own = threading.local()
 
     @staticmethod
@@ -84,8 +89,8 @@ class OpenVinoEngine:
         return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Runs the model on a batch, a part on each stream; see TensorFlowEngine's call."""
-        count = max(1, min(self._num_streams, len(pixels) // _SMALLEST_PART))
+        """Runs the model on a batch, in parts; see TensorFlowEngine's call."""
+        count = self._count_parts(len(pixels)) if self._is_divisible else 1
         parts = np.array_split(pixels, count)
         requests = self._requests(count)
         errors = []
@@ -100,6 +105,10 @@ class OpenVinoEngine:
             raise InferenceError(brief(errors[0])) from errors[0]
         # The requests' own memory, which their next call writes over.
         return np.concatenate([request.get_output_tensor(0).data for request in requests])
+
+    def _count_parts(self, images: int) -> int:
+        for_streams = min(self._num_streams, images // _SMALLEST_PART)
+        return max(1, for_streams, images // self._part)
 
     def _requests(self, count: int) -> list["InferRequest"]:
         """Returns this thread's own requests."""

@@ -258,6 +258,13 @@ def test_openvino_sees_rows_that_tensorflow_gave_and_may_not_be_written(
     np.testing.assert_array_equal(made(images()[::2]), made(images())[::2])
 
 
+@pytest.mark.parametrize("count", [1, 4, 7, 8, 9, 31, 33])
+def test_openvino_divides_a_batch_and_keeps_its_order(tmp_path: pathlib.Path, count: int) -> None:
+    made = load(save_network(tmp_path), engine="openvino")
+    alone = np.concatenate([made(image[None]) for image in images(count)])
+    np.testing.assert_allclose(made(images(count)), alone, atol=1e-5)
+
+
 def test_what_one_call_gave_the_next_call_leaves_alone(tmp_path: pathlib.Path) -> None:
     made = load(save_network(tmp_path), engine="openvino")
     first = made(images())

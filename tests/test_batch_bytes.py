@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.tars import write_tar
+from transforms.batches import EncodedImages
 from transforms.file_columns import FileColumns
 from transforms.read import ReadPolicy, ShardReader
 from transforms.read_part import BATCH_BYTES, take_batch
@@ -56,6 +57,14 @@ def parquet_shard(directory: pathlib.Path) -> Shard:
     return file_shard(ShardKind.PARQUET, directory / "x.parquet")
 
 
+def read_all(shard: Shard, policy: ReadPolicy) -> list[EncodedImages]:
+    reader = ShardReader(policy)
+    try:
+        return list(reader.read(shard))
+    finally:
+        reader.close()
+
+
 @pytest.mark.parametrize(
     ("make_shard", "sizes"),
     [
@@ -75,11 +84,7 @@ def test_large_images_make_small_batches(
     policy = ReadPolicy(
         columns=COLUMNS, batch_size=5, max_image_bytes=LARGE_BYTES, deduplicate=deduplicate
     )
-    reader = ShardReader(policy)
-    try:
-        batches = list(reader.read(make_shard(tmp_path)))
-    finally:
-        reader.close()
+    batches = read_all(make_shard(tmp_path), policy)
     found = [content for batch in batches for content in batch.encoded]
     assert found == CONTENTS
     assert sum(batch.matched for batch in batches) == len(CONTENTS)
@@ -91,11 +96,7 @@ def test_a_sample_of_a_file_counts_images(tmp_path: pathlib.Path, enough: int, r
     policy = ReadPolicy(
         columns=COLUMNS, batch_size=5, max_image_bytes=LARGE_BYTES, images_per_file=enough
     )
-    reader = ShardReader(policy)
-    try:
-        batches = list(reader.read(tar_shard(tmp_path)))
-    finally:
-        reader.close()
+    batches = read_all(tar_shard(tmp_path), policy)
     assert sum(batch.matched for batch in batches) == read
 
 

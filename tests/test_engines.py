@@ -17,6 +17,7 @@ from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.isolation import predict_isolating
 from transforms.loaded_model import LoadedModel, load_saved_model
 from transforms.model import MIN_COSINE, ImageModel
+from transforms.openvino_engine import count_parts
 from transforms.saved_model import inspect_saved_model
 from transforms.tensorflow_engine import TensorFlowEngine
 
@@ -263,6 +264,25 @@ def test_openvino_divides_a_batch_and_keeps_its_order(tmp_path: pathlib.Path, co
     made = load(save_network(tmp_path), engine="openvino")
     alone = np.concatenate([made(image[None]) for image in images(count)])
     np.testing.assert_allclose(made(images(count)), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("images", "num_streams", "num_cores", "parts"),
+    [
+        (0, 2, 2, 1),
+        (7, 2, 2, 1),
+        (8, 2, 2, 2),
+        (32, 2, 2, 8),
+        (32, 1, 1, 8),
+        (32, 4, 16, 4),  # Parts of 16, as the caches would hold, would leave two streams idle.
+        (24, 4, 16, 3),
+        (128, 4, 16, 8),
+    ],
+)
+def test_a_batch_is_divided_for_streams_and_for_caches(
+    images: int, num_streams: int, num_cores: int, parts: int
+) -> None:
+    assert count_parts(images, num_streams, num_cores) == parts
 
 
 def test_what_one_call_gave_the_next_call_leaves_alone(tmp_path: pathlib.Path) -> None:

@@ -72,8 +72,7 @@ class OpenVinoEngine:
                 f"OpenVINO cannot convert this model, use --engine tensorflow: {brief(error)}"
             ) from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
-        cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
-        self._part = _PART_A_CORE * max(1, cores // self._num_streams)
+        self._num_cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         self._is_divisible = model.inputs[0].partial_shape[0].is_dynamic
         self._own = threading.local()
 
@@ -90,7 +89,9 @@ class OpenVinoEngine:
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Runs the model on a batch, in parts; see TensorFlowEngine's call."""
-        count = self._count_parts(len(pixels)) if self._is_divisible else 1
+        count = 1
+        if self._is_divisible:
+            count = count_parts(len(pixels), self._num_streams, self._num_cores)
         parts = np.array_split(pixels, count)
         requests = self._requests(count)
         errors = []
@@ -106,16 +107,19 @@ class OpenVinoEngine:
         # The requests' own memory, which their next call writes over.
         return np.concatenate([request.get_output_tensor(0).data for request in requests])
 
-    def _count_parts(self, images: int) -> int:
-        for_streams = min(self._num_streams, images // _SMALLEST_PART)
-        return max(1, for_streams, images // self._part)
-
     def _requests(self, count: int) -> list["InferRequest"]:
         """Returns this thread's own requests."""
         own: list[InferRequest] = self._own.__dict__.setdefault("requests", [])
         while len(own) < count:
             own.append(self._compiled.create_infer_request())
         return own[:count]
+
+
+def count_parts(images: int, num_streams: int, num_cores: int) -> int:
+    """Returns into how many parts a batch goes, on streams that have so many cores together."""
+    for_streams = min(num_streams, images // _SMALLEST_PART)
+    for_caches = images // (_PART_A_CORE * max(1, num_cores // num_streams))
+    return max(1, for_streams, for_caches)
 
 
 def _convert(loaded: LoadedModel) -> "Model":

@@ -75,17 +75,15 @@ class ShardReader:
                 break
             ahead.append(self._ahead.submit(_timed_next, parts))
             part = current.part or self._empty_part()
-            reused = part.reused.num_rows if part.reused else 0
-            matched = part.rows.num_rows + len(part.failures) + reused
-            given += matched
+            given += part.matched
             if shard.kind is not ShardKind.IMAGES:
-                TALLY.add(total=matched)
+                TALLY.add(total=part.matched)
             is_last = ahead[0].result().part is None
             yield EncodedImages(
                 shard=shard.key,
                 index=index,
                 is_last=is_last,
-                matched=matched,
+                matched=part.matched,
                 rows=part.rows,
                 failures=part.failures,
                 encoded=part.encoded,
@@ -142,7 +140,7 @@ def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
     given = 0
     for part in parts:
         yield part
-        given += part.rows.num_rows + len(part.failures)
+        given += part.matched
         if given >= images:
             return
 

@@ -34,6 +34,12 @@ class ReadPart(NamedTuple):
     failures: tuple[Failure, ...]
     reused: ReusedRows | None = None
 
+    @property
+    def matched(self) -> int:
+        """Inputs that it accounts for."""
+        reused = self.reused.num_rows if self.reused else 0
+        return self.rows.num_rows + len(self.failures) + reused
+
 
 class PartBuilder:
     """Gathers what became of a batch of inputs, in order."""

@@ -1,6 +1,6 @@
 """The packages that travel to workers, and the one list of lower bounds."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 EXPLORE = [
     "bokeh>=3.9",
@@ -18,8 +18,8 @@ setup(
     description="Batch image inference on Apache Beam: any TF2 image SavedModel, vectors or labels",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=["pipelines", "transforms"],
-    package_data={"transforms": ["templates/*"]},
+    packages=find_packages(include=["pipelines", "pipelines.*", "transforms", "transforms.*"]),
+    package_data={"transforms.explore": ["templates/*"]},
     install_requires=[
         # tfx-bsl pins the TensorFlow minor version and Beam's major one.
         "apache-beam[gcp]>=2.77,<3",

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.garbage import exit_at_once, importing
-from pipelines.options import ClassifyConfig, ClassifyFlags
-from pipelines.program import run_program
-from pipelines.without_keras import import_tensorflow
+from pipelines.cli.program import run_program
+from pipelines.cli.run_flags import ClassifyConfig, ClassifyFlags
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
 
-    from pipelines.launch import LaunchedModel, MakeOutputs
+    from pipelines.running.launch import LaunchedModel, MakeOutputs
 
 DESCRIPTION = """\
 Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet
@@ -29,7 +29,7 @@ def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, 
     Raises:
         ModelError: If they do not fit the model's width, where that is declared.
     """
-    from transforms.labels import labels_for, read_labels
+    from transforms.models.class_names import labels_for, read_labels
 
     uri = labels or model.spec.labels
     if uri is None:
@@ -42,9 +42,9 @@ def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, 
 
 def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
     """Returns the maker of the step that turns logits into the best classes."""
-    from pipelines.launch import Outputs
-    from transforms.recipe import fingerprint_json
-    from transforms.to_top_k import ToTopK
+    from pipelines.running.launch import Outputs
+    from transforms.runs.recipe import fingerprint_json
+    from transforms.steps.to_top_k import ToTopK
 
     def make(model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]) -> Outputs:
         labels = read_model_labels(config.labels, model)
@@ -65,7 +65,7 @@ def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
     """Classifies; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
-        from pipelines.single_run import run_once
+        from pipelines.running.single_run import run_once
 
     return run_once(config, beam_argv, program="classify", outputs_of=class_outputs)
 

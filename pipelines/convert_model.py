@@ -6,20 +6,20 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipelines.flags import FlagParser, image_size, refuse_in_one_line
-from pipelines.garbage import exit_at_once, importing
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
-from pipelines.without_keras import import_tensorflow
+from pipelines.cli.parser import FlagParser, image_size, refuse_in_one_line
+from pipelines.cli.program import report_errors
 from transforms.errors import InferenceError, ModelError, RunError
-from transforms.preprocessing import INPUT_RANGES, Preprocessing
+from transforms.images.policy import INPUT_RANGES, Preprocessing
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.noise import quiet_libraries
+from transforms.machine.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
     import numpy.typing as npt
 
-    from transforms.reusable_model import ReusableModel
-    from transforms.saved_model import ModelSpec
+    from transforms.models.reusable_model import ReusableModel
+    from transforms.models.spec import ModelSpec
 
 DESCRIPTION = """\
 Writes a model anew as TF Hub's API for images wants it: called as an object, on float32 images in
@@ -88,9 +88,13 @@ def _convert(arguments: argparse.Namespace) -> int:
         import_tensorflow()
         import tensorflow as tf
 
-        from transforms.model_handle import resolve_model
-        from transforms.reusable_model import check_new_directory, load_reusable, save_reusable
-        from transforms.saved_model import inspect_saved_model
+        from transforms.models.handle import resolve_model
+        from transforms.models.reusable_model import (
+            check_new_directory,
+            load_reusable,
+            save_reusable,
+        )
+        from transforms.models.spec import inspect_saved_model
 
     output = check_new_directory(arguments.output)
     model_dir = resolve_model(arguments.model)
@@ -117,10 +121,10 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _answers(model_dir: str, spec: "ModelSpec", size: _Size, input_range: str) -> _Outputs:
     """Returns what a run gets of a model for made-up images: float32 [batch, output_dim]."""
-    from transforms.engine_settings import EngineSettings
-    from transforms.images import Preprocessor
-    from transforms.model import ImageModel
-    from transforms.sample_images import sample_images
+    from transforms.images.made_up_images import sample_images
+    from transforms.images.preprocessor import Preprocessor
+    from transforms.models.engine_settings import EngineSettings
+    from transforms.models.image_model import ImageModel
 
     policy = Preprocessing(image_size=size, input_range=input_range, dtype=spec.dtype)
     settings = EngineSettings(pixel_range=policy.pixel_range)
@@ -136,7 +140,7 @@ def _check(directory: str, wanted: dict[_Size, _Outputs]) -> None:
     """Compares the answers of the model as it was written with those wanted, by image size."""
     import numpy as np
 
-    from transforms.saved_model import inspect_saved_model
+    from transforms.models.spec import inspect_saved_model
 
     spec = inspect_saved_model(directory)
     for size, outputs in wanted.items():

@@ -4,15 +4,15 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.flags import refuse_in_one_line
-from pipelines.garbage import exit_at_once
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
+from pipelines.cli.parser import refuse_in_one_line
+from pipelines.cli.program import report_errors
 from transforms.errors import FlagError, RunError
+from transforms.machine.garbage import exit_at_once
+from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from transforms.run_diff import RunDiff, Verdict
-    from transforms.run_record import PublishedRun
+    from transforms.explore.run_diff import RunDiff, Verdict
+    from transforms.runs.record import PublishedRun
 
 DESCRIPTION = """\
 Compares two published runs of pipelines.embed, or two of pipelines.classify: which images were
@@ -87,11 +87,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipelines.diff_page import render_diff
-    from pipelines.diff_summary import summary_lines
-    from pipelines.page_file import place_page, write_page
-    from transforms.extras import import_extra
-    from transforms.run_rows import open_run
+    from pipelines.cli.page_file import place_page, write_page
+    from pipelines.explore.diff_page import render_diff
+    from pipelines.explore.diff_summary import summary_lines
+    from transforms.machine.extras import import_extra
+    from transforms.runs.rows import open_run
 
     for package in ("faiss", "jinja2"):
         import_extra(package)
@@ -108,8 +108,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(before: "PublishedRun", after: "PublishedRun", k: int) -> "RunDiff":
-    from pipelines.counting_bar import counting_bar
-    from transforms.run_diff import compare_runs
+    from pipelines.cli.counting_bar import counting_bar
+    from transforms.explore.run_diff import compare_runs
 
     # Those that are in both are not known yet: at most so many.
     total = min(sum(shard.rows for shard in run.results) for run in (before, after))
@@ -123,7 +123,7 @@ def _judge(verdict: "Verdict", wanted: float) -> None:
     Raises:
         RunError: If it is too low, or there is none.
     """
-    from pipelines.diff_summary import round_down
+    from pipelines.explore.diff_summary import round_down
 
     if verdict.value is None:
         raise RunError(f"no verdict, --fail_below is {wanted:g}: {verdict.meaning}")

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.garbage import exit_at_once, importing
-from pipelines.options import EmbedConfig, EmbedFlags
-from pipelines.program import run_program
-from pipelines.without_keras import import_tensorflow
+from pipelines.cli.program import run_program
+from pipelines.cli.run_flags import EmbedConfig, EmbedFlags
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.launch import MakeOutputs
+    from pipelines.running.launch import MakeOutputs
 
 DESCRIPTION = """\
 Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet or
@@ -22,8 +22,8 @@ tar (WebDataset) files and writes one vector an image to Parquet or TFRecord.
 
 def embedding_outputs(config: EmbedFlags) -> "MakeOutputs":
     """Returns the maker of the step that turns outputs into embedding rows."""
-    from pipelines.launch import Outputs
-    from transforms.to_embeddings import ToEmbeddings
+    from pipelines.running.launch import Outputs
+    from transforms.steps.to_embeddings import ToEmbeddings
 
     recipe = {"embedding_dtype": config.embedding_dtype, "normalize": config.normalize}
     return lambda model, carried, footer: Outputs(
@@ -35,7 +35,7 @@ def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
     """Embeds; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
-        from pipelines.single_run import run_once
+        from pipelines.running.single_run import run_once
 
     return run_once(config, beam_argv, program="embed", outputs_of=embedding_outputs)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines import classify, embed, refresh
-from pipelines.flags import batch_size, image_size
-from pipelines.garbage import exit_at_once
-from pipelines.options import ClassifyConfig, EmbedConfig, RunConfig
-from pipelines.plan_options import PLAN_FLAGS
-from pipelines.program import EXIT_USAGE, report_errors
-from pipelines.refresh_options import RefreshConfig
+from pipelines.cli.forecast_flags import PLAN_FLAGS
+from pipelines.cli.parser import batch_size, image_size
+from pipelines.cli.program import EXIT_USAGE, report_errors
+from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.run_flags import ClassifyConfig, EmbedConfig, RunConfig
 from transforms.errors import FlagError
+from transforms.machine.garbage import exit_at_once
 
 
 class Program(NamedTuple):
@@ -91,7 +91,9 @@ def _text_parameter(name: str, text: str, group: str, pattern: str | None) -> di
 
 
 def _parameter(config_class: type[RunConfig], field: dataclasses.Field[Any]) -> dict[str, Any]:
-    from pipelines.dataflow import URI_FLAGS  # Beam, which takes 2 s, and a launch also imports.
+    from pipelines.running.dataflow import (
+        URI_FLAGS,  # Beam, which takes 2 s, and a launch also imports.
+    )
 
     metadata, name = field.metadata, field.name
     text = metadata["help"] + (_LIST if metadata["repeatable"] else "")

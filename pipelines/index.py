@@ -5,17 +5,17 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.flags import refuse_in_one_line
-from pipelines.garbage import exit_at_once
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
+from pipelines.cli.parser import refuse_in_one_line
+from pipelines.cli.program import report_errors
 from transforms.errors import OutputError
+from transforms.machine.garbage import exit_at_once
+from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
     import numpy.typing as npt
 
-    from transforms.embedding_runs import EmbeddingRuns
+    from transforms.runs.embedding_runs import EmbeddingRuns
 
 DESCRIPTION = """\
 Builds an index of the vectors of a published run, with faiss, for pipelines.search: that then finds
@@ -67,17 +67,17 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _index(arguments: argparse.Namespace) -> int:
-    from transforms.ann_index import RECALL_AT, build_index, plan_index
-    from transforms.embedding_runs import open_embedding_runs
-    from transforms.extras import import_extra
-    from transforms.index_files import (
+    from transforms.explore.index_files import (
         check_index_directory,
         has_index,
         index_directory,
         write_index,
     )
-    from transforms.run_directory import absolute_output
-    from transforms.run_rows import read_vectors
+    from transforms.machine.extras import import_extra
+    from transforms.runs.directory import absolute_output
+    from transforms.runs.embedding_runs import open_embedding_runs
+    from transforms.runs.rows import read_vectors
+    from transforms.vectors.ann_index import RECALL_AT, build_index, plan_index
 
     import_extra("faiss")  # Before any reading.
     runs = open_embedding_runs([arguments.run])
@@ -114,7 +114,7 @@ def _index(arguments: argparse.Namespace) -> int:
 
 def _show_progress(runs: "EmbeddingRuns", rows: int) -> "Iterator[npt.NDArray[np.float32]]":
     """Yields the vectors, and shows on a terminal how many have been."""
-    from pipelines.counting_bar import counting_bar
+    from pipelines.cli.counting_bar import counting_bar
 
     with counting_bar("adding", rows, "vectors") as advance:
         for vectors in runs.vectors():

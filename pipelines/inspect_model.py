@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.flags import image_size, refuse_in_one_line
-from pipelines.garbage import exit_at_once, importing
-from pipelines.model_contract import called_as
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
-from pipelines.without_keras import import_tensorflow
+from pipelines.cli.model_contract import called_as
+from pipelines.cli.parser import image_size, refuse_in_one_line
+from pipelines.cli.program import report_errors
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.noise import quiet_libraries
+from transforms.machine.without_keras import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from transforms.model import ImageModel
-    from transforms.saved_model import ModelSpec
+    from transforms.models.image_model import ImageModel
+    from transforms.models.spec import ModelSpec
 
 DESCRIPTION = """\
 Says what an image model is: how it is called, what it takes and returns, what its files do not
@@ -63,12 +63,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     with importing():
         import_tensorflow()
         from transforms.errors import ModelError
-        from transforms.labels import labels_for, read_labels
-        from transforms.model import ImageModel
-        from transforms.model_handle import fingerprint_model, resolve_model
-        from transforms.model_notes import NOTES_FILE, read_notes
-        from transforms.saved_model import inspect_saved_model
-        from transforms.tensorflow_runtime import configure_tensorflow
+        from transforms.machine.tensorflow_runtime import configure_tensorflow
+        from transforms.models.class_names import labels_for, read_labels
+        from transforms.models.handle import fingerprint_model, resolve_model
+        from transforms.models.image_model import ImageModel
+        from transforms.models.notes import NOTES_FILE, read_notes
+        from transforms.models.spec import inspect_saved_model
 
     configure_tensorflow()
     model_dir = resolve_model(arguments.model)

@@ -4,11 +4,11 @@ import datetime
 from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
+from pipelines.cli.program import run_program
+from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.embed import embedding_outputs
-from pipelines.garbage import exit_at_once, importing
-from pipelines.program import run_program
-from pipelines.refresh_options import RefreshConfig
-from pipelines.without_keras import import_tensorflow
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.without_keras import import_tensorflow
 
 DESCRIPTION = """\
 Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run
@@ -25,15 +25,15 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
-        from pipelines.forecast import forecast_run
-        from pipelines.launch import keep_apart, prepare_launch
-        from pipelines.model_notes import with_model_notes
-        from pipelines.planning import plan_run
-        from pipelines.run import execute
-        from transforms.claim import claim_output, look_at_output, unclaimed
-        from transforms.model_handle import resolve_model
-        from transforms.run_directory import absolute_output
-        from transforms.run_root import RunRoot
+        from pipelines.running.execute import execute
+        from pipelines.running.forecast import forecast_run
+        from pipelines.running.launch import keep_apart, prepare_launch
+        from pipelines.running.noted_flags import with_model_notes
+        from pipelines.running.run_plan import plan_run
+        from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
+        from transforms.models.handle import resolve_model
+        from transforms.runs.directory import absolute_output
+        from transforms.runs.root import RunRoot
 
     model_dir = resolve_model(config.model)
     config = with_model_notes(config, model_dir)

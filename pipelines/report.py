@@ -5,16 +5,16 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.flags import refuse_in_one_line
-from pipelines.garbage import exit_at_once
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
+from pipelines.cli.parser import refuse_in_one_line
+from pipelines.cli.program import report_errors
+from transforms.machine.garbage import exit_at_once
+from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.report_classes import ClassSection
-    from pipelines.report_facts import Note
-    from pipelines.report_vectors import VectorSection
-    from transforms.run_record import PublishedRun
+    from pipelines.explore.report_classes import ClassSection
+    from pipelines.explore.report_facts import Note
+    from pipelines.explore.report_vectors import VectorSection
+    from transforms.runs.record import PublishedRun
 
 DESCRIPTION = """\
 Writes one HTML page about a published run: counts, time, model and preprocessing, failures by
@@ -70,20 +70,20 @@ def _report(handle: str, output: str) -> int:
     """
     started = time.perf_counter()
     # Beam: --help and a bad flag do not wait for it.
-    from pipelines.page_file import place_page, write_page
-    from pipelines.report_facts import (
+    from pipelines.cli.page_file import place_page, write_page
+    from pipelines.cli.wording import describe_size
+    from pipelines.explore.report_facts import (
         describe_model,
         describe_preprocessing,
         describe_run,
         list_stages,
         note_run,
     )
-    from pipelines.report_failures import show_failures
-    from pipelines.summary import describe_size
-    from transforms.extras import import_extra
-    from transforms.page import render_page
-    from transforms.plots import plot_scripts
-    from transforms.run_rows import open_run
+    from pipelines.explore.report_failures import show_failures
+    from transforms.explore.page import render_page
+    from transforms.explore.plots import plot_scripts
+    from transforms.machine.extras import import_extra
+    from transforms.runs.rows import open_run
 
     import_extra("jinja2")
     run = open_run(handle)
@@ -119,8 +119,8 @@ def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSect
     """Measures what the run's program wrote; shows how far it is where someone looks on."""
     from rich.console import Console
 
-    from pipelines.report_classes import show_classes
-    from pipelines.report_vectors import show_vectors
+    from pipelines.explore.report_classes import show_classes
+    from pipelines.explore.report_vectors import show_vectors
 
     total = sum(shard.rows for shard in run.results)
     if not total:

@@ -3,11 +3,11 @@
 import argparse
 from collections.abc import Sequence
 
-from pipelines.flags import FlagParser, refuse_in_one_line
-from pipelines.garbage import exit_at_once
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
+from pipelines.cli.parser import FlagParser, refuse_in_one_line
+from pipelines.cli.program import report_errors
 from transforms.errors import FlagError
+from transforms.machine.garbage import exit_at_once
+from transforms.machine.noise import quiet_libraries
 
 DESCRIPTION = """\
 Finds the images of a published run whose vectors are nearest to that of an image: a file, which
@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _make_parser().parse_args(argv)
         _check(arguments)
         with quiet_libraries():
-            from pipelines.search_images import search  # Beam: --help and bad flags do without.
+            from pipelines.explore.search_images import (
+                search,  # Beam: --help and bad flags do without.
+            )
 
             return search(arguments)
 

@@ -7,21 +7,21 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.flags import make_parser, refuse_in_one_line
-from pipelines.garbage import exit_at_once, importing
-from pipelines.noise import quiet_libraries
-from pipelines.program import report_errors
-from pipelines.train_options import TrainConfig
+from pipelines.cli.parser import make_parser, refuse_in_one_line
+from pipelines.cli.program import report_errors
+from pipelines.cli.train_flags import TrainConfig
 from transforms.errors import RunError
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
     import numpy.typing as npt
 
-    from transforms.class_metrics import ClassMetrics
-    from transforms.embedding_runs import EmbeddingRuns
-    from transforms.linear_head import HeadSettings, TrainedHead
-    from transforms.training_rows import TrainingRows
+    from transforms.runs.embedding_runs import EmbeddingRuns
+    from transforms.training.class_metrics import ClassMetrics
+    from transforms.training.linear_head import HeadSettings, TrainedHead
+    from transforms.training.rows import TrainingRows
 
 DESCRIPTION = """\
 Trains a linear classifier on the vectors of pipelines.embed, without computing any of them again,
@@ -79,7 +79,7 @@ def run(config: TrainConfig) -> int:
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         from rich.console import Console
 
-        from pipelines.classifier_export import (
+        from pipelines.training.classifier_export import (
             Files,
             compare_logits,
             compare_with_vectors,
@@ -87,16 +87,16 @@ def run(config: TrainConfig) -> int:
             find_body,
             load_body,
         )
-        from pipelines.fine_tuning import tune
-        from pipelines.labelled_runs import gather, label_runs
-        from pipelines.train_report import describe_accuracy, print_metrics, say
-        from pipelines.tunable_model import load_tunable_model
-        from transforms.confusion_picture import draw_confusion
-        from transforms.embedding_runs import open_embedding_runs
-        from transforms.image_classifier import Head
-        from transforms.model import ImageModel
-        from transforms.reusable_model import check_new_directory
-        from transforms.tensorflow_runtime import configure_tensorflow
+        from pipelines.training.fine_tuning import tune
+        from pipelines.training.labelled_runs import gather, label_runs
+        from pipelines.training.train_report import describe_accuracy, print_metrics, say
+        from pipelines.training.tunable_model import load_tunable_model
+        from transforms.machine.tensorflow_runtime import configure_tensorflow
+        from transforms.models.image_model import ImageModel
+        from transforms.models.reusable_model import check_new_directory
+        from transforms.runs.embedding_runs import open_embedding_runs
+        from transforms.training.confusion_picture import draw_confusion
+        from transforms.training.image_classifier import Head
 
     configure_tensorflow()
     console = Console(highlight=False)
@@ -162,7 +162,7 @@ def run(config: TrainConfig) -> int:
 
 
 def _settings(config: TrainConfig, training_rows: int) -> "HeadSettings":
-    from transforms.linear_head import HeadSettings
+    from transforms.training.linear_head import HeadSettings
 
     fitting = training_rows // _BATCHES_AN_EPOCH
     return HeadSettings(
@@ -183,8 +183,8 @@ def _train(
     settings: "HeadSettings",
     console: Any,  # noqa: ANN401 - rich's, which is not loaded yet
 ) -> "TrainedHead":
-    from pipelines.train_report import say
-    from transforms.linear_head import Epoch, train_head
+    from pipelines.training.train_report import say
+    from transforms.training.linear_head import Epoch, train_head
 
     started = time.perf_counter()
     with console.status("training") as status:
@@ -206,7 +206,7 @@ def _train(
 
 
 def _measure(rows: "TrainingRows", head: "TrainedHead", activation: str) -> "ClassMetrics":
-    from transforms.class_metrics import measure
+    from transforms.training.class_metrics import measure
 
     batches = rows.validation.batches(_MEASURED_ROWS)
     answers = ((head.logits(batch.vectors), batch.targets) for batch in batches)

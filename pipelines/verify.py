@@ -5,14 +5,14 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.flags import refuse_in_one_line
-from pipelines.garbage import exit_at_once
-from pipelines.noise import quiet_libraries
-from pipelines.program import EXIT_FAILED, report_errors
+from pipelines.cli.parser import refuse_in_one_line
+from pipelines.cli.program import EXIT_FAILED, report_errors
 from transforms.errors import FlagError, InputError
+from transforms.machine.garbage import exit_at_once
+from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from transforms.verification import Verification
+    from transforms.verify.verification import Verification
 
 DESCRIPTION = """\
 Checks published runs again: every file's size and sha256, columns, footer and rows, and that all
@@ -77,8 +77,8 @@ def _check_directory(run: str) -> None:
     Raises:
         UserError: If not.
     """
-    from transforms.run_directory import absolute_output, list_files  # Beam: --help does without.
-    from transforms.storage import is_local
+    from transforms.files.uris import is_local
+    from transforms.runs.directory import absolute_output, list_files  # Beam: --help does without.
 
     if set("*?[").intersection(run):
         raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
@@ -95,11 +95,11 @@ def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]
     """Yields a run's lines, and whether each is a finding."""
     from apache_beam.io.filesystems import FileSystems
 
-    from transforms.atomic_files import read_whole
-    from transforms.finding import Finding
-    from transforms.run_directory import absolute_output
-    from transforms.run_root import LATEST, latest_run
-    from transforms.verification import Verification
+    from transforms.files.atomic_files import read_whole
+    from transforms.runs.directory import absolute_output
+    from transforms.runs.finding import Finding
+    from transforms.runs.root import LATEST, latest_run
+    from transforms.verify.verification import Verification
 
     given, shown, note = absolute_output(run), run.rstrip("/"), ""
     directory = latest_run(given)

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from benchmark_tables import print_head, print_row, ratios_of, spread
 
-from transforms.images import Preprocessor
-from transforms.preprocessing import Preprocessing
+from transforms.images.policy import Preprocessing
+from transforms.images.preprocessor import Preprocessor
 
 SIDE = 224
 BATCH_SIZES = (1, 8)

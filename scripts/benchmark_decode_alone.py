@@ -4,8 +4,8 @@ import functools
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-from transforms.images import Preprocessor
-from transforms.preprocessing import Preprocessing
+from transforms.images.policy import Preprocessing
+from transforms.images.preprocessor import Preprocessor
 
 BATCH_SIZE = 32
 SIDE = 224

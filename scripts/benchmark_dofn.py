@@ -7,10 +7,10 @@ import benchmark_ours
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 
-from pipelines import graph
+from pipelines.running import graph
 from transforms.batches import PixelBatch, Predictions
-from transforms.inference import SavedModelHandler
-from transforms.model import ImageModel
+from transforms.models.image_model import ImageModel
+from transforms.steps.saved_model_handler import SavedModelHandler
 
 
 class _RunModel(beam.DoFn):

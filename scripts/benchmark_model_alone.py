@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from transforms.engine_settings import EngineSettings
-from transforms.model import ImageModel
-from transforms.saved_model import inspect_saved_model
+from transforms.models.engine_settings import EngineSettings
+from transforms.models.image_model import ImageModel
+from transforms.models.spec import inspect_saved_model
 
 BATCH_SIZE = 32
 SIDE = 224

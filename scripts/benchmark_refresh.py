@@ -87,23 +87,23 @@ def synthesize(argv: list[str]) -> None:
 
     import pyarrow as pa
 
+    from pipelines.cli.parser import parse_flags
+    from pipelines.cli.refresh_flags import RefreshConfig
     from pipelines.embed import embedding_outputs
-    from pipelines.flags import parse_flags
-    from pipelines.launch import describe_run, footer_metadata, prepare_launch
-    from pipelines.model_notes import with_model_notes
-    from pipelines.refresh_options import RefreshConfig
+    from pipelines.running.launch import describe_run, footer_metadata, prepare_launch
+    from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
-    from transforms.listing import ImageFile, list_source
-    from transforms.match import to_image_ref
-    from transforms.model_handle import resolve_model
-    from transforms.publish import publish_run
-    from transforms.recipe import fingerprint_json, fingerprint_shard
+    from transforms.inputs.listing import ImageFile, list_source
+    from transforms.lifecycle.publication import RunManifest
+    from transforms.models.handle import resolve_model
     from transforms.records import Shard, ShardKey, ShardKind
-    from transforms.run_manifest import RunManifest
-    from transforms.run_root import RunRoot
+    from transforms.runs.recipe import fingerprint_json, fingerprint_shard
+    from transforms.runs.root import RunRoot
+    from transforms.runs.sharding import count_shards, shard_index
     from transforms.schemas import embedding_schema
-    from transforms.sharding import count_shards, shard_index
-    from transforms.write import ShardFile, StagingTarget
+    from transforms.steps.match_inputs import to_image_ref
+    from transforms.steps.publish import publish_run
+    from transforms.steps.write_shards import ShardFile, StagingTarget
 
     config, _ = parse_flags(RefreshConfig, argv, program="synthesize", description="")
     model_dir = resolve_model(config.model)

@@ -552,7 +552,7 @@ def draw_images(directory: pathlib.Path, count: int) -> None:
     """Writes JPEG files, no two alike; one in UNDECODABLE_EVERY cannot be decoded."""
     import numpy as np
 
-    from tests.images import encode, photo
+    from tests.support.images import encode, photo
 
     directory.mkdir()
     pictures = [photo(HEIGHT, WIDTH, seed) // 2 for seed in range(min(PICTURES, count))]
@@ -567,7 +567,7 @@ def draw_images(directory: pathlib.Path, count: int) -> None:
 def make_models(directory: pathlib.Path) -> dict[str, str]:
     """Writes a tiny feature vector and a tiny classifier."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from tests.models import save_logits, save_mean_color
+    from tests.support.models import save_logits, save_mean_color
 
     return {
         "embed": save_mean_color(directory / "embed"),

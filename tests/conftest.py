@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cloud import Cloud, Emulator
+    from tests.support.cloud import Cloud, Emulator
 
 # Quiet start-up, and no GPU grab, before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,7 +28,7 @@ def shared_data() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def mean_color(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A feature-vector model: the mean red, green and blue of a 24x24 image."""
-    from tests.models import save_mean_color  # TensorFlow: most tests do without.
+    from tests.support.models import save_mean_color  # TensorFlow: most tests do without.
 
     directory = str(tmp_path_factory.mktemp("models") / "mean_color")
     save_mean_color(directory)
@@ -38,7 +38,7 @@ def mean_color(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def logits(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A classification model of three classes."""
-    from tests.models import save_logits  # TensorFlow: most tests do without.
+    from tests.support.models import save_logits  # TensorFlow: most tests do without.
 
     directory = str(tmp_path_factory.mktemp("models") / "logits")
     save_logits(directory)
@@ -47,8 +47,8 @@ def logits(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Writes a tiny SavedModel of tests.models.MODELS, once a session; returns its directory."""
-    from tests.models import MODELS  # TensorFlow: most tests do without.
+    """Writes a SavedModel of tests.support.models.MODELS, once a session; returns its directory."""
+    from tests.support.models import MODELS  # TensorFlow: most tests do without.
 
     root = tmp_path_factory.mktemp("models")
     return functools.cache(lambda name: MODELS[name](str(root / name)))
@@ -57,7 +57,7 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str
 @pytest.fixture(scope="session")
 def storage_emulator() -> "Iterator[Emulator]":
     """Runs a storage emulator, once a session."""
-    from tests.cloud import run_emulator  # Beam and a server: most tests do without.
+    from tests.support.cloud import run_emulator  # Beam and a server: most tests do without.
 
     with run_emulator() as emulator:
         yield emulator
@@ -66,7 +66,7 @@ def storage_emulator() -> "Iterator[Emulator]":
 @pytest.fixture
 def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
     """Makes an empty bucket, and gs:// mean the emulator."""
-    from tests.cloud import use_emulator
+    from tests.support.cloud import use_emulator
 
     with use_emulator(storage_emulator) as bucket:
         yield bucket

@@ -1,0 +1,1 @@
+"""What programs say and ask: flags, words, bars."""

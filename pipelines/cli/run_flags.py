@@ -1,0 +1,313 @@
+"""What the user may say: every flag once, as a field of a frozen configuration."""
+
+import dataclasses
+from typing import Any
+
+from pipelines.cli.forecast_flags import PlanFlags
+from pipelines.cli.parser import batch_size, check_directory, flag, image_size
+from transforms.errors import FlagError
+from transforms.images.policy import (
+    DECODE_MODES,
+    EXIF_POLICIES,
+    INPUT_RANGES,
+    INTERPOLATIONS,
+    LIMITS,
+    RESIZE_MODES,
+    Preprocessing,
+)
+from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
+
+OUTPUT_FORMATS = ("parquet", "tfrecord")
+EMBEDDING_DTYPES = ("float32", "float16")
+NORMALIZATIONS = ("none", "l2")
+ACTIVATIONS = ("softmax", "sigmoid", "none")
+
+_POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
+_OF_THE_RUN = {"image_size", "dtype", *LIMITS}
+
+NOTED = {
+    **{name: value for name, value in _POLICY.items() if name not in _OF_THE_RUN},
+    "activation": ACTIVATIONS[0],
+}
+"""Flags that belong to a model, and what they are where neither the user nor its notes say."""
+
+
+def noted_flag(name: str, help_text: str, group: str, **options: Any) -> Any:  # noqa: ANN401
+    """Describes a flag that the model's notes may say; None until they have been read."""
+    default = f"(default: the model's image_model.json, else {NOTED[name]})"
+    return flag(f"{help_text} {default}", group, **options)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The flags that embed and classify share; each field is the flag of its name."""
+
+    input: tuple[str, ...] = flag(
+        "image file, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] files; any "
+        "URI scheme that Beam reads; repeatable",
+        "input",
+        (),
+        metavar="URI",
+        repeatable=True,
+    )
+    manifest: tuple[str, ...] = flag(
+        "list of image URIs: .txt (one a line), or .csv, .jsonl, .parquet with a uri column",
+        "input",
+        (),
+        metavar="URI",
+        repeatable=True,
+    )
+    image_key: str | None = flag(
+        "feature, column or tar field (extension) that holds the encoded image (default: "
+        "image/encoded in TFRecord, image in Parquet, any image's extension in tar)",
+        "input",
+        metavar="NAME",
+    )
+    image_id_from: str | None = flag(
+        "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
+        "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
+        "tar)",
+        "input",
+        metavar="FROM",
+    )
+    carry_columns: tuple[str, ...] = flag(
+        "features, columns or tar fields (cls, txt, json) to copy from TFRecord, Parquet, tar or "
+        "manifest to the output",
+        "input",
+        (),
+        metavar="NAME",
+        repeatable=True,
+    )
+
+    model: str = flag(
+        "SavedModel: directory, .tar.gz, gs://, https://tfhub.dev/... or kaggle.com URL. A "
+        "SavedModel is code: run only models that you trust",
+        "model",
+        "",
+        metavar="HANDLE",
+    )
+    signature: str | None = flag(
+        "signature or sub-callable to run, if the model has several", "model", metavar="NAME"
+    )
+    output_key: str | None = flag(
+        "which of the model's outputs to take, if it has several", "model", metavar="NAME"
+    )
+    engine: str = flag(
+        "what runs the model; openvino is faster on CPUs (pip install '.[openvino]')",
+        "model",
+        "tensorflow",
+        choices=ENGINES,
+    )
+    precision: str = flag(
+        "what the model computes in; auto is the fastest that this machine has; all but float32 "
+        "are checked against it",
+        "model",
+        "float32",
+        choices=PRECISIONS,
+    )
+    batch_size: int | str = flag(
+        "images a model call, fewer where files come to 24 MiB, or auto: the fastest, measured on "
+        "the first batches",
+        "model",
+        32,
+        read=batch_size,
+        metavar="N|auto",
+    )
+    num_model_threads: int | None = flag(
+        "the engine's threads (default: one a core)", "model", read=int, metavar="N"
+    )
+
+    image_size: tuple[int, int] | None = flag(
+        "pixels, SIDE or HEIGHTxWIDTH (default: what the model says)",
+        "images",
+        read=image_size,
+        metavar="SIZE",
+    )
+    input_range: str | None = noted_flag(
+        "input_range", "range of the pixels that the model wants", "images", choices=INPUT_RANGES
+    )
+    resize_mode: str | None = noted_flag(
+        "resize_mode",
+        "to the model's size: squash, centred crop, or pad with black",
+        "images",
+        choices=RESIZE_MODES,
+    )
+    crop_fraction: float | None = noted_flag(
+        "crop_fraction",
+        "share of the largest centred crop to keep, with crop",
+        "images",
+        read=float,
+        metavar="F",
+    )
+    interpolation: str | None = noted_flag(
+        "interpolation", "how to resize", "images", choices=INTERPOLATIONS
+    )
+    antialias: bool | None = noted_flag(
+        "antialias", "filter when making smaller, or not", "images", read=bool
+    )
+    exif: str | None = noted_flag(
+        "exif", "turn photos upright, or not", "images", choices=EXIF_POLICIES
+    )
+    decode: str | None = noted_flag(
+        "decode",
+        "fast decodes large JPEG photos at a half to an eighth of their size, then filters; close "
+        "to exact with --antialias",
+        "images",
+        choices=DECODE_MODES,
+    )
+    max_image_pixels: int = flag(
+        "larger images fail, by their header",
+        "images",
+        _POLICY["max_image_pixels"],
+        read=int,
+        metavar="N",
+    )
+    max_image_bytes: int = flag(
+        "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
+    )
+
+    output_format: str = flag("file format", "output", "parquet", choices=OUTPUT_FORMATS)
+    rows_per_file: int = flag(
+        "rows an output file of listed images holds at most",
+        "output",
+        10_000,
+        read=int,
+        metavar="N",
+    )
+    deduplicate: bool = flag(
+        "give images of the same bytes to the model once; listed images are read twice",
+        "run",
+        False,
+    )
+    inference_hints: tuple[str, ...] = flag(
+        "resource hints of the step that reads, decodes, infers and writes: min_ram=16GB, "
+        "'accelerator=type:nvidia-l4;count:1;install-nvidia-driver'",
+        "run",
+        (),
+        metavar="NAME=VALUE",
+        repeatable=True,
+    )
+    resume: bool = flag(
+        "go on where a run that died stopped; start one if there is none", "run", False
+    )
+    overwrite: bool = flag(
+        "replace the run in --output, once the new one is complete; drop one that died",
+        "run",
+        False,
+    )
+    max_failed_fraction: float = flag(
+        "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
+    )
+    canaries: str | None = flag(
+        "directory of a few images; publish only if they get their expected answers",
+        "run",
+        metavar="DIR",
+    )
+    canary_threshold: float = flag(
+        "smallest cosine between a canary's answer and the expected one",
+        "run",
+        0.9999,
+        read=float,
+        metavar="C",
+    )
+    write_canaries: bool = flag(
+        "make this run's answers to the --canaries the expected ones", "run", False
+    )
+
+    def __post_init__(self) -> None:
+        if not self.input and not self.manifest and not self.names_inputs_otherwise:
+            raise FlagError("nothing to read: give --input or --manifest")
+        if not self.model and not self.names_inputs_otherwise:
+            raise FlagError("--model is required")
+        for name in ("batch_size", "rows_per_file", "num_model_threads"):
+            value = getattr(self, name)
+            if value not in (None, AUTO) and value < 1:
+                raise FlagError(f"--{name} must be at least 1, got {value}")
+        for name in ("max_failed_fraction", "canary_threshold"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
+        if self.write_canaries and self.canaries is None:
+            raise FlagError("--write_canaries needs --canaries, the directory of their images")
+        if len(set(self.carry_columns)) < len(self.carry_columns):
+            raise FlagError(f"--carry_columns names one twice: {' '.join(self.carry_columns)}")
+
+    @property
+    def names_inputs_otherwise(self) -> bool:
+        """Whether what to read is known without --input and --manifest."""
+        return False
+
+    def uses(self, flag: str) -> bool:
+        """Whether a flag has any effect; refresh has those of two programs."""
+        return True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SingleRunConfig(PlanFlags, RunConfig):
+    """The flags of a program that writes one run."""
+
+    output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
+    retry_failed: str | None = flag(
+        "an earlier run: its rows, and its failed images computed again, become a new run",
+        "input",
+        metavar="RUN",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_plan()
+        check_directory("output", self.output)
+        if self.retry_failed is not None and self.deduplicate:
+            raise FlagError("--deduplicate does nothing with --retry_failed; drop it")
+        if self.retry_failed is not None and self.plan:
+            raise FlagError("--plan says nothing of --retry_failed: that run's failures.jsonl does")
+
+    @property
+    def names_inputs_otherwise(self) -> bool:
+        """Whether an earlier run says what to read."""
+        return self.retry_failed is not None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbedFlags(RunConfig):
+    """What becomes of a feature vector."""
+
+    embedding_dtype: str = flag(
+        "of the written vectors", "output", "float32", choices=EMBEDDING_DTYPES
+    )
+    normalize: str = flag(
+        "scale every vector to length 1 (l2), or not", "output", "none", choices=NORMALIZATIONS
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyFlags(RunConfig):
+    """What becomes of logits."""
+
+    top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
+    activation: str | None = noted_flag(
+        "activation",
+        "turns the model's logits into scores; none if it already does",
+        "model",
+        choices=ACTIVATIONS,
+    )
+    labels: str | None = flag(
+        "class names: .txt, .csv or .json (default: the model's labels.txt)",
+        "model",
+        metavar="URI",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.top_k < 1:
+            raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbedConfig(EmbedFlags, SingleRunConfig):
+    """The flags of pipelines.embed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyConfig(ClassifyFlags, SingleRunConfig):
+    """The flags of pipelines.classify."""

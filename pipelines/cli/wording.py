@@ -1,0 +1,111 @@
+"""What a run says at its end: one short table from run.json."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from transforms.models.engine_settings import AUTO
+
+REASONS_SHOWN = 8
+
+FATES = ("new", "changed", "unchanged", "deleted", "retried")
+
+
+def format_summary(
+    record: Mapping[str, Any], *, output: str, seconds: float, workers: str = ""
+) -> str:
+    """Says counts, failures by reason, speed, where the time went, and where the files are.
+
+    Args:
+        record: The content of run.json.
+        output: The run directory.
+        seconds: Wall time of the run, model loading included.
+        workers: Threads or processes that this machine used, or nothing if others did.
+    """
+    return align(summary_rows(record, output=output, seconds=seconds, workers=workers))
+
+
+def align(rows: Iterable[tuple[str, str]]) -> str:
+    """Puts (name, value) under one another; a name that is empty goes on with the one before."""
+    return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
+
+
+def summary_rows(
+    record: Mapping[str, Any], *, output: str, seconds: float, workers: str = ""
+) -> list[tuple[str, str]]:
+    """Returns the lines of the summary as (name, value)."""
+    counts = record["counts"]
+    images = counts["written"] + counts["failed"]
+    rate = f"{images / seconds:,.1f} images/s" if seconds > 0 else ""
+    size_bytes = sum(entry["size_bytes"] for entry in record["files"])
+    rows = [
+        ("matched", f"{counts['matched']:,}"),
+        ("written", f"{counts['written']:,}"),
+        ("failed", f"{counts['failed']:,}"),
+        *list_reasons(record["failures_by_reason"]),
+    ]
+    if counts["skipped"]:
+        rows += [("skipped", f"{counts['skipped']:,}"), *list_reasons(record["skipped_by_reason"])]
+    rows += describe_changes(record)
+    rows += [
+        ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
+        *[("engine", text) for text in describe_engines(record, workers)],
+        ("time in", describe_shares(record["seconds_by_step"])),
+        ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
+    ]
+    if counts["failed"]:
+        rows.append(("failures", f"{output.rstrip('/')}/failures.jsonl"))
+    return rows
+
+
+def describe_shares(seconds_by_step: Mapping[str, float]) -> str:
+    """Says how the work was shared by the steps, as "read 3 %, decode 21 %, ..."."""
+    total = sum(seconds_by_step.values())
+    if not total:
+        return "no work"
+    return ", ".join(f"{step} {part / total:.0%}" for step, part in seconds_by_step.items())
+
+
+def describe_engines(record: Mapping[str, Any], workers: str = "") -> list[str]:
+    """Says what ran the model; several lines only if not every worker did as the others."""
+    lines = []
+    for engine in record["engines"]:
+        size = engine["batch_size"] or record["config"]["batch_size"]
+        parts = [f"{engine['engine']} {engine['precision']} on {engine['device']}"]
+        if engine["min_cosine"] is not None:
+            parts.append(f"cosine to float32 {engine['min_cosine']:.5f}")
+        if size != AUTO:
+            parts.append(f"{size} images a call")
+        lines.append(", ".join([*parts, workers] if workers else parts))
+    return lines
+
+
+def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Says what became of the images since the run before, and what that saved."""
+    if "changes" not in record:
+        return []
+    counts = record["changes"]
+    is_first = not any(counts[name] for name in FATES)
+    rows = [] if is_first else [(name, f"{counts[name]:,}") for name in FATES]
+    twins = f", {counts['duplicate']:,} of them duplicates" if counts["duplicate"] else ""
+    rows.append(("saved", f"{record['inferences_saved']:,} inferences{twins}"))
+    if record["previous"]:
+        rows.append(("since", record["previous"]))
+    return rows
+
+
+def list_reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Returns lines of the summary: how many of each reason, the first few."""
+    shown = list(counts.items())[:REASONS_SHOWN]
+    rows = [("", f"{count:,} {reason}") for reason, count in shown]
+    rest = sum(counts.values()) - sum(count for _, count in shown)
+    return [*rows, ("", f"{rest:,} for other reasons")] if rest else rows
+
+
+def describe_size(size_bytes: int) -> str:
+    """Says a number of bytes in a fitting unit."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:,.1f} {unit}" if unit != "bytes" else f"{size_bytes} bytes"

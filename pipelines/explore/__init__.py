@@ -1,0 +1,1 @@
+"""The parts of report, diff and search."""

@@ -1,0 +1,153 @@
+"""What pipelines.report says of a run by its record alone."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipelines.cli.wording import describe_changes, describe_engines, describe_size
+from transforms.runs.directory import SUCCESS_FILE
+from transforms.runs.record import PublishedRun
+
+Facts = list[tuple[str, str]]
+
+_FINGERPRINT_CHARS = 16
+_RESIZED = {
+    "squash": "the aspect ratio is not kept",
+    "crop": "after cutting out the centre",
+    "pad": "the whole image fitted in, the rest black",
+}
+_RANGES = {
+    "0,1": "from 0 to 1",
+    "-1,1": "from -1 to 1",
+    "0,255": "from 0 to 255",
+    "imagenet": "less ImageNet's mean, over its deviation",
+}
+
+
+class Note(NamedTuple):
+    """Something that the reader should know.
+
+    Attributes:
+        text: A sentence.
+        is_bad: Whether something is probably wrong.
+    """
+
+    text: str
+    is_bad: bool = False
+
+
+class Stage(NamedTuple):
+    """A step's part of the work.
+
+    Attributes:
+        name: The step.
+        seconds: Of all threads together.
+        share: Of all steps.
+    """
+
+    name: str
+    seconds: float
+    share: float
+
+
+def describe_run(run: PublishedRun) -> Facts:
+    """Says how many images there were, what ran, and what came out."""
+    record = run.record
+    counts = record["counts"]
+    facts = [
+        ("matched", f"{counts['matched']:,}"),
+        ("written", f"{counts['written']:,}"),
+        ("failed", _part(counts["failed"], counts["matched"])),
+        ("skipped", f"{counts['skipped']:,}"),
+        ("published", _published(run)),
+        ("work", _describe_work(record)),
+        *[("engine", text) for text in describe_engines(record)],
+        ("files", _describe_files(record)),
+    ]
+    return facts + [(name, text) for name, text in describe_changes(record) if name]
+
+
+def describe_model(record: Mapping[str, Any]) -> Facts:
+    """Says which model it was, and how it was called."""
+    model = record["model"]
+    endpoint = " ".join(part for part in (model["endpoint"], model["output_key"]) if part)
+    outputs = [
+        f"{name} {value}"
+        for name, value in record["recipe"]["outputs"].items()
+        if name not in ("format", "labels") and value is not None
+    ]
+    return [
+        ("model", model["handle"]),
+        ("fingerprint", model["fingerprint"][:_FINGERPRINT_CHARS]),
+        ("called", f"{model['kind']} {endpoint}"),
+        ("output", f"{model['output_dim'] or 'unknown'} numbers, {', '.join(outputs)}"),
+    ]
+
+
+def describe_preprocessing(record: Mapping[str, Any]) -> str:
+    """Says in words what was done to every image."""
+    policy = record["preprocessing"]
+    height, width = policy["image_size"]
+    filtered = "with" if policy["antialias"] else "without"
+    crop = f" ({policy['crop_fraction']:g} of it)" if policy["resize_mode"] == "crop" else ""
+    turned = "turned upright by EXIF" if policy["exif"] == "apply" else "not turned by EXIF"
+    fast = ", large JPEG photos at a part of their size" if policy["decode"] == "fast" else ""
+    return (
+        f"Decoded to RGB{fast}, {turned}, resized to {height} x {width} pixels (height x width; "
+        f"{_RESIZED[policy['resize_mode']]}{crop}) by {policy['interpolation']} interpolation "
+        f"{filtered} antialiasing; pixels {_RANGES[policy['input_range']]}, {policy['dtype']}. "
+        f"Images of more than {policy['max_image_pixels']:,} pixels or "
+        f"{describe_size(policy['max_image_bytes'])} fail."
+    )
+
+
+def list_stages(record: Mapping[str, Any]) -> list[Stage]:
+    """Returns how the work was shared by the steps; empty if nothing was computed."""
+    seconds = record["seconds_by_step"]
+    total = sum(seconds.values())
+    return [Stage(name, part, part / total) for name, part in seconds.items()] if total else []
+
+
+def note_run(record: Mapping[str, Any]) -> list[Note]:
+    """Says what is unusual about the counts."""
+    counts = record["counts"]
+    notes = []
+    if counts["failed"]:
+        part = _part(counts["failed"], counts["matched"])
+        notes.append(Note(f"{part} images failed", is_bad=True))
+    if count := len(record["warnings"]):
+        notes.append(Note(f"{count:,} warning{'s' * (count > 1)} while it ran", is_bad=True))
+    return notes
+
+
+def _part(count: int, total: int) -> str:
+    return f"{count:,} ({count / total:.1%})" if count else "0"
+
+
+def _describe_work(record: Mapping[str, Any]) -> str:
+    """Says how long the steps took; wall time is no part of a record."""
+    seconds = sum(record["seconds_by_step"].values())
+    images = record["counts"]["written"] + record["counts"]["failed"]
+    computed = images - record.get("inferences_saved", 0)
+    if not seconds or not computed:
+        return "nothing was computed"
+    return f"{seconds:,.1f} s, all threads together; {computed / seconds:,.1f} images/s a thread"
+
+
+def _describe_files(record: Mapping[str, Any]) -> str:
+    size_bytes = sum(entry["size_bytes"] for entry in record["files"])
+    rows = [entry["rows"] for entry in record["files"]] or [0]
+    spread = f"{min(rows):,} to {max(rows):,} rows" if len(rows) > 1 else f"{rows[0]:,} rows"
+    output_format = record["recipe"]["outputs"]["format"]
+    return f"{len(record['files']):,} {output_format}, {describe_size(size_bytes)}, {spread}"
+
+
+def _published(run: PublishedRun) -> str:
+    path = FileSystems.join(run.directory, SUCCESS_FILE)
+    (found,) = FileSystems.match([path])[0].metadata_list
+    updated = found.last_updated_in_seconds
+    if not updated:
+        return "unknown"
+    return f"{datetime.datetime.fromtimestamp(updated, datetime.UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,176 @@
+"""What pipelines.search does once its flags are read: queries, neighbours, table, page."""
+
+import argparse
+import dataclasses
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.cli.page_file import place_page, write_page
+from pipelines.explore.search_queries import SIDE_PIXELS, Query, read_queries
+from transforms.errors import InputError, printable
+from transforms.explore.index_files import Unusable, index_directory, read_index
+from transforms.explore.page import render_page
+from transforms.explore.projector_files import MAX_POINTS, write_projector
+from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
+from transforms.machine.extras import import_extra
+from transforms.runs.directory import absolute_output
+from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
+from transforms.runs.rows import take_rows
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
+from transforms.vectors.ann_index import RECALL_AT
+from transforms.vectors.exact_search import search_exactly
+from transforms.vectors.neighbours import Neighbours, normalize
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """An image that was found.
+
+    Attributes:
+        rank: From 1.
+        cosine: Between its vector and the query's.
+        image_id: Its key.
+        uri: Where it is.
+        is_same_file: Whether its bytes are the query's.
+        thumbnail: Its picture.
+    """
+
+    rank: int
+    cosine: float
+    image_id: str
+    uri: str
+    is_same_file: bool
+    thumbnail: Thumbnail
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A query with what was found, the nearest first; the fields of Query are the template's."""
+
+    name: str
+    thumbnail: Thumbnail
+    matches: tuple[Match, ...]
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """Does what the flags of pipelines.search say; returns the exit code.
+
+    Raises:
+        UserError: If an image, the run, its model or an output cannot work.
+    """
+    for package in ("faiss", "jinja2"):  # Before any work.
+        import_extra(package)
+    runs = open_embedding_runs([arguments.run])
+    (run,) = runs.runs
+    page = place_page(arguments.output, run)
+    rows, dim = runs.shape()
+    _say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
+    if arguments.export_projector:
+        _export(runs, arguments.export_projector)
+    if not (arguments.image or arguments.image_id):
+        return 0
+    queries, vectors = read_queries(runs, arguments.image, arguments.image_id, arguments.model)
+    neighbours, how = _find(runs, normalize(vectors), arguments)
+    found = _gather(runs, queries, neighbours, arguments.top_k)
+    _say("search", how)
+    for query in found:
+        _print_table(query)
+    model = run.record["model"]
+    html = render_page(
+        "search.html",
+        title=f"Nearest images in {run.name}",
+        facts=[
+            ("run", run.directory),
+            ("model", model["handle"]),
+            ("vectors", f"{rows:,} of {dim:,} numbers"),
+            ("search", how),
+        ],
+        queries=found,
+    )
+    write_page(page, html)
+    _say("\npage", arguments.output)
+    return 0
+
+
+def _export(runs: EmbeddingRuns, directory: str) -> None:
+    written = write_projector(runs, directory)
+    note = "" if written.rows == written.of else f" of {written.of:,}, drawn by lot"
+    _say("projector", f"{written.rows:,} images{note}, at most {MAX_POINTS:,}, in {directory}")
+    if written.without_picture:
+        _say("", f"{written.without_picture:,} of them are gone or damaged, and gray")
+    _say("go on", f"tensorboard --logdir {shlex.quote(directory)}, then choose PROJECTOR")
+
+
+def _find(
+    runs: EmbeddingRuns, queries: npt.NDArray[np.float32], arguments: argparse.Namespace
+) -> tuple[Neighbours, str]:
+    """Finds neighbours, one more than wanted: a query of the run finds itself; and says how."""
+    (run,) = runs.runs
+    count = arguments.top_k + 1
+    if not arguments.exact:
+        started = time.perf_counter()
+        directory = absolute_output(arguments.index) if arguments.index else index_directory(run)
+        index = read_index(run, directory)
+        if isinstance(index, Unusable):
+            _say("ignored", f"the index {directory} {index.reason}")
+        elif index is None and arguments.index:
+            raise InputError(f"--index {arguments.index} holds no index; pipelines.index makes one")
+        elif index is not None:
+            loaded = time.perf_counter()
+            neighbours = index.search(queries, count)
+            took = time.perf_counter() - loaded
+            return neighbours, (
+                f"by index, recall {index.recall:.3f} of the {RECALL_AT} nearest; loaded in "
+                f"{loaded - started:.2f} s, searched in {took:.3f} s"
+            )
+    started = time.perf_counter()
+    searched = search_exactly(runs.vectors(), queries, count)
+    read = time.perf_counter() - started - searched.seconds
+    return searched.best, f"exact; read in {read:.2f} s, searched in {searched.seconds:.3f} s"
+
+
+def _gather(
+    runs: EmbeddingRuns, queries: Sequence[Query], neighbours: Neighbours, top_k: int
+) -> list[Found]:
+    """Reads what is known of the neighbours of each query."""
+    (run,) = runs.runs
+    kept = [
+        [
+            (int(row), float(cosine))
+            for row, cosine in zip(rows, cosines, strict=True)
+            if row >= 0 and row != query.row
+        ][:top_k]
+        for query, rows, cosines in zip(queries, *neighbours, strict=True)
+    ]
+    rows = np.unique(np.array([row for near in kept for row, _ in near], np.int64))
+    table = take_rows(run, rows, [IMAGE_ID, *COLUMNS])
+    pictures = read_thumbnails(run.record, table, SIDE_PIXELS)
+    ids, uris, hashes = (table[name].to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
+    place_of = {row: place for place, row in enumerate(rows.tolist())}
+
+    def matches(query: Query, near: list[tuple[int, float]]) -> Iterator[Match]:
+        for rank, (row, cosine) in enumerate(near, 1):
+            place = place_of[row]
+            is_same = hashes[place] == query.content_sha256
+            yield Match(rank, cosine, ids[place], uris[place], is_same, pictures[place])
+
+    return [
+        Found(query.name, query.thumbnail, tuple(matches(query, near)))
+        for query, near in zip(queries, kept, strict=True)
+    ]
+
+
+def _print_table(found: Found) -> None:
+    print(f"\nnearest to {printable(found.name)}")
+    width = len(str(len(found.matches)))
+    for match in found.matches:
+        note = "  (the same file content)" if match.is_same_file else ""
+        print(f"  {match.rank:>{width}}  {match.cosine:7.4f}  {printable(match.image_id)}{note}")
+
+
+def _say(name: str, text: str) -> None:
+    print(f"{name:<9} {printable(text)}", flush=True)

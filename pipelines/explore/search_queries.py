@@ -1,0 +1,114 @@
+"""The images that pipelines.search looks for: files, or images of the run."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import ImageError, InputError
+from transforms.explore.thumbnails import COLUMNS, Thumbnail, draw_thumbnail, read_thumbnails
+from transforms.machine.garbage import importing
+from transforms.machine.without_keras import import_tensorflow
+from transforms.runs.embedding_runs import EmbeddingRuns
+from transforms.runs.rows import read_vectors, take_rows
+from transforms.runs.rows_by_id import find_rows
+from transforms.schemas import CONTENT_SHA256
+
+SIDE_PIXELS = 240
+"""Of pictures on the page."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """An image that is looked for.
+
+    Attributes:
+        name: As the user gave it.
+        content_sha256: Of its file.
+        thumbnail: Its picture.
+        row: Its number in the run, or None if it is a file.
+    """
+
+    name: str
+    content_sha256: str
+    thumbnail: Thumbnail
+    row: int | None = None
+
+
+def read_queries(
+    runs: EmbeddingRuns, images: Sequence[str], image_ids: Sequence[str], handle: str | None
+) -> tuple[list[Query], npt.NDArray[np.float32]]:
+    """Reads the images that are looked for, and their vectors.
+
+    Args:
+        runs: One run, where they are looked for.
+        images: URIs of files; the run's model embeds them.
+        image_ids: Images of the run.
+        handle: The model, if it is no longer where the run found it.
+
+    Returns:
+        The queries, and float32 [queries, dim].
+
+    Raises:
+        UserError: If an image or the model cannot be used.
+    """
+    queries: list[Query] = []
+    parts: list[npt.NDArray[np.float32]] = []
+    if images:
+        queries, vectors = _embed(runs, images, handle)
+        parts.append(vectors)
+    if image_ids:
+        (run,) = runs.runs
+        rows = find_rows(run, image_ids)
+        order, places = np.unique(rows, return_inverse=True)
+        parts.append(read_vectors(run, order)[places])
+        table = take_rows(run, order, COLUMNS)
+        hashes = table[CONTENT_SHA256].to_pylist()
+        pictures = read_thumbnails(run.record, table, SIDE_PIXELS)
+        queries += [
+            Query(image_id, hashes[place], pictures[place], int(order[place]))
+            for image_id, place in zip(image_ids, places.tolist(), strict=True)
+        ]
+    vectors = np.concatenate(parts)
+    for query, vector in zip(queries, vectors, strict=True):
+        if not vector.any():
+            raise InputError(f"the vector of {query.name} is 0 throughout: nothing is near to it")
+    return queries, vectors
+
+
+def _embed(
+    runs: EmbeddingRuns, uris: Sequence[str], handle: str | None
+) -> tuple[list[Query], npt.NDArray[np.float32]]:
+    """Gives image files to the run's model."""
+    from transforms.machine.tensorflow_runtime import configure_tensorflow
+
+    configure_tensorflow()
+    with importing():  # TensorFlow: --image_id does without.
+        import_tensorflow()
+        from pipelines.training.classifier_export import find_body
+        from transforms.explore.query_images import embed_query_images, read_query_images
+        from transforms.models.engine_settings import EngineSettings
+        from transforms.models.image_model import ImageModel
+
+    record = runs.record
+    images = read_query_images(record, uris)
+    body = find_body(runs, handle)
+    size = body.policy.image_size
+    settings = EngineSettings(
+        engine=record["recipe"]["model"]["engine"],
+        precision=record["recipe"]["model"]["precision"],
+        pixel_range=body.policy.pixel_range,
+        batch_size=len(uris),
+    )
+    model = ImageModel(body.model_dir, body.spec, image_size=size, settings=settings)
+    vectors = embed_query_images(images, model, body.policy)
+    pictures = [_draw(encoded, body.policy.max_image_pixels) for encoded in images.encoded]
+    return list(map(Query, uris, images.content_sha256, pictures)), vectors
+
+
+def _draw(encoded: bytes, max_image_pixels: int) -> Thumbnail:
+    try:
+        return Thumbnail(draw_thumbnail(encoded, SIDE_PIXELS, max_image_pixels), "")
+    except ImageError as error:  # Decoders differ in what they forgive.
+        return Thumbnail(b"", str(error))

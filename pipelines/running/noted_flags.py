@@ -1,0 +1,55 @@
+"""Flags that the user leaves out and the model's notes say."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pipelines.cli.run_flags import ACTIVATIONS, NOTED, RunConfig
+from transforms.errors import ModelError
+from transforms.models.notes import NOTES_FILE, read_notes
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def with_model_notes(config: Config, model_dir: str) -> Config:
+    """Fills in the flags that belong to a model: as given, as its notes say, or as by default.
+
+    Says on one line what the notes decide, and on another where they are overruled.
+
+    Args:
+        config: The flags.
+        model_dir: The model's local directory.
+
+    Raises:
+        ModelError: If its notes make no sense.
+    """
+    notes = _read(config.model, model_dir)
+    fields = [field.name for field in dataclasses.fields(config)]
+    names = [name for name in fields if name in NOTED and config.uses(name)]
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    taken = {name: notes[name] for name in names if name in notes and name not in given}
+    if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):
+        print(f"{NOTES_FILE} of the model says {changes}")
+    overruled = {name: notes[name] for name in names if name in given and name in notes}
+    if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
+        print(f"{NOTES_FILE} of the model says {against}, which your flags overrule")
+    return dataclasses.replace(config, **{**{n: NOTED[n] for n in names}, **taken, **given})
+
+
+def _read(handle: str, model_dir: str) -> Mapping[str, Any]:
+    notes = read_notes(model_dir)
+    for name, value in notes.items():
+        if name not in NOTED:
+            raise ModelError(f"{NOTES_FILE} of {handle} has the unknown flag {name}")
+        if type(value) is not type(NOTED[name]):
+            raise ModelError(f"{NOTES_FILE} of {handle}: {name} cannot be {value!r}")
+    if notes.get("activation", ACTIVATIONS[0]) not in ACTIVATIONS:
+        raise ModelError(f"{NOTES_FILE} of {handle}: activation cannot be {notes['activation']!r}")
+    return notes
+
+
+def _listed(flags: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {value}"
+        for name, value in flags.items()
+    )

@@ -1,0 +1,238 @@
+"""From a trained head to a classifier on disk: written, loaded again, and compared."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.cli.run_flags import NOTED
+from transforms.errors import FlagError, ModelError, RunError
+from transforms.images.policy import Preprocessing
+from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.image_model import ImageModel
+from transforms.models.loaded_model import NO_ARGUMENTS
+from transforms.models.notes import NOTES_FILE, encode_notes
+from transforms.models.reusable_model import ReusableModel, load_reusable, save_reusable
+from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.runs.embedding_runs import EmbeddingRuns
+from transforms.steps.embeddings import normalize_l2
+from transforms.training.image_classifier import Head, ImageClassifier
+from transforms.training.stored_images import read_stored_images
+
+METRICS_FILE = "metrics.json"
+PICTURE_FILE = "confusion.svg"
+LABELS_FILE = "labels.txt"
+
+_EXACT, _ROUNDED = 1e-4, 5e-2
+"""Largest difference of a logit, relative to the largest logit: of float32 vectors by TensorFlow,
+and of vectors that were rounded or computed otherwise."""
+
+
+class Body(NamedTuple):
+    """The feature-vector model that made the vectors.
+
+    Attributes:
+        handle: As the run, or the user, names it.
+        model_dir: Its local directory.
+        fingerprint: sha256 over its files.
+        spec: How it is called.
+        policy: What was done to every image.
+        normalize: "l2" if the vectors were scaled to length 1, else "none".
+    """
+
+    handle: str
+    model_dir: str
+    fingerprint: str
+    spec: ModelSpec
+    policy: Preprocessing
+    normalize: str
+
+
+class Files(NamedTuple):
+    """What lies beside the classifier.
+
+    Attributes:
+        labels: The class names.
+        metrics: Content of metrics.json.
+        picture: Content of confusion.svg.
+    """
+
+    labels: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    picture: str
+
+
+def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
+    """Finds the model that made the vectors.
+
+    Args:
+        runs: The vectors.
+        handle: Where it is now, or None for where the run found it.
+
+    Raises:
+        UserError: If it is not there, is another one now, or decoding has changed since.
+    """
+    record = runs.record
+    handle = handle or record["model"]["handle"]
+    try:
+        model_dir = resolve_model(handle)
+    except ModelError as error:
+        raise ModelError(f"{error}; name the model of {runs.runs[0].directory} with --model") from (
+            error
+        )
+    fingerprint, wanted = fingerprint_model(model_dir), record["model"]["fingerprint"]
+    if fingerprint != wanted:
+        raise ModelError(
+            f"{handle} has the fingerprint {fingerprint}, the vectors were made by {wanted}; give "
+            "that model with --model, or embed again"
+        )
+    flags = record["config"]
+    spec = inspect_saved_model(
+        model_dir, signature=flags["signature"], output_key=flags["output_key"]
+    )
+    fields = {field.name for field in dataclasses.fields(Preprocessing)}
+    noted = {name: value for name, value in record["preprocessing"].items() if name in fields}
+    policy = Preprocessing(**{**noted, "image_size": tuple(noted["image_size"])})
+    if policy.fingerprint() != record["preprocessing"]["fingerprint"]:
+        raise FlagError(
+            f"{runs.runs[0].directory} has the preprocessing "
+            f"{record['preprocessing']['fingerprint']} (decoder_version "
+            f"{record['preprocessing']['decoder_version']}), the same flags now give "
+            f"{policy.fingerprint()} (decoder_version {policy.to_dict()['decoder_version']}); "
+            "embed again"
+        )
+    normalize = record["recipe"]["outputs"]["normalize"]
+    return Body(handle, model_dir, fingerprint, spec, policy, normalize)
+
+
+def load_body(body: Body, training_arguments: Mapping[str, object] = NO_ARGUMENTS) -> ReusableModel:
+    """Loads the model that made the vectors, for images in [0, 1].
+
+    Args:
+        body: The model.
+        training_arguments: What it is passed in training.
+
+    Raises:
+        TypeError, ValueError: If it does not take those arguments.
+    """
+    return load_reusable(
+        body.model_dir,
+        body.spec,
+        image_size=body.policy.image_size,
+        input_range=body.policy.input_range,
+        training_arguments=training_arguments,
+    )
+
+
+def unit_policy(body: Body) -> Preprocessing:
+    """Returns what is done to every image for a classifier, which takes float32 in [0, 1]."""
+    return dataclasses.replace(body.policy, input_range="0,1", dtype="float32")
+
+
+def export_classifier(
+    body: Body,
+    reusable: ReusableModel,
+    head: Head,
+    files: Files,
+    output: str,
+    scratch: str,
+    compare: Callable[[ImageModel], str],
+) -> str:
+    """Writes the classifier, whole or not at all.
+
+    Before it gets its name it is loaded again and compared.
+
+    Args:
+        body: The model that made the vectors.
+        reusable: That model, loaded; perhaps trained further.
+        head: What was trained.
+        files: What lies beside it.
+        output: Local directory, absent or empty.
+        scratch: A directory for what is needed meanwhile.
+        compare: Given the classifier as it was written; raises RunError if it is not what was
+            trained, and says on a line what it found.
+
+    Returns:
+        What the comparison found.
+
+    Raises:
+        UserError: If the output cannot be written.
+        RunError: If the classifier is not what was trained.
+    """
+    labels_path = os.path.join(scratch, LABELS_FILE)
+    with open(labels_path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{label}\n" for label in files.labels)
+    policy = unit_policy(body)
+    size = policy.image_size
+    classifier = ImageClassifier(reusable, head, size, labels_path)
+    found: list[str] = []
+
+    def finish(directory: str) -> None:
+        notes = {name: value for name, value in policy.to_dict().items() if name in NOTED}
+        _write(directory, NOTES_FILE, encode_notes({**notes, "activation": head.activation}))
+        _write(directory, METRICS_FILE, json.dumps(files.metrics, indent=1) + "\n")
+        _write(directory, PICTURE_FILE, files.picture)
+        model = ImageModel(directory, inspect_saved_model(directory), image_size=size)
+        found.append(compare(model))
+
+    save_reusable(classifier, output, size, signature=classifier.signature, check=finish)
+    return found[0]
+
+
+def compare_with_vectors(model: ImageModel, runs: EmbeddingRuns, body: Body, head: Head) -> str:
+    """Compares a classifier's logits of a few images with those of their stored vectors.
+
+    Raises:
+        RunError: If they are too far apart.
+    """
+    stored = read_stored_images(runs, unit_policy(body))
+    if not len(stored.pixels):
+        return "NOT COMPARED: none of the images is there any more as it was embedded"
+    vectors = normalize_l2(stored.vectors) if head.normalize == "l2" else stored.vectors
+    recipe = runs.record["recipe"]
+    is_exact = recipe["outputs"]["embedding_dtype"] == "float32" and (
+        recipe["model"]["engine"], recipe["model"]["precision"]
+    ) == ("tensorflow", "float32")  # fmt: skip
+    return compare_logits(
+        model(np.asarray(stored.pixels)),
+        vectors @ head.kernel + head.bias,
+        "the stored vectors",
+        _EXACT if is_exact else _ROUNDED,
+    )
+
+
+def compare_logits(
+    found: npt.NDArray[np.float32],
+    wanted: npt.NDArray[np.float32],
+    origin: str,
+    tolerance: float = _EXACT,
+) -> str:
+    """Compares a written classifier's logits with those wanted; says what it found.
+
+    Args:
+        found: float32 [images, classes].
+        wanted: Likewise.
+        origin: What the wanted ones are of.
+        tolerance: Of the largest logit, or of 1 if that is smaller.
+
+    Raises:
+        RunError: If they are too far apart.
+    """
+    largest = float(np.abs(found - wanted).max())
+    limit = tolerance * max(1.0, float(np.abs(wanted).max()))
+    text = f"{len(found)} images, logits within {largest:.2g} of those of {origin}"
+    if not largest <= limit:
+        raise RunError(
+            f"the classifier does not give what {origin} do: {text}, wanted {limit:.2g}; nothing "
+            "was written"
+        )
+    return text
+
+
+def _write(directory: str, name: str, content: str) -> None:
+    with open(os.path.join(directory, name), "w", encoding="utf-8", newline="\n") as file:
+        file.write(content)

@@ -1,0 +1,241 @@
+"""The same command on Beam's portable runners: the same bytes as on the local one."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.runs import contents, read_record, run_embed, solid, write_examples, write_photos
+from transforms.lifecycle.staging import count_commits
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES = 30
+PHOTOS = 120
+BROKEN = 3
+
+
+class Work(NamedTuple):
+    """Inputs, and what the local runner makes of them."""
+
+    argv: tuple[str, ...]
+    model: str
+    expected: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> Work:
+    """Photos, images in a TFRecord, broken ones in both."""
+    directory = tmp_path_factory.mktemp("work")
+    write_photos(directory / "in", PHOTOS)
+    for number in range(BROKEN):
+        (directory / "in" / f"broken-{number}.png").write_bytes(b"no image")
+    images = [b"no image", *(solid(number, 0, 0) for number in range(1, EXAMPLES))]
+    write_examples(directory / "in" / "images.tfrecord", images, names=False)
+    argv = ("--input", str(directory / "in"), "--rows_per_file", "20", "--batch_size", "8")
+    assert run_embed(mean_color, directory / "local", *argv) == 0
+    return Work(argv, mean_color, contents(directory / "local"))
+
+
+def command(program: str, model: str, output: pathlib.Path, *argv: str) -> list[str]:
+    """Returns the command line of a program, as a user writes it."""
+    flags = ["--model", model, "--output", str(output), *argv]
+    return [sys.executable, "-m", f"pipelines.{program}", *flags]
+
+
+def run_program(program: str, model: str, output: pathlib.Path, *argv: str) -> None:
+    """Runs a program to its end, as a user does."""
+    argv_of_it = command(program, model, output, *argv)
+    done = subprocess.run(argv_of_it, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-5000:]
+
+
+def check(output: pathlib.Path, work: Work) -> None:
+    """Checks a run against the local one."""
+    record = read_record(output)
+    assert record["counts"]["written"] == PHOTOS + EXAMPLES - 1
+    assert record["counts"]["failed"] == BROKEN + 1
+    assert contents(output) == work.expected
+
+
+def test_job_server_in_this_process(work: Work, tmp_path: pathlib.Path) -> None:
+    flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK")
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    check(tmp_path / "out", work)
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def worker_pool() -> Iterator[int]:
+    """Runs Beam's pool of workers on a free port."""
+    port = free_port()
+    # It starts workers by the name "python".
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    pool = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "apache_beam.runners.worker.worker_pool_main",
+            f"--service_port={port}",
+        ],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        os.killpg(pool.pid, signal.SIGKILL)
+        pool.wait()
+
+
+def wait_for_port(port: int) -> None:
+    """Waits until someone listens."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+def test_external_workers(work: Work, tmp_path: pathlib.Path) -> None:
+    with worker_pool() as port:
+        flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=EXTERNAL")
+        address = f"--environment_config=127.0.0.1:{port}"
+        run_program("embed", work.model, tmp_path / "out", *work.argv, *flags, address)
+    check(tmp_path / "out", work)
+
+
+def test_prism(work: Work, tmp_path: pathlib.Path) -> None:
+    prism = shutil.which("prism")
+    if prism is None:
+        pytest.skip("no prism on the PATH; build it with scripts/prism")
+    flags = ("--runner=PrismRunner", f"--prism_location={prism}")
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    check(tmp_path / "out", work)
+
+
+class Cluster(NamedTuple):
+    """An engine that runs: the directory of its files, the flags that lead to it."""
+
+    directory: pathlib.Path
+    flags: tuple[str, ...]
+    surviving: tuple[str, ...]
+
+
+FLAGS = {"flink": ("--parallelism=2",), "spark": ("--spark_master=local[2,4]",)}
+# Spark tries a task again at once, and would meet a dead worker that is kept.
+SURVIVING = {"flink": (), "spark": ("--environment_cache_millis=0",)}
+
+
+@pytest.fixture(scope="module", params=["flink", "spark"])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Runs an engine."""
+    name = request.param
+    for command in ("java", "mvn"):
+        if shutil.which(command) is None:
+            pytest.skip(f"no {command}: scripts/{name}_up needs Java and Maven")
+    directory = tmp_path_factory.mktemp(name)
+    environment = {**os.environ, "IMAGE_INFERENCE_PYTHON": sys.executable}
+    environment[f"{name.upper()}_DIR"] = str(directory)
+    environment[f"{name.upper()}_PORT"] = str(free_port())
+    # Its output is no pipe: the engine keeps it open.
+    with (directory / "up").open("w+") as output:
+        up = subprocess.run(
+            [ROOT / "scripts" / f"{name}_up"], env=environment, stdout=output, stderr=output
+        )
+        output.seek(0)
+        if up.returncode == 3:
+            pytest.skip(f"no jars: {output.read()[-500:]}")
+        assert up.returncode == 0, output.read()
+    try:
+        flags = (f"@{directory / 'flags'}", *FLAGS[name])
+        yield Cluster(directory, flags, SURVIVING[name])
+    finally:
+        subprocess.run([ROOT / "scripts" / f"{name}_down"], env=environment, check=True)
+
+
+def test_cluster_embeds(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *cluster.flags)
+    check(tmp_path / "out", work)
+
+
+def test_cluster_classifies_into_tfrecords(
+    work: Work, cluster: Cluster, logits: str, tmp_path: pathlib.Path
+) -> None:
+    argv = [*work.argv, "--output_format", "tfrecord", "--top_k", "2"]
+    run_program("classify", logits, tmp_path / "local", *argv)
+    run_program("classify", logits, tmp_path / "cluster", *argv, *cluster.flags)
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "local")
+    assert any(name.endswith(".tfrecord") for name in contents(tmp_path / "cluster"))
+
+
+def test_cluster_goes_on_when_a_worker_is_killed(
+    work: Work, cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
+    done = run_killing_workers(work, cluster, tmp_path / "out", *cluster.surviving)
+    assert done.returncode == 0, done.stdout[-5000:]
+    check(tmp_path / "out", work)
+
+
+@pytest.mark.parametrize("cluster", ["spark"], indirect=True)
+def test_spark_run_whose_kept_worker_is_killed_is_resumed(
+    work: Work, cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
+    output = tmp_path / "out"
+    done = run_killing_workers(work, cluster, output)
+    assert done.returncode == 1, done.stdout[-5000:]
+    assert not output.exists()
+    run_program("embed", work.model, output, *work.argv, *cluster.flags, "--resume")
+    check(output, work)
+
+
+def run_killing_workers(
+    work: Work, cluster: Cluster, output: pathlib.Path, *argv: str
+) -> subprocess.CompletedProcess[str]:
+    """Embeds; kills the workers as soon as a shard is committed."""
+    embed = command("embed", work.model, output, *work.argv, *cluster.flags, *argv)
+    killed = 0
+    with (output.parent / "log").open("w+") as log:
+        running = subprocess.Popen(embed, cwd=ROOT, stdout=log, stderr=log)
+        while running.poll() is None:
+            if not killed and count_commits(str(output.parent / f".{output.name}.staging")):
+                for worker in workers(cluster):
+                    os.kill(worker, signal.SIGKILL)
+                    killed += 1
+            time.sleep(0.002)
+        log.seek(0)
+        done = subprocess.CompletedProcess(embed, running.returncode, log.read())
+    assert killed
+    return done
+
+
+def workers(cluster: Cluster) -> list[int]:
+    """Returns the worker processes of this cluster: they have its environment."""
+    found = []
+    for process in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            is_worker = b"beam_worker.py" in (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes() if is_worker else b""
+            if f"_DIR={cluster.directory}\0".encode() in environment:
+                found.append(int(process.name))
+    return found

@@ -1,0 +1,190 @@
+"""Runs in an object store, which has no rename: the same promises, kept by _SUCCESS."""
+
+import datetime
+import json
+import pathlib
+from types import ModuleType
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import embed, refresh
+from tests.support.cloud import Cloud
+from tests.support.runs import solid
+from tests.support.tars import write_tar
+from transforms.errors import OutputError
+from transforms.lifecycle.lock import DEAD_SECONDS, run_lock, this_process
+
+
+def put_photos(cloud: Cloud, count: int) -> list[str]:
+    colours = [solid(n, 2 * n, 255 - n) for n in range(count)]
+    return [cloud.put(f"photos/{n:03d}.png", colour) for n, colour in enumerate(colours)]
+
+
+def ids_in(cloud: Cloud, run: str, tmp_path: pathlib.Path) -> list[str]:
+    ids: list[str] = []
+    for name in cloud.names(f"{run}/embeddings-"):
+        local = tmp_path / "download.parquet"
+        local.write_bytes(cloud.get(name))
+        ids += pq.read_table(local)["image_id"].to_pylist()
+    return sorted(ids)
+
+
+def record_of(cloud: Cloud, run: str) -> dict[str, dict[str, int]]:
+    return json.loads(cloud.get(f"{run}/run.json"))
+
+
+def latest(cloud: Cloud) -> str:
+    return f"root/{cloud.get('root/LATEST').decode().strip()}"
+
+
+def test_a_run_is_published_replaced_and_leaves_no_staging(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uris = put_photos(cloud, 40)
+    argv = ["--input", f"{cloud.uri}/photos", "--model", mean_color]
+    argv += ["--output", f"{cloud.uri}/out/"]
+    assert embed.main(argv) == 0
+    assert ids_in(cloud, "out", tmp_path) == uris
+    names = [
+        "_SUCCESS",
+        *(f"_inputs/{n:05d}-of-00002.arrow" for n in range(2)),
+        *(f"embeddings-{n:05d}-of-00002.parquet" for n in range(2)),
+        "failures.jsonl",
+        "run.json",
+    ]
+    assert cloud.names("out/") == [f"out/{name}" for name in names]
+    assert embed.main(argv) == 2
+    assert "holds a published run" in capsys.readouterr().err
+    cloud.delete("photos/000.png")
+    assert embed.main([*argv, "--overwrite"]) == 0
+    assert ids_in(cloud, "out", tmp_path) == uris[1:]
+    assert cloud.names("out/") == [f"out/{name}" for name in names]
+    capsys.readouterr()
+    assert embed.main([*argv, "--resume"]) == 0
+    assert "there is nothing to resume" in capsys.readouterr().out
+    assert embed.main([*argv, "--resume", "--overwrite"]) == 0
+
+
+def test_a_refused_run_is_finished_from_its_commit_records(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uris = put_photos(cloud, 40)
+    cloud.put("photos/broken.png", b"no image")
+    argv = ["--input", f"{cloud.uri}/photos", "--model", mean_color]
+    argv += ["--output", f"{cloud.uri}/out"]
+    assert embed.main([*argv, "--max_failed_fraction", "0"]) == 1
+    assert "out/_SUCCESS" not in cloud.names("out/")
+    attempts = {name for name in cloud.names("out/_staging/") if name.endswith(".parquet")}
+    assert len(attempts) == 2
+    assert embed.main(argv) == 2
+    assert "(2 shards done)" in capsys.readouterr().err
+    cloud.requests.clear()
+    assert embed.main([*argv, "--resume"]) == 0
+    assert not any("photos%2F000.png" in request for request in cloud.requests), "not read again"
+    assert ids_in(cloud, "out", tmp_path) == uris
+    assert not cloud.names("out/_staging/")
+
+
+def test_a_refresh_goes_by_generation_and_checksum(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    uris = put_photos(cloud, 40)
+    argv = ["--input", f"{cloud.uri}/photos", "--model", mean_color, "--keep", "2"]
+    argv += ["--output_root", f"{cloud.uri}/root"]
+    assert refresh.main(argv) == 0
+    cloud.put("photos/000.png", solid(0, 0, 255))  # Another generation of the same bytes.
+    cloud.put("photos/001.png", solid(9, 9, 9))
+    cloud.delete("photos/002.png")
+    cloud.put("photos/new.png", solid(8, 8, 8))
+    cloud.requests.clear()
+    assert refresh.main(argv) == 0
+    read = {n for n in range(40) if any(f"photos%2F{n:03d}.png" in r for r in cloud.requests)}
+    assert read == {0, 1}
+    changes = record_of(cloud, latest(cloud))["changes"]
+    assert {name: count for name, count in changes.items() if count} == {
+        "new": 1, "changed": 1, "unchanged": 38, "deleted": 1, "reused": 38,
+    }  # fmt: skip
+    expected = sorted([*uris[:2], *uris[3:], f"{cloud.uri}/photos/new.png"])
+    assert ids_in(cloud, latest(cloud), tmp_path) == expected
+    assert refresh.main(argv) == 0
+    assert record_of(cloud, latest(cloud))["changes"]["unchanged"] == 40
+    runs = {name.split("/")[1] for name in cloud.names("root/")}
+    assert len(runs) == 3, "LATEST and two runs"
+
+
+def test_a_manifest_names_objects_beside_it_and_elsewhere(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    uris = put_photos(cloud, 3)
+    manifest = cloud.put("photos/list.txt", f"001.png\n{uris[2]}\n".encode())
+    argv = ["--manifest", manifest, "--output", f"{cloud.uri}/out", "--model", mean_color]
+    assert embed.main(argv) == 0
+    assert ids_in(cloud, "out", tmp_path) == uris[1:]
+
+
+def test_tar_files_are_read_where_they_are(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    for name in ("a.tar", "b.tgz"):
+        members = {f"{name[0]}{n:02d}.png": solid(n, 2 * n, 255) for n in range(40)}
+        write_tar(tmp_path / name, members)
+        cloud.put(f"shards/{name}", (tmp_path / name).read_bytes())
+    # A compressed one counts only where it is named.
+    named = ["--input", f"{cloud.uri}/shards", f"{cloud.uri}/shards/*.tgz"]
+    assert embed.main([*named, "--output", f"{cloud.uri}/out", "--model", mean_color]) == 0
+    assert ids_in(cloud, "out", tmp_path) == [f"{file}{n:02d}" for file in "ab" for n in range(40)]
+
+
+@pytest.mark.parametrize("program", [embed, refresh])
+def test_a_bucket_that_is_missing_or_closed_is_one_line(
+    cloud: Cloud,
+    mean_color: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    program: ModuleType,
+) -> None:
+    (tmp_path / "a.png").write_bytes(solid(1, 2, 3))
+    flag = "--output" if program is embed else "--output_root"
+    argv = ["--input", str(tmp_path), "--model", mean_color, flag]
+    for bucket in ("gs://no-such-bucket-here", cloud.uri):
+        if bucket == cloud.uri:
+            cloud.close()
+        assert program.main([*argv, f"{bucket}/out"]) == 2
+        error = capsys.readouterr().err
+        assert f"{flag} {bucket}/out cannot be written: " in error
+        assert len(error.splitlines()) == 1
+
+
+def test_a_lock_is_held_by_one_and_a_silent_one_is_dead(cloud: Cloud) -> None:
+    staging = f"{cloud.uri}/out/_staging"
+    with run_lock(staging, this_process("11111111", "embed")):
+        with (
+            pytest.raises(OutputError, match=r"run 11111111 of pipelines\.embed .*sign of life"),
+            run_lock(staging, this_process("2", "embed")),
+        ):
+            pass
+        holder = json.loads(cloud.get("out/_staging/lock.json"))
+        seen = datetime.datetime.fromisoformat(holder["seen_at"])
+        long_ago = seen - datetime.timedelta(seconds=DEAD_SECONDS + 1)
+        silent = {**holder, "seen_at": long_ago.isoformat()}
+        cloud.put("out/_staging/lock.json", json.dumps(silent).encode())
+        with run_lock(staging, this_process("3", "embed")):
+            assert json.loads(cloud.get("out/_staging/lock.json"))["run_id"] == "3"
+    assert not cloud.names("out/")
+
+
+def test_the_lock_of_a_dead_process_of_this_machine_is_taken_at_once(cloud: Cloud) -> None:
+    staging = f"{cloud.uri}/out/_staging"
+    owner = this_process("1", "embed")
+    fields = {name: getattr(owner, name) for name in owner.__dataclass_fields__}
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    for machine, is_taken in ((owner.machine, False), ("another boot", True)):
+        lock = {**fields, "process": 2**22 + 1, "machine": machine, "seen_at": now}
+        cloud.put("out/_staging/lock.json", json.dumps(lock).encode())
+        if is_taken:
+            with pytest.raises(OutputError), run_lock(staging, this_process("2", "embed")):
+                pass
+        else:
+            with run_lock(staging, this_process("2", "embed")):
+                assert json.loads(cloud.get("out/_staging/lock.json"))["run_id"] == "2"

@@ -1,0 +1,188 @@
+import gzip
+import io
+import os
+import pathlib
+import subprocess
+import tarfile
+import tracemalloc
+
+import pytest
+
+from tests.support.tars import END, header, padded, write_tar
+from transforms.errors import CorruptRecordError
+from transforms.files.tar_archive import MAX_EXTENSION_BYTES, Member, TarArchive, open_tar
+
+
+def walk(content: bytes) -> tuple[dict[str, bytes], str]:
+    """Reads an archive; returns its files by name, and what is wrong with it."""
+    archive = TarArchive(io.BytesIO(content))
+    found = {}
+    try:
+        for member in archive.members():
+            if member.is_file and member.size_bytes < 1 << 30:
+                found[member.name] = archive.read()
+    except CorruptRecordError as error:
+        return found, str(error)
+    return found, ""
+
+
+def members_of(path: pathlib.Path) -> list[Member]:
+    with open_tar(str(path)) as archive:
+        return list(archive.members())
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.tgz"])
+def test_every_format_gives_names_and_contents(
+    tmp_path: pathlib.Path, name: str, format: int
+) -> None:
+    files = {
+        "a.jpg": b"x" * 512,
+        "d/" * 60 + "long" * 20 + ".jpg": b"y" * 513,
+        "empty.jpg": b"",
+        "ümlaut.jpg": b"z",
+        "../../etc/passwd.jpg": b"only a name",
+    }
+    write_tar(tmp_path / name, files, format)
+    content = (tmp_path / name).read_bytes()
+    assert walk(content if name == "x.tar" else gzip.decompress(content)) == (files, "")
+    with open_tar(str(tmp_path / name)) as archive:
+        assert {member.name: archive.read() for member in archive.members()} == files
+
+
+def test_what_is_not_read_is_passed_over(tmp_path: pathlib.Path) -> None:
+    sizes = [0, 1, 511, 512, 513, 3 << 20]
+    write_tar(tmp_path / "x.tar", {f"{size}": b"x" * size for size in sizes})
+    members = members_of(tmp_path / "x.tar")
+    assert [(member.name, member.size_bytes) for member in members] == [
+        (str(size), size) for size in sizes
+    ]
+    assert [member.offset for member in members[:4]] == [0, 512, 1536, 2560]
+
+
+def test_only_files_stored_whole_are_files(tmp_path: pathlib.Path) -> None:
+    """As GNU tar writes links, pipes, directories and files with holes, in either format."""
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(b"whole")
+    (source / "hard.jpg").hardlink_to(source / "a.jpg")
+    (source / "soft.jpg").symlink_to("a.jpg")
+    (source / "d.jpg").mkdir()
+    os.mkfifo(source / "pipe.jpg")
+    for pieces in (3, 23, 24, 25, 60):  # A header holds 4 of them, each block after it 21.
+        with (source / f"holes{pieces}.jpg").open("wb") as file:
+            for place in range(0, pieces << 20, 1 << 20):
+                file.seek(place)
+                file.write(b"x")
+    (source / "z.jpg").write_bytes(b"last")
+    for format in ("gnu", "pax"):
+        path = tmp_path / f"{format}.tar"
+        argv = ["tar", "--sort=name", "--sparse", f"--format={format}", "-cf", str(path), "."]
+        subprocess.run(argv, cwd=source, check=True)
+        members = {member.name: member for member in members_of(path)}
+        assert [name for name, member in members.items() if member.is_file] == ["a.jpg", "z.jpg"]
+        assert [name for name, member in members.items() if member.is_directory] == [".", "d.jpg"]
+        assert {"hard.jpg", "soft.jpg", "pipe.jpg", "holes60.jpg"} <= members.keys()
+        assert walk(path.read_bytes()) == ({"a.jpg": b"whole", "z.jpg": b"last"}, "")
+
+
+def test_a_name_that_is_not_utf8_stays_one_of_its_own() -> None:
+    names = [b"a\xff.jpg", b"a\xfe.jpg"]
+    blocks = []
+    for name in names:
+        block = bytearray(header("x" * len(name)))
+        block[: len(name)] = name
+        block[148:156] = b" " * 8
+        block[148:155] = b"%06o\0" % sum(block)
+        blocks.append(bytes(block))
+    assert walk(b"".join(blocks) + END)[0].keys() == {"a\\xff.jpg", "a\\xfe.jpg"}
+
+
+def test_archives_one_behind_the_other_are_read_as_one(tmp_path: pathlib.Path) -> None:
+    write_tar(tmp_path / "a.tar", {"a": b"1"})
+    write_tar(tmp_path / "b.tar", {"b": b"2"})
+    content = (tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes()
+    assert walk(content) == ({"a": b"1", "b": b"2"}, "")
+
+
+def test_an_empty_file_has_no_members() -> None:
+    assert walk(b"") == ({}, "")
+    assert walk(END) == ({}, "")
+
+
+GOOD = header("a", 3) + padded(b"abc")
+LONG = tarfile.GNUTYPE_LONGNAME
+PAX = tarfile.XHDTYPE
+
+
+@pytest.mark.parametrize(
+    ("rest", "complaint"),
+    [
+        (b"", "the file ends without the mark that ends an archive, at byte 1024;"),
+        (header("b", 9)[:100], "the file ends inside a header, at byte 1024;"),
+        (header("b", 600) + b"x" * 599, "the file ends inside a member, at byte 1536;"),
+        (header("b", 1) + b"x", "the file ends inside a member, at byte 1537;"),
+        (header("b", 1 << 80), "the file ends inside a member"),
+        (header("b", -512) + END, "a size that is no number of bytes, at byte 1536;"),
+        (b"x" * 512 + END, "no header of a tar member (invalid header), at byte 1024;"),
+        (
+            END + GOOD[:99] + GOOD[100:512] + b"x",
+            "no header of a tar member (bad checksum), at byte 2048;",
+        ),
+        (header("L", 1 << 40, LONG) + END, "an extended header of 1,099,511,627,776 bytes, more"),
+        (header("x", 1 << 80, PAX) + END, "more than 1,048,576"),
+        (header("x", -1, PAX) + END, "a size that is no number"),
+        (header("x", 9, PAX) + padded(b"9 path=b\n"), "the file ends inside a header"),
+        (header("x", 9, PAX) + padded(b"7 path=b\n"), "not written as pax says"),
+        (header("x", 9, PAX) + padded(b"0 path=b\n"), "not written as pax says"),
+        (header("x", 9, PAX) + padded(b"999999999"), "not written as pax says"),
+        (header("x", 9, PAX) + padded(b"9 size=z\n") + header("b"), "a size that is no number"),
+        (header("x", 10, PAX) + padded(b"10 size=-5") + header("b"), "not written as pax says"),
+        (header("x", 11, PAX) + padded(b"11 size=-5\n") + header("b"), "a size that is no"),
+    ],
+)
+def test_damage_ends_the_archive_and_keeps_what_is_before_it(rest: bytes, complaint: str) -> None:
+    found, message = walk(GOOD + rest)
+    assert found.pop("a") == b"abc"
+    assert found in ({}, {"b": b"x"})  # It may lack its padding.
+    assert complaint in message
+    assert message.endswith("the rest of the file is lost")
+
+
+def test_a_broken_gzip_stream_is_damage(tmp_path: pathlib.Path) -> None:
+    write_tar(tmp_path / "x.tgz", {f"{n}": os.urandom(5000) for n in range(9)})
+    content = (tmp_path / "x.tgz").read_bytes()
+    for broken in (content[:-9000], content[:-8] + bytes(8), b"no gzip"):
+        (tmp_path / "x.tgz").write_bytes(broken)
+        with pytest.raises(CorruptRecordError, match="the gzip stream is damaged"):
+            members_of(tmp_path / "x.tgz")
+
+
+def test_gzip_without_the_name_for_it_is_told(tmp_path: pathlib.Path) -> None:
+    write_tar(tmp_path / "x.tgz", {"a": os.urandom(999)})
+    with pytest.raises(CorruptRecordError, match=r"this is gzip; the name .* ends in .gz or .tgz"):
+        members_of((tmp_path / "x.tgz").rename(tmp_path / "x.tar"))
+
+
+def test_a_size_that_pax_gives_goes_before_that_of_the_header() -> None:
+    records = b"9 size=3\n13 path=name\n"
+    content = header("x", len(records), PAX) + padded(records) + header("b", 0) + padded(b"abc")
+    assert walk(content + header("c", 1) + padded(b"d") + END) == ({"name": b"abc", "c": b"d"}, "")
+
+
+def test_hostile_headers_take_no_memory() -> None:
+    """Ever more extended headers, each as large as may be, and content of a claimed terabyte."""
+    one = header("L", MAX_EXTENSION_BYTES, LONG) + bytes(MAX_EXTENSION_BYTES)
+    content = one * 32 + header("b", 1 << 40) + bytes(8 << 20)
+    tracemalloc.start()
+    found, message = [], ""
+    try:
+        for member in TarArchive(io.BytesIO(content)).members():
+            found.append(member.size_bytes)
+    except CorruptRecordError as error:
+        message = str(error)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [1 << 40]
+    assert "the file ends inside a member" in message
+    assert peak < 6 << 20

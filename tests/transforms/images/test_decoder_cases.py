@@ -1,0 +1,112 @@
+"""Every file of the shared decoder cases: right, upright pixels, or a reason."""
+
+import contextlib
+import csv
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from tests.support.images import STORE
+from transforms.images.policy import Preprocessing
+from transforms.images.preprocessor import Preprocessed, Preprocessor
+
+TENSORFLOW = "tf_2.21_decode_image(channels=3,expand_animations=False)"
+PILLOW = "pillow_12.3"
+WRONG_IN_TENSORFLOW = ("gif-transparent-diff", "bmp-palette8", "bmp-rgb32-bitfields")
+SIZE = (64, 48)
+
+Row = dict[str, str]
+Cases = list[tuple[Row, bytes]]
+
+
+@pytest.fixture(scope="module")
+def cases(shared_data: pathlib.Path) -> Cases:
+    with (shared_data / "decoder_cases.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 130
+    return [(row, (shared_data / row["path"]).read_bytes()) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def results(cases: Cases) -> Preprocessed:
+    return Preprocessor(Preprocessing(image_size=SIZE))([file for _, file in cases])
+
+
+def decode_with_the_better_decoder(row: Row, file: bytes) -> npt.NDArray[Any]:
+    """Returns the upright image, uint8 [height, width, 3]."""
+    if row[TENSORFLOW] == "ok" and row["category"] not in WRONG_IN_TENSORFLOW:
+        stored = tf.io.decode_image(file, channels=3, expand_animations=False).numpy()
+    else:
+        with PIL.Image.open(io.BytesIO(file)) as image:
+            with contextlib.suppress(ValueError):
+                image.load()  # Two files are damaged behind their pixels only.
+            image.info.pop("transparency", None)
+            stored = np.asarray(image.convert("RGB"))
+    orientation = int(row["orientation"] or 1)
+    # To turn upright is to store, but for the quarter turns, which undo each other.
+    return STORE[{6: 8, 8: 6}.get(orientation, orientation)](stored)
+
+
+def test_every_decodable_case_gives_right_pixels(cases: Cases, results: Preprocessed) -> None:
+    good = [case for index, case in enumerate(cases) if index not in results.errors]
+    decodable = [case for case in cases if "ok" in (case[0][PILLOW], case[0][TENSORFLOW])]
+    assert [row["path"] for row, _ in good] == [row["path"] for row, _ in decodable]
+    for number, (row, file) in enumerate(good):
+        upright = decode_with_the_better_decoder(row, file)
+        assert results.heights[number] == upright.shape[0], row["path"]
+        assert results.widths[number] == upright.shape[1], row["path"]
+        floats = tf.image.convert_image_dtype(upright, tf.float32)
+        np.testing.assert_allclose(
+            results.pixels[number],
+            tf.image.resize(floats, SIZE),
+            rtol=0,
+            atol=1e-6,
+            err_msg=row["path"],
+        )
+
+
+REASONS = {
+    "not-a-jpeg": ("UnsupportedFormat", "looks like a JPEG image with damaged first bytes"),
+    "jpeg-corrupt": ("CorruptImage", "damaged JPEG header"),
+    "jpeg-truncated-recoverable": ("CorruptImage", "damaged JPEG"),
+    "large-photo": ("CorruptImage", "image file is truncated"),
+    "png-corrupt": ("", "PNG"),
+    "avif/heic": ("UnsupportedFormat", "looks like a HEIC photo"),
+    "bomb": ("", ""),
+    "slow/oom fuzz": ("UnsupportedFormat", "looks like a BLP texture"),
+}
+
+
+def test_every_other_case_has_a_reason(cases: Cases, results: Preprocessed) -> None:
+    for index, error in results.errors.items():
+        error_type, words = REASONS[cases[index][0]["category"]]
+        assert error.error_type.startswith(error_type)
+        assert words in str(error)
+    bombs = [
+        (error.error_type, str(error).partition(";")[0])
+        for index, error in results.errors.items()
+        if cases[index][0]["category"] == "bomb"
+    ]
+    assert bombs == [
+        ("ImageTooLarge", "66601 x 65535 pixels, --max_image_pixels is 120000000"),
+        ("ImageTooLarge", "32767 x 65535 pixels, --max_image_pixels is 120000000"),
+        ("UnsupportedFormat", "not an image of a supported format: looks like an FLI animation"),
+        ("UnsupportedFormat", "not an image of a supported format: looks like an ICNS icon"),
+    ]
+
+
+@pytest.mark.parametrize("scene", ["Landscape", "Portrait"])
+def test_eight_orientations_agree(scene: str, cases: Cases, results: Preprocessed) -> None:
+    good = [row["path"] for index, (row, _) in enumerate(cases) if index not in results.errors]
+    numbers = [n for n, path in enumerate(good) if f"exif_orientation__{scene}_" in path]
+    assert len(numbers) == 8
+    vectors = results.pixels[numbers].reshape(8, -1)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert (vectors @ vectors.T).min() > 0.98

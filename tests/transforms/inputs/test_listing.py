@@ -1,0 +1,300 @@
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.permissions import folder_of_another_user, unprivileged
+from tests.support.remote import OBJECTS
+from transforms.errors import InputError
+from transforms.inputs.listing import (
+    ImageFile,
+    Skipped,
+    Source,
+    classify_input,
+    image_id,
+    list_source,
+)
+from transforms.records import InputFile, ShardKind
+
+
+def make_files(folder: pathlib.Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"123")
+
+
+def names_of(folder: pathlib.Path, pattern: str | pathlib.Path) -> dict[str, str]:
+    """Lists an input as relative name -> "image", a kind of file, or why it is skipped."""
+    found = {}
+    for listed in list_source(classify_input(str(pattern))):
+        name = os.path.relpath(listed.uri, folder)
+        assert name not in found, f"{name} is listed twice"
+        match listed:
+            case ImageFile():
+                found[name] = "image"
+            case InputFile():
+                found[name] = str(listed.kind)
+            case Skipped():
+                found[name] = f"skipped: {listed.reason}"
+    return found
+
+
+def test_a_directory_gives_every_kind_of_file_and_counts_what_it_leaves_out(
+    tmp_path: pathlib.Path,
+) -> None:
+    make_files(
+        tmp_path,
+        "b.JPG",
+        "a/deep/er/x.heic",
+        "a/t.tfrecord-00000-of-00002",
+        "a/t.tfrecord-00001-of-00002.gz",
+        "u.record.gz",
+        "p.parquet",
+        "s.tar",
+        "s.TAR.gz",
+        "s.tgz",
+        "s.tar.bz2",
+        "notes.txt",
+        "README",
+        ".hidden.png",
+        ".git/y.png",
+        "t.tfrecord.jpg",
+    )
+    assert names_of(tmp_path, tmp_path) == {
+        "b.JPG": "image",
+        "a/deep/er/x.heic": "image",
+        "a/t.tfrecord-00000-of-00002": "tfrecord",
+        "a/t.tfrecord-00001-of-00002.gz": "tfrecord",
+        "u.record.gz": "tfrecord",
+        "p.parquet": "parquet",
+        "s.tar": "tar",
+        "s.TAR.gz": "skipped: compressed tar; name it with --input",
+        "s.tgz": "skipped: compressed tar; name it with --input",
+        "s.tar.bz2": "skipped: .bz2",
+        "notes.txt": "skipped: .txt",
+        "README": "skipped: no extension",
+        ".hidden.png": "skipped: hidden",
+        ".git/y.png": "skipped: hidden",
+        "t.tfrecord.jpg": "image",
+    }
+
+
+def test_a_listed_image_has_its_size_time_and_root(tmp_path: pathlib.Path) -> None:
+    make_files(tmp_path, "a/x.png", "t.tfrecord")
+    for name in ("a/x.png", "t.tfrecord"):
+        os.utime(tmp_path / name, (0, 1_600_000_000.5))
+    root = str(tmp_path)
+    assert list(list_source(classify_input(f"{tmp_path}/"))) == [
+        InputFile(ShardKind.TFRECORD, f"{root}/t.tfrecord", root, 3, "1600000000500000000"),
+        ImageFile(f"{root}/a/x.png", root, 3, "1600000000500000000"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("*.jpg", {"a.jpg", "b.jpg"}),
+        ("**/*.jpg", {"a.jpg", "b.jpg", "d/c.jpg", "d/e/f.jpg"}),
+        ("**", {"a.jpg", "b.jpg", "d/c.jpg", "d/e/f.jpg", "d/c.txt", "t.tfrecord"}),
+        ("*/*.jpg", {"d/c.jpg"}),
+        ("d/**/*.jpg", {"d/c.jpg", "d/e/f.jpg"}),
+        ("?.jpg", {"a.jpg", "b.jpg"}),
+        ("[a-b].jpg", {"a.jpg", "b.jpg"}),
+        ("[!a].jpg", {"b.jpg"}),
+        ("*", {"a.jpg", "b.jpg", "t.tfrecord"}),
+        ("d/c.*", {"d/c.jpg", "d/c.txt"}),
+    ],
+)
+def test_a_glob_gives_what_it_gives_in_a_shell(
+    tmp_path: pathlib.Path, glob: str, expected: set[str]
+) -> None:
+    make_files(tmp_path, "a.jpg", "b.jpg", "d/c.jpg", "d/c.txt", "d/e/f.jpg", "t.tfrecord")
+    assert names_of(tmp_path, tmp_path / glob).keys() == expected
+
+
+@pytest.mark.parametrize(
+    ("glob", "kind"),
+    [
+        ("x.jpg", ShardKind.IMAGES),
+        ("*", ShardKind.IMAGES),
+        ("*.tfrecord", ShardKind.TFRECORD),
+        ("*.tfrecords.gz", ShardKind.TFRECORD),
+        ("*.tfrecord*", ShardKind.TFRECORD),
+        ("*.tfrecord-?????-of-00002", ShardKind.TFRECORD),
+        ("*.tfrecord-*.gz", ShardKind.TFRECORD),
+        ("x-00000-of-00002.record", ShardKind.TFRECORD),
+        ("*.parquet", ShardKind.PARQUET),
+        ("*.tar", ShardKind.TAR),
+        ("*.tar.gz", ShardKind.TAR),
+        ("x-0000?.t*", ShardKind.IMAGES),
+        ("*.tgz", ShardKind.TAR),
+        ("*.record*.jpg", ShardKind.IMAGES),
+    ],
+)
+def test_the_kind_of_a_file_or_glob_is_told_by_its_name(
+    tmp_path: pathlib.Path, glob: str, kind: ShardKind
+) -> None:
+    make_files(
+        tmp_path,
+        "x.jpg",
+        "x.tfrecord",
+        "x.tfrecords.gz",
+        "x.tfrecord-00000-of-00002",
+        "x.tfrecord-00001-of-00002.gz",
+        "x-00000-of-00002.record",
+        "x.parquet",
+        "x-00001.tar",
+        "x.tar.gz",
+        "x.tgz",
+        "x.record.jpg",
+    )
+    source = classify_input(str(tmp_path / glob))
+    assert source == Source(kind, str(tmp_path / glob), str(tmp_path), is_directory=False)
+    if kind is not ShardKind.IMAGES:
+        assert set(names_of(tmp_path, tmp_path / glob).values()) == {str(kind)}
+
+
+def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: pathlib.Path) -> None:
+    make_files(tmp_path, "photo[1].dat", "photo1.dat", ".hidden")
+    assert names_of(tmp_path, tmp_path / "photo[1].dat") == {"photo[1].dat": "image"}
+    assert names_of(tmp_path, tmp_path / ".hidden") == {".hidden": "image"}
+
+
+def test_relative_paths_become_absolute(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_files(tmp_path, "d/x.jpg")
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("d", "./d/", "*/*.jpg", "d/x.jpg", "d/../d"):
+        listed = list(list_source(classify_input(pattern)))
+        assert [found.uri for found in listed] == [f"{tmp_path}/d/x.jpg"], pattern
+
+
+def test_links_and_pipes_neither_crash_nor_vanish(tmp_path: pathlib.Path) -> None:
+    make_files(tmp_path, "real/x.jpg")
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    (tmp_path / "linked").symlink_to(tmp_path / "real")
+    (tmp_path / "good.jpg").symlink_to(tmp_path / "real/x.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert names_of(tmp_path, tmp_path) == {
+        "real/x.jpg": "image",
+        "broken.jpg": "image",
+        "loop.jpg": "image",
+        "good.jpg": "image",
+        "linked": "skipped: linked directory",
+        "pipe.jpg": "skipped: not a regular file",
+    }
+    broken = next(
+        found
+        for found in list_source(classify_input(str(tmp_path / "b*.jpg")))
+        if isinstance(found, ImageFile)
+    )
+    assert (broken.size_bytes, broken.version) == (None, None)
+
+
+def test_a_name_that_is_not_utf8_is_counted(tmp_path: pathlib.Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"123")
+    assert list(list_source(classify_input(str(tmp_path)))) == [
+        Skipped(f"{tmp_path}/\ufffd.jpg", "name is not UTF-8")
+    ]
+
+
+def test_an_unreadable_directory_is_counted() -> None:
+    with folder_of_another_user() as folder:
+        make_files(folder, "closed/x.jpg", "y.jpg")
+        (folder / "closed").chmod(0)
+        with unprivileged():
+            assert names_of(folder, folder) == {
+                "y.jpg": "image",
+                "closed": "skipped: unreadable directory",
+            }
+        (folder / "closed").chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "complaint"),
+    [
+        ("nope.jpg", "no such file"),
+        ("nope/", "no such file"),
+        ("*.png", "matches no file"),
+        ("broken.jpg", "no such file"),
+    ],
+)
+def test_an_input_that_is_not_there_is_named(
+    tmp_path: pathlib.Path, pattern: str, complaint: str
+) -> None:
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=complaint) as caught:
+        classify_input(f"{tmp_path}/{pattern}")
+    assert pattern.strip("/") in str(caught.value)
+
+
+@pytest.mark.parametrize("pattern", ["https://example.com/x.jpg", "", "nul\0.jpg"])
+def test_an_input_that_cannot_be_a_file_is_an_input_error(pattern: str) -> None:
+    with pytest.raises(InputError, match="--input"):
+        classify_input(pattern)
+
+
+@pytest.fixture
+def remote() -> Iterator[None]:
+    names = ("p/a.jpg", "p/d/b.png", "p/d/", "p/n.txt", "p/[x].jpg", "p/.h/c.jpg", "q.parquet")
+    OBJECTS.update({f"memory://b/{name}": b"123" for name in names})
+    yield
+    OBJECTS.clear()
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("p", {"p/a.jpg": 1, "p/d/b.png": 1, "p/[x].jpg": 1, "p/n.txt": 0, "p/.h/c.jpg": 0}),
+        ("p/d/", {"p/d/b.png": 1}),
+        ("p/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1}),
+        ("**/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1, "p/.h/c.jpg": 1}),
+        ("p/a.jpg", {"p/a.jpg": 1}),
+        ("p/[x].jpg", {"p/[x].jpg": 1}),
+        ("p/[a-z].jpg", {"p/a.jpg": 1}),
+        ("q.parquet", {"q.parquet": 1}),
+    ],
+)
+def test_a_store_without_directories_is_listed_like_one_with_them(
+    pattern: str, expected: dict[str, int]
+) -> None:
+    source = classify_input(f"memory://b/{pattern}")
+    found = list(list_source(source))
+    taken = {item.uri: int(not isinstance(item, Skipped)) for item in found}
+    assert taken == {f"memory://b/{name}": is_taken for name, is_taken in expected.items()}
+    assert len(found) == len(expected)
+    images = [item for item in found if isinstance(item, ImageFile)]
+    assert all((item.size_bytes, item.version) == (3, "1600000000.5") for item in images)
+    assert source.root == "memory://b/p".removesuffix("/p" * (pattern[0] in "*q")) + (
+        "/d" if pattern == "p/d/" else ""
+    )
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize("pattern", ["p/zz.jpg", "zz/", "zz*"])
+def test_an_object_that_is_not_there_is_an_input_error(pattern: str) -> None:
+    with pytest.raises(InputError, match="no"):
+        classify_input(f"memory://b/{pattern}")
+
+
+@pytest.mark.parametrize(
+    ("image_id_from", "expected"),
+    [
+        (None, "gs://b/photos/a/x.jpg"),
+        ("uri", "gs://b/photos/a/x.jpg"),
+        ("relative_path", "a/x.jpg"),
+        ("filename", "x.jpg"),
+    ],
+)
+def test_an_image_id_comes_from_the_name(image_id_from: str | None, expected: str) -> None:
+    assert image_id("gs://b/photos/a/x.jpg", "gs://b/photos", image_id_from) == expected
+
+
+def test_an_image_file_has_no_column_for_its_id() -> None:
+    with pytest.raises(InputError, match="relative_path"):
+        image_id("x.jpg", "", "label")

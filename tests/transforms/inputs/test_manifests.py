@@ -1,0 +1,194 @@
+import json
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from transforms.errors import InputError
+from transforms.inputs.manifests import MAX_LINE_BYTES, manifest_schema, read_manifest
+from transforms.records import ImageRef
+
+TEXT = pa.schema([("label", pa.string())])
+NOTHING = pa.schema([])
+
+
+def write(path: pathlib.Path, content: str | bytes) -> str:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def test_a_txt_manifest_is_a_uri_a_line(tmp_path: pathlib.Path) -> None:
+    uri = write(tmp_path / "m.txt", "\ufeffa b.jpg\r\n\n  /abs/c.jpg \ngs://b/#d.jpg\n#e.jpg")
+    assert manifest_schema(uri, []) == NOTHING
+    expected = [f"{tmp_path}/a b.jpg", "/abs/c.jpg", "gs://b/#d.jpg", f"{tmp_path}/#e.jpg"]
+    assert list(read_manifest(uri, NOTHING, None)) == [ImageRef(it, it) for it in expected]
+
+
+def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
+    tmp_path: pathlib.Path,
+) -> None:
+    uri = write(
+        tmp_path / "m.CSV",
+        '\ufeffuri,label,other\r\na.jpg,"one, ""two""\r\nthree",x\r\n\r\nb/../c.jpg,,y\r\n',
+    )
+    assert manifest_schema(uri, ["label"]) == TEXT
+    a, c = f"{tmp_path}/a.jpg", f"{tmp_path}/c.jpg"
+    assert list(read_manifest(uri, TEXT, None)) == [
+        ImageRef(a, a, carried=('one, "two"\r\nthree',)),
+        ImageRef(c, c, carried=("",)),
+    ]
+
+
+def test_a_jsonl_manifest_has_the_types_of_its_first_rows(tmp_path: pathlib.Path) -> None:
+    rows = [
+        {"uri": "a.jpg", "s": "x", "i": 1, "f": 1, "b": True, "list": [1], "none": None},
+        {"uri": "b.jpg", "s": None, "f": 2.5, "late": 7, "mixed": "x"},
+        {"uri": "c.jpg", "mixed": 1},
+    ]
+    uri = write(tmp_path / "m.jsonl", "\n".join(json.dumps(row) for row in rows) + "\n\n")
+    schema = manifest_schema(uri, ["s", "i", "f", "b", "late"])
+    assert schema == pa.schema(
+        [
+            ("s", pa.string()),
+            ("i", pa.int64()),
+            ("f", pa.float64()),
+            ("b", pa.bool_()),
+            ("late", pa.int64()),
+        ]
+    )
+    assert [ref.carried for ref in read_manifest(uri, schema, None)] == [
+        ("x", 1, 1, True, None),
+        (None, None, 2.5, None, 7),
+        (None, None, None, None, None),
+    ]
+    for name in ("list", "none", "mixed"):
+        with pytest.raises(InputError, match=f"'{name}' cannot be carried"):
+            manifest_schema(uri, [name])
+
+
+def test_a_parquet_manifest_keeps_its_types(tmp_path: pathlib.Path) -> None:
+    uri = str(tmp_path / "m.parquet")
+    table = pa.table(
+        {
+            "uri": [f"{n}.jpg" for n in range(2500)],
+            "n": pa.array(range(2500), pa.int16()),
+            "box": pa.array([[n, n + 1] for n in range(2500)], pa.list_(pa.int32(), 2)),
+            "unused": ["x"] * 2500,
+        }
+    )
+    pq.write_table(table, uri, row_group_size=300)
+    schema = manifest_schema(uri, ["box", "n"])
+    assert schema.types == [pa.list_(pa.int32(), 2), pa.int16()]
+    refs = list(read_manifest(uri, schema, "filename"))
+    assert [ref.image_id for ref in refs] == [f"{n}.jpg" for n in range(2500)]
+    assert refs[2499] == ImageRef("2499.jpg", f"{tmp_path}/2499.jpg", carried=([2499, 2500], 2499))
+
+
+@pytest.mark.parametrize(
+    ("image_id_from", "expected"),
+    [
+        (None, ["k1", "{folder}/b.jpg"]),
+        ("uri", ["{folder}/d/a.jpg", "{folder}/b.jpg"]),
+        ("relative_path", ["d/a.jpg", "b.jpg"]),
+        ("filename", ["a.jpg", "b.jpg"]),
+        ("label", ["7", "x"]),
+    ],
+)
+def test_a_key_comes_from_image_id_or_where_it_is_told(
+    tmp_path: pathlib.Path, image_id_from: str | None, expected: list[str]
+) -> None:
+    rows = [
+        {"uri": "d/a.jpg", "image_id": "k1", "label": 7},
+        {"uri": "b.jpg", "image_id": "", "label": "x"},
+    ]
+    uri = write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, rows)))
+    refs = read_manifest(uri, NOTHING, image_id_from)
+    assert [ref.image_id for ref in refs] == [it.format(folder=tmp_path) for it in expected]
+
+
+def test_a_failures_file_is_a_manifest(tmp_path: pathlib.Path) -> None:
+    failure = {
+        "image_id": "cat",
+        "uri": "/photos/cat.jpg",
+        "step": "read",
+        "error_type": "NotFound",
+        "message": 'no such file: "cat.jpg"\n…',
+    }
+    uri = write(tmp_path / "failures.jsonl", json.dumps(failure) + "\n")
+    schema = manifest_schema(uri, ["error_type"])
+    assert list(read_manifest(uri, schema, None)) == [
+        ImageRef("cat", "/photos/cat.jpg", carried=("NotFound",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "carry", "complaint"),
+    [
+        ("m.csv", "path,label\nx,y\n", [], "no column 'uri', or several; it has path, label"),
+        ("m.csv", "uri,label\nx,y\n", ["size"], "no column 'size'"),
+        ("m.csv", "uri,label,label\nx,y,z\n", ["label"], "or several"),
+        ("m.csv", "", [], "it has none"),
+        ("m.txt", "x.jpg\n", ["label"], "no column 'label'"),
+        ("m.jsonl", '{"path": "x"}\n', [], "no column 'uri'"),
+        ("m.jsonl", "[1]\n", [], "m.jsonl:1: not a JSON object"),
+        ("m.jsonl", '{"uri": "x"}\n{"uri\n', [], "m.jsonl:2: not JSON"),
+        ("m.jsonl", "[" * 100_000, [], "m.jsonl:1: not JSON"),
+        ("m.parquet", "uri\nx.jpg\n", [], "damaged Parquet"),
+        ("m.xlsx", "", [], r"unknown format '.xlsx'; wanted .txt, .csv, .jsonl, .parquet"),
+        ("m.csv", b"u\x00r\x00i\x00\n\xff", [], "no column 'uri'"),
+        ("m.csv", b"\xff\xfeu\x00r\x00i\x00", [], "m.csv:1: not UTF-8"),
+    ],
+)
+def test_a_manifest_that_cannot_work_is_refused_at_launch(
+    tmp_path: pathlib.Path, name: str, content: str | bytes, carry: list[str], complaint: str
+) -> None:
+    uri = write(tmp_path / name, content)
+    with pytest.raises(InputError, match=complaint) as caught:
+        manifest_schema(uri, carry)
+    assert uri in str(caught.value)
+
+
+def test_a_missing_manifest_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        manifest_schema(f"{tmp_path}/m.csv", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "carried", "complaint"),
+    [
+        ("m.csv", "uri,label\na.jpg,x\nb.jpg\n", TEXT, "m.csv:3: 1 fields; the header has 2"),
+        ("m.csv", "uri,label\na.jpg,x,y\n", TEXT, "m.csv:2: 3 fields"),
+        ("m.csv", 'uri,label\na.jpg,"x\nb.jpg,y\n', TEXT, "m.csv:3: unexpected end of data"),
+        ("m.csv", 'uri,label\na.jpg,"x"y\n', TEXT, "m.csv:2: "),
+        ("m.csv", "uri,label\n,x\n", TEXT, "m.csv:2: 'uri' is ''"),
+        ("m.csv", "uri,label\n" + "x" * 200_000 + ",y", TEXT, "m.csv:2: field larger"),
+        ("m.txt", b"a.jpg\n\xff.jpg\n", NOTHING, "m.txt:2: not UTF-8"),
+        ("m.txt", "x" * (MAX_LINE_BYTES + 1), NOTHING, "m.txt:1: longer than"),
+        ("m.jsonl", '{"uri": 1.5}', NOTHING, "m.jsonl:1: 'uri' is 1.5"),
+        ("m.jsonl", '{"uri": "\\ud800.jpg"}', NOTHING, "m.jsonl:1: 'uri' is .*surrogates"),
+        ("m.jsonl", '{"uri": "x", "label": 1}', TEXT, "m.jsonl:1: 'label' is 1; wanted string"),
+    ],
+)
+def test_a_malformed_row_is_named_by_file_and_line(
+    tmp_path: pathlib.Path, name: str, content: str | bytes, carried: pa.Schema, complaint: str
+) -> None:
+    uri = write(tmp_path / name, content)
+    with pytest.raises(InputError, match=complaint):
+        list(read_manifest(uri, carried, None))
+
+
+@pytest.mark.parametrize("value", ["x", 1.5, True, 2**70, [1]])
+def test_a_value_that_does_not_fit_an_integer_column_is_named(
+    tmp_path: pathlib.Path, value: object
+) -> None:
+    rows = [{"uri": "a", "n": 1}, {"uri": "b", "n": None}, {"uri": "c", "n": value}]
+    uri = write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, rows)))
+    with pytest.raises(InputError, match=r"m\.jsonl:3: 'n' is .*; wanted int64"):
+        list(read_manifest(uri, pa.schema([("n", pa.int64())]), None))
+
+
+def test_a_named_id_column_must_be_there(tmp_path: pathlib.Path) -> None:
+    uri = write(tmp_path / "m.csv", "uri\na.jpg\n")
+    with pytest.raises(InputError, match="'key' is None"):
+        list(read_manifest(uri, NOTHING, "key"))

@@ -1,0 +1,263 @@
+import hashlib
+import io
+import pathlib
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.errors import InputError
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.parquet_files import (
+    damage_reported,
+    open_parquet,
+    peek_parquet_schema,
+    read_parquet,
+)
+from transforms.inputs.part import ReadPart
+from transforms.records import InputFile, ShardKind, Step
+from transforms.schemas import read_schema
+
+NOTHING = pa.schema([])
+COLUMNS = FileColumns(None, None, NOTHING)
+
+
+def make_file(path: pathlib.Path, table: pa.Table, row_group_size: int = 4) -> InputFile:
+    pq.write_table(table, path, row_group_size=row_group_size, compression="none")
+    return InputFile(ShardKind.PARQUET, str(path), str(path.parent), path.stat().st_size)
+
+
+def read(
+    file: InputFile, columns: FileColumns = COLUMNS, batch_size: int = 3, max_bytes: int = 100
+) -> list[ReadPart]:
+    return list(read_parquet(file, columns, batch_size, max_bytes))
+
+
+def ids(parts: list[ReadPart]) -> list[str]:
+    return [image_id for part in parts for image_id in part.rows["image_id"].to_pylist()]
+
+
+IMAGES = [b"image %d" % n for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pa.array(IMAGES, pa.binary()),
+        pa.array(IMAGES, pa.large_binary()),
+        pa.array(IMAGES, pa.binary(7)),
+        pa.array([{"bytes": image} for image in IMAGES]),
+    ],
+    ids=lambda image: str(image.type),
+)
+def test_rows_become_full_batches_whatever_the_row_groups(
+    tmp_path: pathlib.Path, image: pa.Array
+) -> None:
+    labels = pa.array([{"name": str(n)} for n in range(10)])
+    sizes = pa.array([[n, n] for n in range(10)], pa.list_(pa.int16()))
+    table = pa.table({"unused": ["x"] * 10, "size": sizes, "image": image, "label": labels})
+    file = make_file(tmp_path / "x.parquet", table)
+    carried = peek_parquet_schema(file.uri, None, None, ["label", "size"])
+    assert carried is not None
+    assert carried.types == [labels.type, pa.list_(pa.field("element", pa.int16()))]
+    parts = read(file, FileColumns(None, None, carried), batch_size=6)
+    assert [part.rows.num_rows for part in parts] == [6, 4]
+    assert all(part.rows.schema == read_schema(carried) for part in parts)
+    assert [content for part in parts for content in part.encoded] == IMAGES
+    assert parts[1].rows.slice(3).to_pylist() == [
+        {
+            "image_id": f"{file.uri}#9",
+            "uri": f"{file.uri}#9",
+            "content_sha256": hashlib.sha256(b"image 9").hexdigest(),
+            "label": {"name": "9"},
+            "size": [9, 9],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image_id_from", "expected"),
+    [
+        (None, ["a.jpg", "{uri}#1", "{uri}#2"]),
+        ("uri", ["{uri}#0", "{uri}#1", "{uri}#2"]),
+        ("relative_path", ["d/x.parquet#0", "d/x.parquet#1", "d/x.parquet#2"]),
+        ("filename", ["x.parquet#0", "x.parquet#1", "x.parquet#2"]),
+        ("number", ["7", "8"]),
+    ],
+)
+def test_an_image_id_comes_from_a_column_the_path_or_the_name(
+    tmp_path: pathlib.Path, image_id_from: str | None, expected: list[str]
+) -> None:
+    images = [{"bytes": b"", "path": path} for path in ("a.jpg", None, "")]
+    (tmp_path / "d").mkdir()
+    table = pa.table({"image": images, "number": [7, 8, None]})
+    path = make_file(tmp_path / "d" / "x.parquet", table).uri
+    file = InputFile(ShardKind.PARQUET, path, str(tmp_path), 1)
+    (part,) = read(file, FileColumns(None, image_id_from, NOTHING))
+    assert part.rows["image_id"].to_pylist() == [it.format(uri=path) for it in expected]
+    if image_id_from == "number":
+        (failure,) = part.failures
+        assert (failure.uri, failure.error_type) == (f"{path}#2", "CorruptRecord")
+        assert "'number' (--image_id_from) is empty" in failure.message
+
+
+def test_an_image_id_column_goes_before_the_path(tmp_path: pathlib.Path) -> None:
+    images = [{"bytes": b"", "path": "a.jpg"}, {"bytes": b"", "path": "b.jpg"}]
+    table = pa.table({"image": images, "image_id": ["one", None]})
+    assert ids(read(make_file(tmp_path / "x.parquet", table))) == ["one", "b.jpg"]
+
+
+@pytest.mark.parametrize("is_struct", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_good_and_bad_rows_are_all_accounted_for(
+    tmp_path: pathlib.Path, batch_size: int, is_struct: bool
+) -> None:
+    cells = [b"0", None, b"2", b"x" * 101, b"", None, b"6"]
+    image: list = [{"bytes": cell} for cell in cells] if is_struct else cells
+    if is_struct:
+        image[5] = None
+    table = pa.table({"picture": image, "n": range(7)})
+    file = make_file(tmp_path / "x.parquet", table)
+    columns = FileColumns("picture", "n", pa.schema([("n", pa.int64())]))
+    parts = read(file, columns, batch_size)
+    assert [part.rows.num_rows + len(part.failures) for part in parts] == [
+        len(cells[start : start + batch_size]) for start in range(0, 7, batch_size)
+    ]
+    assert [row["n"] for part in parts for row in part.rows.to_pylist()] == [0, 2, 4, 6]
+    assert ids(parts) == ["0", "2", "4", "6"]
+    assert [content for part in parts for content in part.encoded] == [b"0", b"2", b"", b"6"]
+    failures = [failure for part in parts for failure in part.failures]
+    assert all(failure.step is Step.READ for failure in failures)
+    assert [(it.image_id, it.uri, it.error_type) for it in failures] == [
+        ("1", f"{file.uri}#1", "CorruptRecord"),
+        ("3", f"{file.uri}#3", "FileTooLarge"),
+        ("5", f"{file.uri}#5", "CorruptRecord"),
+    ]
+    assert failures[0].message == "its column 'picture' is null"
+
+
+def test_a_file_that_cannot_be_read_is_one_failure(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 no footer")
+    (tmp_path / "empty.parquet").write_bytes(b"")
+    make_file(tmp_path / "other.parquet", pa.table({"picture": [b"x"]}))
+    for name, error_type, message in [
+        ("x.parquet", "CorruptRecord", "damaged Parquet"),
+        ("empty.parquet", "CorruptRecord", "damaged Parquet"),
+        ("absent.parquet", "NotFound", "no such file"),
+        ("other.parquet", "CorruptRecord", "no column 'image' (--image_key)"),
+    ]:
+        uri = f"{tmp_path}/{name}"
+        (part,) = read(InputFile(ShardKind.PARQUET, uri, str(tmp_path), 0))
+        assert part.rows.num_rows == 0
+        (failure,) = part.failures
+        assert (failure.image_id, failure.uri, failure.error_type) == (uri, uri, error_type)
+        assert message in failure.message
+
+
+def test_rows_before_the_damage_are_kept(tmp_path: pathlib.Path) -> None:
+    images = [b"image %d" % n * 9 for n in range(20)]
+    table = pa.table({"image": images, "n": range(20)})
+    file = make_file(tmp_path / "x.parquet", table, row_group_size=5)
+    pages = pq.ParquetFile(file.uri).metadata.row_group(2).column(0)
+    start = pages.dictionary_page_offset or pages.data_page_offset
+    content = bytearray((tmp_path / "x.parquet").read_bytes())
+    content[start : start + 30] = b"\xff" * 30
+    (tmp_path / "x.parquet").write_bytes(content)
+    parts = read(file, batch_size=5)
+    assert [content for part in parts for content in part.encoded] == images[:10]
+    failures = [failure for part in parts for failure in part.failures]
+    assert [failure.uri for failure in failures] == [f"{file.uri}#{n}" for n in range(10, 20)]
+    assert all(failure.message.startswith("damaged Parquet") for failure in failures)
+
+
+def test_a_file_with_another_type_in_a_carried_column_is_cast_or_one_failure(
+    tmp_path: pathlib.Path,
+) -> None:
+    columns = FileColumns(None, None, pa.schema([("n", pa.int64())]))
+    small = make_file(tmp_path / "a.parquet", pa.table({"image": [b"x"], "n": pa.array([3], "i2")}))
+    (part,) = read(small, columns)
+    assert part.rows.to_pylist()[0]["n"] == 3
+    text = make_file(tmp_path / "b.parquet", pa.table({"image": [b"x"], "n": ["three"]}))
+    (part,) = read(text, columns)
+    assert (part.rows.num_rows, len(part.failures)) == (0, 1)
+    assert "three" in part.failures[0].message
+
+
+def test_a_storage_failure_propagates(tmp_path: pathlib.Path) -> None:
+    make_file(tmp_path / "x.parquet", pa.table({"image": [b"x"]}))
+
+    class FailingStream(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise ConnectionResetError("the line is down")
+
+    with (
+        FailingStream(tmp_path / "x.parquet") as stream,
+        pytest.raises(ConnectionResetError),
+        damage_reported(),
+    ):
+        open_parquet(stream)
+
+
+@pytest.mark.parametrize(
+    ("image_key", "id_from", "carry", "complaint"),
+    [
+        ("picture", None, [], r"no column 'picture' \(--image_key\).* it has image, n, s"),
+        ("n", None, [], r"'n' \(--image_key\) is int64; wanted binary"),
+        ("s", None, [], r"'s' \(--image_key\) is struct"),
+        (None, "key", [], r"no column 'key' \(--image_id_from\)"),
+        (None, None, ["n", "m"], r"no column 'm' \(--carry_columns\)"),
+    ],
+)
+def test_a_column_that_is_not_there_is_refused_at_launch(
+    tmp_path: pathlib.Path,
+    image_key: str | None,
+    id_from: str | None,
+    carry: list[str],
+    complaint: str,
+) -> None:
+    table = pa.table({"image": [b"x"], "n": [1], "s": [{"data": b"x"}]})
+    file = make_file(tmp_path / "x.parquet", table)
+    with pytest.raises(InputError, match=complaint) as caught:
+        peek_parquet_schema(file.uri, image_key, id_from, carry)
+    assert file.uri in str(caught.value)
+
+
+def test_a_large_row_group_is_not_held_in_memory(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "x.parquet"
+    schema = pa.schema([("image", pa.binary())])
+    options = {"compression": "none", "use_dictionary": False, "write_batch_size": 4}
+    with pq.ParquetWriter(path, schema, **options) as writer:
+        writer.write_table(pa.table({"image": [b"x" * 250_000] * 400}), row_group_size=400)
+    file = InputFile(ShardKind.PARQUET, str(path), str(tmp_path), path.stat().st_size)
+    assert pq.ParquetFile(path).metadata.row_group(0).total_byte_size > 100_000_000
+    tracemalloc.start()
+    rows = sum(part.rows.num_rows for part in read_parquet(file, COLUMNS, 8, 10**6))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows == 400
+    assert peak_bytes < 20_000_000  # Of 100,000,000 in the file.
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(position=st.integers(0, 5000), mask=st.integers(0, 255))
+def test_damage_anywhere_never_raises(
+    tmp_path_factory: pytest.TempPathFactory, position: int, mask: int
+) -> None:
+    """A mask of 0 cuts the file at the position; any other flips bits there."""
+    path = tmp_path_factory.getbasetemp() / "damaged.parquet"
+    table = pa.table({"image": [b"%d" % n * 9 for n in range(12)], "n": range(12)})
+    file = make_file(path, table)
+    content = bytearray(path.read_bytes())
+    position %= len(content)
+    if mask:
+        content[position] ^= mask
+    else:
+        del content[position:]
+    path.write_bytes(content)
+    parts = read(file, FileColumns(None, None, pa.schema([("n", pa.int64())])))
+    for part in parts:
+        assert part.rows.num_rows == len(part.encoded)
+    assert sum(part.rows.num_rows + len(part.failures) for part in parts) > 0 or mask

@@ -1,0 +1,101 @@
+import pathlib
+
+import pytest
+
+from transforms.errors import ModelError
+from transforms.models.class_names import labels_for, read_labels
+
+IMAGENET = tuple(f"class {number}" for number in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("labels.txt", "tench\ngoldfish\n", ("tench", "goldfish")),
+        ("labels.txt", "tench\ngoldfish", ("tench", "goldfish")),
+        ("labels.txt", "tench\r\ngoldfish\r\n", ("tench", "goldfish")),
+        ("labels.txt", "tench\n\n", ("tench", "")),
+        ("labels.txt", "crane\ncrane\n", ("crane", "crane")),
+        ("labels.txt", "tench, Tinca tinca\n", ("tench, Tinca tinca",)),
+        ("labels.txt", "\ufeffécureuil\n", ("écureuil",)),
+        ("LABELS", "one\n", ("one",)),
+        ("map.csv", "id,name\n1,goldfish\n0,tench\n", ("tench", "goldfish")),
+        ("map.csv", 'id,name,display\n0,"a, b",A\n', ("a, b",)),
+        ("map.json", '{"0": "tench", "1": "goldfish"}', ("tench", "goldfish")),
+        ("map.json", '{"goldfish": 1, "tench": 0}', ("tench", "goldfish")),
+        ("map.json", '["tench", "goldfish"]', ("tench", "goldfish")),
+        ("labels_map.txt", '{"0": "tench"}', ("tench",)),
+        ("labels_map.txt", "{0: 'tench',\n 1: \"goldfish\"}\n", ("tench", "goldfish")),
+    ],
+)
+def test_labels_are_read_in_the_order_of_their_ids(
+    tmp_path: pathlib.Path, name: str, content: str, expected: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_bytes(content.encode())
+    assert read_labels(str(tmp_path / name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.txt", b"", "no labels"),
+        ("labels.txt", b"\xff\xfe\x00", "not UTF-8"),
+        ("map.csv", b"index,label\n0,tench\n", r"columns \['index', 'label'\], want id and name"),
+        ("map.csv", b"id,name\n0,tench\n2,shark\n", "none is 1"),
+        ("map.csv", b"id,name\n0,tench\n0,shark\n", "the id 0 twice"),
+        ("map.csv", b"id,name\n0\n", "give class 0 no name"),
+        ("map.csv", b"id,name\nn01440764,tench\n", "the id 'n01440764', want an integer"),
+        ("map.csv", b"", "columns None"),
+        ("map.json", b"{", "neither JSON nor a dict literal"),
+        ("map.json", b'{"1": "tench"}', "none is 0"),
+        ("map.json", b'{"0": ["n01440764", "tench"]}', "give class 0 no name"),
+        ("map.json", b'"tench"', "neither a list"),
+        ("map.json", b"[]", "no labels"),
+        ("map.txt", b"{[]: 1}", "neither JSON nor a dict literal"),
+        ("map.txt", b"{__import__('os').getcwd(): 0}", "neither JSON nor a dict literal"),
+    ],
+)
+def test_a_file_that_is_no_labels_file_is_a_model_error(
+    tmp_path: pathlib.Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        read_labels(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("uri", ["no/such/labels.txt", "nosuchscheme://labels.txt"])
+def test_labels_that_cannot_be_opened_are_a_model_error(uri: str) -> None:
+    with pytest.raises(ModelError, match="cannot read labels"):
+        read_labels(uri)
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "expected"),
+    [
+        (("a", "b"), 2, ("a", "b")),
+        (("background", *IMAGENET), 1001, ("background", *IMAGENET)),
+        (("background", *IMAGENET), 1000, IMAGENET),
+        (IMAGENET, 1001, ("background", *IMAGENET)),
+    ],
+)
+def test_labels_fit_with_or_without_imagenets_background(
+    labels: tuple[str, ...], num_classes: int, expected: tuple[str, ...]
+) -> None:
+    assert labels_for(labels, num_classes) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes"),
+    [
+        (("a", "b"), 3),
+        (("background", "a"), 1),  # the rule is for ImageNet's two widths only
+        ((*IMAGENET, "Footer"), 1000),  # a copy with junk at its end, not at its start
+        (("background", *IMAGENET[1:]), 1001),
+        (IMAGENET, 512),
+    ],
+)
+def test_labels_that_fit_no_rule_are_a_model_error(
+    labels: tuple[str, ...], num_classes: int
+) -> None:
+    with pytest.raises(ModelError, match=f"{len(labels)} labels do not fit .* --labels"):
+        labels_for(labels, num_classes)

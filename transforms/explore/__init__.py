@@ -1,0 +1,1 @@
+"""Published runs looked at: pages, duplicates, differences, indexes."""

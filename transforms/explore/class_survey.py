@@ -1,0 +1,71 @@
+"""One pass over a run of pipelines.classify: the best class of every image, and its score."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.errors import InputError
+from transforms.runs.finding import reason
+from transforms.runs.record import PublishedRun
+from transforms.runs.rows import read_run
+from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
+
+
+class ClassSurvey(NamedTuple):
+    """The best class of every image.
+
+    Attributes:
+        classes: int32 [rows].
+        scores: float32 [rows], of the best class.
+        names: The name of each class that is some image's best.
+    """
+
+    classes: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32]
+    names: dict[int, str]
+
+    def frequencies(self) -> list[tuple[int, int]]:
+        """Returns the classes and how many images each is best of, the most frequent first."""
+        classes, counts = np.unique(self.classes, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return list(zip(classes[order].tolist(), counts[order].tolist(), strict=True))
+
+    def lowest(self, count: int) -> npt.NDArray[np.int64]:
+        """Returns the rows whose best score is lowest, the lowest first."""
+        return np.argsort(self.scores, kind="stable")[:count]
+
+    def highest(self, count: int) -> npt.NDArray[np.int64]:
+        """Returns the rows whose best score is highest, the highest first."""
+        return np.argsort(-self.scores, kind="stable")[:count]
+
+
+def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSurvey:
+    """Reads the best class of every image of a run.
+
+    Args:
+        run: A run of pipelines.classify with at least one row.
+        on_rows: Told how many rows more have been read.
+
+    Raises:
+        InputError: If a file is damaged, or a row has no class.
+    """
+    classes: list[npt.NDArray[np.int32]] = []
+    scores: list[npt.NDArray[np.float32]] = []
+    names: dict[int, str] = {}
+    for batch in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE]):
+        try:
+            best, labels, score = (pc.list_element(column, 0) for column in batch.columns)
+        except pa.ArrowException as error:
+            raise InputError(f"{run.directory} has a row without a class: {reason(error)}") from (
+                error
+            )
+        classes.append(best.to_numpy(zero_copy_only=False).astype(np.int32))
+        scores.append(score.to_numpy(zero_copy_only=False).astype(np.float32))
+        for index, first in zip(*np.unique(classes[-1], return_index=True), strict=True):
+            names.setdefault(int(index), labels[int(first)].as_py() or str(index))
+        on_rows(batch.num_rows)
+    return ClassSurvey(np.concatenate(classes), np.concatenate(scores), names)

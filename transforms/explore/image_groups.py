@@ -1,0 +1,61 @@
+"""What images have in common that is worth a colour: their directory, or a carried column."""
+
+import collections
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.runs.record import PublishedRun
+from transforms.runs.rows import take_rows
+from transforms.schemas import URI
+from transforms.training.class_labels import labels_of_directories
+
+MAX_GROUPS = 20
+_MAX_NAME_CHARS = 40
+
+
+class ImageGroups(NamedTuple):
+    """A group of each image.
+
+    Attributes:
+        meaning: What the groups are; empty if there is nothing that tells images apart.
+        names: Of the groups, in order; empty likewise.
+        group_of: The name of each image's group.
+    """
+
+    meaning: str
+    names: tuple[str, ...]
+    group_of: tuple[str, ...]
+
+
+def group_images(run: PublishedRun, rows: npt.NDArray[np.int64]) -> ImageGroups:
+    """Groups images by the directory that they are in, or else by the first column that can.
+
+    Groups are what has 2 to 20 values.
+
+    Args:
+        run: The run.
+        rows: int64 [count], numbers of rows.
+
+    Raises:
+        InputError: If a data file is damaged.
+    """
+    carried = [*run.record["columns"]["carry_columns"]]
+    table = take_rows(run, rows, [URI, *carried])
+    columns = [("the directory of the image", labels_of_directories(table[URI]))]
+    columns += [(f"the column {name}", table[name]) for name in carried]
+    for meaning, column in columns:
+        values = [_to_text(value) for value in column.to_pylist()]
+        counts = collections.Counter(values)
+        if 2 <= len(counts) <= MAX_GROUPS:
+            return ImageGroups(meaning, tuple(sorted(counts)), tuple(values))
+    return ImageGroups("", (), ("",) * len(rows))
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) == 1:
+        value = value[0]  # A carried column of a TFRecord is one of lists.
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _MAX_NAME_CHARS else f"{text[: _MAX_NAME_CHARS - 1]}…"

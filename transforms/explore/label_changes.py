@@ -1,0 +1,197 @@
+"""What became of the classes from one run to the next: flips, agreement, scores."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from transforms.errors import InputError
+from transforms.explore.run_join import RunJoin
+from transforms.runs.record import PublishedRun
+from transforms.runs.rows import read_run
+from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
+from transforms.vectors.neighbour_overlap import overlap_at_k
+
+Classes = npt.NDArray[np.int32]
+Scores = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+
+SCORE_BANDS = (-0.1, -0.01, -0.001, 0.001, 0.01, 0.1)
+"""Where the changes of a score are told apart."""
+
+
+class Flip(NamedTuple):
+    """Images whose best class was one and is another.
+
+    Attributes:
+        before: The class that it was.
+        after: The class that it is.
+        pairs: int64 [images], the surest first: by the lower of the two scores.
+    """
+
+    before: str
+    after: str
+    pairs: Numbers
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelChanges:
+    """What became of the classes of the images that two runs share.
+
+    Attributes:
+        names: One a class.
+        matched_by: "class_index" or "class_label", what says that two classes are the same.
+        best_before: int32 [pairs], the best class.
+        best_after: The same, of the later run.
+        score_before: float32 [pairs], the score of the best class.
+        score_after: The same, of the later run.
+        k: Classes an image whose sets are compared.
+        overlaps: float32 [pairs], the share of the k best classes that both have, from 0 to 1.
+    """
+
+    names: tuple[str, ...]
+    matched_by: str
+    best_before: Classes
+    best_after: Classes
+    score_before: Scores
+    score_after: Scores
+    k: int
+    overlaps: Scores
+
+    @property
+    def is_flip(self) -> npt.NDArray[np.bool_]:
+        """Whether the best class is another, bool [pairs]."""
+        return self.best_before != self.best_after
+
+    def surest_flips(self) -> Numbers:
+        """Returns the pairs whose best class is another, the surest first.
+
+        Sure is what both runs are: by the lower of the two scores.
+        """
+        flips = np.flatnonzero(self.is_flip)
+        sureness = np.minimum(self.score_before[flips], self.score_after[flips])
+        return flips[np.argsort(-sureness, kind="stable")]
+
+    def flips(self) -> list[Flip]:
+        """Groups the flips by the two classes, the most frequent first."""
+        groups: dict[tuple[int, int], list[int]] = collections.defaultdict(list)
+        for pair in self.surest_flips().tolist():
+            groups[int(self.best_before[pair]), int(self.best_after[pair])].append(pair)
+        ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+        return [
+            Flip(self.names[was], self.names[now], np.array(pairs, np.int64))
+            for (was, now), pairs in ordered
+        ]
+
+
+def count_score_changes(changes: Scores) -> dict[str, int]:
+    """Counts changes of a score by how large they are, the lowest first."""
+    first, last = f"below {SCORE_BANDS[0]:g}", f"{SCORE_BANDS[-1]:+g} or more"
+    between = [f"{low:+g} to {high:+g}" for low, high in itertools.pairwise(SCORE_BANDS)]
+    counts = np.bincount(np.digitize(changes, SCORE_BANDS), minlength=len(SCORE_BANDS) + 1)
+    return dict(zip([first, *between, last], counts.tolist(), strict=True))
+
+
+def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> LabelChanges:
+    """Compares the classes of the images that two runs share.
+
+    Classes are the same if their numbers are, where both runs have one list of labels, or one has
+    none; if the lists differ, their texts say it.
+
+    Args:
+        before: A run of pipelines.classify.
+        after: Another.
+        join: Their rows.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    read_before, read_after = _Answers.read(before), _Answers.read(after)
+    by_label = _label_lists_differ(before, after)
+    codes: dict[str | int, int] = {}
+    names: list[str] = []
+    coded = []
+    for answers, rows in ((read_before, join.before), (read_after, join.after)):
+        table = np.zeros(max(answers.labels, default=-1) + 1, np.int32)
+        for index, label in answers.labels.items():
+            key = label if by_label and label is not None else index
+            if codes.setdefault(key, len(names)) == len(names):
+                names.append(str(index) if label is None else label)
+            elif label is not None:
+                names[codes[key]] = label
+            table[index] = codes[key]
+        coded.append(table[answers.classes[rows]])
+    k = min(answers.shape[1] for answers in coded)
+    classes_before, classes_after = (answers[:, :k] for answers in coded)
+    return LabelChanges(
+        names=tuple(names),
+        matched_by=CLASS_LABEL if by_label else CLASS_INDEX,
+        best_before=classes_before[:, 0],
+        best_after=classes_after[:, 0],
+        score_before=read_before.scores[join.before],
+        score_after=read_after.scores[join.after],
+        k=k,
+        overlaps=overlap_at_k(classes_before, classes_after),
+    )
+
+
+class _Answers(NamedTuple):
+    """What a run says.
+
+    Attributes:
+        classes: int32 [rows, top_k], best first.
+        scores: float32 [rows], of the best.
+        labels: Texts by class, None where there is none.
+    """
+
+    classes: Classes
+    scores: Scores
+    labels: dict[int, str | None]
+
+    @classmethod
+    def read(cls, run: PublishedRun) -> "_Answers":
+        classes, scores = [], []
+        labels: dict[int, str | None] = {}
+        for rows in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE]):
+            index, label, score = rows.columns
+            flat = index.flatten().to_numpy()
+            if len(index.flatten()) != len(label.flatten()) or len(flat) != len(score.flatten()):
+                raise InputError(
+                    f"{run.directory} has rows whose classes and scores differ in number"
+                )
+            labels.update(_new_labels(flat, label.flatten(), labels))
+            classes.append(_to_matrix(index, flat, run))
+            scores.append(_to_matrix(score, score.flatten().to_numpy(), run)[:, 0])
+        return cls(np.concatenate(classes), np.concatenate(scores), labels)
+
+
+def _new_labels(
+    classes: Classes, labels: pa.Array, known: dict[int, str | None]
+) -> Iterator[tuple[int, str | None]]:
+    found, first = np.unique(classes, return_index=True)
+    for index, place in zip(found.tolist(), first.tolist(), strict=True):
+        if index not in known:
+            yield index, labels[place].as_py()
+
+
+def _to_matrix(
+    lists: pa.Array, flat: npt.NDArray[np.generic], run: PublishedRun
+) -> npt.NDArray[np.generic]:
+    """Returns lists of one length as [rows, length]."""
+    lengths = np.diff(lists.offsets.to_numpy())
+    if not lengths[0] or (lengths != lengths[0]).any():
+        raise InputError(f"{run.directory} has rows with different numbers of classes")
+    return flat.reshape(len(lists), -1)
+
+
+def _label_lists_differ(before: PublishedRun, after: PublishedRun) -> bool:
+    """Tells whether both runs have labels and a class may have another number in each."""
+    lists = [run.record["recipe"]["outputs"]["labels"] for run in (before, after)]
+    widths = {run.record["model"]["output_dim"] for run in (before, after)}
+    return None not in lists and (lists[0] != lists[1] or len(widths) > 1)

@@ -1,0 +1,159 @@
+"""Which images two runs share, row for row: by image_id, and by content where an id is gone."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import InputError
+from transforms.runs.directory import FAILURES_FILE
+from transforms.runs.embedding_runs import check_unique
+from transforms.runs.finding import reason
+from transforms.runs.record import PublishedRun
+from transforms.runs.rows import DAMAGE, read_run
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID
+from transforms.verify.account_checks import read_failed_ids
+
+Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunJoin:
+    """The rows of two runs, put together. Every row is in one place.
+
+    Attributes:
+        before: int64 [pairs], rows of the earlier run that the later one has too; ascending.
+        after: int64 [pairs], the same images' rows in the later run.
+        is_unchanged: bool [pairs], whether the content is the same; of moved ones it is.
+        is_moved: bool [pairs], whether the same content has another image_id.
+        removed: int64 [some], rows of the earlier run that the later one lacks.
+        added: int64 [some], rows of the later run that the earlier one lacks.
+        failing: int64 [some], rows of the earlier run that failed in the later one.
+        recovered: int64 [some], rows of the later run that failed in the earlier one.
+    """
+
+    before: Rows
+    after: Rows
+    is_unchanged: Flags
+    is_moved: Flags
+    removed: Rows
+    added: Rows
+    failing: Rows
+    recovered: Rows
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.before)
+
+
+def join_runs(before: PublishedRun, after: PublishedRun) -> RunJoin:
+    """Puts the rows of two runs together.
+
+    An image is the same if its image_id is. Of those that are gone and those that are new, two with
+    one content are a moved image; where several have it, as many as both runs have.
+
+    Raises:
+        InputError: If a file is damaged, or a run holds an id twice.
+    """
+    keys_before, keys_after = _Keys.read(before), _Keys.read(after)
+    found = _find(keys_before.ids, keys_after.ids)
+    kept = np.flatnonzero(found >= 0)
+    is_new = np.ones(len(keys_after.ids), bool)
+    is_new[found[kept]] = False
+    removed, failing = _split(np.flatnonzero(found < 0), keys_before.ids, _failed_ids(after))
+    added, recovered = _split(np.flatnonzero(is_new), keys_after.ids, _failed_ids(before))
+    gone, come = pair_by_content(
+        keys_before.hashes.take(pa.array(removed)), keys_after.hashes.take(pa.array(added))
+    )
+    rows_before = np.concatenate([kept, removed[gone]])
+    rows_after = np.concatenate([found[kept], added[come]])
+    is_moved = np.arange(len(rows_before)) >= len(kept)
+    order = np.argsort(rows_before, kind="stable")
+    rows_before, rows_after = rows_before[order], rows_after[order]
+    same = pc.equal(
+        keys_before.hashes.take(pa.array(rows_before)), keys_after.hashes.take(pa.array(rows_after))
+    )
+    return RunJoin(
+        before=rows_before,
+        after=rows_after,
+        is_unchanged=same.to_numpy().astype(bool),
+        is_moved=is_moved[order],
+        removed=np.delete(removed, gone),
+        added=np.delete(added, come),
+        failing=failing,
+        recovered=recovered,
+    )
+
+
+def pair_by_content(first: pa.ChunkedArray, second: pa.ChunkedArray) -> tuple[Rows, Rows]:
+    """Pairs equal hashes one to one; of one that is there several times, the first with the first.
+
+    Args:
+        first: Hashes; one may be there several times.
+        second: The same.
+
+    Returns:
+        Places in the first and in the second, int64 [pairs] each.
+    """
+    distinct = pc.unique(first)
+    codes_first, codes_second = _find(first, distinct), _find(second, distinct)
+    numbers_first, numbers_second = _occurrences(codes_first), _occurrences(codes_second)
+    most = 1 + max(numbers_first.max(initial=0), numbers_second.max(initial=0))
+    known = np.flatnonzero(codes_second >= 0)
+    _, places, places_known = np.intersect1d(
+        codes_first * most + numbers_first,
+        (codes_second * most + numbers_second)[known],
+        assume_unique=True,
+        return_indices=True,
+    )
+    return places, known[places_known]
+
+
+class _Keys(NamedTuple):
+    ids: pa.ChunkedArray
+    hashes: pa.ChunkedArray
+
+    @classmethod
+    def read(cls, run: PublishedRun) -> "_Keys":
+        wide = pa.schema([(name, pa.large_string()) for name in (IMAGE_ID, CONTENT_SHA256)])
+        parts = [
+            pa.Table.from_batches([batch]).replace_schema_metadata().cast(wide)
+            for batch in read_run(run, wide.names)
+        ]
+        table = pa.concat_tables([wide.empty_table(), *parts])
+        check_unique(table[IMAGE_ID])
+        return cls(table[IMAGE_ID], table[CONTENT_SHA256])
+
+
+def _find(values: pa.ChunkedArray, among: pa.ChunkedArray | pa.Array) -> Rows:
+    """Returns the place of each value, -1 where it is not."""
+    places = pc.index_in(values, value_set=among)
+    return pc.fill_null(places, -1).to_numpy().astype(np.int64)
+
+
+def _split(rows: Rows, ids: pa.ChunkedArray, failed: pa.Array) -> tuple[Rows, Rows]:
+    """Splits rows by whether their ids are among those that failed: those that are, last."""
+    has_failed = _find(ids.take(pa.array(rows)), failed) >= 0
+    return rows[~has_failed], rows[has_failed]
+
+
+def _failed_ids(run: PublishedRun) -> pa.Array:
+    path = FileSystems.join(run.directory, FAILURES_FILE)
+    try:
+        return pa.array(read_failed_ids(path), pa.large_string())
+    except DAMAGE as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+
+
+def _occurrences(codes: Rows) -> Rows:
+    """Returns how many equal codes are before each."""
+    order = np.argsort(codes, kind="stable")
+    _, starts, counts = np.unique(codes[order], return_index=True, return_counts=True)
+    numbers = np.empty(len(codes), np.int64)
+    numbers[order] = np.arange(len(codes)) - np.repeat(starts, counts)
+    return numbers

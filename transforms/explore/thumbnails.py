@@ -1,0 +1,132 @@
+"""Small pictures of a run's images, read and drawn again."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import PIL.Image
+import pyarrow as pa
+
+from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
+from transforms.explore.named_images import read_named_images
+from transforms.images.header import PILLOW_ERRORS, open_with_pillow, read_header, reason
+from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.inputs.columns import FileColumns
+from transforms.schemas import CONTENT_SHA256, URI
+
+COLUMNS = (URI, CONTENT_SHA256)
+"""What a thumbnail needs to know of an image."""
+
+_QUALITY = 80
+_TRANSPOSE = PIL.Image.Transpose
+_UPRIGHT = {
+    2: _TRANSPOSE.FLIP_LEFT_RIGHT,
+    3: _TRANSPOSE.ROTATE_180,
+    4: _TRANSPOSE.FLIP_TOP_BOTTOM,
+    5: _TRANSPOSE.TRANSPOSE,
+    6: _TRANSPOSE.ROTATE_270,
+    7: _TRANSPOSE.TRANSVERSE,
+    8: _TRANSPOSE.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation (EXIF 2.32, section 4.6.5, tag 274)."""
+
+
+class Thumbnail(NamedTuple):
+    """A small picture of an image, or why there is none.
+
+    Attributes:
+        jpeg: A JPEG file of fresh pixels, nothing of the original in it; empty if there is none.
+        note: What is wrong: it is gone, damaged, or has changed since the run; else empty.
+    """
+
+    jpeg: bytes
+    note: str
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as a `data:` URI, or empty."""
+        if not self.jpeg:
+            return ""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
+
+
+def read_thumbnails(record: Mapping[str, Any], rows: pa.Table, side_pixels: int) -> list[Thumbnail]:
+    """Reads images of a run again and draws them small.
+
+    Args:
+        record: The run.json of their run: where images are in files, and the limits on them.
+        rows: With the columns COLUMNS.
+        side_pixels: Longest side of a picture.
+
+    Returns:
+        One for each row.
+    """
+    config, limits = record["config"], record["preprocessing"]
+    columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
+    uris, hashes = (rows[name].to_pylist() for name in COLUMNS)
+    drawn = {
+        uri: _draw(image, side_pixels, limits["max_image_pixels"])
+        for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
+    }
+    return [drawn[uri].of(content) for uri, content in zip(uris, hashes, strict=True)]
+
+
+def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> bytes:
+    """Draws an image small and upright, its aspect ratio kept; one that is smaller stays so.
+
+    Args:
+        encoded: The whole file.
+        side_pixels: Longest side of the picture.
+        max_image_pixels: The limit on what is decoded.
+
+    Returns:
+        A JPEG file.
+
+    Raises:
+        ImageError: If it cannot be decoded, or is too large.
+    """
+    header = read_header(encoded)
+    if header.height * header.width > max_image_pixels:
+        raise ImageTooLargeError(
+            f"{header.height} x {header.width} pixels, the limit is {max_image_pixels}"
+        )
+    if header.format == "JPEG":
+        try:
+            with open_with_pillow(encoded, header.format) as opened:
+                opened.draft("RGB", (2 * side_pixels, 2 * side_pixels))
+                image = opened.convert("RGB")
+        except PILLOW_ERRORS as error:
+            raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
+    else:
+        image = PIL.Image.fromarray(decode_with_pillow(encoded, header))
+    image.thumbnail((side_pixels, side_pixels))
+    if header.orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[header.orientation])
+    picture = io.BytesIO()
+    image.save(picture, "JPEG", quality=_QUALITY)
+    return picture.getvalue()
+
+
+class _Drawn(NamedTuple):
+    """A picture and what it is of, or why there is none."""
+
+    note: str
+    jpeg: bytes = b""
+    content_sha256: str = ""
+
+    def of(self, content_sha256: str) -> Thumbnail:
+        """Returns the picture for a run's image of this content."""
+        has_changed = self.jpeg and self.content_sha256 != content_sha256
+        return Thumbnail(self.jpeg, "changed since the run" if has_changed else self.note)
+
+
+def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int) -> _Drawn:
+    if isinstance(image, str):
+        return _Drawn(image)
+    try:
+        jpeg = draw_thumbnail(image, side_pixels, max_image_pixels)
+    except ImageError as error:
+        return _Drawn(str(error))
+    return _Drawn("", jpeg, hashlib.sha256(image).hexdigest())

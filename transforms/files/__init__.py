@@ -1,0 +1,1 @@
+"""Bytes at a URI, and the framings of files: records, archives, examples."""

@@ -1,0 +1,89 @@
+"""Files that are there whole or not at all, also after power has gone, on any file system."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.files.uris import is_local
+from transforms.records import WrittenFile
+
+
+def write_whole(path: str, content: bytes) -> WrittenFile:
+    """Writes a file in one step; one that was there is replaced.
+
+    Raises:
+        OSError: If it cannot be written; what was there is still there.
+    """
+    if is_local(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+        sync(os.path.dirname(path))
+    else:  # An object is there once it is closed.
+        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            stream.write(content)
+    return WrittenFile(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def read_whole(path: str) -> bytes:
+    """Reads a small file."""
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        return stream.read()
+
+
+def sync(path: str) -> None:
+    """Waits until a local file, or a directory's list of names, is on disk."""
+    if not is_local(path):
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Gives a file a second name, without moving its bytes where that can be; target is new."""
+    if not is_local(source) or not is_local(target):
+        FileSystems.copy([source], [target])
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # Other devices, and file systems without links.
+        shutil.copyfile(source, target)
+        sync(target)
+
+
+def is_intact(file: WrittenFile) -> bool:
+    """Tells whether a file still has its size and, where it is local, its sha256.
+
+    An object store keeps checksums of its own; reading every object to compute another would cost
+    what a copy inside of the store saves.
+    """
+    try:
+        if is_local(file.path):
+            with open(file.path, "rb") as stream:
+                if os.fstat(stream.fileno()).st_size != file.size_bytes:
+                    return False
+                return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+        metadata = FileSystems.match([file.path])[0].metadata_list
+        return [found.size_in_bytes for found in metadata] == [file.size_bytes]
+    except OSError:  # Gone or unreadable: not intact, whatever the reason.
+        return False

@@ -1,0 +1,156 @@
+"""TFRecord framing: records in a file, each with checksums of its length and its data.
+
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details":
+    uint64 length, uint32 masked CRC-32C of length, byte data[length], uint32 masked CRC-32C of
+    data, all little-endian; masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8.
+"""
+
+import contextlib
+import dataclasses
+import gzip
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+import google_crc32c
+
+from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
+from transforms.files.uris import open_unzipped
+
+_HEADER = struct.Struct("<QI")
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+_GZIP_NAME = re.compile(r"\.gz(-\d+-of-\d+)?$", re.IGNORECASE)
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK_BYTES = 1 << 20
+_REST_LOST = "the rest of the file is lost"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One record whose checksums are right.
+
+    Attributes:
+        index: Its place in the file, counted from 0; damaged records count.
+        offset: Where its frame starts, in uncompressed bytes.
+        data: What it holds.
+    """
+
+    index: int
+    offset: int
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DamagedRecord:
+    """One record that cannot be given, or the rest of the file from there on.
+
+    Attributes:
+        index: Its place in the file, counted from 0.
+        offset: Where its frame starts, in uncompressed bytes.
+        error: What is wrong.
+    """
+
+    index: int
+    offset: int
+    error: ImageError
+
+
+class SupportsWrite(Protocol):
+    """What a record is written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Writes data and returns its length."""
+
+
+class _EndOfReadableError(Exception):
+    """Nothing after this point can be found."""
+
+
+def open_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Opens a TFRecord file; see open_unzipped."""
+    return open_unzipped(uri, _GZIP_NAME)
+
+
+def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record | DamagedRecord]:
+    """Reads records in order, checking their checksums.
+
+    Damaged data costs one record. A damaged length, a cut file or a broken gzip stream hides where
+    the next record starts: it ends the file with one DamagedRecord.
+
+    Args:
+        handle: Opened by open_tfrecord.
+        max_record_bytes: Larger records are passed over without being held in memory.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    index = offset = 0
+    while True:
+        try:
+            header = handle.read(_HEADER.size)
+            if not header:
+                return
+            length = _checked_length(header, offset)
+            data = _read_data(handle, length, max_record_bytes)
+        except _EndOfReadableError as end:
+            yield DamagedRecord(index, offset, CorruptRecordError(f"{end}; {_REST_LOST}"))
+            return
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            reason = f"the gzip stream is damaged ({error}; offsets are after decompression)"
+            yield DamagedRecord(index, offset, CorruptRecordError(f"{reason}; {_REST_LOST}"))
+            return
+        if isinstance(data, bytes):
+            yield Record(index, offset, data)
+        else:
+            yield DamagedRecord(index, offset, data)
+        index += 1
+        offset += _HEADER.size + length + _CHECKSUM.size
+
+
+def write_record(handle: SupportsWrite, data: bytes) -> None:
+    """Writes one record."""
+    length = _LENGTH.pack(len(data))
+    handle.write(length + _masked_checksum(length) + data + _masked_checksum(data))
+
+
+def _masked_checksum(data: bytes) -> bytes:
+    return _mask(google_crc32c.value(data))
+
+
+def _mask(checksum: int) -> bytes:
+    rotated = (checksum >> 15) | (checksum << 17)
+    return _CHECKSUM.pack((rotated + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _checked_length(header: bytes, offset: int) -> int:
+    if len(header) < _HEADER.size:
+        raise _EndOfReadableError("the file ends inside a record's header")
+    if _masked_checksum(header[: _LENGTH.size]) != header[_LENGTH.size :]:
+        if offset == 0 and header.startswith(_GZIP_MAGIC):
+            raise _EndOfReadableError("this is gzip; the name of a compressed file ends in .gz")
+        raise _EndOfReadableError("the checksum of the record's length is wrong")
+    (length,) = _LENGTH.unpack_from(header)
+    return length
+
+
+def _read_data(handle: BinaryIO, length: int, max_record_bytes: int) -> bytes | ImageError:
+    held, checksum, remaining = [], 0, length
+    while remaining:
+        chunk = handle.read(min(remaining, _CHUNK_BYTES))
+        if not chunk:
+            raise _EndOfReadableError(f"the file ends inside a record of {length:,} bytes")
+        checksum = google_crc32c.extend(checksum, chunk)
+        remaining -= len(chunk)
+        if length <= max_record_bytes:
+            held.append(chunk)
+    footer = handle.read(_CHECKSUM.size)
+    if len(footer) < _CHECKSUM.size:
+        raise _EndOfReadableError("the file ends inside a record's checksum")
+    if footer != _mask(checksum):
+        return CorruptRecordError("the checksum of the record's data is wrong")
+    if length > max_record_bytes:
+        return FileTooLargeError(f"a record of {length:,} bytes, more than {max_record_bytes:,}")
+    return b"".join(held)

@@ -1,0 +1,157 @@
+"""Opening a URI to read: what is missing, what is denied, and what to try again."""
+
+import contextlib
+import errno
+import gzip
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from google.api_core import exceptions as google_exceptions
+
+from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
+from transforms.files.cloud_storage import is_cloud_uri, read_object
+
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI has no scheme, so that it is a path on this machine."""
+    return FileSystems.get_scheme(uri) is None
+
+
+def without_file_scheme(uri: str) -> str:
+    """Returns file:///a/b, as Spark and Arrow write it, as the path /a/b; others as they are."""
+    return uri.removeprefix("file://") if uri.startswith("file:///") else uri
+
+
+def open_uri(uri: str) -> BinaryIO:
+    """Opens a file to read its bytes as they are stored, never decompressed.
+
+    Raises:
+        NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
+            be one.
+        PermissionDeniedError: If it may not be read.
+        OSError: If the storage fails; trying again may help.
+    """
+    with _own_errors(uri):
+        if is_local(uri):
+            return _open_local(uri)
+        return FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def read_remote(uri: str, max_bytes: int) -> bytes:
+    """Reads a remote file whole, as it is stored; of gs:// in a single request.
+
+    Raises:
+        FileTooLargeError: If it has more than max_bytes.
+        NotFoundError, PermissionDeniedError, OSError: As open_uri.
+    """
+    if is_cloud_uri(uri):
+        with _own_errors(uri):
+            return read_object(uri, max_bytes)
+    with open_uri(uri) as handle:
+        return read_within(handle, max_bytes)
+
+
+def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
+    """Reads the rest of an image file.
+
+    Raises:
+        FileTooLargeError: If it has more than max_bytes; no more than one beyond is read.
+    """
+    version = version_of(handle)
+    # Python allocates what it is asked for, which takes longer than to read what is there.
+    wanted = min(version[0], max_bytes) if version else max_bytes
+    content = handle.read(wanted + 1)
+    if wanted < len(content) <= max_bytes:
+        content += handle.read(max_bytes + 1 - len(content))
+    if len(content) > max_bytes:
+        raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+    return content
+
+
+@contextlib.contextmanager
+def _own_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _ABSENT or isinstance(error, IsADirectoryError):
+            raise NotFoundError(f"{uri}: {_reason(error)}") from error
+        if isinstance(error, PermissionError):
+            raise PermissionDeniedError(f"{uri}: {_reason(error)}") from error
+        raise
+    except google_exceptions.NotFound as error:
+        raise NotFoundError(f"{uri}: no such object") from error
+    except (google_exceptions.Forbidden, google_exceptions.Unauthorized) as error:
+        raise PermissionDeniedError(f"{uri}: {error.message}") from error
+    except ValueError as error:  # An unknown scheme, no bucket, a NUL or half a surrogate pair.
+        raise NotFoundError(f"{uri!r} cannot be opened: {error}") from error
+
+
+def _open_local(path: str) -> BinaryIO:
+    # Opening a named pipe would otherwise wait for someone to write to it.
+    handle = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise OSError(errno.ENXIO, "not a regular file")
+    return handle
+
+
+def version_of(handle: BinaryIO) -> tuple[int, int] | None:
+    """Returns size and modification time, in nanoseconds, of an open local file; else None."""
+    if not isinstance(handle, io.BufferedReader) or not isinstance(handle.raw, io.FileIO):
+        return None
+    status = os.fstat(handle.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def is_in_memory(handle: BinaryIO) -> bool:
+    """Tells whether the end of a local file can be read without waiting for the disk.
+
+    Only Linux says so, and of some file systems (preadv2(2), RWF_NOWAIT); elsewhere it is False.
+    """
+    if not hasattr(os, "RWF_NOWAIT"):
+        return False
+    try:
+        size_bytes = os.fstat(handle.fileno()).st_size
+        end = max(size_bytes - 1, 0)
+        return os.preadv(handle.fileno(), [bytearray(1)], end, os.RWF_NOWAIT) == min(size_bytes, 1)
+    except OSError:
+        return False
+
+
+def open_buffered(uri: str) -> io.BufferedReader:
+    """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
+    return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
+
+
+def stored_offset(handle: BinaryIO) -> int:
+    """Returns how many bytes of a file from open_unzipped have been used, as they are stored."""
+    return handle.fileobj.tell() if isinstance(handle, gzip.GzipFile) else handle.tell()
+
+
+@contextlib.contextmanager
+def open_unzipped(uri: str, gzip_names: re.Pattern[str]) -> Iterator[BinaryIO]:
+    """Opens a file, through gzip if its name is one of gzip_names, and closes it after use.
+
+    Raises:
+        NotFoundError: If there is no such file.
+        PermissionDeniedError: If it may not be read.
+        OSError: If the storage fails; trying again may help.
+    """
+    with open_buffered(uri) as stored:
+        if gzip_names.search(uri):
+            with gzip.GzipFile(fileobj=stored) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield cast(BinaryIO, stored)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

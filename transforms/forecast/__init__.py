@@ -1,0 +1,1 @@
+"""What --plan needs to know."""

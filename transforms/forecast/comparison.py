@@ -1,0 +1,103 @@
+"""A listing against the run before: what a refresh would compute, told without opening an image."""
+
+import collections
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from transforms.lifecycle.previous_rows import PreviousRows
+from transforms.records import Change, Failure, ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.runs.inputs_file import read_inputs
+from transforms.runs.recipe import fingerprint_shard
+from transforms.runs.record import PublishedRun
+
+
+class Comparison:
+    """Tells, image by image, what the listing says became of it since the run before.
+
+    Holds the earlier run's listing. An image whose size or time is another one counts as changed; a
+    refresh, which reads it, may find the same content.
+    """
+
+    def __init__(
+        self, previous: PublishedRun, base_fingerprint: str, *, has_same_recipe: bool
+    ) -> None:
+        """Reads what the earlier run was given.
+
+        Args:
+            previous: The earlier run.
+            base_fingerprint: What the fingerprints of this run's shards share.
+            has_same_recipe: Whether the earlier rows are what this run would make.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        self._base_fingerprint = base_fingerprint
+        self._has_same_recipe = has_same_recipe
+        self._files = {r.file.uri: r for r in previous.results if r.file is not None}
+        refs: dict[str, ImageRef] = {}
+        failures: dict[str, Failure] = {}
+        for result in previous.results:
+            if result.kind is ShardKind.IMAGES:
+                given, failed = read_inputs(result.inputs.path)
+                refs |= {ref.image_id: ref for ref in given}
+                failures |= {failure.image_id: failure for failure in failed}
+        self._rows = PreviousRows(pa.table({}), {}, (), {}, refs, failures)
+        self._changes: collections.Counter[Change] = collections.Counter()
+        self._met = 0
+        self.images_to_compute = 0
+
+    def must_compute(self, ref: ImageRef) -> bool:
+        """Counts a listed image; tells whether its row must be computed. Call once an image."""
+        rows = self._rows
+        is_known = ref.image_id in rows.refs
+        self._met += is_known
+        stays = rows.is_listed_alike(ref)
+        if ref.image_id in rows.failures:
+            stays = stays and rows.lasting_failure(ref.image_id) is not None
+            change = Change.UNCHANGED if stays else Change.RETRIED
+        elif is_known:
+            change = Change.UNCHANGED if stays else Change.CHANGED
+        else:
+            change = Change.NEW
+        self._changes[change] += 1
+        must = not (stays and self._has_same_recipe)
+        self.images_to_compute += must
+        return must
+
+    def is_carried_over(self, file: InputFile) -> bool:
+        """Whether a TFRecord, Parquet or tar file needs no computing: its rows are taken whole."""
+        before = self._files.get(file.uri)
+        if before is None or file.version is None or not self._has_same_recipe:
+            return False
+        shard = Shard(ShardKey(0, 1), file.kind, file=file)
+        now = fingerprint_shard(self._base_fingerprint, shard)
+        return before.fingerprint == now and not before.may_pass
+
+    def images_before(self, file: InputFile) -> int:
+        """Returns how many images such a file had in the earlier run; 0 if it was not there."""
+        before = self._files.get(file.uri)
+        return before.images if before else 0
+
+    def changes(self, files: Mapping[InputFile, float]) -> dict[Change, int]:
+        """Returns what became of all images, those of TFRecord, Parquet and tar files included.
+
+        Args:
+            files: How many images each of them holds now, about.
+        """
+        changes = self._changes.copy()
+        in_files: collections.defaultdict[Change, float] = collections.defaultdict(float)
+        for file, images in files.items():
+            in_files[self._change_of(file)] += images
+        changes.update({change: round(images) for change, images in in_files.items()})
+        changes[Change.DELETED] += len(self._rows.refs) - self._met
+        here = {file.uri for file in files}
+        changes[Change.DELETED] += sum(
+            r.images for uri, r in self._files.items() if uri not in here
+        )
+        return dict(changes)
+
+    def _change_of(self, file: InputFile) -> Change:
+        if self.is_carried_over(file):
+            return Change.UNCHANGED
+        return Change.CHANGED if file.uri in self._files else Change.NEW

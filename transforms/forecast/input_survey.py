@@ -1,0 +1,141 @@
+"""What a run would read, listed and counted before it, and some of its images drawn."""
+
+import collections
+import dataclasses
+import heapq
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.listing import ImageFile, Skipped, Source, list_source
+from transforms.inputs.manifests import read_manifest
+from transforms.records import ImageRef, InputFile
+from transforms.runs.image_ids import digest_ids
+from transforms.steps.match_inputs import to_image_ref
+from transforms.steps.plan_shards import ShardSizes, check_not_empty, plan_file_shards, sorted_by_id
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Survey:
+    """All inputs of a run, counted.
+
+    Attributes:
+        images: Listed images, of directories, globs and manifests.
+        image_bytes: Their sizes, as far as they are listed.
+        unsized: Images whose sizes are not, as in manifests of remote images.
+        files: TFRecord, Parquet and tar files, in order of uri.
+        skipped: Names in directories that are no images, by the reason.
+        drawn: Some of the listed images: those whose ids have the smallest digests. The same ones
+            every time, and spread over the whole listing.
+    """
+
+    images: int
+    image_bytes: int
+    unsized: int
+    files: tuple[InputFile, ...]
+    skipped: Mapping[str, int]
+    drawn: tuple[ImageRef, ...]
+
+
+def take_survey(
+    sources: tuple[Source, ...],
+    manifests: tuple[str, ...],
+    columns: FileColumns,
+    *,
+    draw: int,
+    is_wanted: Callable[[ImageRef], bool],
+) -> Survey:
+    """Lists every input, as a run does; opens no image.
+
+    Holds eight bytes an image.
+
+    Args:
+        sources: The classified --input patterns.
+        manifests: URIs of manifests.
+        columns: What to take from files, and the carried columns.
+        draw: Images to draw.
+        is_wanted: Told every listed image; whether it may be drawn.
+
+    Raises:
+        InputError: If there is nothing to read, a file is matched twice, an image_id is not unique,
+            or an input cannot be listed.
+    """
+    image_bytes = unsized = 0
+    files: list[InputFile] = []
+    skipped: collections.Counter[str] = collections.Counter()
+    digests = bytearray()
+    lottery = _Lottery(draw)
+    for found in _listed(sources, manifests, columns):
+        match found:
+            case ImageRef():
+                digest = digest_ids([found.image_id])
+                digests += digest
+                image_bytes += found.size_bytes or 0
+                unsized += found.size_bytes is None
+                if is_wanted(found):
+                    lottery.enter(digest, found)
+            case InputFile():
+                files.append(found)
+            case Skipped():
+                skipped[found.reason] += 1
+    every = np.frombuffer(digests, np.uint64)
+    check_not_empty(len(every), files)
+    ordered = [shard.file for shard in plan_file_shards(0, files, ShardSizes(1))]
+    if repeated := _repeated(every):
+        _refuse_copies(repeated, _listed(sources, manifests, columns))
+    return Survey(
+        images=len(every),
+        image_bytes=image_bytes,
+        unsized=unsized,
+        files=tuple(file for file in ordered if file is not None),
+        skipped=dict(skipped.most_common()),
+        drawn=lottery.winners(),
+    )
+
+
+class _Lottery:
+    """Keeps the images whose digests are the smallest."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heap: list[tuple[int, int, ImageRef]] = []  # Largest digest first.
+        self._entered = 0
+
+    def enter(self, digest: bytes, ref: ImageRef) -> None:
+        entry = -int.from_bytes(digest, "big"), self._entered, ref
+        self._entered += 1
+        if len(self._heap) < self._count:
+            heapq.heappush(self._heap, entry)
+        elif self._heap and entry > self._heap[0]:
+            heapq.heapreplace(self._heap, entry)
+
+    def winners(self) -> tuple[ImageRef, ...]:
+        return tuple(ref for _, _, ref in sorted(self._heap, reverse=True))
+
+
+def _listed(
+    sources: tuple[Source, ...], manifests: tuple[str, ...], columns: FileColumns
+) -> Iterator[ImageRef | InputFile | Skipped]:
+    for source in sources:
+        for found in list_source(source):
+            if isinstance(found, ImageFile):
+                yield to_image_ref(found, columns.image_id_from)
+            else:
+                yield found
+    for uri in manifests:
+        yield from read_manifest(uri, columns.carried, columns.image_id_from)
+
+
+def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:
+    values, counts = np.unique(digests, return_counts=True)
+    return frozenset(value.tobytes() for value in values[counts > 1])
+
+
+def _refuse_copies(
+    repeated: frozenset[bytes], listed: Iterator[ImageRef | InputFile | Skipped]
+) -> None:
+    """Raises InputError for two images of one id; digests alone may be equal by chance."""
+    refs = (found for found in listed if isinstance(found, ImageRef))
+    sorted_by_id(ref for ref in refs if digest_ids([ref.image_id]) in repeated)

@@ -1,0 +1,78 @@
+"""Decodes what TensorFlow cannot, or gets wrong, with Pillow."""
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from transforms.errors import CorruptImageError, UnsupportedFormatError
+from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
+
+_SAMPLE_FORMAT_TAG = 339
+"""TIFF 6.0, section 19: 1 is unsigned, 2 signed, 3 floating point."""
+
+_TRANSPOSE = PIL.Image.Transpose
+_UNDO = {
+    2: _TRANSPOSE.FLIP_LEFT_RIGHT,
+    3: _TRANSPOSE.ROTATE_180,
+    4: _TRANSPOSE.FLIP_TOP_BOTTOM,
+    5: _TRANSPOSE.TRANSPOSE,
+    6: _TRANSPOSE.ROTATE_90,
+    7: _TRANSPOSE.TRANSVERSE,
+    8: _TRANSPOSE.ROTATE_270,
+}
+
+
+def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
+    """Decodes an image file, the first frame of it, as it is stored.
+
+    Alpha is dropped, not composited; palettes are expanded; gray becomes three equal channels;
+    16- and 32-bit samples keep their upper 8 bits; CMYK is converted without colour profiles. That
+    is what TensorFlow does with the formats that it reads.
+
+    Args:
+        encoded: The whole file.
+        header: What `read_header` says of it, within the policy's limits.
+
+    Returns:
+        uint8 [header.height, header.width, 3].
+
+    Raises:
+        CorruptImageError: If it cannot be decoded whole.
+        UnsupportedFormatError: If its samples are no colours: floating point, signed, L*a*b*.
+    """
+    try:
+        with open_with_pillow(encoded, header.format) as image:
+            image.load()
+            upright_tiff = header.format == "TIFF" and header.orientation in _UNDO
+            # Pillow turns a TIFF upright as it decodes.
+            stored = image.transpose(_UNDO[header.orientation]) if upright_tiff else image
+            if stored.size != (header.width, header.height):
+                raise CorruptImageError(
+                    f"the {header.format} header says {header.height} x {header.width} pixels, "
+                    f"its data {stored.height} x {stored.width}"
+                )
+            tags = getattr(image, "tag_v2", {})
+            if image.mode == "F" or tags.get(_SAMPLE_FORMAT_TAG, (1,))[0] != 1:
+                raise UnsupportedFormatError(
+                    f"the {header.format} file holds floating-point or signed samples, which are "
+                    "measurements; convert them to 8-bit colours"
+                )
+            return _rgb(stored)
+    except PILLOW_ERRORS as error:
+        raise CorruptImageError(f"damaged {header.format} data: {reason(error)}") from error
+
+
+def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        gray = np.asarray(image)
+        if image.mode == "I":
+            gray = (gray.view(np.uint32) >> 16).astype(np.uint16)
+        return np.repeat((gray >> 8).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
+    if image.mode == "LAB":
+        raise UnsupportedFormatError("L*a*b* colours; convert them to RGB")
+    # Else Pillow looks for one colour to stand for what is transparent.
+    image.info.pop("transparency", None)
+    if image.mode == "RGBa":
+        image = image.convert("RGBA")
+    # Converting what is RGB would copy it.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

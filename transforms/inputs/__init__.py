@@ -1,0 +1,1 @@
+"""What --input and --manifest name: listed, and read in parts."""

@@ -1,0 +1,97 @@
+"""Images out of TFRecord, Parquet and tar files by `file#index`, as failures.jsonl names them."""
+
+import collections
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from transforms.errors import CorruptRecordError, ImageError, NotFoundError
+from transforms.files.uris import is_local, open_uri
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.kinds import FILE_READERS
+from transforms.inputs.listing import kind_of_name
+from transforms.records import InputFile, ShardKind
+from transforms.schemas import URI
+
+_MEMBER = re.compile(r"(.+)#(\d+)", re.DOTALL)
+_ROWS_AT_A_TIME = 16
+
+
+def is_member(uri: str) -> bool:
+    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file."""
+    match = _MEMBER.fullmatch(uri)
+    if match is None or kind_of_name(match[1]) is ShardKind.IMAGES:
+        return False
+    return not (is_local(uri) and os.path.exists(uri))
+
+
+def file_of(uri: str) -> str:
+    """Returns the file that holds an image for which is_member holds."""
+    return uri.rpartition("#")[0]
+
+
+def stored_bytes(file: str) -> int:
+    """Returns the size of a file.
+
+    Raises:
+        ImageError: If it is not there, or may not be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file) as handle:
+        return handle.seek(0, os.SEEK_END)
+
+
+def read_members(
+    uris: Iterable[str], columns: FileColumns, max_image_bytes: int
+) -> Iterator[tuple[str, bytes | ImageError]]:
+    """Reads images out of files, each file once and no further than it must.
+
+    Args:
+        uris: For which is_member holds.
+        columns: Which feature, column or field holds the image.
+        max_image_bytes: Largest encoded image that is read.
+
+    Yields:
+        Each uri and the encoded image, or what is wrong with it, in the order of the files.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    wanted: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
+    for uri in uris:
+        wanted[file_of(uri)].add(uri)
+    own = FileColumns(columns.image_key, "uri", pa.schema([]))
+    for file_uri, members in wanted.items():
+        missing: ImageError = NotFoundError(f"{file_uri} has no such record, row or sample")
+        try:
+            yield from _read_file(file_uri, members, own, max_image_bytes)
+        except ImageError as error:
+            missing = error
+        for uri in members:
+            yield uri, missing
+
+
+def _read_file(
+    uri: str, wanted: set[str], columns: FileColumns, max_image_bytes: int
+) -> Iterator[tuple[str, bytes | ImageError]]:
+    """Yields what is found of the wanted, and takes it out of them.
+
+    Raises:
+        ImageError: If the file, or the rest of it, cannot be read.
+        OSError: If the storage fails.
+    """
+    kind = kind_of_name(uri)
+    file = InputFile(kind, uri, uri.rpartition("/")[0], stored_bytes(uri))
+    for part in FILE_READERS[kind](file, columns, _ROWS_AT_A_TIME, max_image_bytes):
+        failed = {failure.uri: CorruptRecordError(failure.message) for failure in part.failures}
+        read = dict(zip(part.rows.column(URI).to_pylist(), part.encoded, strict=True))
+        for member, found in (read | failed).items():
+            if member in wanted:
+                wanted.remove(member)
+                yield member, found
+        if not wanted:
+            return
+        if uri in failed:  # The rest of the file cannot be read.
+            raise failed[uri]

@@ -1,0 +1,252 @@
+"""Parquet files with a column of encoded images, read a batch at a time.
+
+The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.uris import open_uri
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.listing import image_id
+from transforms.inputs.part import (
+    BATCH_BYTES,
+    PartBuilder,
+    ReadPart,
+    check_size,
+    unreadable_file,
+)
+from transforms.records import InputFile
+
+IMAGE_KEY = "image"
+"""The usual column with the encoded image."""
+
+ID_KEY = "image_id"
+"""The usual column with the image_id, used where there is one and it is not empty."""
+
+_BUFFER_BYTES = 1 << 20
+"""Read at a time; without a buffer, a column of a whole row group is read at once."""
+
+
+def peek_parquet_schema(
+    uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
+) -> pa.Schema | None:
+    """Looks at a Parquet file's footer for the columns that a run wants.
+
+    Returns:
+        The carried columns, with their Arrow types; None if the file cannot be read.
+
+    Raises:
+        InputError: If a column is missing, or the image column holds no bytes.
+    """
+    columns = FileColumns(image_key, image_id_from, pa.schema([]))
+    try:
+        with open_uri(uri) as handle, damage_reported():
+            schema = open_parquet(handle).schema_arrow
+    except ImageError:  # Reading it will say so, of this file alone.
+        return None
+    try:
+        _check_columns(schema, columns, carry_columns)
+    except ImageError as error:
+        raise InputError(f"Parquet input {uri}: {error}") from error
+    fields = (schema.field(name) for name in carry_columns)
+    # The next file's column may hold nulls, or other notes.
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+
+
+def read_parquet(
+    file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
+) -> Iterator[ReadPart]:
+    """Reads one Parquet file in order, batch_size rows (good or bad) at a time at most.
+
+    A row's uri is the file's with "#" and the row's index. Its image_id is the column that columns
+    names; by default the column image_id, else the struct's path, else the uri. Every row that
+    cannot be read is a failure; a file whose footer cannot be read is one.
+
+    Memory is that of a batch and a page, whatever the size of the row groups.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    batches = _Batches(file, columns, max_image_bytes)
+    row_count = 0
+    try:
+        with open_uri(file.uri) as handle, damage_reported():
+            parquet = open_parquet(handle)
+            row_count = parquet.metadata.num_rows
+            schema = parquet.schema_arrow
+            _check_columns(schema, columns, columns.carried.names)
+            rows = min(batch_size, _rows_that_fit(parquet.metadata))
+            for batch in iter_batches(parquet, rows, _names_to_read(schema, columns)):
+                yield batches.read(batch)
+            if batches.rows_left(row_count):
+                raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
+    except ImageError as error:
+        # A footer may lie: no file holds more images than bytes.
+        if not 0 < batches.rows_left(row_count) <= file.size_bytes:
+            yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
+        while 0 < batches.rows_left(row_count) <= file.size_bytes:
+            yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
+
+
+def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
+    """Reads a Parquet file's footer."""
+    return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+
+
+def iter_batches(
+    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Reads the named columns, batch_size rows at a time, whatever the row groups."""
+    yield from parquet.iter_batches(batch_size, columns=names, use_threads=False)
+
+
+@contextlib.contextmanager
+def damage_reported() -> Iterator[None]:
+    """Turns what Arrow says of a damaged file into CorruptRecordError."""
+    try:
+        yield
+    except OSError as error:
+        # Arrow's own are plain and without errno; the storage's go on to be tried again.
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise CorruptRecordError(f"damaged Parquet: {error}") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise CorruptRecordError(f"damaged Parquet: {error}") from error
+
+
+def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:
+    image_key = columns.image_key or IMAGE_KEY
+    wanted = {"--image_key": [image_key], "--carry_columns": carried}
+    if columns.id_column is not None:
+        wanted["--image_id_from"] = [columns.id_column]
+    for flag, names in wanted.items():
+        for name in names:
+            if schema.get_field_index(name) < 0:
+                raise CorruptRecordError(
+                    f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
+                )
+    image_type = schema.field(image_key).type
+    if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
+        image_type = image_type.field("bytes").type
+    if not _is_bytes(image_type):
+        raise CorruptRecordError(
+            f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "
+            "with a binary field named bytes"
+        )
+
+
+def _is_bytes(values: pa.DataType) -> bool:
+    return (
+        pa.types.is_binary(values)
+        or pa.types.is_large_binary(values)
+        or pa.types.is_binary_view(values)
+        or pa.types.is_fixed_size_binary(values)
+    )
+
+
+def _rows_that_fit(footer: pq.FileMetaData) -> int:
+    """Returns how many rows of mean size a batch's bytes hold, by what the footer says."""
+    groups = range(footer.num_row_groups)
+    total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
+    return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))
+
+
+def _names_to_read(schema: pa.Schema, columns: FileColumns) -> list[str]:
+    names = [columns.image_key or IMAGE_KEY, *columns.carried.names]
+    id_key = columns.id_column or ID_KEY
+    if schema.get_field_index(id_key) >= 0:
+        names.append(id_key)
+    return list(dict.fromkeys(names))
+
+
+class _Batches:
+    """Turns one file's rows into rows and failures, counting them."""
+
+    def __init__(self, file: InputFile, columns: FileColumns, max_image_bytes: int) -> None:
+        self._file = file
+        self._columns = columns
+        self._max_image_bytes = max_image_bytes
+        self._image_key = columns.image_key or IMAGE_KEY
+        self._next_row = 0
+
+    def read(self, batch: pa.RecordBatch) -> ReadPart:
+        """Makes a row or a failure of each row, in order."""
+        carried = self._carried(batch)
+        images, paths = _images_and_paths(batch.column(self._image_key))
+        names = self._names(batch)
+        part = PartBuilder()
+        for row in range(batch.num_rows):
+            uri = key = f"{self._file.uri}#{self._next_row + row}"
+            try:
+                key = self._image_id(uri, names[row], paths[row])
+                image = self._image(images[row])
+            except ImageError as error:
+                part.fail(key, uri, error)
+            else:
+                part.add(row, key, uri, image)
+        self._next_row += batch.num_rows
+        return part.finish(carried)
+
+    def rows_left(self, row_count: int) -> int:
+        """Returns how many of the file's rows are not accounted for."""
+        return row_count - self._next_row
+
+    def lose(self, count: int, error: ImageError) -> ReadPart:
+        """Makes a failure of each of the next rows."""
+        part = PartBuilder()
+        for row in range(self._next_row, self._next_row + count):
+            uri = f"{self._file.uri}#{row}"
+            part.fail(uri, uri, error)
+        self._next_row += count
+        return part.finish(self._columns.carried.empty_table())
+
+    def with_row(self, error: ImageError) -> ImageError:
+        """Says where the file's readable part ends."""
+        if not self._next_row:
+            return error
+        return type(error)(f"{error}; the rest of the file, from row {self._next_row}, is lost")
+
+    def _carried(self, batch: pa.RecordBatch) -> pa.Table:
+        schema = self._columns.carried
+        try:
+            return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+        except pa.ArrowException as error:
+            raise CorruptRecordError(
+                f"--carry_columns are of other types than in the first file: {error}"
+            ) from error
+
+    def _names(self, batch: pa.RecordBatch) -> list[str | None]:
+        id_key = self._columns.id_column or ID_KEY
+        if id_key not in batch.schema.names:
+            return [None] * batch.num_rows
+        return batch.column(id_key).cast(pa.string()).to_pylist()
+
+    def _image_id(self, uri: str, name: str | None, path: str | None) -> str:
+        key = self._columns.id_column
+        if key is None and self._columns.image_id_from is not None:
+            return image_id(uri, self._file.root, self._columns.image_id_from)
+        if key is not None and not name:
+            raise CorruptRecordError(f"its column {key!r} (--image_id_from) is empty")
+        return name or path or uri
+
+    def _image(self, content: bytes | None) -> bytes:
+        if content is None:
+            raise CorruptRecordError(f"its column {self._image_key!r} is null")
+        check_size(len(content), self._max_image_bytes)
+        return content
+
+
+def _images_and_paths(column: pa.Array) -> tuple[list[bytes | None], list[str | None]]:
+    if not pa.types.is_struct(column.type):
+        return column.to_pylist(), [None] * len(column)
+    images = pc.struct_field(column, "bytes").to_pylist()
+    if column.type.get_field_index("path") < 0:
+        return images, [None] * len(column)
+    return images, pc.struct_field(column, "path").cast(pa.string()).to_pylist()

@@ -1,0 +1,170 @@
+"""Tar files as WebDataset writes them, read a batch of samples at a time."""
+
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.tar_archive import TarArchive, open_tar
+from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns
+from transforms.inputs.listing import IMAGE_EXTENSIONS, image_id
+from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
+from transforms.inputs.tar_samples import Sample, read_samples
+from transforms.records import InputFile
+
+CLASS_FIELD = "cls"
+"""The field that is carried as int64 if the first is a whole number; all others are strings."""
+
+PEEK_SAMPLES = 1000
+PEEK_BYTES = 64 << 20
+"""How far to look for the fields wanted; most files show them in the first sample."""
+
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def read_tar(
+    file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
+) -> Iterator[ReadPart]:
+    """Reads one tar file in order, batch_size samples (good or bad) at a time at most.
+
+    A row's uri is the file's with "#" and the sample's index. Its image_id is the field that
+    columns names; by default the sample's key. Its image is the field that columns names; by
+    default the one whose name is an image's extension.
+
+    Nothing is unpacked to disk; of other fields than these, nothing is held in memory.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    rows = _Rows(file, columns)
+    try:
+        with open_tar(file.uri) as archive:
+            samples = _samples(archive, columns, max_image_bytes)
+            while batch := take_batch(samples, batch_size, _size_bytes):
+                yield rows.read(batch)
+    except ImageError as error:
+        yield unreadable_file(file.uri, columns.carried, error)
+
+
+def peek_tar_schema(
+    uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
+) -> pa.Schema | None:
+    """Looks at a tar file's first samples for the fields that a run wants.
+
+    Returns:
+        The carried fields, each string, or int64 if it is CLASS_FIELD and a whole number; None
+        if the file has no readable sample.
+
+    Raises:
+        InputError: If a field or the image is missing, or what is carried is no text.
+    """
+    for name in carry_columns:
+        if "." + name in IMAGE_EXTENSIONS:
+            raise InputError(f"{uri}: --carry_columns {name}: only text is carried, not images")
+    as_text = pa.schema([(name, pa.string()) for name in carry_columns])
+    columns = FileColumns(image_key, image_id_from, as_text)
+    seen: set[str] = set()
+    texts: dict[str, str] = {}
+    has_image = False
+    with contextlib.suppress(ImageError), open_tar(uri) as archive:
+        samples = _samples(archive, columns, max_image_bytes=0)
+        for sample in itertools.islice(samples, PEEK_SAMPLES):
+            seen.update(sample.fields)
+            has_image = has_image or sample.image is not None
+            for name in sample.texts.keys() - texts.keys():
+                texts[name] = _peek_text(uri, sample, name)
+            if archive.offset > PEEK_BYTES or (has_image and texts.keys() == _texts(columns)):
+                break
+    if not seen:
+        return None
+    missing = sorted(_texts(columns) - texts.keys())
+    if not has_image:
+        missing.append(image_key or "image")
+    if missing:
+        raise InputError(
+            f"{uri}: its first samples have no {', '.join(missing)}; they have "
+            f"{', '.join(sorted(seen))} (--image_key, --image_id_from and --carry_columns name "
+            "what follows the first dot of a file name)"
+        )
+    is_number = _WHOLE_NUMBER.fullmatch(texts.get(CLASS_FIELD, "").strip())
+    return pa.schema(
+        (name, pa.int64() if name == CLASS_FIELD and is_number else pa.string())
+        for name in carry_columns
+    )
+
+
+def _texts(columns: FileColumns) -> set[str]:
+    return {*columns.carried.names, *([columns.id_column] if columns.id_column else [])}
+
+
+def _samples(archive: TarArchive, columns: FileColumns, max_image_bytes: int) -> Iterator[Sample]:
+    return read_samples(archive, columns.image_key, _texts(columns), max_image_bytes)
+
+
+def _peek_text(uri: str, sample: Sample, name: str) -> str:
+    try:
+        return sample.text(name) or ""
+    except ImageError as error:
+        raise InputError(f"{uri}: sample {sample.index}: {error}, and cannot be carried") from error
+
+
+class _Rows:
+    """Turns one file's samples into rows and failures."""
+
+    def __init__(self, file: InputFile, columns: FileColumns) -> None:
+        self._file = file
+        self._columns = columns
+
+    def read(self, samples: Sequence[Sample]) -> ReadPart:
+        """Makes a row or a failure of each sample, in order."""
+        part = PartBuilder()
+        carried: list[list[str | int | None]] = []
+        for sample in samples:
+            uri = key = f"{self._file.uri}#{sample.index}"
+            try:
+                key = self._image_id(uri, sample)
+                image = sample.encoded_image()
+                values = [_value(sample, field) for field in self._columns.carried]
+            except ImageError as error:
+                part.fail(key, uri, _at(sample, error))
+            else:
+                part.add(len(carried), key, uri, image)
+                carried.append(values)
+        arrays = [
+            pa.array([values[place] for values in carried], field.type)
+            for place, field in enumerate(self._columns.carried)
+        ]
+        return part.finish(pa.Table.from_arrays(arrays, schema=self._columns.carried))
+
+    def _image_id(self, uri: str, sample: Sample) -> str:
+        if self._columns.image_id_from in IDS_FROM_NAMES:
+            return image_id(uri, self._file.root, self._columns.image_id_from)
+        name = self._columns.id_column
+        if name is None or sample.damage is not None:
+            return sample.key or uri
+        text = (sample.text(name) or "").strip()
+        if not text:
+            raise CorruptRecordError(f"its {name} (--image_id_from) is empty or not there")
+        return text
+
+
+def _value(sample: Sample, field: pa.Field) -> str | int | None:
+    text = sample.text(field.name)
+    if text is None or field.type != pa.int64():
+        return text
+    if not _WHOLE_NUMBER.fullmatch(text.strip()):
+        raise CorruptRecordError(
+            f"its {field.name} is {text[:80]!r}, no whole number as in the first file"
+        )
+    return int(text)
+
+
+def _size_bytes(sample: Sample) -> int:
+    return len(sample.image) if isinstance(sample.image, bytes) else 0
+
+
+def _at(sample: Sample, error: ImageError) -> ImageError:
+    return type(error)(f"sample {sample.index} at byte {sample.offset}: {error}")

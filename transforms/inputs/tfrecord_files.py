@@ -1,0 +1,182 @@
+"""TFRecord files of tf.Example, read a batch at a time."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+from tfx_bsl.coders.example_coder import ExampleToNumpyDict
+
+from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
+from transforms.files.tf_record import DamagedRecord, Record, open_tfrecord, read_records
+from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns
+from transforms.inputs.listing import image_id
+from transforms.inputs.part import (
+    PartBuilder,
+    ReadPart,
+    check_size,
+    take_batch,
+    unreadable_file,
+)
+from transforms.records import InputFile
+
+IMAGE_KEY = "image/encoded"
+"""The usual feature with the encoded image."""
+
+ID_KEY = "image/filename"
+"""The usual feature with the image's name, which is its id where it is there and not empty."""
+
+OTHER_FEATURES_BYTES = 16 << 20
+"""Room in a record for what is beside the image; a larger record is passed over."""
+
+PEEK_RECORDS = 1000
+PEEK_BYTES = 64 << 20
+"""How far to look for the features wanted; most files show them in the first record."""
+
+
+def read_tfrecord(
+    file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
+) -> Iterator[ReadPart]:
+    """Reads one TFRecord file in order, batch_size records (good or bad) at a time at most.
+
+    A row's uri is the file's with "#" and the record's index. Its image_id is the feature that
+    columns names; by default image/filename where there is one, else the uri.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    batches = _Batches(file, columns, max_image_bytes)
+    try:
+        with open_tfrecord(file.uri) as handle:
+            records = read_records(handle, max_record_bytes=max_image_bytes + OTHER_FEATURES_BYTES)
+            while batch := take_batch(records, batch_size, _size_bytes):
+                yield batches.read(batch)
+    except ImageError as error:
+        yield unreadable_file(file.uri, columns.carried, error)
+
+
+def peek_example_schema(
+    uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
+) -> pa.Schema | None:
+    """Looks at a TFRecord file's first records for the features that a run wants.
+
+    Returns:
+        The carried features, each BYTES, INTEGERS or FLOATS of transforms.files.tf_examples; None
+        if the file has no readable record.
+
+    Raises:
+        InputError: If a feature is missing, or the image or id is not bytes.
+    """
+    bytes_wanted = {"--image_key": image_key or IMAGE_KEY}
+    if image_id_from is not None and image_id_from not in IDS_FROM_NAMES:
+        bytes_wanted["--image_id_from"] = image_id_from
+    wanted = {*bytes_wanted.values(), *carry_columns}
+    found = _peek_features(uri, wanted)
+    if not found:
+        return None
+    if missing := sorted(wanted - {name for name, kind in found.items() if kind is not None}):
+        raise InputError(
+            f"{uri}: its first tf.Examples have no value for {', '.join(missing)}; they have "
+            f"{', '.join(sorted(found))} (--image_key, --image_id_from and "
+            "--carry_columns name features)"
+        )
+    for flag, name in bytes_wanted.items():
+        if found[name] != BYTES:
+            raise InputError(f"{uri}: {flag}={name} is {found[name]}; wanted a feature of bytes")
+    return pa.schema([(name, found[name]) for name in carry_columns])
+
+
+def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
+    """Returns every feature seen until all wanted ones are, None for one always empty."""
+    found: dict[str, pa.DataType | None] = {}
+    seen_bytes = 0
+    with contextlib.suppress(ImageError), open_tfrecord(uri) as handle:
+        records = read_records(handle, max_record_bytes=PEEK_BYTES)
+        for record in itertools.islice(records, PEEK_RECORDS):
+            if isinstance(record, DamagedRecord):
+                continue
+            found |= {k: v for k, v in _feature_types(record).items() if v or k not in found}
+            seen_bytes += len(record.data)
+            if seen_bytes > PEEK_BYTES or all(found.get(name) for name in wanted):
+                break
+    return found
+
+
+def _feature_types(record: Record) -> dict[str, pa.DataType | None]:
+    kinds = {"i": INTEGERS, "f": FLOATS, "O": BYTES}
+    try:
+        example = ExampleToNumpyDict(record.data)
+    except RuntimeError:  # No tf.Example; reading will say so of this record.
+        return {}
+    return {
+        name: None if values is None else kinds[values.dtype.kind]
+        for name, values in example.items()
+    }
+
+
+class _Batches:
+    """Turns one file's records into rows and failures."""
+
+    def __init__(self, file: InputFile, columns: FileColumns, max_image_bytes: int) -> None:
+        self._file = file
+        self._columns = columns
+        self._max_image_bytes = max_image_bytes
+        self._image_key = columns.image_key or IMAGE_KEY
+        self._id_key = columns.id_column or ID_KEY
+        self._decoder = ExampleDecoder(
+            {field.name: feature_type(field) for field in columns.carried}
+            | {self._id_key: BYTES, self._image_key: BYTES}
+        )
+
+    def read(self, batch: Sequence[Record | DamagedRecord]) -> ReadPart:
+        """Makes a row or a failure of each record, in order."""
+        serialized = [item.data if isinstance(item, Record) else b"" for item in batch]
+        decoded, errors = self._decoder.decode(serialized)
+        images = decoded[self._image_key].to_pylist()
+        names = decoded[self._id_key].to_pylist()
+        part = PartBuilder()
+        for row, item in enumerate(batch):
+            uri = key = f"{self._file.uri}#{item.index}"
+            try:
+                if isinstance(item, DamagedRecord):
+                    raise item.error
+                if row in errors:
+                    raise CorruptRecordError(f"no tf.Example with these features: {errors[row]}")
+                key = self._image_id(uri, names[row] or [])
+                image = self._image(images[row] or [])
+            except ImageError as error:
+                part.fail(key, uri, _at(item, error))
+            else:
+                part.add(row, key, uri, image)
+        schema = self._columns.carried
+        return part.finish(decoded.select(schema.names).cast(schema))
+
+    def _image_id(self, uri: str, names: list[bytes]) -> str:
+        key = self._columns.id_column
+        if key is None and self._columns.image_id_from is not None:
+            return image_id(uri, self._file.root, self._columns.image_id_from)
+        try:
+            name = names[0].decode() if len(names) == 1 else ""
+        except UnicodeDecodeError:
+            name = ""
+        if key is not None and not name:
+            raise CorruptRecordError(f"its feature {key!r} is not one string that is not empty")
+        return name or uri
+
+    def _image(self, values: list[bytes]) -> bytes:
+        if len(values) != 1:
+            raise CorruptRecordError(
+                f"its feature {self._image_key!r} has {len(values)} values, wanted one image; "
+                "--image_key names another feature"
+            )
+        check_size(len(values[0]), self._max_image_bytes)
+        return values[0]
+
+
+def _size_bytes(item: Record | DamagedRecord) -> int:
+    return len(item.data) if isinstance(item, Record) else 0
+
+
+def _at(item: Record | DamagedRecord, error: ImageError) -> ImageError:
+    return type(error)(f"record {item.index} at byte {item.offset}: {error}")

@@ -1,0 +1,1 @@
+"""How a run comes to be: claimed, locked, staged, resumed, reused, published."""

@@ -1,0 +1,92 @@
+"""The rows of a shard that is gathered before it is written: computed, kept, and copied ones."""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from transforms.lifecycle.reuse import DUPLICATE_OF
+from transforms.records import Failure, ShardKind
+from transforms.schemas import IMAGE_ID, URI
+
+
+def gather_rows(
+    computed: pa.Table,
+    kept: pa.Table,
+    duplicates: pa.Table,
+    failures: Sequence[Failure],
+    kind: ShardKind,
+) -> tuple[pa.Table, tuple[Failure, ...]]:
+    """Puts a shard's rows together, in the order in which an undisturbed run writes them.
+
+    Args:
+        computed: Rows of the output schema, from the model.
+        kept: Rows of the predecessor, with all of the output's columns in any order.
+        duplicates: Rows as read and `duplicate_of`, the image_id in computed or among the failures
+            that has the same content.
+        failures: The failed images.
+        kind: Images are in order of image_id, rows of a file in that of the file.
+
+    Returns:
+        The rows, in the output schema, and the failures; a twin of a failed image fails too.
+    """
+    schema = computed.schema
+    parts = [computed]
+    if kept.num_rows:
+        parts.append(kept.select(schema.names).cast(schema))
+    row_of_id = {key: row for row, key in enumerate(computed[IMAGE_ID].to_pylist())}
+    firsts = duplicates[DUPLICATE_OF].to_pylist()
+    good = [row for row, first in enumerate(firsts) if first in row_of_id]
+    if good:
+        parts.append(_copies(duplicates.take(good), computed, [row_of_id[firsts[r]] for r in good]))
+    failure_of_id = {failure.image_id: failure for failure in failures}
+    ids, uris = (duplicates[name].to_pylist() for name in (IMAGE_ID, URI))
+    twins = tuple(
+        dataclasses.replace(failure_of_id[first], image_id=ids[row], uri=uris[row])
+        for row, first in enumerate(firsts)
+        if first not in row_of_id
+    )
+    order = _order(kind)
+    rows = pa.concat_tables(parts)
+    places = [
+        order(*key) for key in zip(rows[IMAGE_ID].to_pylist(), rows[URI].to_pylist(), strict=True)
+    ]
+    by_place = sorted(range(len(places)), key=places.__getitem__)
+    ordered = sorted([*failures, *twins], key=lambda f: order(f.image_id, f.uri))
+    return rows.take(pa.array(by_place, pa.int64())).combine_chunks(), tuple(ordered)
+
+
+def check_accounted(
+    rows: pa.Table, failures: Sequence[Failure], planned: Sequence[str], shard: object
+) -> None:
+    """Checks that each planned image is a row or a failure, once.
+
+    Raises:
+        RuntimeError: If not.
+    """
+    found = collections.Counter(rows[IMAGE_ID].to_pylist())
+    found.update(failure.image_id for failure in failures)
+    wrong = sorted((found - collections.Counter(planned)) | (collections.Counter(planned) - found))
+    if wrong:
+        raise RuntimeError(f"shard {shard}: {len(wrong)} images lost or twice, first {wrong[0]!r}")
+
+
+def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Table:
+    """Makes rows of duplicates: what was read is their own, the rest that of their first."""
+    carried = duplicates.schema.names
+    model = computed.take(pa.array(rows, pa.int64()))
+    columns = [
+        duplicates[name] if name in carried else model[name] for name in computed.schema.names
+    ]
+    return pa.Table.from_arrays(columns, schema=computed.schema)
+
+
+def _order(kind: ShardKind) -> Callable[[str, str], tuple[int, str]]:
+    if kind is ShardKind.IMAGES:
+        return lambda image_id, uri: (0, image_id)
+    # A failure that stands for a whole file has no place in it.
+    return lambda image_id, uri: (
+        int(place) if (place := uri.rpartition("#")[2]).isdigit() else 0,
+        uri,
+    )

@@ -1,0 +1,107 @@
+"""The rows of a shard's predecessor, in memory: which may stay, and what they are."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from transforms.records import PASSING_REASONS, Failure, ImageRef, Predecessor
+from transforms.runs.data_file import iter_rows
+from transforms.runs.inputs_file import read_inputs
+from transforms.schemas import CONTENT_SHA256, HEIGHT, IMAGE_ID, WIDTH, read_schema
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviousRows:
+    """One shard of the run before.
+
+    Attributes:
+        table: Width, height and the model's columns, as they were written; none if the recipe is
+            another one now.
+        row_of_id: Row number by image_id.
+        content_of_row: content_sha256 by row number.
+        row_of_content: Row number by content_sha256; empty if the recipe is another one now.
+        refs: What the shard was given, by image_id; empty for TFRecord, Parquet and tar files.
+        failures: Its failures by image_id.
+    """
+
+    table: pa.Table
+    row_of_id: Mapping[str, int]
+    content_of_row: Sequence[str]
+    row_of_content: Mapping[str, int]
+    refs: Mapping[str, ImageRef]
+    failures: Mapping[str, Failure]
+
+    def is_listed_alike(self, ref: ImageRef) -> bool:
+        """Whether the listing says that an image is as it was."""
+        before = self.refs.get(ref.image_id)
+        return (
+            before is not None
+            and ref.version is not None
+            and (before.uri, before.size_bytes, before.version)
+            == (ref.uri, ref.size_bytes, ref.version)
+        )
+
+    def lasting_failure(self, image_id: str) -> Failure | None:
+        """Returns an image's failure if the same bytes are sure to fail again."""
+        failure = self.failures.get(image_id)
+        if failure is None or failure.reason in PASSING_REASONS:
+            return None
+        return failure
+
+    def keep(self, rows: Sequence[int], read: pa.Table) -> pa.Table:
+        """Gives rows of the predecessor to images of now.
+
+        Args:
+            rows: Row numbers of the predecessor.
+            read: As many rows as read: image_id, uri, content_sha256, carried columns.
+        """
+        taken = self.table.take(pa.array(rows, pa.int64()))
+        for field, column in zip(taken.schema, taken.columns, strict=True):
+            read = read.append_column(field, column)
+        return read
+
+
+def load_previous(predecessor: Predecessor, model_columns: Sequence[str]) -> PreviousRows:
+    """Reads a predecessor.
+
+    Args:
+        predecessor: The shard of the run before, which is intact.
+        model_columns: What the model's outputs become.
+    """
+    wanted = [IMAGE_ID, CONTENT_SHA256]
+    if predecessor.has_same_recipe:
+        wanted += [WIDTH, HEIGHT, *model_columns]
+    table = pa.Table.from_batches(iter_rows(predecessor.data.path, wanted))
+    contents = table[CONTENT_SHA256].to_pylist()
+    is_reusable = predecessor.has_same_recipe
+    refs, failures = read_inputs(predecessor.inputs.path)
+    return PreviousRows(
+        table=table.drop_columns([IMAGE_ID, CONTENT_SHA256]),
+        row_of_id={image_id: row for row, image_id in enumerate(table[IMAGE_ID].to_pylist())},
+        content_of_row=contents,
+        row_of_content={content: r for r, content in enumerate(contents)} if is_reusable else {},
+        refs={ref.image_id: ref for ref in refs},
+        failures={failure.image_id: failure for failure in failures},
+    )
+
+
+def no_previous() -> PreviousRows:
+    """Returns the rows of a shard that has no predecessor."""
+    return PreviousRows(pa.table({}), {}, (), {}, {}, {})
+
+
+def rows_as_read(refs: Sequence[ImageRef], contents: Sequence[str], carried: pa.Schema) -> pa.Table:
+    """Makes rows as a reader would of images that need not be read.
+
+    Args:
+        refs: The images.
+        contents: Their content_sha256.
+        carried: The carried columns.
+    """
+    own = [[ref.image_id for ref in refs], [ref.uri for ref in refs], list(contents)]
+    values = [ref.carried or (None,) * len(carried) for ref in refs]
+    columns = [pa.array(column, pa.string()) for column in own] + [
+        pa.array([row[place] for row in values], field.type) for place, field in enumerate(carried)
+    ]
+    return pa.Table.from_arrays(columns, schema=read_schema(carried))

@@ -1,0 +1,78 @@
+"""The run that a run builds on, and which of its shards is whose predecessor."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from transforms.images.policy import LIMITS
+from transforms.records import Predecessor, Shard, ShardKind, ShardResult
+from transforms.runs.inputs_file import read_inputs
+from transforms.runs.recipe import differences
+from transforms.runs.record import PublishedRun, read_published_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Previous:
+    """What a run takes from an earlier one.
+
+    Attributes:
+        directory: The earlier run.
+        has_same_recipe: Whether its rows are what this run would make of the same images.
+        keeps_all: Whether the run completes the earlier one: same inputs, only failures computed.
+    """
+
+    directory: str
+    has_same_recipe: bool
+    keeps_all: bool = False
+
+
+class PreviousShards:
+    """The shards of an earlier run, by what they hold."""
+
+    def __init__(self, previous: Previous) -> None:
+        """Reads the earlier run's record.
+
+        Raises:
+            InputError: If it is no complete run.
+        """
+        self._previous = previous
+        run = read_published_run(previous.directory)
+        self._images = [r for r in run.results if r.kind is ShardKind.IMAGES]
+        self._files = {r.file.uri: r for r in run.results if r.file is not None}
+
+    def parent_of(self, shard: Shard) -> ShardResult | None:
+        """Returns the shard's predecessor: the same file's, or that of its images.
+
+        The number of shards of images only doubles, so a shard's images were all in one shard.
+        """
+        if shard.file is not None:
+            return self._files.get(shard.file.uri)
+        return self._images[shard.key.index % len(self._images)] if self._images else None
+
+    def predecessor(self, parent: ShardResult) -> Predecessor:
+        """Returns what a shard takes from its parent."""
+        previous = self._previous
+        return Predecessor(parent.data, parent.inputs, previous.has_same_recipe, previous.keeps_all)
+
+
+def planned_shard(result: ShardResult) -> Shard:
+    """Returns the shard that a finished one was made of; its fingerprint stays.
+
+    Raises:
+        pa.ArrowInvalid, OSError: If its inputs file is damaged.
+    """
+    refs = read_inputs(result.inputs.path)[0] if result.file is None else ()
+    return Shard(result.shard, result.kind, refs, result.file, result.fingerprint)
+
+
+def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool) -> dict[str, str]:
+    """Tells what differs between an earlier run's recipe and this one's.
+
+    Args:
+        run: The earlier run.
+        recipe: This run's.
+        limits: Whether the limits on images count; they decide which fail, and no row.
+    """
+    found = differences(run.record["recipe"], recipe)
+    of_limits = {f"preprocessing.{name}" for name in LIMITS}
+    return {name: what for name, what in found.items() if limits or name not in of_limits}

@@ -1,0 +1,174 @@
+"""What run.json says of a run: what is known before it, and what its shards add up to."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from transforms.lifecycle import canaries
+from transforms.records import Change, ShardResult, Step
+from transforms.runs import directory as run_directory
+from transforms.runs import root as run_root
+from transforms.runs.record import RUN_FORMAT_VERSION, result_to_dict
+
+FATES = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.RETRIED})
+"""One of these befalls every image that is there."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunManifest:
+    """What run.json says that is known before the run, and when a run may be published.
+
+    Attributes:
+        run_id: The run.
+        output: The run directory.
+        staging: Where the run works.
+        stem: What the data files hold: "embeddings" or "classifications".
+        output_format: "parquet" or "tfrecord".
+        max_failed_fraction: Largest share of failed images that may be published.
+        max_deleted_fraction: Largest share of the earlier run's images that may be gone.
+        previous: The run that this one refreshes or completes, if there is one.
+        canary_gate: What the canaries must reproduce, if there are any.
+        root: The refresh root and how many runs to keep there, if the run is a refresh.
+        description: Further top-level keys of run.json: program, config, recipe, model,
+            preprocessing, software.
+    """
+
+    run_id: str
+    output: str
+    staging: str
+    stem: str
+    output_format: str
+    max_failed_fraction: float
+    max_deleted_fraction: float = 1.0
+    previous: "PreviousCounts | None" = None
+    canary_gate: canaries.CanaryGate | None = None
+    root: run_root.RunRoot | None = None
+    description: Mapping[str, Any]
+
+    @property
+    def builds_on_runs(self) -> bool:
+        """Whether what became of the images since an earlier run is told, if there was one."""
+        return self.previous is not None or self.root is not None
+
+    def data_name(self, result: ShardResult) -> str:
+        """Returns the published name of a shard's data file."""
+        return run_directory.data_file_name(self.stem, result.shard, self.output_format)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviousCounts:
+    """What is to be said of the run that a run builds on.
+
+    Attributes:
+        directory: Where it is.
+        images: Images it accounted for.
+        files: Images by the uri of the TFRecord, Parquet or tar file they are in.
+        recomputed_because: Why none of its rows are used, or None if they are.
+    """
+
+    directory: str
+    images: int
+    files: Mapping[str, int]
+    recomputed_because: str | None = None
+
+
+def one_attempt_each(results: Iterable[ShardResult]) -> list[ShardResult]:
+    """Picks one result a shard, in order of the shards.
+
+    Raises:
+        RuntimeError: If a shard has no result.
+    """
+    by_index: dict[int, ShardResult] = {}
+    for result in sorted(results, key=lambda result: (result.shard.index, result.data.path)):
+        by_index.setdefault(result.shard.index, result)
+    count = next(iter(by_index.values())).shard.count if by_index else 0
+    missing = sorted(set(range(count)) - by_index.keys())
+    if missing:
+        raise RuntimeError(f"{len(missing)} of {count} shards have no result, first {missing[0]}")
+    return list(by_index.values())
+
+
+def run_record(
+    manifest: RunManifest,
+    results: list[ShardResult],
+    skipped: Iterable[str],
+    damaged: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Returns the content of run.json."""
+    failures: collections.Counter[str] = collections.Counter()
+    seconds: collections.Counter[Step] = collections.Counter()
+    skipped_reasons = collections.Counter(skipped)
+    for result in results:
+        failures.update(result.failures)
+        seconds.update(result.seconds)
+    written = sum(result.rows for result in results)
+    failed = failures.total()
+    return {
+        "run_format_version": RUN_FORMAT_VERSION,
+        "run_id": manifest.run_id,
+        "status": "published",
+        "counts": {
+            "matched": written + failed + skipped_reasons.total(),
+            "written": written,
+            "failed": failed,
+            "skipped": skipped_reasons.total(),
+        },
+        **_changes(manifest, results),
+        "failures_by_reason": dict(failures.most_common()),
+        "skipped_by_reason": dict(skipped_reasons.most_common()),
+        "warnings": sorted({*damaged, *_warnings(manifest.previous, results)}),
+        "files": [_published_entry(manifest, result) for result in results],
+        "engines": _engines(results),
+        "seconds_by_step": {step.value: round(seconds[step], 3) for step in Step},
+        **manifest.description,
+    }
+
+
+def _published_entry(manifest: RunManifest, result: ShardResult) -> dict[str, Any]:
+    entry = result_to_dict(result, manifest.staging)
+    entry["path"] = manifest.data_name(result)
+    entry["inputs"]["path"] = run_directory.inputs_file_name(result.shard)
+    return entry
+
+
+def _engines(results: Iterable[ShardResult]) -> list[dict[str, Any]]:
+    """Returns what ran the model: one entry, unless workers or nights differ."""
+    found = {result.engine for result in results if result.engine is not None}
+    return [dataclasses.asdict(engine) for engine in sorted(found, key=str)]
+
+
+def _changes(manifest: RunManifest, results: list[ShardResult]) -> dict[str, Any]:
+    """Returns what became of the images since the run before, and how much work was saved."""
+    previous = manifest.previous
+    changes: collections.Counter[str] = collections.Counter()
+    for result in results:
+        changes.update(result.changes)
+        if manifest.builds_on_runs and FATES.isdisjoint(result.changes):
+            changes[Change.NEW] += result.images
+    if previous is not None:
+        # The shards of listed images count what they lost; a file that is gone has no shard.
+        here = {result.file.uri for result in results if result.file}
+        changes[Change.DELETED] += sum(
+            images for uri, images in previous.files.items() if uri not in here
+        )
+    elif not changes:
+        return {}
+    saved = changes[Change.REUSED] + changes[Change.DUPLICATE]
+    counted = {change.value: changes[change] for change in Change}
+    return {
+        "previous": previous.directory if previous else None,
+        "recomputed_because": previous.recomputed_because if previous else None,
+        "changes": counted,
+        "inferences_saved": saved,
+    }
+
+
+def _warnings(previous: PreviousCounts | None, results: list[ShardResult]) -> set[str]:
+    warnings = {warning for result in results for warning in result.warnings}
+    if previous is not None and previous.recomputed_because is not None:
+        warnings.add(
+            f"every image was computed again, because {previous.recomputed_because} since "
+            f"{previous.directory}"
+        )
+    return warnings

@@ -1,0 +1,114 @@
+"""Where a run works: its plan, its attempts, and the commit records that say which count."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import RunError
+from transforms.files.atomic_files import read_whole, write_whole
+from transforms.files.uris import is_local
+from transforms.records import ShardKey, ShardResult
+from transforms.runs.directory import IN_PLACE_STAGING, delete, list_files
+from transforms.runs.record import result_from_dict, result_to_dict
+
+PLAN_FILE = "plan.json"
+LOCK_FILE = "lock.json"
+ASSEMBLED = "run"
+REPLACED = "replaced"
+
+
+def staging_path(output: str) -> str:
+    """Returns where a run works until it is published; no reader looks there.
+
+    Beside a local output, so that a complete run can be put in its place in one step. Inside of it
+    where that cannot be: in an object store, on a mount point, or under a parent that may not be
+    written.
+    """
+    if not is_local(output):
+        return f"{output}/{IN_PLACE_STAGING}"
+    parent, own = os.path.split(output)
+    if os.path.ismount(output) or not may_write(parent):
+        return os.path.join(output, IN_PLACE_STAGING)
+    return os.path.join(parent, f".{own}.staging")
+
+
+def is_in_place(output: str, staging: str) -> bool:
+    """Whether a run is published file by file, with _SUCCESS last, rather than by a rename."""
+    return not is_local(output) or staging.startswith(f"{output}/")
+
+
+def write_plan(staging: str, plan: Mapping[str, Any]) -> None:
+    """Writes what the run is going to do; see claim_output."""
+    write_whole(FileSystems.join(staging, PLAN_FILE), json.dumps(plan, indent=2).encode())
+
+
+def read_plan(staging: str) -> dict[str, Any] | None:
+    """Reads the plan of the run that works or worked here; None if there is none."""
+    path = FileSystems.join(staging, PLAN_FILE)
+    if not FileSystems.exists(path):
+        return None
+    return json.loads(read_whole(path))
+
+
+def commit(staging: str, result: ShardResult) -> None:
+    """Makes an attempt at a shard count; from then on --resume need not repeat it."""
+    text = json.dumps(result_to_dict(result, staging), indent=2)
+    write_whole(_commit_path(staging, result.shard), text.encode())
+
+
+@contextlib.contextmanager
+def writing_shard(staging: str, shard: ShardKey) -> Iterator[None]:
+    """Says of a file system that takes no more which shard it cost, and the way on.
+
+    Raises:
+        RunError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write shard {shard} to {staging}: {error.strerror or error}; nothing is "
+            "published; run again with --resume once that is mended"
+        ) from error
+
+
+def read_commit(staging: str, shard: ShardKey) -> ShardResult | None:
+    """Reads a shard's commit record, if there is one."""
+    path = _commit_path(staging, shard)
+    if not FileSystems.exists(path):
+        return None
+    return result_from_dict(json.loads(read_whole(path)), staging)
+
+
+def count_commits(staging: str) -> int:
+    """Counts the shards that are done."""
+    ours = (PLAN_FILE, LOCK_FILE)
+    names = (found.path.removeprefix(f"{staging}/") for found in list_files(staging))
+    return sum(name.endswith(".json") and "/" not in name and name not in ours for name in names)
+
+
+def clear_staging(staging: str) -> None:
+    """Deletes all that a run left, except its lock, which says that somebody works here."""
+    lock, plan = (FileSystems.join(staging, name) for name in (LOCK_FILE, PLAN_FILE))
+    if is_local(staging):
+        paths = [os.path.join(staging, name) for name in os.listdir(staging)]
+    else:
+        paths = [found.path for found in list_files(staging)]
+    # The plan goes last: what has a plan can be resumed, or cleared again.
+    delete(path for path in paths if path not in (lock, plan))
+    delete(path for path in paths if path == plan)
+
+
+def _commit_path(staging: str, shard: ShardKey) -> str:
+    return FileSystems.join(staging, f"{shard}.json")
+
+
+def may_write(directory: str) -> bool:
+    """Tells whether a directory, or the nearest one above it that is there, may be written."""
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    return os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)

@@ -1,0 +1,215 @@
+"""Where a model comes from: a handle to a local directory that holds saved_model.pb."""
+
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import re
+import tarfile
+from collections.abc import Iterable
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import ModelError
+from transforms.models.cache import (
+    MAX_MODEL_BYTES,
+    MAX_MODEL_FILES,
+    fill_once,
+    unpack_archive,
+    write_member,
+)
+
+SAVED_MODEL = "saved_model.pb"
+
+_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+
+_logger = logging.getLogger(__name__)
+
+
+def resolve_model(handle: str, cache_dir: str | None = None) -> str:
+    """Finds or fetches a model.
+
+    Args:
+        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that Beam's
+            FileSystems reads), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
+            numbered versions (TF Serving's layout) means its highest.
+        cache_dir: Where unpacked and copied models are kept, by default image-inference under
+            $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
+
+    Returns:
+        A local directory that holds saved_model.pb.
+
+    Raises:
+        ModelError: If there is no such model, or it cannot be fetched, unpacked or recognised.
+    """
+    scheme = _SCHEME.match(handle)
+    if not handle:
+        raise ModelError("empty model handle, want a directory, an archive or a URI")
+    if scheme is None or scheme[1].lower() == "file":
+        return _resolve_local(handle[scheme.end() :] if scheme else handle, _cache(cache_dir))
+    if scheme[1].lower() in ("http", "https"):
+        return _model_root(_resolve_hub(handle), handle)
+    return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
+
+
+def fingerprint_model(model_dir: str) -> str:
+    """Computes the sha256 over the relative paths and contents of all files of a model."""
+    root = pathlib.Path(model_dir)
+    digest = hashlib.sha256()
+    files = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
+    for relative, path in files:
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{content} {relative}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _cache(cache_dir: str | None) -> pathlib.Path:
+    if cache_dir is not None:
+        return pathlib.Path(cache_dir)
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(home) / "image-inference"
+
+
+def _resolve_local(path: str, cache: pathlib.Path) -> str:
+    if os.path.isdir(path):
+        return _model_root(path, path)
+    if not os.path.exists(path):
+        raise ModelError(
+            f"no model {path}: want a directory that holds {SAVED_MODEL}, a .tar.gz, a URI such as "
+            "gs://bucket/model, or an https:// handle"
+        )
+    if path.lower().endswith(_KERAS_SUFFIXES):
+        raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
+    if os.path.basename(path) == SAVED_MODEL:
+        raise ModelError(f"{path} is part of a model; give its directory {os.path.dirname(path)}")
+    if not path.lower().endswith(_ARCHIVE_SUFFIXES):
+        raise ModelError(f"{path} is no model: want a directory, or a file that ends in .tar.gz")
+    with open(path, "rb") as file:
+        key = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def unpack(directory: pathlib.Path) -> None:
+        with open(path, "rb") as file:
+            unpack_archive(file, directory, path)
+
+    return _model_root(fill_once(cache, key, unpack), path)
+
+
+def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
+    """Copies a model, unless the cache has it as it is listed now."""
+    root = uri.rstrip("/")
+    is_archive = root.lower().endswith(_ARCHIVE_SUFFIXES)
+    try:
+        (match,) = FileSystems.match([root if is_archive else f"{root}/**"])
+    # Beam raises ValueError for a scheme it does not know or lacks the client library for.
+    except (BeamIOError, ValueError, OSError) as error:
+        raise ModelError(f"cannot read model {uri}: {error}") from error
+    files = {
+        item.path[len(root) + 1 :]: item
+        for item in match.metadata_list
+        if not item.path.endswith("/")
+    }
+    if not files:
+        raise ModelError(f"no model {uri}: nothing is there")
+    if not is_archive:
+        files = _only_latest_version(files, uri)
+        if len(files) > MAX_MODEL_FILES:
+            raise ModelError(f"{uri} has {len(files)} files, limit is {MAX_MODEL_FILES}")
+    size = sum(item.size_in_bytes for item in files.values())
+    if size > MAX_MODEL_BYTES:
+        raise ModelError(f"{uri} has {size} bytes, limit is {MAX_MODEL_BYTES}")
+    # The listing is part of the key: a model replaced in place is copied again.
+    listing = sorted(
+        (item.path, item.size_in_bytes, item.last_updated_in_seconds) for item in files.values()
+    )
+    key = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+    def copy(directory: pathlib.Path) -> None:
+        _logger.info("copying model %s, %d bytes", uri, size)
+        for relative, item in files.items():
+            with FileSystems.open(
+                item.path, compression_type=CompressionTypes.UNCOMPRESSED
+            ) as file:
+                if is_archive:
+                    unpack_archive(file, directory, uri)
+                else:
+                    write_member(file, directory, relative, uri)
+
+    return fill_once(cache, key, copy)
+
+
+def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
+    """Keeps one version, so that the others are not copied."""
+    if SAVED_MODEL in files:
+        return files
+    version = _latest_version(files, uri)
+    if version is None:
+        raise ModelError(_not_a_model(uri, files))
+    return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
+
+
+def _resolve_hub(handle: str) -> str:
+    try:
+        import tensorflow as tf
+        import tensorflow_hub
+    except ImportError as error:
+        raise ModelError(
+            f"{handle} needs tensorflow-hub, and that tf_keras and setuptools<82: {error}"
+        ) from error
+    try:
+        return tensorflow_hub.resolve(handle)
+    # OSError: no network, HTTP status, not a module. ValueError: links in the archive. OpError:
+    # a cache that cannot be written.
+    except (OSError, ValueError, tarfile.TarError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"cannot download model {handle}: {str(error)[:500]}; check the handle and the "
+            "network, or download it and give the directory"
+        ) from error
+
+
+def _model_root(directory: str, handle: str) -> str:
+    """Finds the directory of saved_model.pb: this one, its latest version, or its only child's."""
+    found = directory
+    for _ in range(4):
+        if os.path.isfile(os.path.join(found, SAVED_MODEL)):
+            return found
+        names = sorted(os.listdir(found))
+        children = [name for name in names if os.path.isdir(os.path.join(found, name))]
+        version = _latest_version(
+            (
+                f"{name}/{SAVED_MODEL}"
+                for name in children
+                if os.path.isfile(os.path.join(found, name, SAVED_MODEL))
+            ),
+            handle,
+        )
+        if version is not None:
+            return os.path.join(found, version)
+        if names != children or len(children) != 1:
+            break
+        found = os.path.join(found, children[0])
+    raise ModelError(_not_a_model(handle, os.listdir(directory)))
+
+
+def _latest_version(paths: Iterable[str], handle: str) -> str | None:
+    versions = [
+        match[1] for path in paths if (match := re.fullmatch(rf"(\d+)/{SAVED_MODEL}", path))
+    ]
+    if not versions:
+        return None
+    latest = max(versions, key=int)
+    _logger.info("%s: taking version %s of %s", handle, latest, ", ".join(sorted(versions)))
+    return latest
+
+
+def _not_a_model(handle: str, names: Iterable[str]) -> str:
+    names = sorted(names)
+    if any(name.lower().endswith(_KERAS_SUFFIXES) for name in names):
+        return f"{handle} holds a Keras file; export it first: model.export(directory)"
+    listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"no {SAVED_MODEL} in {handle}, which holds {listed or 'nothing'}"

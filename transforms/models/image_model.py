@@ -1,0 +1,327 @@
+"""A loaded image model: pixels in, one row of numbers an image out."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from transforms.errors import InferenceError, ModelError, brief
+from transforms.machine.no_collection import no_collection
+from transforms.models.batch_size_tuner import BatchSizeTuner
+from transforms.models.engine_settings import AUTO, EngineSettings
+from transforms.models.loaded_model import LoadedModel, load_saved_model
+from transforms.models.openvino_engine import OpenVinoEngine
+from transforms.models.spec import ModelSpec
+from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
+from transforms.records import EngineReport
+
+MIN_COSINE = 0.999
+"""Between a probe image's answer and TensorFlow's in float32: an engine and precision below this
+are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50 and EfficientNetV2-B0."""
+
+DEFAULT_SETTINGS = EngineSettings()
+
+_ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
+    "tensorflow": TensorFlowEngine,
+    "openvino": OpenVinoEngine,
+}
+_REFERENCE = ("tensorflow", "float32")
+
+_INDEPENDENCE_TOLERANCE = 1e-2
+"""Of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and so may
+bfloat16."""
+
+_PROBE_IMAGES = 4
+_COMPARED_IMAGES = 8
+
+_LoadErrors = (tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError)
+
+
+class Engine(Protocol):
+    """What runs a loaded model; see TensorFlowEngine."""
+
+    device: str
+    compiles_every_size: bool
+
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the model on a batch."""
+        ...
+
+
+class ImageModel:
+    """A SavedModel that is loaded, handed to an engine, compared and probed.
+
+    Safe to call from several threads.
+
+    Attributes:
+        output_dim: Width of the output.
+        outputs_are_probabilities: Whether the probe's rows are non-negative and sum to 1.
+        output_range: Smallest and largest value of the probe's outputs.
+        warnings: What the probe noticed that is worth telling the user.
+        num_variables: Variables of the part in use.
+        num_parameters: Numbers in them.
+        num_trainable_variables: Of the variables, those for fine-tuning.
+        num_regularization_losses: Of the object, if it has any.
+        safe_batch_size: Most images in one call to the model, or None for any number.
+    """
+
+    @no_collection()
+    def __init__(
+        self,
+        model_dir: str,
+        spec: ModelSpec,
+        *,
+        image_size: tuple[int, int],
+        settings: EngineSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        """Loads, compares and probes a model.
+
+        Args:
+            model_dir: A directory that holds saved_model.pb.
+            spec: How to call it.
+            image_size: (height, width) in pixels.
+            settings: How to run it.
+
+        Raises:
+            ModelError: If it cannot be loaded, the engine or machine cannot run it so, or its
+                answers to a few images make no sense.
+        """
+        self.safe_batch_size = spec.batch_size
+        self._fixed_batch_size = spec.batch_size
+        self._shape = (*image_size, 3)
+        self._dtype = np.dtype(spec.dtype)
+        self._pixel_range = settings.pixel_range
+        with _as_model_error("cannot load the model"):
+            loaded = load_saved_model(model_dir, spec, image_size)
+        self.num_variables = len(loaded.variables)
+        self.num_parameters = loaded.num_parameters
+        self.num_trainable_variables = loaded.num_trainable_variables
+        self.num_regularization_losses = loaded.num_regularization_losses
+        self._padded_size = spec.batch_size
+        self._engine, self._report = self._start_engine(loaded, settings)
+        self._tuner: BatchSizeTuner | None = None
+        self._probe(spec)
+        if settings.tunes_batch_size and settings.batch_size and spec.batch_size is None:
+            self._tuner = BatchSizeTuner(settings.batch_size)
+
+    @property
+    def report(self) -> EngineReport:
+        """What runs the model, and the batch size that it has learned."""
+        learned = None if self._fixed_batch_size else self.safe_batch_size
+        return dataclasses.replace(self._report, batch_size=learned)
+
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Runs the model.
+
+        Args:
+            pixels: [n, height, width, 3], of the model's dtype, size and range; n may be 0.
+
+        Returns:
+            float32 [n, output_dim].
+
+        Raises:
+            ValueError: If the pixels are of another dtype or shape; engines do not always say.
+            RuntimeError: If the model returns another number of rows, or another width.
+            InferenceError: If the model fails.
+        """
+        if pixels.dtype != self._dtype or pixels.shape[1:] != self._shape:
+            raise ValueError(
+                f"model takes {self._dtype} [n, {', '.join(map(str, self._shape))}], got "
+                f"{pixels.dtype} {list(pixels.shape)}"
+            )
+        if not len(pixels):  # many models fail on an empty batch
+            return np.empty((0, self.output_dim), np.float32)
+        tuner = self._tuner
+        outputs = self._call_tuning(pixels, tuner) if tuner else self._call_in_parts(pixels)
+        if outputs.shape != (len(pixels), self.output_dim):
+            raise RuntimeError(
+                f"model returned {list(outputs.shape)} for {len(pixels)} images, want "
+                f"{[len(pixels), self.output_dim]}"
+            )
+        return outputs
+
+    def reduce_batch_size(self, size: int) -> None:
+        """Takes at most this many images a call from now on; a fixed batch stays as it is."""
+        if not self._fixed_batch_size:
+            self.safe_batch_size = min(size, self.safe_batch_size or size)
+            if self._padded_size:
+                self._padded_size = self.safe_batch_size
+
+    def _call_tuning(
+        self, pixels: npt.NDArray[np.generic], tuner: BatchSizeTuner
+    ) -> npt.NDArray[np.float32]:
+        size = tuner.next_size(len(pixels))
+        if size is None:
+            return self._call_in_parts(pixels)
+        started = time.perf_counter()
+        outputs = self._call_in_parts(pixels, size)
+        tuner.record(size, (time.perf_counter() - started) / len(pixels))
+        best = tuner.best
+        if best is not None:
+            self.reduce_batch_size(best)
+            self._tuner = None
+        return outputs
+
+    def _call_in_parts(
+        self, pixels: npt.NDArray[np.generic], most: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        size = min(self.safe_batch_size or len(pixels), most or len(pixels))
+        rows = [
+            self._call(pixels[start : start + size], self._engine, most)
+            for start in range(0, len(pixels), size)
+        ]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def _call(
+        self, pixels: npt.NDArray[np.generic], engine: Engine, most: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        count, padded_size = len(pixels), self._padded_size and (most or self._padded_size)
+        if padded_size and padded_size > count:
+            padding = [(0, padded_size - count), (0, 0), (0, 0), (0, 0)]
+            pixels = np.pad(pixels, padding, mode="edge")
+        outputs = engine(pixels)
+        if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1):
+            outputs = outputs[:, 0, 0, :]
+        return outputs[:count] if len(outputs) == len(pixels) else outputs
+
+    def _start_engine(
+        self, loaded: LoadedModel, settings: EngineSettings
+    ) -> tuple[Engine, EngineReport]:
+        """Starts the engine, and measures how far it is from TensorFlow in float32."""
+        engine, precision = settings.engine, settings.precision
+        engine_class = _ENGINES[engine]
+        available = engine_class.precisions()
+        wanted = available[-1] if precision == AUTO else precision
+        if wanted not in available:
+            raise ModelError(
+                f"--precision {wanted} with --engine {engine}: this machine computes in "
+                f"{' or '.join(available)} (bfloat16 needs a CPU with AVX512_BF16 or AMX, float16 "
+                "a CUDA GPU of compute capability 7.0, or AVX512_FP16 and --engine openvino); use "
+                "one of these"
+            )
+        with _as_model_error(f"{engine} cannot run the model"):
+            started = engine_class(loaded, wanted, settings.num_threads)
+        if started.compiles_every_size and not self._fixed_batch_size:
+            self._padded_size = settings.batch_size
+        if (engine, wanted) == _REFERENCE:
+            return started, EngineReport(engine, wanted, started.device)
+        found = self._compare(loaded, started)
+        if found < MIN_COSINE:
+            if precision == AUTO and wanted != "float32":
+                return self._start_engine(
+                    loaded, dataclasses.replace(settings, precision="float32")
+                )
+            raise ModelError(
+                f"--engine {engine} --precision {wanted} moves this model's answers to a cosine of "
+                f"{found:.6f} to TensorFlow's in float32, wanted {MIN_COSINE}; use --precision "
+                + ("float32" if wanted != "float32" else "float32 with --engine tensorflow")
+            )
+        return started, EngineReport(engine, wanted, started.device, round(found, 6))
+
+    def _compare(self, loaded: LoadedModel, engine: Engine) -> float:
+        """Returns the smallest cosine of an engine's answers to the model's own in float32."""
+        pixels = self._random_images(_COMPARED_IMAGES)
+        size = self._fixed_batch_size or _COMPARED_IMAGES
+        parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
+
+        def answers(engine: Engine) -> npt.NDArray[np.float64]:
+            rows = np.concatenate([self._call(part, engine) for part in parts])
+            return rows.reshape(len(rows), -1).astype(np.float64)
+
+        with _as_model_error("the model fails on random images"):
+            mine, theirs = answers(engine), answers(_Reference(loaded))
+        if mine.shape != theirs.shape or not np.isfinite(mine).all():
+            return 0.0
+        return float(_cosines(mine, theirs).min())
+
+    def _random_images(self, count: int) -> npt.NDArray[np.generic]:
+        """Draws images: the first half of even noise, the rest smooth as photos are."""
+        random = np.random.default_rng(0)
+        height, width, channels = self._shape
+        images = random.random((count, *self._shape), np.float32)
+        rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
+        coarse = random.random((count, 8, 8, channels), np.float32)
+        smooth = coarse[:, rows][:, :, columns] * 0.9 + images * 0.1
+        images[count // 2 :] = smooth[count // 2 :]
+        if self._dtype == np.uint8:
+            return (images * 255).round().astype(np.uint8)
+        low, high = self._pixel_range
+        return (low + images * (high - low)).astype(self._dtype)
+
+    def _probe(self, spec: ModelSpec) -> None:
+        """Looks at the model's answers to a few random images."""
+        pixels = self._random_images(_PROBE_IMAGES)
+        with _as_model_error("the model fails on random images"):
+            # A model of batch 1 never sees two images together.
+            size = min(self._fixed_batch_size or 2, 2)
+            pair = np.concatenate(
+                [self._call(pixels[at : at + size], self._engine) for at in range(0, 2, size)]
+            )
+            alone = self._call(pixels[:1], self._engine)
+            others = [self._call(image[None], self._engine) for image in pixels[2:]]
+        if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1:
+            raise ModelError(
+                f"the model returns {list(pair.shape)} for 2 images and {list(alone.shape)} for 1, "
+                "want one row of numbers an image; choose another with --output_key or --signature"
+            )
+        self.output_dim = pair.shape[1]
+        if spec.output_dim not in (None, self.output_dim):
+            raise ModelError(
+                f"the model declares outputs of width {spec.output_dim} and returns "
+                f"{self.output_dim}"
+            )
+        outputs = np.concatenate([pair, *others])
+        if not np.isfinite(outputs).all():
+            raise ModelError("the model returns values that are not finite for random images")
+        if np.abs(pair[0] - alone[0]).max() > _INDEPENDENCE_TOLERANCE * np.abs(alone).max():
+            raise ModelError(
+                "the model's answer to an image depends on the rest of the batch, or on chance: it "
+                "was saved in training mode; save it with training=False"
+            )
+        self.output_range = float(outputs.min()), float(outputs.max())
+        self.outputs_are_probabilities = bool(
+            self.output_dim > 1
+            and outputs.min() >= 0
+            and np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
+        )
+        warnings = []
+        if np.ptp(outputs, axis=0).max() == 0:
+            warnings.append("the model gives the same output for four different images")
+        self.warnings = tuple(warnings)
+
+
+class _Reference:
+    """The model as it was loaded: TensorFlow, float32, nothing folded."""
+
+    device = "CPU"
+    compiles_every_size = False
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._function = loaded.function
+
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        return run_function(self._function, pixels)
+
+
+def _cosines(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
+    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    product = norms[0] * norms[1]
+    both_zero = (norms[0] == 0) & (norms[1] == 0)
+    dots = (first * second).sum(axis=1)
+    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)
+
+
+@contextlib.contextmanager
+def _as_model_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (*_LoadErrors, InferenceError) as error:
+        raise ModelError(f"{what}: {brief(error)}") from error

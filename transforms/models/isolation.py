@@ -1,0 +1,43 @@
+"""One bad image in a batch costs only itself."""
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import InferenceError, ModelCallError, OutOfMemoryError
+from transforms.models.image_model import ImageModel
+
+
+def predict_isolating(
+    model: ImageModel, pixels: npt.NDArray[np.generic]
+) -> tuple[npt.NDArray[np.float32], dict[int, ModelCallError]]:
+    """Runs a model so that one bad image costs only itself.
+
+    Args:
+        model: The model. When it runs out of memory, it learns the batch size that it can take.
+        pixels: [n, height, width, 3], as the model takes them.
+
+    Returns:
+        float32 [good rows, output_dim] in order, all finite; and the error of every other row.
+
+    Raises:
+        ValueError, RuntimeError: As ImageModel's call.
+    """
+    outputs = np.empty((len(pixels), model.output_dim), np.float32)
+    errors: dict[int, ModelCallError] = {}
+    pending = [(0, len(pixels))]
+    while pending:
+        start, stop = pending.pop()
+        try:
+            outputs[start:stop] = model(pixels[start:stop])
+        except InferenceError as error:
+            if stop - start <= 1:
+                errors[start] = ModelCallError(f"the model fails: {error}")
+                continue
+            middle = (start + stop) // 2
+            if isinstance(error, OutOfMemoryError):
+                model.reduce_batch_size((stop - start) // 2)
+            pending += [(middle, stop), (start, middle)]
+    for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
+        errors.setdefault(int(row), ModelCallError("the model returns a value that is not finite"))
+    good = [row for row in range(len(pixels)) if row not in errors]
+    return (outputs[good] if errors else outputs), dict(sorted(errors.items()))

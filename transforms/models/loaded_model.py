@@ -1,0 +1,139 @@
+"""A SavedModel loaded by TensorFlow and traced once, as every engine takes it."""
+
+import math
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
+from transforms.models.reference_variables import without_references
+from transforms.models.spec import ModelSpec
+
+NO_ARGUMENTS: Mapping[str, object] = types.MappingProxyType({})
+
+
+class LoadedModel(NamedTuple):
+    """A loaded model.
+
+    Attributes:
+        function: Images in, [batch, height, width, 3] of the model's dtype; float32 out.
+        owner: The restored object. Variables live only as long as it does.
+        variables: Of the part in use, each once.
+        num_trainable_variables: Of the object, those for fine-tuning.
+        num_regularization_losses: Of the object, if it has any.
+    """
+
+    function: tf.types.experimental.ConcreteFunction
+    owner: tf.Module
+    variables: tuple[tf.Variable, ...]
+    num_trainable_variables: int
+    num_regularization_losses: int
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers in the variables."""
+        return sum(math.prod(variable.shape) for variable in self.variables)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the variables."""
+        return sum(math.prod(item.shape) * item.dtype.size for item in self.variables)
+
+
+def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int]) -> LoadedModel:
+    """Loads a model and traces it once: as restored it would be traced for every batch size.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb.
+        spec: How to call it.
+        image_size: (height, width) in pixels.
+
+    Raises:
+        tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
+            cannot.
+    """
+    owner = restore(model_dir, spec)
+    function = _trace(owner, spec, image_size)
+    variables = tuple({id(item): item for item in function.graph.variables}.values())
+    trainable = [variable for variable in variables if variable.trainable]
+    return LoadedModel(
+        function=function,
+        owner=owner,
+        variables=variables,
+        num_trainable_variables=len(getattr(owner, "trainable_variables", trainable)),
+        num_regularization_losses=len(getattr(owner, "regularization_losses", ())),
+    )
+
+
+def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
+    """Restores a SavedModel, or in its place what TensorFlow 2 can work with.
+
+    Raises:
+        tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
+            cannot.
+    """
+    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+    if spec.kind is EndpointKind.SIGNATURE:
+        return without_references(owner, spec.endpoint, spec.output_key)
+    return owner
+
+
+def part_in_use(owner: tf.Module, spec: ModelSpec) -> tf.Module:
+    """Returns the restored object, or its attribute that is called instead."""
+    return getattr(owner, spec.endpoint) if spec.kind is EndpointKind.SUB_CALLABLE else owner
+
+
+def image_function(
+    owner: tf.Module,
+    spec: ModelSpec,
+    *,
+    training: bool = False,
+    arguments: Mapping[str, object] = NO_ARGUMENTS,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns what maps images to the output in use, as float32 of the model's own shape.
+
+    Args:
+        owner: The restored object.
+        spec: How to call it.
+        training: What is passed as `training` where the model takes that.
+        arguments: What is passed besides: some of the spec's hyperparameters.
+    """
+    call = _endpoint(owner, spec, {**arguments, "training": training})
+
+    def run(images: tf.Tensor) -> tf.Tensor:
+        outputs = call(images)
+        if spec.output_key != ONLY_OUTPUT:
+            is_sequence = isinstance(outputs, tuple | list)
+            outputs = outputs[int(spec.output_key) if is_sequence else spec.output_key]
+        return tf.cast(outputs, tf.float32)
+
+    return run
+
+
+def _trace(
+    owner: tf.Module, spec: ModelSpec, image_size: tuple[int, int]
+) -> tf.types.experimental.ConcreteFunction:
+    call = image_function(owner, spec)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([spec.batch_size, *image_size, 3], spec.dtype)],
+        autograph=False,
+    )
+    def run(images: tf.Tensor) -> tf.Tensor:
+        return call(images)
+
+    return run.get_concrete_function()
+
+
+def _endpoint(
+    owner: tf.Module, spec: ModelSpec, arguments: dict[str, object]
+) -> Callable[[tf.Tensor], Any]:
+    if spec.kind is EndpointKind.SIGNATURE:
+        signature = owner.signatures[spec.endpoint]
+        return lambda images: signature(**{spec.input_name: images})
+    function = part_in_use(owner, spec)
+    if spec.training is Training.ABSENT:
+        del arguments["training"]
+    return lambda images: function(images, **arguments)

@@ -1,0 +1,303 @@
+"""How to call a SavedModel on images: decided from saved_model.pb alone, without its weights."""
+
+import dataclasses
+import os
+from collections.abc import Collection, Iterable
+
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from transforms.errors import ModelError
+from transforms.images.policy import INPUT_DTYPES
+from transforms.models.endpoints import (
+    ONLY_OUTPUT,
+    Endpoint,
+    EndpointKind,
+    Scalar,
+    TensorInfo,
+    Trace,
+    Training,
+    read_endpoints,
+)
+from transforms.models.handle import SAVED_MODEL
+from transforms.models.hub_module import declared_image_size, is_hub_module
+
+"""What images may be fed as; where a model takes several, the first of them."""
+
+_OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
+
+_SIGNATURES = ("serving_default", "serve", "predict")
+_HUB_MODULE_SIGNATURES = ("default", "image_feature_vector", "image_classification")
+_LOGITS = ("logits", "probabilities")
+_FEATURES = "feature_vector"
+_LABELS = ("labels.txt", os.path.join("assets", "labels.txt"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """How a SavedModel is called on images.
+
+    Attributes:
+        kind: As an object, by a signature, or by one of its attributes.
+        endpoint: "__call__", the signature's name or the attribute's.
+        input_name: The image argument.
+        dtype: NumPy name of the dtype that images are fed as, one of INPUT_DTYPES.
+        image_size: (height, width) in pixels, or None where the caller chooses.
+        image_sizes: Every size it was traced with, (height, width); None for any.
+        batch_size: Images in every call, or None for any number.
+        training: Whether it takes `training`, False for inference.
+        trains: Whether it takes training=True too, for fine-tuning.
+        hyperparameters: Its other arguments and their defaults; left alone but in fine-tuning.
+        output_keys: Names of its outputs; "" for a bare tensor.
+        output_key: The one in use.
+        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None where it is not declared.
+        output_dim: Width of the output, or None where it is not declared.
+        signatures: All signatures.
+        sub_callables: All attributes that take images, for --signature.
+        tags: Of the meta graph in use; to be loaded with.
+        hub_module: Whether it is in TF1 Hub's format.
+        tensorflow_version: That wrote it.
+        labels: Path of the labels file that came with it, or None.
+    """
+
+    kind: EndpointKind
+    endpoint: str
+    input_name: str
+    dtype: str
+    image_size: tuple[int, int] | None
+    image_sizes: tuple[tuple[int | None, int | None], ...]
+    batch_size: int | None
+    training: Training
+    trains: bool
+    hyperparameters: tuple[tuple[str, Scalar], ...]
+    output_keys: tuple[str, ...]
+    output_key: str
+    output_rank: int | None
+    output_dim: int | None
+    signatures: tuple[str, ...]
+    sub_callables: tuple[str, ...]
+    tags: tuple[str, ...]
+    hub_module: bool
+    tensorflow_version: str
+    labels: str | None
+
+    def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Settles the size of the images.
+
+        Args:
+            image_size: (height, width) as asked for, or None for the model's own.
+
+        Returns:
+            (height, width), in pixels.
+
+        Raises:
+            ModelError: If the model does not take that size, or the size must be given.
+        """
+        sizes = " or ".join(
+            f"{height or 'any'} x {width or 'any'}" for height, width in self.image_sizes
+        )
+        if image_size is None:
+            if self.image_size is None:
+                raise ModelError(
+                    f"the model takes images of several sizes, {sizes} (height x width); choose "
+                    "with --image_size"
+                )
+            return self.image_size
+        if not any(
+            height in (None, image_size[0]) and width in (None, image_size[1])
+            for height, width in self.image_sizes
+        ):
+            raise ModelError(
+                f"--image_size {image_size[0]}x{image_size[1]} does not fit the model, which takes "
+                f"{sizes} (height x width)"
+            )
+        return image_size
+
+
+def inspect_saved_model(
+    model_dir: str, *, signature: str | None = None, output_key: str | None = None
+) -> ModelSpec:
+    """Decides how to call a model: the object itself, else a signature, else as told.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb.
+        signature: The signature or callable attribute to use, or None to choose.
+        output_key: The output to use, or None to choose.
+
+    Returns:
+        How to call it.
+
+    Raises:
+        ModelError: If there is no one way to give it images and get vectors or logits. Lists what
+            was found and names the flag to choose with.
+    """
+    hub_module = is_hub_module(model_dir)
+    meta_graph, version = _read_meta_graph(model_dir, hub_module=hub_module)
+    endpoints = read_endpoints(meta_graph)
+    endpoint = _choose_endpoint(endpoints, signature, hub_module=hub_module)
+    traces = _comparable(endpoint)
+    sizes = tuple(dict.fromkeys(_size(trace.images) for trace in traces))
+    if sizes == ((None, None),) and (declared := declared_image_size(meta_graph)):
+        sizes = (declared,)
+    fixed = [(height, width) for height, width in sizes if height and width]
+    chosen = _choose_output(endpoint, traces[0].outputs, output_key)
+    output = traces[0].outputs[chosen]
+    rank, dim = _output_shape(endpoint, output)
+    dims = {_output_shape(endpoint, trace.outputs[chosen])[1] for trace in traces}
+    return ModelSpec(
+        kind=endpoint.kind,
+        endpoint=endpoint.name,
+        input_name=traces[0].images.name,
+        dtype=traces[0].images.dtype,
+        image_size=fixed[0] if len(sizes) == len(fixed) == 1 else None,
+        image_sizes=sizes,
+        batch_size=_batch_size(traces[0].images),
+        training=endpoint.training,
+        trains=endpoint.trains,
+        hyperparameters=endpoint.hyperparameters,
+        output_keys=tuple(traces[0].outputs),
+        output_key=chosen,
+        output_rank=rank,
+        output_dim=dim if len(dims) == 1 else None,
+        signatures=_names(endpoints, EndpointKind.SIGNATURE),
+        sub_callables=_names(endpoints, EndpointKind.SUB_CALLABLE),
+        tags=tuple(sorted(meta_graph.meta_info_def.tags)),
+        hub_module=hub_module,
+        tensorflow_version=version,
+        labels=next(
+            (path for name in _LABELS if os.path.isfile(path := os.path.join(model_dir, name))),
+            None,
+        ),
+    )
+
+
+def _read_meta_graph(
+    model_dir: str, *, hub_module: bool
+) -> tuple[meta_graph_pb2.MetaGraphDef, str]:
+    path = os.path.join(model_dir, SAVED_MODEL)
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        with open(path, "rb") as file:
+            saved_model.ParseFromString(file.read())
+    except (OSError, DecodeError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+    wanted = set() if hub_module else {"serve"}
+    graphs = list(saved_model.meta_graphs)
+    matching = [graph for graph in graphs if set(graph.meta_info_def.tags) == wanted]
+    if not matching and len(graphs) != 1:
+        found = [sorted(graph.meta_info_def.tags) for graph in graphs]
+        raise ModelError(f"{path} has graphs with the tags {found}, want {sorted(wanted)}")
+    (graph, *_) = matching or graphs
+    return graph, graph.meta_info_def.tensorflow_version
+
+
+def _choose_endpoint(
+    endpoints: tuple[Endpoint, ...], name: str | None, *, hub_module: bool
+) -> Endpoint:
+    if name is not None:
+        named = [endpoint for endpoint in endpoints if endpoint.name == name]
+        if not named:
+            raise ModelError(f"--signature {name} is not in the model. {_found(endpoints)}")
+        # A Keras export has its signature "serve" as an attribute too.
+        for endpoint in named:
+            if endpoint.traces:
+                return endpoint
+        raise ModelError(f"--signature {name} {_refusal(named)}. {_found(endpoints)}")
+    usable = {(endpoint.kind, endpoint.name): endpoint for endpoint in endpoints if endpoint.traces}
+    if called := usable.get((EndpointKind.CALLABLE, "__call__")):
+        return called
+    preferred = (*(_HUB_MODULE_SIGNATURES if hub_module else ()), *_SIGNATURES)
+    for signature in (*preferred, *_names(endpoints, EndpointKind.SIGNATURE)):
+        if found := usable.get((EndpointKind.SIGNATURE, signature)):
+            return found
+    if usable:
+        raise ModelError(
+            f"the model itself cannot be called on images; choose a part of it with --signature. "
+            f"{_found(endpoints)}"
+        )
+    raise ModelError(f"the model {_refusal(endpoints)}. {_found(endpoints)}")
+
+
+def _refusal(endpoints: Collection[Endpoint]) -> str:
+    """Why none of these can be given images."""
+    inputs = [text for endpoint in endpoints for text in endpoint.inputs]
+    if endpoints and not inputs:
+        return "was never traced; call it once before saving it"
+    training = {word for text in inputs for word in ("True", "False") if f"training={word}" in text}
+    if training == {"True"}:
+        return "is traced with training=True only; trace it with training=False and save it again"
+    if any(": string [" in text for text in inputs):
+        return (
+            "takes strings; this pipeline decodes images itself and needs a signature that takes "
+            "pixels, [N, height, width, 3]"
+        )
+    return "cannot be given images alone, [N, height, width, 3] of numbers"
+
+
+def _found(endpoints: Iterable[Endpoint]) -> str:
+    listed = "; ".join(map(str, endpoints))
+    return f"Found: {listed[:1500] or 'nothing that can be called'}"
+
+
+def _names(endpoints: Iterable[Endpoint], kind: EndpointKind) -> tuple[str, ...]:
+    return tuple(endpoint.name for endpoint in endpoints if endpoint.kind is kind)
+
+
+def _comparable(endpoint: Endpoint) -> list[Trace]:
+    """The traces that differ in image size only: of the best dtype, any batch size if possible."""
+    for dtype in INPUT_DTYPES:
+        traces = [trace for trace in endpoint.traces if trace.images.dtype == dtype]
+        if traces:
+            batch_sizes = [_batch_size(trace.images) for trace in traces]
+            best = None if None in batch_sizes else max(size for size in batch_sizes if size)
+            return [trace for trace, size in zip(traces, batch_sizes, strict=True) if size == best]
+    raise ModelError(
+        f"{endpoint} takes none of {', '.join(INPUT_DTYPES)}; choose another with --signature"
+    )
+
+
+def _batch_size(images: TensorInfo) -> int | None:
+    return images.shape[0] if images.shape else None
+
+
+def _size(images: TensorInfo) -> tuple[int | None, int | None]:
+    return (images.shape[1], images.shape[2]) if images.shape else (None, None)
+
+
+def _choose_output(endpoint: Endpoint, outputs: Collection[str], output_key: str | None) -> str:
+    keys = ", ".join(outputs) or "none"
+    if output_key is not None:
+        if output_key not in outputs or output_key == ONLY_OUTPUT:
+            named = "one output without a name" if ONLY_OUTPUT in outputs else f"the outputs {keys}"
+            raise ModelError(f"--output_key {output_key} is not in the model: it has {named}")
+        return output_key
+    if len(outputs) == 1:
+        return next(iter(outputs))
+    if "default" in outputs:
+        return "default"
+    # Features and logits side by side: only the user knows which are wanted.
+    if _FEATURES not in outputs:
+        for key in _LOGITS:
+            if key in outputs:
+                return key
+    elif not any(key in outputs for key in _LOGITS):
+        return _FEATURES
+    raise ModelError(
+        f"{endpoint.kind} {endpoint.name} has the outputs {keys}; choose one with --output_key"
+    )
+
+
+def _output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, int | None]:
+    shape = output.shape
+    if output.dtype not in _OUTPUT_DTYPES or (
+        shape is not None
+        and (
+            len(shape) not in (2, 4)
+            or (len(shape) == 4 and any(side not in (1, None) for side in shape[1:3]))
+        )
+    ):
+        raise ModelError(
+            f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
+            "[N, D] or [N, 1, 1, D]; choose another with --output_key or --signature"
+        )
+    return (None, None) if shape is None else (len(shape), shape[-1])

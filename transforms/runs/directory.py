@@ -1,0 +1,109 @@
+"""The output directory: the names in it, and what it holds."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from apache_beam.io.filesystem import BeamIOError, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.files.uris import is_local, without_file_scheme
+
+RUN_FILE = "run.json"
+FAILURES_FILE = "failures.jsonl"
+SUCCESS_FILE = "_SUCCESS"
+INPUTS = "_inputs"
+IN_PLACE_STAGING = "_staging"
+
+STEMS = {"embed": "embeddings", "classify": "classifications"}
+"""What a program's data files hold."""
+
+_DATA_FILE = re.compile(rf"({'|'.join(STEMS.values())})-\d{{5,}}-of-\d{{5,}}\.(parquet|tfrecord)")
+_OURS_SHOWN = 3
+
+
+def data_file_name(stem: str, shard: object, output_format: str) -> str:
+    """Returns a data file's published name, such as embeddings-00000-of-00012.parquet."""
+    return f"{stem}-{shard}.{output_format}"
+
+
+def inputs_file_name(shard: object) -> str:
+    """Returns the published name of what a shard was given."""
+    return f"{INPUTS}/{shard}.arrow"
+
+
+def absolute_output(output: str) -> str:
+    """Returns the run directory without closing slash; a local one as an absolute path."""
+    path = without_file_scheme(output)
+    return os.path.realpath(path) if is_local(path) else path.rstrip("/")
+
+
+def list_files(directory: str) -> list[FileMetadata]:
+    """Lists every file below a directory; empty if there is no such directory."""
+    with _absent_is_empty():
+        return [
+            found
+            for match in FileSystems.match([FileSystems.join(directory, "**")])
+            for found in match.metadata_list
+        ]
+    return []
+
+
+@contextlib.contextmanager
+def _absent_is_empty() -> Iterator[None]:
+    try:
+        yield
+    except BeamIOError as error:
+        causes = (error.exception_details or {}).values()
+        if not all(isinstance(cause, FileNotFoundError) for cause in causes):
+            raise
+
+
+def names_in(output: str) -> list[str]:
+    """Lists the names of all files below a run directory, relative to it and sorted.
+
+    What waits in a staging directory inside of it is left out.
+    """
+    paths = (found.path.removeprefix(f"{output}/") for found in list_files(output))
+    return sorted(name for name in paths if not name.startswith(f"{IN_PLACE_STAGING}/"))
+
+
+def is_ours(name: str) -> bool:
+    """Tells whether a name in the run directory is one that a run writes."""
+    return (
+        name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE)
+        or name.startswith(f"{INPUTS}/")
+        or is_data_file(name)
+    )
+
+
+def foreign_names(names: Iterable[str]) -> list[str]:
+    """Returns the names in the run directory that no run writes."""
+    return [name for name in names if not is_ours(name)]
+
+
+def is_data_file(name: str) -> bool:
+    """Tells whether a name in the run directory is that of a data file."""
+    return _DATA_FILE.fullmatch(name) is not None
+
+
+def describe(names: Iterable[str]) -> str:
+    """Says in a few words what the files of a run directory are."""
+    names = list(names)
+    if SUCCESS_FILE in names:
+        return f"a published run ({sum(map(is_data_file, names))} data files)"
+    return f"a part of a run ({some(names)})"
+
+
+def delete(paths: Iterable[str]) -> None:
+    """Deletes files; there is nothing to do for none."""
+    doomed = list(paths)
+    if doomed:
+        FileSystems.delete(doomed)
+
+
+def some(names: list[str]) -> str:
+    """Names the first few of many."""
+    more = len(names) - _OURS_SHOWN
+    return ", ".join(names[:_OURS_SHOWN]) + (f" and {more} more" if more > 0 else "")

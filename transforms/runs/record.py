@@ -1,0 +1,144 @@
+"""run.json and the commit records: finished shards as JSON, and back."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import InputError
+from transforms.files.atomic_files import read_whole
+from transforms.records import (
+    EngineReport,
+    InputFile,
+    ShardKey,
+    ShardKind,
+    ShardResult,
+    Step,
+    WrittenFile,
+)
+from transforms.runs.directory import RUN_FILE, SUCCESS_FILE
+
+RUN_FORMAT_VERSION = 2
+
+
+def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
+    """Describes a finished shard in JSON's types; paths are relative to the directory."""
+
+    def relative(file: WrittenFile) -> dict[str, Any]:
+        return {**dataclasses.asdict(file), "path": file.path.removeprefix(f"{directory}/")}
+
+    return {
+        **relative(result.data),
+        "rows": result.rows,
+        "failed": result.failed,
+        "failures": dict(result.failures),
+        "changes": dict(result.changes),
+        "shard": [result.shard.index, result.shard.count],
+        "kind": result.kind.value,
+        "input": result.file and dataclasses.asdict(result.file),
+        "fingerprint": result.fingerprint,
+        "inputs": relative(result.inputs),
+        "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
+        "warnings": list(result.warnings),
+        "engine": result.engine and dataclasses.asdict(result.engine),
+    }
+
+
+def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
+    """Reads back what result_to_dict wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: If it is of another form.
+    """
+
+    def absolute(file: Mapping[str, Any]) -> WrittenFile:
+        path = FileSystems.join(directory, file["path"])
+        return WrittenFile(path, file["size_bytes"], file["sha256"])
+
+    index, count = entry["shard"]
+    kind = ShardKind(entry["kind"])
+    file = entry["input"]
+    return ShardResult(
+        shard=ShardKey(index, count),
+        kind=kind,
+        file=InputFile(**{**file, "kind": kind}) if file else None,
+        fingerprint=entry["fingerprint"],
+        data=absolute(entry),
+        inputs=absolute(entry["inputs"]),
+        rows=entry["rows"],
+        failures=entry["failures"],
+        changes=entry["changes"],
+        seconds={Step(name): seconds for name, seconds in entry["seconds"].items()},
+        warnings=tuple(entry["warnings"]),
+        engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedRun:
+    """A published run, as its run.json says.
+
+    Attributes:
+        directory: Where it is.
+        record: The content of run.json.
+        results: Its shards, in order.
+    """
+
+    directory: str
+    record: Mapping[str, Any]
+    results: tuple[ShardResult, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of its directory."""
+        return self.directory.rpartition("/")[2]
+
+    @property
+    def image_shard_count(self) -> int:
+        """Shards of listed images; those of files follow them."""
+        return sum(result.kind is ShardKind.IMAGES for result in self.results)
+
+
+def is_published(directory: str) -> bool:
+    """Tells whether a directory holds a complete run."""
+    return FileSystems.exists(FileSystems.join(directory, SUCCESS_FILE))
+
+
+def read_record(directory: str) -> dict[str, Any]:
+    """Reads run.json.
+
+    Raises:
+        InputError: If it is not there or damaged.
+    """
+    path = FileSystems.join(directory, RUN_FILE)
+    try:
+        record = json.loads(read_whole(path))
+    except (OSError, BeamIOError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}; is {directory} a run?") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path} holds {type(record).__name__}, wanted an object")
+    return record
+
+
+def read_published_run(directory: str) -> PublishedRun:
+    """Reads a published run's record.
+
+    Raises:
+        InputError: If there is no complete run, or its record is damaged or of another version.
+    """
+    if not is_published(directory):
+        raise InputError(f"{directory} holds no complete run: no {SUCCESS_FILE} in it")
+    record = read_record(directory)
+    if record.get("run_format_version") != RUN_FORMAT_VERSION:
+        raise InputError(
+            f"{directory}: run.json is of format {record.get('run_format_version')}, wanted "
+            f"{RUN_FORMAT_VERSION}: it was written by another version of this program"
+        )
+    try:
+        results = tuple(result_from_dict(entry, directory) for entry in record["files"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{directory}: run.json is damaged: {error!r}") from error
+    return PublishedRun(directory, record, results)

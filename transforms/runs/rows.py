@@ -1,0 +1,185 @@
+"""The rows of a published run, read back; their numbers count through its files in order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from transforms.errors import ImageError, InputError
+from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS
+from transforms.records import ShardResult
+from transforms.runs.data_file import iter_rows
+from transforms.runs.directory import absolute_output
+from transforms.runs.finding import reason
+from transforms.runs.record import PublishedRun, read_published_run
+from transforms.runs.root import latest_run
+from transforms.schemas import EMBEDDING
+
+DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)
+"""What reading a damaged data file raises."""
+
+
+def open_run(handle: str) -> PublishedRun:
+    """Reads the record of a published run.
+
+    Args:
+        handle: Its directory, or the root of refreshes: then the run that LATEST names.
+
+    Raises:
+        InputError: If there is no complete run.
+    """
+    directory = absolute_output(handle)
+    try:
+        return read_published_run(latest_run(directory) or directory)
+    except (OSError, ValueError) as error:  # ValueError: an unknown scheme.
+        raise InputError(f"{handle} cannot be read: {reason(error)}") from error
+
+
+def read_shard(
+    record: Mapping[str, Any], shard: ShardResult, names: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Reads columns of a shard, in order, some rows at a time; without rows one empty batch.
+
+    Args:
+        record: The run.json of its run.
+        shard: One of the run's.
+        names: Columns of the output; a carried column of a TFRecord is one of lists.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    carried = record["columns"]["carry_columns"]
+    features = {name: _feature(carried[name]) for name in names if name in carried}
+    try:
+        yield from iter_rows(shard.data.path, names, features)
+    except DAMAGE as error:
+        raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
+
+
+def read_run(run: PublishedRun, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Reads columns of all rows, in order, some rows at a time.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    for shard in run.results:
+        yield from (batch for batch in read_shard(run.record, shard, names) if batch.num_rows)
+
+
+def take_rows(run: PublishedRun, rows: npt.NDArray[np.int64], names: Sequence[str]) -> pa.Table:
+    """Reads columns of some rows; files that hold none of them are not opened.
+
+    Args:
+        run: The run.
+        rows: int64 [count], numbers of rows, each at most once, in any order.
+        names: Columns of the output.
+
+    Returns:
+        The rows, in the order of `rows`.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    order = np.argsort(rows, kind="stable")
+    wanted = rows[order]
+    parts: list[pa.Table] = []
+    first = 0
+    for shard in run.results:
+        inside = wanted[(wanted >= first) & (wanted < first + shard.rows)] - first
+        if len(inside):
+            parts.extend(_take_of_shard(run, shard, inside, names))
+        first += shard.rows
+    if not parts:
+        shard = run.results[0]
+        return pa.Table.from_batches([next(read_shard(run.record, shard, names)).slice(0, 0)])
+    table = pa.concat_tables(parts, promote_options="permissive").replace_schema_metadata()
+    return table.take(pa.array(np.argsort(order, kind="stable")))
+
+
+def to_matrix(column: pa.Array, path: str) -> npt.NDArray[np.float32]:
+    """Returns a column of vectors as [rows, embedding_dim]; of float32 without a copy.
+
+    Args:
+        column: Of at least one row.
+        path: Where it is from.
+
+    Raises:
+        InputError: If the vectors are of different lengths.
+    """
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    dim = len(values) // len(column)
+    if not pa.types.is_fixed_size_list(column.type):
+        lengths = np.diff(column.offsets.to_numpy())
+        if (lengths != dim).any():
+            raise InputError(f"{path} has vectors of different lengths")
+    return values.reshape(len(column), dim).astype(np.float32, copy=False)
+
+
+def read_vectors(
+    run: PublishedRun, rows: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float32]:
+    """Reads the vectors of some rows, or of all, into memory.
+
+    Args:
+        run: A run of pipelines.embed.
+        rows: int64 [count], numbers of rows, ascending; None for all.
+
+    Returns:
+        float32 [count, embedding_dim], in the order of `rows`; [0, 0] if there are none.
+
+    Raises:
+        InputError: If a file is damaged, or has fewer rows or other vectors than its run says.
+    """
+    total = sum(shard.rows for shard in run.results)
+    vectors: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+    filled = first = 0
+    count = total if rows is None else len(rows)
+    for shard in run.results:
+        start, end = first, first + shard.rows
+        first = end
+        if rows is not None and not ((rows >= start) & (rows < end)).any():
+            continue
+        for batch in read_shard(run.record, shard, [EMBEDDING]):
+            if not batch.num_rows:
+                continue
+            matrix = to_matrix(batch.column(0), shard.data.path)
+            if rows is not None:
+                inside = rows[(rows >= start) & (rows < start + len(matrix))] - start
+                start += len(matrix)
+                matrix = matrix[inside]
+            if not vectors.size:
+                vectors = np.empty((count, matrix.shape[1]), np.float32)
+            if matrix.shape[1] != vectors.shape[1] or filled + len(matrix) > count:
+                raise InputError(
+                    f"{shard.data.path} has {matrix.shape[1]} numbers a vector and more rows than "
+                    f"run.json says, wanted {vectors.shape[1]} numbers and {shard.rows} rows"
+                )
+            vectors[filled : filled + len(matrix)] = matrix
+            filled += len(matrix)
+    if filled != count:
+        raise InputError(f"{run.directory} has {filled:,} vectors, run.json says {count:,}")
+    return vectors
+
+
+def _take_of_shard(
+    run: PublishedRun, shard: ShardResult, rows: npt.NDArray[np.int64], names: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Yields rows of one shard, ascending."""
+    first = 0
+    for batch in read_shard(run.record, shard, names):
+        inside = rows[(rows >= first) & (rows < first + batch.num_rows)] - first
+        if len(inside):
+            yield pa.Table.from_batches([batch]).take(pa.array(inside))
+        first += batch.num_rows
+        if first > rows[-1]:
+            return
+    raise InputError(f"{shard.data.path} has {first} rows, run.json says {shard.rows}")
+
+
+def _feature(column_type: str) -> pa.DataType:
+    """Returns the kind of tf.Example feature that holds a carried column, by its type's name."""
+    if any(word in column_type for word in ("int", "bool")):
+        return INTEGERS
+    return FLOATS if any(word in column_type for word in ("float", "double")) else BYTES

@@ -1,0 +1,1 @@
+"""The Beam transforms, each in a file of its name."""

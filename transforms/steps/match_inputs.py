@@ -1,0 +1,108 @@
+"""MatchInputs: what the user points at -> images, files of images, and what was passed over."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.inputs.listing import ImageFile, Skipped, Source, image_id, list_source
+from transforms.inputs.manifests import read_manifest
+from transforms.records import ImageRef, InputFile, RefChunk
+
+CHUNK_REFS = 32_768
+"""Images an element of a listing: enough that its parts, one a shard, still compress well."""
+
+_File = TaggedOutput[Literal["files"], InputFile]
+_Skipped = TaggedOutput[Literal["skipped"], str]
+
+
+class Matched(NamedTuple):
+    """Outputs of MatchInputs.
+
+    Attributes:
+        images: PCollection[RefChunk], from listings and manifests.
+        files: PCollection[InputFile], TFRecord, Parquet and tar.
+        skipped: PCollection[str], why each passed-over name in a directory is no image.
+    """
+
+    images: PCollection[RefChunk]
+    files: PCollection[InputFile]
+    skipped: PCollection[str]
+
+
+def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
+    """Gives a listed image its key."""
+    key = image_id(found.uri, found.root, image_id_from or "uri")
+    return ImageRef(key, found.uri, found.size_bytes, found.version)
+
+
+def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
+    """Puts images together, in order, at most CHUNK_REFS at a time."""
+    iterator = iter(refs)
+    while chunk := tuple(itertools.islice(iterator, CHUNK_REFS)):
+        yield RefChunk(chunk)
+
+
+def _match_source(
+    source: Source, image_id_from: str | None
+) -> Iterator[RefChunk | _File | _Skipped]:
+    refs: list[ImageRef] = []
+    for found in list_source(source):
+        match found:
+            case ImageFile():
+                refs.append(to_image_ref(found, image_id_from))
+                if len(refs) == CHUNK_REFS:
+                    yield RefChunk(tuple(refs))
+                    refs.clear()
+            case InputFile():
+                yield _File("files", found)
+            case Skipped():
+                yield _Skipped("skipped", found.reason)
+    yield from in_chunks(refs)
+
+
+def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[RefChunk]:
+    return in_chunks(read_manifest(uri, carried, image_id_from))
+
+
+@dataclasses.dataclass(eq=False)
+class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
+    """Lists every input. Takes the pipeline's root; opens no image.
+
+    Attributes:
+        sources: The classified --input patterns.
+        manifests: URIs of manifests.
+        carried: The carried columns, read from the manifests.
+        image_id_from: Where image_id comes from, or None for each kind's default.
+    """
+
+    sources: tuple[Source, ...]
+    manifests: tuple[str, ...]
+    carried: pa.Schema
+    image_id_from: str | None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: beam.Pipeline) -> Matched:
+        """Returns images, files and what was skipped."""
+        listed = (
+            root
+            | "Sources" >> beam.Create(self.sources, reshuffle=False)
+            | "MatchSource"
+            >> beam.FlatMap(_match_source, self.image_id_from).with_outputs(
+                "files", "skipped", main="images"
+            )
+        )
+        named = (
+            root
+            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+            | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
+        )
+        images = (listed.images, named) | "Images" >> beam.Flatten()
+        return Matched(images, listed.files, listed.skipped)

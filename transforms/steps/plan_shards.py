@@ -1,0 +1,168 @@
+"""PlanShards: what was matched -> the shards of the run, the same ones every time."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, AsSingleton, PCollection
+
+from transforms.errors import InputError
+from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
+from transforms.runs.sharding import count_shards, shard_index
+from transforms.steps.tally import TALLY
+
+
+def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
+    """Sorts one shard's images.
+
+    Raises:
+        InputError: If two have one image_id; names both.
+    """
+    ordered = tuple(sorted(refs, key=lambda ref: (ref.image_id, ref.uri)))
+    for first, second in itertools.pairwise(ordered):
+        if first.image_id == second.image_id:
+            where = (
+                f"{first.uri} is listed twice"
+                if first.uri == second.uri
+                else f"{first.uri} and {second.uri} both have it"
+            )
+            raise InputError(
+                f"image_id {first.image_id!r} is not unique: {where}; remove one, or choose "
+                "another key with --image_id_from"
+            )
+    return ordered
+
+
+def check_not_empty(image_count: int, files: Sequence[InputFile]) -> None:
+    """Checks that there is something to read.
+
+    Raises:
+        InputError: If not.
+    """
+    if not image_count and not files:
+        raise InputError("no images found: none of the --input and --manifest holds any")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSizes:
+    """How many shards of listed images there shall be.
+
+    Attributes:
+        rows_per_file: Rows an output file of listed images should hold at most.
+        at_least: Their number in the run before.
+    """
+
+    rows_per_file: int
+    at_least: int = 0
+
+    def count(self, image_count: int) -> int:
+        """Returns the number of shards for so many images."""
+        return count_shards(image_count, self.rows_per_file, self.at_least)
+
+
+def plan_image_shards(
+    group: tuple[int, dict[str, Iterable[RefChunk]]],
+    image_count: int,
+    files: list[InputFile],
+    sizes: ShardSizes,
+) -> Shard:
+    """Makes one shard of listed images from what was grouped under its index."""
+    index, grouped = group
+    images = sizes.count(image_count)
+    key = ShardKey(index, images + len(files))
+    refs = sorted_by_id(ref for chunk in grouped["refs"] for ref in chunk.refs)
+    return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
+
+
+def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes) -> list[Shard]:
+    """Makes one shard a TFRecord, Parquet or tar file, in order of uri, after the image shards.
+
+    Raises:
+        InputError: If a file is matched twice.
+    """
+    ordered = sorted(files, key=lambda file: file.uri)
+    for first, second in itertools.pairwise(ordered):
+        if first.uri == second.uri:
+            raise InputError(f"{first.uri} is matched by two --input patterns; remove one")
+    start = sizes.count(image_count)
+    count = start + len(files)
+    return [
+        Shard(ShardKey(start + i, count), file.kind, file=file) for i, file in enumerate(ordered)
+    ]
+
+
+def _number_shards(
+    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
+) -> Iterator[tuple[int, None]]:
+    check_not_empty(image_count, files)
+    TALLY.add(total=image_count)
+    for index in range(sizes.count(image_count)):
+        yield index, None
+
+
+def _split_by_shard(
+    chunk: RefChunk, image_count: int, sizes: ShardSizes
+) -> Iterator[tuple[int, RefChunk]]:
+    count = sizes.count(image_count)
+    parts: collections.defaultdict[int, list[ImageRef]] = collections.defaultdict(list)
+    for ref in chunk.refs:
+        parts[shard_index(ref.content_sha256 or ref.image_id, count)].append(ref)
+    for index, refs in parts.items():
+        yield index, RefChunk(tuple(refs))
+
+
+def _count_images(chunk: RefChunk) -> int:
+    return len(chunk.refs)
+
+
+@dataclasses.dataclass(eq=False)
+class PlanShards(
+    beam.PTransform[tuple[PCollection[RefChunk], PCollection[InputFile]], PCollection[Shard]]
+):
+    """Puts images into shards by a hash of their image_id, and each file into one of its own.
+
+    Takes (PCollection[RefChunk], PCollection[InputFile]). Every image is in exactly one shard; a
+    shard that no image hashes to is there all the same. Images that were hashed before are put by
+    their content, so that equal ones meet. Only references are shuffled.
+
+    Attributes:
+        sizes: How many shards there shall be.
+    """
+
+    sizes: ShardSizes
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(
+        self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
+    ) -> PCollection[Shard]:
+        """Returns the shards."""
+        images, files = matched
+        counted = (
+            AsSingleton(
+                images
+                | "CountImages" >> beam.Map(_count_images)
+                | "AddUp" >> beam.CombineGlobally(sum)
+            ),
+            AsList(files),
+        )
+        start = images.pipeline | "Start" >> beam.Create([None])
+        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
+        keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
+        image_shards = (
+            {"numbers": numbers, "refs": keyed}
+            | "GroupByShard" >> beam.CoGroupByKey()
+            | "PlanImageShards" >> beam.Map(plan_image_shards, *counted, self.sizes)
+        )
+        file_shards = start | "PlanFileShards" >> beam.FlatMap(_plan_files, *counted, self.sizes)
+        return (image_shards, file_shards) | "Flatten" >> beam.Flatten().with_output_types(Shard)
+
+
+def _plan_files(
+    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
+) -> list[Shard]:
+    return plan_file_shards(image_count, files, sizes)

@@ -1,0 +1,103 @@
+"""PreprocessImages: a batch of encoded images -> the pixels that the model takes."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.batches import EncodedImages, PixelBatch
+from transforms.images.policy import Preprocessing
+from transforms.images.preprocessor import Preprocessor
+from transforms.machine.tensorflow_runtime import configure_tensorflow
+from transforms.records import Step
+from transforms.schemas import HEIGHT, WIDTH
+
+
+def preprocess_batch(batch: EncodedImages, preprocessor: Preprocessor) -> PixelBatch:
+    """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
+    started = time.perf_counter()
+    pixels, heights, widths, errors = preprocessor(batch.encoded)
+    rows, failures = batch.set_aside(Step.DECODE, errors)
+    size = [
+        (WIDTH, pa.array(widths, pa.int32())),
+        (HEIGHT, pa.array(heights, pa.int32())),
+    ]
+    for name, values in size:
+        rows = rows.append_column(pa.field(name, pa.int32(), nullable=False), values)
+    seconds = {**batch.seconds, Step.DECODE: time.perf_counter() - started}
+    fields = batch.common_fields(rows=rows, failures=failures, seconds=seconds)
+    return PixelBatch(**fields, pixels=pixels)
+
+
+class _PreprocessBatch(beam.DoFn):
+    """Hands on each batch when the next one has come, and decodes that one meanwhile.
+
+    What it hands on goes through the model before it is asked for more. So the two overlap on
+    every runner, also on one with a single thread, at the price of one batch of pixels. Order is
+    kept, and nothing beyond a bundle.
+    """
+
+    def __init__(self, policy: Preprocessing, num_model_threads: int | None) -> None:
+        self._policy = policy
+        self._num_model_threads = num_model_threads
+        self._shared = Shared()
+        self._preprocessor: Preprocessor | None = None
+        self._ahead: ThreadPoolExecutor | None = None
+        self._kept: Future[PixelBatch] | None = None
+
+    def setup(self) -> None:
+        configure_tensorflow(self._num_model_threads)
+        self._preprocessor = self._shared.acquire(lambda: Preprocessor(self._policy))
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="decode-ahead")
+
+    def start_bundle(self) -> None:
+        self._kept = None  # Of a bundle that failed.
+
+    def process(self, batch: EncodedImages) -> Iterator[PixelBatch]:
+        assert self._preprocessor is not None, "setup runs before process"
+        assert self._ahead is not None, "setup runs before process"
+        earlier = self._kept
+        self._kept = self._ahead.submit(preprocess_batch, batch, self._preprocessor)
+        if earlier is not None:
+            yield earlier.result()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        last, self._kept = self._kept, None
+        if last is not None:
+            window = GlobalWindow()
+            yield WindowedValue(last.result(), window.max_timestamp(), (window,))
+
+    def teardown(self) -> None:
+        if self._ahead is not None:
+            self._ahead.shutdown(cancel_futures=True)
+
+
+@beam.typehints.with_input_types(EncodedImages)
+@dataclasses.dataclass(eq=False)
+class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[PixelBatch]]):
+    """Turns encoded images into pixels, batch for batch, one batch ahead of the model.
+
+    Attributes:
+        policy: What is done to every image.
+        num_model_threads: TensorFlow's threads, or None for one a core.
+    """
+
+    policy: Preprocessing
+    num_model_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, batches: PCollection[EncodedImages]) -> PCollection[PixelBatch]:
+        """Returns one batch of pixels a batch of images."""
+        return batches | "PreprocessBatch" >> beam.ParDo(
+            _PreprocessBatch(self.policy, self.num_model_threads)
+        ).with_output_types(PixelBatch)

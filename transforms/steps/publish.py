@@ -1,0 +1,224 @@
+"""Publish: staged shards -> a run directory that counts, and says so."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsList, PCollection
+
+from transforms.errors import RunError
+from transforms.files.atomic_files import link_or_copy, sync, write_whole
+from transforms.lifecycle import staging
+from transforms.lifecycle.lock import release_handed_over
+from transforms.lifecycle.publication import RunManifest, one_attempt_each, run_record
+from transforms.lifecycle.swap import put_in_place
+from transforms.records import Change, ShardResult
+from transforms.runs import directory as run_directory
+from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
+from transforms.runs.failures import failure_line
+from transforms.runs.inputs_file import read_inputs
+from transforms.runs.record import is_published, read_record
+
+T = TypeVar("T")
+
+FILES_AT_ONCE = 32
+"""An object store takes its time for each copy or read, however small, and takes many at once."""
+
+
+def publish_run(
+    results: Iterable[ShardResult],
+    skipped: Iterable[str],
+    manifest: RunManifest,
+    damaged: Iterable[str] = (),
+) -> None:
+    """Makes a complete run visible in one step; see docs/run_lifecycle.md.
+
+    Safe to repeat after a crash at any point: it starts again from the commit records' files.
+
+    Raises:
+        RunError: If too many images failed or are gone, or the canaries moved; nothing is
+            published and an earlier run stays.
+        RuntimeError: If a shard is missing.
+    """
+    if not _is_done(manifest):
+        every = list(results)
+        chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
+        record = run_record(manifest, chosen, skipped, damaged)
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        if not any(result.images for result in chosen):
+            raise RunError("no images found: the input files hold none; nothing is published")
+        _check_failed(manifest, chosen, record)
+        _check_deleted(manifest, record)
+        gate, answers = manifest.canary_gate, None
+        if gate is not None:
+            canary = next(result for result in every if result.shard.is_canaries)
+            answers = gate.pass_or_raise(canary)
+        try:
+            _make_visible(manifest, chosen, text)
+        except OSError as error:
+            raise RunError(
+                f"cannot publish to {manifest.output}: {error.strerror or error}; nothing is "
+                "published; run again with --resume once that is mended"
+            ) from error
+        if gate is not None and answers is not None:
+            gate.keep(answers)
+    if manifest.root is not None:
+        manifest.root.point_to(manifest.output)
+        manifest.root.prune()
+    staging.clear_staging(manifest.staging)
+    release_handed_over(manifest.staging)
+
+
+def _is_done(manifest: RunManifest) -> bool:
+    """Tells whether this very run is published: an earlier attempt at it got that far."""
+    return (
+        is_published(manifest.output)
+        and read_record(manifest.output).get("run_id") == manifest.run_id
+    )
+
+
+def _make_visible(manifest: RunManifest, results: list[ShardResult], text: str) -> None:
+    output = manifest.output
+    if staging.is_in_place(output, manifest.staging):
+        _retire_earlier_run(output)
+        _assemble(output, manifest, results, text)
+        return
+    assembled, replaced = (
+        os.path.join(manifest.staging, name) for name in (staging.ASSEMBLED, staging.REPLACED)
+    )
+    run_directory.delete(path for path in (assembled, replaced) if os.path.exists(path))
+    _assemble(assembled, manifest, results, text)
+    for directory in (os.path.join(assembled, run_directory.INPUTS), assembled):
+        sync(directory)
+    if foreign := run_directory.foreign_names(run_directory.names_in(output)):
+        raise RunError(
+            f"{output} holds files that no run wrote ({run_directory.some(foreign)}), which came "
+            "while this run was working; nothing is published; move them away and --resume"
+        )
+    put_in_place(assembled, output, replaced)
+    sync(os.path.dirname(output))
+
+
+def _assemble(directory: str, manifest: RunManifest, results: list[ShardResult], text: str) -> None:
+    """Puts a run together: data files, inputs, failures, run.json, and _SUCCESS last."""
+    staged, names = [], []
+    for result in results:
+        staged += [result.data.path, result.inputs.path]
+        names += [manifest.data_name(result), run_directory.inputs_file_name(result.shard)]
+    targets = [FileSystems.join(directory, name) for name in names]
+    for _ in _map_at_once(link_or_copy, staged, targets):
+        pass
+    write_whole(FileSystems.join(directory, FAILURES_FILE), _failure_lines(results))
+    write_whole(FileSystems.join(directory, RUN_FILE), text.encode())
+    write_whole(FileSystems.join(directory, SUCCESS_FILE), b"")
+
+
+def _failure_lines(results: list[ShardResult]) -> bytes:
+    """Gathers the shards' failures, in order of the shards."""
+    return b"".join(_map_at_once(_failures_of, (result for result in results if result.failed)))
+
+
+def _failures_of(result: ShardResult) -> bytes:
+    return b"".join(
+        failure_line(failure).encode() for failure in read_inputs(result.inputs.path)[1]
+    )
+
+
+def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Iterator[T]:
+    """Calls a function that waits for files, many at once; the results are in order."""
+    with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="publish") as threads:
+        yield from threads.map(function, *arguments)
+
+
+def _check_failed(
+    manifest: RunManifest, results: list[ShardResult], record: Mapping[str, Any]
+) -> None:
+    """Refuses a run of which too much failed; leaves the reasons in the staging directory."""
+    failed, processed = record["counts"]["failed"], sum(result.images for result in results)
+    if failed <= manifest.max_failed_fraction * processed:
+        return
+    path = FileSystems.join(manifest.staging, FAILURES_FILE)
+    write_whole(path, _failure_lines(results))
+    reasons = ", ".join(f"{reason} {n}" for reason, n in record["failures_by_reason"].items())
+    raise RunError(
+        f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
+        f"--max_failed_fraction {manifest.max_failed_fraction:g} allows; nothing is published, "
+        f"see {path}; mend them, or allow more, and run again with --resume"
+    )
+
+
+def _check_deleted(manifest: RunManifest, record: Mapping[str, Any]) -> None:
+    """Refuses a listing that has shrunk too much: a lost mount looks like many deleted images."""
+    if manifest.previous is None or not manifest.previous.images:
+        return
+    deleted = record["changes"][Change.DELETED]
+    share = deleted / manifest.previous.images
+    if share > manifest.max_deleted_fraction:
+        raise RunError(
+            f"{deleted} of {manifest.previous.images} images of {manifest.previous.directory} are "
+            f"gone from the inputs ({share:.1%}), more than --max_deleted_fraction "
+            f"{manifest.max_deleted_fraction:g} allows; nothing is published; check that the "
+            "inputs are all there, or allow more, and run again with --resume"
+        )
+
+
+def _retire_earlier_run(output: str) -> None:
+    """Deletes an earlier run's files, its _SUCCESS first: from then on no reader trusts it."""
+    earlier = run_directory.names_in(output)
+    paths = {
+        name: FileSystems.join(output, name) for name in earlier if run_directory.is_ours(name)
+    }
+    if SUCCESS_FILE in paths:
+        run_directory.delete([paths.pop(SUCCESS_FILE)])
+    run_directory.delete(paths.values())
+
+
+def _publish(
+    _: None,
+    results: list[ShardResult],
+    skipped: list[str],
+    damaged: list[str],
+    manifest: RunManifest,
+) -> None:
+    publish_run(results, skipped, manifest, damaged)
+
+
+@dataclasses.dataclass(eq=False)
+class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
+    """Publishes the run once every shard is staged and the counts reconcile.
+
+    A step of the pipeline rather than of the launcher, which may be gone by then.
+
+    Attributes:
+        manifest: What run.json says that is known before the run.
+        skipped: PCollection[str], why names in directories were passed over.
+        damaged: PCollection[str], what of an earlier run could not be used.
+    """
+
+    manifest: RunManifest
+    skipped: PCollection[str]
+    damaged: PCollection[str]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, results: PCollection[ShardResult]) -> PCollection[None]:
+        """Publishes; the output is empty."""
+        return (
+            results.pipeline
+            | "Once" >> beam.Create([None])
+            | "PublishRun"
+            >> beam.Map(
+                _publish,
+                AsList(results),
+                AsList(self.skipped),
+                AsList(self.damaged),
+                self.manifest,
+            )
+        )

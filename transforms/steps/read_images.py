@@ -1,0 +1,196 @@
+"""ReadImages: a shard -> its images' bytes, a batch at a time."""
+
+import collections
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection
+
+from transforms.batches import EncodedImages
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.image_files import ImageFiles
+from transforms.inputs.kinds import FILE_READERS
+from transforms.inputs.part import ReadPart, take_batch
+from transforms.lifecycle.reuse import ShardReuse, refill
+from transforms.records import ImageRef, Shard, ShardKind, Step
+from transforms.schemas import read_schema
+from transforms.steps.tally import TALLY
+
+BATCHES_AHEAD = 2
+"""Batches read while another is used: one to tell which is the last, one for overlap."""
+
+
+class _TimedPart(NamedTuple):
+    part: ReadPart | None
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadPolicy:
+    """How shards are read.
+
+    Attributes:
+        columns: What to take from files of images, and the carried columns.
+        batch_size: Images a batch at most; files of BATCH_BYTES end one, too.
+        max_image_bytes: Largest encoded image that is read.
+        model_columns: What the model's outputs become: what rows of a predecessor are made of.
+        deduplicate: Whether images of one shard that have the same bytes are given to the model
+            once.
+        images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
+    """
+
+    columns: FileColumns
+    batch_size: int
+    max_image_bytes: int
+    model_columns: tuple[str, ...] = ()
+    deduplicate: bool = False
+    images_per_file: int | None = None
+
+
+class ShardReader:
+    """Reads shards of every kind; holds the threads that read ahead."""
+
+    def __init__(self, policy: ReadPolicy) -> None:
+        self._policy = policy
+        self._image_files = ImageFiles(policy.columns, policy.max_image_bytes)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+
+    def read(self, shard: Shard) -> Iterator[EncodedImages]:
+        """Yields the shard's batches in order; an empty shard yields one empty batch."""
+        parts = self._parts(shard)
+        ahead: collections.deque[Future[_TimedPart]] = collections.deque(
+            self._ahead.submit(_timed_next, parts) for _ in range(BATCHES_AHEAD)
+        )
+        given = 0
+        for index in itertools.count():
+            current = ahead.popleft().result()
+            if current.part is None and index:
+                break
+            ahead.append(self._ahead.submit(_timed_next, parts))
+            part = current.part or self._empty_part()
+            given += part.matched
+            if shard.kind is not ShardKind.IMAGES:
+                TALLY.add(total=part.matched)
+            is_last = ahead[0].result().part is None
+            yield EncodedImages(
+                shard=shard.key,
+                index=index,
+                is_last=is_last,
+                matched=part.matched,
+                rows=part.rows,
+                failures=part.failures,
+                encoded=part.encoded,
+                seconds={Step.READ: current.seconds},
+                plan=shard if is_last else None,
+                reused=part.reused,
+            )
+        if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
+            raise RuntimeError(
+                f"shard {shard.key}: {len(shard.refs)} images were planned, {given} were read"
+            )
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._ahead.shutdown(cancel_futures=True)
+        self._image_files.close()
+
+    def _parts(self, shard: Shard) -> Iterator[ReadPart]:
+        if shard.predecessor is None and not self._policy.deduplicate:
+            return self._read(shard, shard.refs)
+        return refill(self._sifted(shard), self._policy.batch_size)
+
+    def _sifted(self, shard: Shard) -> Iterator[ReadPart]:
+        """Reads what must be read of a shard that is gathered before it is written."""
+        reuse = ShardReuse(
+            shard,
+            self._policy.columns.carried,
+            self._policy.model_columns,
+            deduplicate=self._policy.deduplicate,
+        )
+        to_read, known = reuse.select()
+        yield known
+        yield from map(reuse.sift, self._read(shard, to_read))
+        yield reuse.finish()
+
+    def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
+        policy = self._policy
+        if shard.kind is ShardKind.IMAGES:
+            left = iter(refs)
+            take = functools.partial(take_batch, left, policy.batch_size, _size_bytes)
+            return map(self._image_files.read, iter(take, []))
+        assert shard.file is not None, "a shard of this kind is a file"
+        read_file = FILE_READERS[shard.kind]
+        parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
+        return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
+
+    def _empty_part(self) -> ReadPart:
+        schema = read_schema(self._policy.columns.carried)
+        return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
+
+
+def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
+    """Yields batches until they have so many images; at least one."""
+    given = 0
+    for part in parts:
+        yield part
+        given += part.matched
+        if given >= images:
+            return
+
+
+def _size_bytes(ref: ImageRef) -> int:
+    return ref.size_bytes or 0
+
+
+def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:
+    started = time.perf_counter()
+    return _TimedPart(next(parts, None), time.perf_counter() - started)
+
+
+class _ReadShard(beam.DoFn):
+    def __init__(self, policy: ReadPolicy) -> None:
+        self._policy = policy
+        self._reader: ShardReader | None = None
+
+    def setup(self) -> None:
+        self._reader = ShardReader(self._policy)
+
+    def process(self, shard: Shard) -> Iterator[EncodedImages]:
+        assert self._reader is not None, "setup runs before process"
+        yield from self._reader.read(shard)
+
+    def teardown(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+@beam.typehints.with_input_types(Shard)
+@dataclasses.dataclass(eq=False)
+class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]):
+    """Reads each shard's images, a batch at a time, in order.
+
+    What cannot be read becomes a failure of its batch. Only a storage hiccup propagates: the
+    runner then retries the shard.
+
+    Attributes:
+        policy: How shards are read.
+    """
+
+    policy: ReadPolicy
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> PCollection[EncodedImages]:
+        """Returns the batches; at least one a shard."""
+        return shards | "ReadShard" >> beam.ParDo(_ReadShard(self.policy)).with_output_types(
+            EncodedImages
+        )

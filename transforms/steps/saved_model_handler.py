@@ -1,0 +1,102 @@
+"""SavedModelHandler: the one place where the pipeline meets the model."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from apache_beam.ml.inference.base import ModelHandler
+
+from transforms.batches import PixelBatch, Predictions
+from transforms.errors import ModelError
+from transforms.machine.tensorflow_runtime import configure_tensorflow
+from transforms.models.engine_settings import EngineSettings
+from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.image_model import DEFAULT_SETTINGS, ImageModel
+from transforms.models.isolation import predict_isolating
+from transforms.models.spec import ModelSpec
+from transforms.records import Step
+
+
+class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
+    """Runs an image SavedModel for Beam's RunInference; an element is a whole batch.
+
+    Beam's own TensorFlow handlers load no SavedModel directory under Keras 3, and a
+    PredictionResult would carry the pixels along.
+    """
+
+    def __init__(
+        self,
+        *,
+        handle: str,
+        fingerprint: str,
+        spec: ModelSpec,
+        image_size: tuple[int, int],
+        settings: EngineSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        """Keeps what a worker needs to load the model; loads nothing.
+
+        Args:
+            handle: The model, as the user names it.
+            fingerprint: Its fingerprint at launch.
+            spec: How it is called.
+            image_size: Height and width of the pixels it gets.
+            settings: How it is run.
+        """
+        # The batches are made by ReadImages: one in, one out, whatever the bundle.
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self._handle = handle
+        self._fingerprint = fingerprint
+        self._spec = spec
+        self._image_size = image_size
+        self._settings = settings
+
+    def load_model(self) -> ImageModel:
+        """Loads and probes the model, once a process.
+
+        Raises:
+            ModelError: If it is not the model that the launch saw, cannot be run as the settings
+                say, or fails its probe.
+        """
+        configure_tensorflow(self._settings.num_threads)
+        model_dir = resolve_model(self._handle)
+        found = fingerprint_model(model_dir)
+        if found != self._fingerprint:
+            raise ModelError(
+                f"{self._handle}: this worker found model {found[:12]}, the launch saw "
+                f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
+            )
+        return ImageModel(
+            model_dir, self._spec, image_size=self._image_size, settings=self._settings
+        )
+
+    def run_inference(
+        self,
+        batch: Sequence[PixelBatch],
+        model: ImageModel,
+        inference_args: dict[str, Any] | None = None,
+    ) -> list[Predictions]:
+        """Runs the model on each batch; what it fails on becomes a failure of that batch."""
+        return [predict_batch(pixels, model) for pixels in batch]
+
+    def get_num_bytes(self, batch: Sequence[PixelBatch]) -> int:
+        """Returns the size of the pixels; Beam's default pickles them to find out."""
+        return sum(pixels.pixels.nbytes for pixels in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Returns the namespace of Beam's inference metrics."""
+        return "SavedModelHandler"
+
+
+def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
+    """Runs the model on one batch."""
+    started = time.perf_counter()
+    outputs, errors = predict_isolating(model, batch.pixels)
+    rows, failures = batch.set_aside(Step.MODEL, errors)
+    seconds = {**batch.seconds, Step.MODEL: time.perf_counter() - started}
+    return Predictions(
+        **batch.common_fields(rows=rows, failures=failures, seconds=seconds),
+        outputs=outputs,
+        outputs_are_probabilities=model.outputs_are_probabilities,
+        warnings=model.warnings,
+        engine=model.report,
+    )

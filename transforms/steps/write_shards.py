@@ -1,0 +1,222 @@
+"""WriteShards: batches in order -> one staged data file a shard."""
+
+import dataclasses
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from transforms.batches import OutputRows, ReusedRows
+from transforms.files.atomic_files import sync
+from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
+from transforms.lifecycle.reuse import joined_reuse
+from transforms.lifecycle.staging import commit, writing_shard
+from transforms.records import Failure, Shard, ShardKind, ShardResult, Step, WrittenFile
+from transforms.runs.data_writer import OutputFile
+from transforms.runs.image_ids import digest_ids
+from transforms.runs.inputs_file import write_inputs
+from transforms.schemas import IMAGE_ID
+from transforms.steps.tally import TALLY
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StagingTarget:
+    """Where and how shards are written.
+
+    Attributes:
+        staging: Directory that no reader looks into.
+        output_format: "parquet" or "tfrecord".
+        carried: The carried columns.
+        digests: Whether results carry digests of the ids, for CheckUniqueIds.
+    """
+
+    staging: str
+    output_format: str
+    carried: pa.Schema
+    digests: bool
+
+
+class ShardFile:
+    """One shard being written: checks order and accounting as batches come in."""
+
+    def __init__(self, target: StagingTarget, first: OutputRows) -> None:
+        # A retried or speculative attempt writes its own files; its commit record picks it.
+        attempt = f"{first.shard}.{uuid.uuid4().hex}"
+        path = FileSystems.join(target.staging, f"{attempt}.{target.output_format}")
+        self.shard = first.shard
+        self._target = target
+        self._output = OutputFile(path, first.rows.schema, target.output_format)
+        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.arrow")
+        self._is_gathered = first.reused is not None
+        self._computed: list[pa.RecordBatch] = []
+        self._reused: list[ReusedRows] = []
+        self._failures: list[Failure] = []
+        self._digests: list[bytes] = []
+        self._seconds: defaultdict[Step, float] = defaultdict(float)
+        self._next_index = 0
+        self._warnings = first.warnings
+        self._engine = first.engine
+        self._plan: Shard | None = None
+
+    def write(self, batch: OutputRows) -> None:
+        """Adds the next batch.
+
+        Raises:
+            RuntimeError: If a batch is missing, out of order, or lost an image on its way.
+        """
+        if (batch.shard, batch.index) != (self.shard, self._next_index):
+            raise RuntimeError(
+                f"got batch {batch.index} of shard {batch.shard}, wanted batch {self._next_index} "
+                f"of shard {self.shard}: the runner does not keep a shard's batches in one bundle"
+            )
+        if batch.accounted != batch.matched:
+            raise RuntimeError(
+                f"shard {batch.shard}, batch {batch.index}: {batch.matched} images went in, "
+                f"{batch.accounted - len(batch.failures)} rows and {len(batch.failures)} failures "
+                "came out"
+            )
+        started = time.perf_counter()
+        if self._is_gathered:
+            assert batch.reused is not None, "every batch of such a shard has it"
+            self._computed.append(batch.rows)
+            self._reused.append(batch.reused)
+        else:
+            self._write_rows(batch.rows)
+        self._failures.extend(batch.failures)
+        self._next_index += 1
+        self._plan = batch.plan
+        self._engine = batch.engine
+        for step, seconds in batch.seconds.items():
+            self._seconds[step] += seconds
+        self._seconds[Step.WRITE] += time.perf_counter() - started
+
+    def close(self) -> ShardResult:
+        """Ends the file, commits the shard, and returns what was written."""
+        assert self._plan is not None, "the last batch of a shard has its plan"
+        started = time.perf_counter()
+        changes = self._write_gathered() if self._is_gathered else {}
+        size_bytes, sha256 = self._output.close()
+        sync(self._output.path)
+        inputs = write_inputs(self._inputs_path, self._plan, self._failures, self._target.carried)
+        failures = Counter(failure.reason for failure in self._failures)
+        self._seconds[Step.WRITE] += time.perf_counter() - started
+        result = ShardResult(
+            shard=self.shard,
+            kind=self._plan.kind,
+            file=self._plan.file,
+            fingerprint=self._plan.fingerprint,
+            data=WrittenFile(self._output.path, size_bytes, sha256),
+            inputs=inputs,
+            rows=self._output.rows,
+            failures=dict(failures),
+            changes=changes,
+            id_digests=b"".join(self._digests),
+            seconds=dict(self._seconds),
+            warnings=self._warnings,
+            engine=self._engine,
+        )
+        commit(self._target.staging, result)
+        return result
+
+    def abandon(self) -> None:
+        """Lets go of a file that a failed bundle leaves."""
+        self._output.abandon()
+
+    def _write_rows(self, rows: pa.RecordBatch) -> None:
+        self._output.write(rows)
+        if self._target.digests and not self.shard.is_canaries:
+            self._digests.append(digest_ids(rows.column(IMAGE_ID).to_pylist()))
+
+    def _write_gathered(self) -> Mapping[str, int]:
+        assert self._plan is not None, "the last batch of a shard has its plan"
+        reused = joined_reuse(self._reused)
+        rows, failures = gather_rows(
+            pa.Table.from_batches(self._computed),
+            reused.kept,
+            reused.duplicates,
+            self._failures,
+            self._plan.kind,
+        )
+        self._failures = list(failures)
+        if self._plan.kind is ShardKind.IMAGES:
+            planned = [ref.image_id for ref in self._plan.refs]
+            check_accounted(rows, self._failures, planned, self.shard)
+        for batch in rows.to_batches():
+            self._write_rows(batch)
+        return {change.value: count for change, count in reused.changes.items()}
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, target: StagingTarget) -> None:
+        self._target = target
+        self._file: ShardFile | None = None
+        self._written = Metrics.counter("WriteShards", "images_written")
+        self._failed = Metrics.counter("WriteShards", "images_failed")
+
+    def start_bundle(self) -> None:
+        self._abandon()
+
+    def process(self, batch: OutputRows) -> Iterator[ShardResult]:
+        with writing_shard(self._target.staging, batch.shard):
+            if self._file is None:
+                self._file = ShardFile(self._target, batch)
+            self._file.write(batch)
+            result = self._file.close() if batch.is_last else None
+        self._count(batch)
+        if result is not None:
+            self._file = None
+            yield result
+
+    def finish_bundle(self) -> None:
+        if self._file is not None:
+            shard = self._file.shard
+            self._abandon()
+            raise RuntimeError(
+                f"shard {shard} is not whole at the end of its bundle: "
+                "the runner does not keep a shard's batches in one bundle"
+            )
+
+    def teardown(self) -> None:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+
+    def _count(self, batch: OutputRows) -> None:
+        written = batch.accounted - len(batch.failures)
+        self._written.inc(written)
+        self._failed.inc(len(batch.failures))
+        TALLY.add(written=written, failed=len(batch.failures))
+
+
+@beam.typehints.with_input_types(OutputRows)
+@dataclasses.dataclass(eq=False)
+class WriteShards(beam.PTransform[PCollection[OutputRows], PCollection[ShardResult]]):
+    """Writes each shard's batches to one staged file, and commits it.
+
+    Relies on a shard's batches arriving in order in one bundle, which fusion gives; it checks, and
+    fails loudly if not. Safe to re-run: every attempt writes files of its own.
+
+    Attributes:
+        target: Where and how.
+    """
+
+    target: StagingTarget
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, batches: PCollection[OutputRows]) -> PCollection[ShardResult]:
+        """Returns one result a shard."""
+        return batches | "WriteShard" >> beam.ParDo(_WriteShard(self.target)).with_output_types(
+            ShardResult
+        )

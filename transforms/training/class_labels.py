@@ -1,0 +1,202 @@
+"""Which classes each image belongs to: from its directory, a column, or a csv."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.errors import InputError
+from transforms.files.atomic_files import read_whole
+from transforms.schemas import IMAGE_ID
+
+LABEL = "label"
+
+_PARENT = r"(?P<parent>[^/\\]+)[/\\][^/\\]*$"
+_SHOWN_IDS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassLabels:
+    """The classes of rows.
+
+    Attributes:
+        names: The classes, in order of their index: by number if all are numbers, else by letter.
+        starts: int64 [rows + 1]; row i has the classes indices[starts[i] : starts[i + 1]].
+        indices: int32, the classes of one row after the other's.
+        is_labelled: bool [rows]; others take no part. A row may be labelled and have no class.
+    """
+
+    names: tuple[str, ...]
+    starts: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    is_labelled: npt.NDArray[np.bool_]
+
+    @property
+    def per_row(self) -> npt.NDArray[np.int64]:
+        """How many classes each row has."""
+        return np.diff(self.starts)
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> "ClassLabels":
+        """Returns the classes of some rows.
+
+        Args:
+            rows: bool [rows], those to keep.
+        """
+        counts = self.per_row
+        kept = self.indices[np.repeat(rows, counts)]
+        starts = np.concatenate([[0], np.cumsum(counts[rows])])
+        return ClassLabels(self.names, starts, kept, self.is_labelled[rows])
+
+    def count(self) -> npt.NDArray[np.int64]:
+        """Counts the rows of each class: int64 [classes]."""
+        return np.bincount(self.indices, minlength=len(self.names))
+
+    def targets(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Returns float32 [rows, classes], 1 where the row is of the class.
+
+        Args:
+            rows: Row numbers, any and in any order.
+        """
+        targets = np.zeros((len(rows), len(self.names)), np.float32)
+        counts = self.per_row[rows]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = self.indices[np.repeat(self.starts[rows], counts) + within]
+        targets[np.repeat(np.arange(len(rows)), counts), found] = 1
+        return targets
+
+
+def labels_of_directories(uris: pa.ChunkedArray) -> pa.ListArray:
+    """Returns each image's label as a list of one: the name of the directory it is in."""
+    return _as_lists(pc.struct_field(pc.extract_regex(uris, _PARENT), "parent"))
+
+
+def labels_of_column(column: pa.ChunkedArray) -> pa.ListArray:
+    """Returns each row's labels as a list of strings; null where it has none.
+
+    Args:
+        column: Strings, integers or booleans, or lists of them.
+
+    Raises:
+        InputError: If it is of another type.
+    """
+    return _as_lists(column)
+
+
+def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, str]:
+    """Reads labels from a csv with the columns image_id and label; several lines an image may be.
+
+    Args:
+        uri: The file; any scheme that Beam's FileSystems reads.
+        image_ids: The rows'.
+
+    Returns:
+        Each row's labels, null where the csv does not have it; and what in the csv has no row, or
+        nothing.
+
+    Raises:
+        InputError: If it cannot be read, or none of its images is there.
+    """
+    ids, names = _read_csv(uri)
+    positions = pc.index_in(pa.array(ids, pa.string()), value_set=_whole(image_ids))
+    absent = pc.is_null(positions)
+    unknown = pa.array(ids, pa.string()).filter(absent).unique()
+    shown = ", ".join(unknown.slice(0, _SHOWN_IDS).to_pylist())
+    if len(unknown) and pc.all(absent).as_py():
+        raise InputError(
+            f"{uri}: none of its {len(unknown):,} image_ids is among the vectors, such as {shown}; "
+            f"those are like {image_ids[0]}"
+        )
+    rows = positions.drop_null().to_numpy()
+    order = np.argsort(rows, kind="stable")
+    counts = np.bincount(rows, minlength=len(image_ids))
+    starts = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    values = pa.array(names, pa.string()).filter(pc.invert(absent)).take(pa.array(order))
+    lists = pa.ListArray.from_arrays(starts, values, mask=pa.array(counts == 0))
+    note = f"{len(unknown):,} image_ids of {uri} have no vector: {shown}" if len(unknown) else ""
+    return lists, note
+
+
+def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
+    """Turns names into classes.
+
+    Args:
+        lists: Each row's labels, as strings; null where it has none.
+        exclusive: Whether a row is of exactly one class; one without then takes no part.
+
+    Raises:
+        InputError: If a row has several labels and they exclude each other, a label is empty or
+            has several lines, or there are fewer than two classes.
+    """
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    is_labelled = np.asarray(lists.is_valid())
+    if exclusive:
+        is_labelled = is_labelled & (counts > 0)
+        if several := int((counts > 1).sum()):
+            row = int(np.flatnonzero(counts > 1)[0])
+            raise InputError(
+                f"{several:,} images have several labels, such as {lists[row].as_py()}; train with "
+                "--activation sigmoid, for which classes do not exclude each other"
+            )
+    values = lists.flatten()
+    if values.null_count or pc.any(pc.equal(values, "")).as_py():
+        raise InputError("an image has an empty label; leave the image out or name its class")
+    names = sorted(values.unique().to_pylist())
+    if broken := [name for name in names if len(name.splitlines()) > 1]:
+        raise InputError(f"a label has a line break: {broken[0]!r}; it could not be in labels.txt")
+    if all(map(str.isdecimal, names)):
+        names.sort(key=int)
+    if len(names) < 2:
+        raise InputError(
+            f"{len(names)} classes ({', '.join(names) or 'no image has a label'}), wanted at least "
+            "2; see --label_from"
+        )
+    indices = pc.index_in(values, value_set=pa.array(names)).to_numpy().astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return ClassLabels(tuple(names), starts, indices, is_labelled)
+
+
+def _as_lists(column: pa.ChunkedArray) -> pa.ListArray:
+    whole = _whole(column)
+    is_list = pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type)
+    values = whole.type.value_type if is_list else whole.type
+    if pa.types.is_floating(values) or pa.types.is_nested(values):
+        raise InputError(f"labels are of type {whole.type}, wanted strings or integers")
+    try:
+        if is_list:
+            return whole.cast(pa.list_(pa.string()))
+        names = whole.cast(pa.string())
+    except (pa.ArrowException, UnicodeError) as error:
+        raise InputError(f"labels are of type {whole.type}, wanted text: {error}") from error
+    starts = np.concatenate([[0], np.cumsum(np.asarray(names.is_valid()))])
+    return pa.ListArray.from_arrays(
+        pa.array(starts, pa.int32()), names.drop_null(), mask=names.is_null()
+    )
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _read_csv(uri: str) -> tuple[Sequence[str], Sequence[str]]:
+    try:
+        text = read_whole(uri).decode("utf-8-sig")
+    # Beam wraps a failed open in BeamIOError, an OSError; an unknown scheme is a ValueError.
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read labels {uri}: {error}") from error
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        if not {IMAGE_ID, LABEL} <= set(rows.fieldnames or ()):
+            raise InputError(
+                f"labels {uri} have the columns {rows.fieldnames}, wanted {IMAGE_ID} and {LABEL}"
+            )
+        pairs = [(row[IMAGE_ID], row[LABEL] or "") for row in rows]
+    except csv.Error as error:
+        raise InputError(f"labels {uri} are not CSV: {error}") from error
+    if not pairs:
+        raise InputError(f"labels {uri} have no rows")
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]

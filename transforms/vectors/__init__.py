@@ -1,0 +1,1 @@
+"""Arrays of vectors: search, duplicates, maps, health."""

@@ -1,0 +1,159 @@
+"""Approximate search: an inverted file of vectors by faiss, its recall measured as it is built."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.machine.extras import import_extra
+from transforms.vectors.exact_search import ExactSearch
+from transforms.vectors.neighbours import Neighbours, normalize
+
+SMALLEST_ROWS = 10_000
+"""Fewer vectors are compared one by one: that takes a few milliseconds."""
+
+RECALL_AT = 10
+QUERIES = 200
+"""Vectors whose neighbours are looked for both ways, to measure the recall."""
+
+WANTED_RECALL = 0.98
+"""Lists are added to a search until it finds this share of the true neighbours."""
+
+_LISTS_PER_ROOT = 4
+_SAMPLE_PER_LIST = 40
+"""Vectors to train a list's centre with: faiss warns below 39."""
+
+_SAMPLE_BYTES = 512 << 20
+_ITERATIONS = 10
+_TIE = 1e-4
+"""Cosines that differ by less are equal: float16 has no more digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnIndex:
+    """An index in memory.
+
+    Attributes:
+        kind: As faiss's index_factory names it.
+        probes: Lists that a search looks through; 0 if it has none and compares all.
+        recall: Share of the RECALL_AT nearest that it finds, measured.
+        faiss_index: faiss's.
+    """
+
+    kind: str
+    probes: int
+    recall: float
+    faiss_index: Any
+
+    def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
+        """Finds nearly all of the nearest vectors.
+
+        Args:
+            queries: float32 [queries, dim], of length 1.
+            k: Neighbours a query.
+
+        Returns:
+            k a query, the nearest first; where fewer were found, rows of -1 at the end. Cosines
+            are those of vectors rounded to float16.
+        """
+        cosines, rows = self.faiss_index.search(queries, k)
+        return Neighbours(rows, cosines)
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexPlan:
+    """What an index shall be.
+
+    Attributes:
+        kind: As faiss's index_factory names it.
+        sample: int64 [some], numbers of the rows to train and to measure it with, ascending.
+    """
+
+    kind: str
+    sample: npt.NDArray[np.int64]
+
+
+def plan_index(rows: int, dim: int) -> IndexPlan:
+    """Chooses an index by the number of vectors; the same for the same numbers.
+
+    Args:
+        rows: Vectors, at least one.
+        dim: Numbers a vector.
+    """
+    lists = int(_LISTS_PER_ROOT * rows**0.5)
+    sample = min(rows, lists * _SAMPLE_PER_LIST, max(_SAMPLE_BYTES // (4 * dim), QUERIES))
+    kind = "Flat"
+    if rows >= SMALLEST_ROWS:
+        kind = f"IVF{max(min(lists, sample // _SAMPLE_PER_LIST), 1)},SQfp16"
+    else:
+        sample = min(rows, QUERIES)
+    chosen = np.random.default_rng(0).choice(rows, sample, replace=False)
+    return IndexPlan(kind, np.sort(chosen))
+
+
+def build_index(
+    plan: IndexPlan,
+    sample: npt.NDArray[np.float32],
+    vectors: Iterable[npt.NDArray[np.float32]],
+    trained: Callable[[], None] = lambda: None,
+) -> AnnIndex:
+    """Builds an index and measures it.
+
+    Holds the sample and the index, which takes half of the vectors' bytes.
+
+    Args:
+        plan: The plan for these vectors.
+        sample: float32 [sample, dim], the vectors of the plan's sample; normalized in place.
+        vectors: All vectors in order, float32 [some, dim] a time, of any length.
+        trained: Called once the lists are known and the vectors follow.
+    """
+    faiss = import_extra("faiss")
+    normalize(sample)
+    dim = sample.shape[1]
+    index = faiss.index_factory(dim, plan.kind, faiss.METRIC_INNER_PRODUCT)
+    if not index.is_trained:
+        index.cp.niter = _ITERATIONS
+        index.train(sample)
+    trained()
+    chosen = np.random.default_rng(1).choice(len(sample), min(QUERIES, len(sample)), replace=False)
+    queries, own = sample[chosen], plan.sample[chosen]
+    exact = ExactSearch(queries, RECALL_AT + 1)
+    for part in vectors:
+        unit = normalize(part.copy())
+        index.add(unit)
+        exact.add(unit)
+    for probes in _numbers_of_probes(index):
+        if probes:
+            index.nprobe = probes
+        found = index.search(queries, RECALL_AT + 1)
+        recall = _recall(Neighbours(found[1], found[0]), exact.best, own)
+        if recall >= WANTED_RECALL:
+            break
+    return AnnIndex(plan.kind, probes, recall, index)
+
+
+def _numbers_of_probes(index: Any) -> Iterator[int]:  # noqa: ANN401 - faiss has no types
+    """Yields 1, 2, 4 and so on up to all lists; only 0 if there are none."""
+    lists = getattr(index, "nlist", 0)
+    probes = 1
+    while probes < lists:
+        yield probes
+        probes *= 2
+    yield lists
+
+
+def _recall(found: Neighbours, exact: Neighbours, own: npt.NDArray[np.int64]) -> float:
+    """Returns the share of the true neighbours that were found, the queries themselves left out.
+
+    One that is as near as the last true neighbour is as good.
+    """
+    hits = wanted = 0
+    for query, row in enumerate(own):
+        true = exact.cosines[query][exact.rows[query] != row][:RECALL_AT]
+        is_other = (found.rows[query] != row) & (found.rows[query] >= 0)
+        near = found.cosines[query][is_other][:RECALL_AT]
+        wanted += len(true)
+        hits += min(int((near >= true[-1] - _TIE).sum()), len(true)) if len(true) else 0
+    return hits / wanted if wanted else 1.0

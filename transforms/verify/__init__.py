@@ -1,0 +1,1 @@
+"""A published run against its own record."""

@@ -1,0 +1,104 @@
+"""One data file of a run: its columns, its footer, and every row."""
+
+import dataclasses
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.errors import ImageError
+from transforms.records import ShardKind, ShardResult
+from transforms.runs.data_file import iter_rows
+from transforms.runs.directory import STEMS
+from transforms.runs.finding import Finding, reason
+from transforms.runs.image_ids import digest_ids
+from transforms.schemas import IMAGE_ID, MODEL_COLUMNS
+from transforms.verify.column_checks import (
+    check_features,
+    check_footer,
+    check_schema,
+    dimension_of,
+    read_parquet_schema,
+)
+from transforms.verify.row_checks import RowChecks
+
+DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)
+"""What reading a damaged file raises."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedRows:
+    """What is kept of the rows of a data file.
+
+    Attributes:
+        id_digests: One uint64 digest a row, of its image_id, in order, as bytes.
+        embedding_dim: Length of the vectors, if there are any.
+        schema: The columns of a Parquet file.
+    """
+
+    id_digests: bytearray
+    embedding_dim: int | None
+    schema: pa.Schema | None
+
+
+def check_data(
+    name: str,
+    shard: ShardResult,
+    record: Mapping[str, Any],
+    *,
+    allow_zero_vectors: bool,
+    embedding_dim: int | None,
+    first: pa.Schema | None,
+) -> Generator[Finding, None, CheckedRows | None]:
+    """Checks a data file whose bytes are those that run.json names.
+
+    Args:
+        name: The file's name within the run.
+        shard: Its entry in run.json.
+        record: The content of run.json.
+        allow_zero_vectors: Whether a vector may be 0 throughout.
+        embedding_dim: Length of the vectors of the run, if it is known.
+        first: Columns of a Parquet file of the run before this one, if there is one.
+
+    Returns:
+        Its rows, or None if they cannot be read.
+    """
+    path = shard.data.path
+    schema = None
+    digests = bytearray()
+    try:
+        if path.endswith(".parquet"):
+            schema = read_parquet_schema(path)
+            yield from check_footer(name, schema, record)
+            faults = list(check_schema(name, schema, record, first))
+            yield from faults
+            if faults:
+                return None
+            yield from _check_dimension(name, schema, embedding_dim)
+            embedding_dim = dimension_of(schema)
+        checks = RowChecks(
+            MODEL_COLUMNS[STEMS[record["recipe"]["program"]]],
+            is_sorted=shard.kind is ShardKind.IMAGES,
+            allow_zero_vectors=allow_zero_vectors,
+            embedding_dim=embedding_dim,
+        )
+        for rows in iter_rows(path, checks.columns):
+            image_ids = rows.column(IMAGE_ID).to_pylist()
+            checks.add(rows, image_ids)
+            digests += digest_ids(image_ids)
+        features = [] if schema else list(check_features(name, path, record))
+    except DAMAGE as error:
+        yield Finding(name, "unreadable", reason(error), "a file that can be read whole")
+        return None
+    yield from features
+    yield from checks.findings(name)
+    if checks.rows != shard.rows:
+        yield Finding(name, "rows", str(checks.rows), f"{shard.rows}, by run.json")
+    return CheckedRows(digests, checks.embedding_dim, schema)
+
+
+def _check_dimension(name: str, schema: pa.Schema, wanted: int | None) -> Iterator[Finding]:
+    found = dimension_of(schema)
+    if wanted is not None and found != wanted:
+        where = "as in the model or files before"
+        yield Finding(name, "embedding dimension", str(found), f"{wanted} {where}")

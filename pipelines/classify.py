@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.program import run_program
 from pipelines.cli.run_flags import ClassifyConfig, ClassifyFlags
+from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa

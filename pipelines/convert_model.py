@@ -12,7 +12,7 @@ from transforms.errors import InferenceError, ModelError, RunError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.noise import quiet_libraries
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.model_contract import called_as
 from pipelines.cli.parser import image_size, refuse_in_one_line
 from pipelines.cli.program import report_errors
+from pipelines.cli.wording import called_as
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.noise import quiet_libraries
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.models.image_model import ImageModel

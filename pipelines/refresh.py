@@ -4,11 +4,11 @@ import datetime
 from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
-from pipelines.cli.program import run_program
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.embed import embedding_outputs
+from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 
 DESCRIPTION = """\
 Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run

@@ -84,8 +84,6 @@ def run(config: TrainConfig) -> int:
             compare_logits,
             compare_with_vectors,
             export_classifier,
-            find_body,
-            load_body,
         )
         from pipelines.training.fine_tuning import tune
         from pipelines.training.labelled_runs import gather, label_runs
@@ -95,6 +93,7 @@ def run(config: TrainConfig) -> int:
         from transforms.models.image_model import ImageModel
         from transforms.models.reusable_model import check_new_directory
         from transforms.runs.embedding_runs import open_embedding_runs
+        from transforms.runs.model_of_run import find_body, load_body
         from transforms.training.confusion_picture import draw_confusion
         from transforms.training.image_classifier import Head
 

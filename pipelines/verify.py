@@ -93,9 +93,8 @@ def _check_directory(run: str) -> None:
 
 def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]]:
     """Yields a run's lines, and whether each is a finding."""
-    from apache_beam.io.filesystems import FileSystems
-
     from transforms.files.atomic_files import read_whole
+    from transforms.files.file_systems import FileSystems
     from transforms.runs.directory import absolute_output
     from transforms.runs.finding import Finding
     from transforms.runs.root import LATEST, latest_run

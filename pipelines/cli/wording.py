@@ -1,9 +1,12 @@
-"""What a run says at its end: one short table from run.json."""
+"""What programs say of a run and its model, in words and aligned."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transforms.models.engine_settings import AUTO
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from transforms.models.spec import ModelSpec
 
 REASONS_SHOWN = 8
 
@@ -109,3 +112,27 @@ def describe_size(size_bytes: int) -> str:
             break
         size /= 1000
     return f"{size:,.1f} {unit}" if unit != "bytes" else f"{size_bytes} bytes"
+
+
+def called_as(spec: "ModelSpec") -> str:
+    """Says what of a SavedModel is called."""
+    called = {"callable": "the object itself", "signature": f"signature {spec.endpoint}"}
+    return called.get(spec.kind, f"sub-callable {spec.endpoint}")
+
+
+def describe_contract(
+    spec: "ModelSpec", image_size: tuple[int, int], pixel_range: tuple[float, float]
+) -> str:
+    """Says on one line what is called, with what, and what comes out.
+
+    Args:
+        spec: The model.
+        image_size: (height, width) in pixels of what it will get.
+        pixel_range: Smallest and largest value of a pixel that it will get.
+    """
+    height, width = image_size
+    low, high = pixel_range
+    return (
+        f"{called_as(spec)}, {spec.dtype} [{spec.batch_size or 'batch'}, {height}, {width}, 3] "
+        f"from {low:g} to {high:g} in, float32 [batch, {spec.output_dim or 'not declared'}] out"
+    )

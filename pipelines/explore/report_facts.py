@@ -4,9 +4,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
-
 from pipelines.cli.wording import describe_changes, describe_engines, describe_size
+from transforms.files.file_systems import FileSystems
 from transforms.runs.directory import SUCCESS_FILE
 from transforms.runs.record import PublishedRun
 

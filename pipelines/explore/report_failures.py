@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import ImageCard, Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
+from transforms.files.file_systems import FileSystems
 from transforms.runs.directory import FAILURES_FILE
-from transforms.runs.failure_groups import FailureGroup, group_failures
+from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 

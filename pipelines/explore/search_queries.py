@@ -9,10 +9,9 @@ import numpy.typing as npt
 from transforms.errors import ImageError, InputError
 from transforms.explore.thumbnails import COLUMNS, Thumbnail, draw_thumbnail, read_thumbnails
 from transforms.machine.garbage import importing
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 from transforms.runs.embedding_runs import EmbeddingRuns
-from transforms.runs.rows import read_vectors, take_rows
-from transforms.runs.rows_by_id import find_rows
+from transforms.runs.rows import find_rows, read_vectors, take_rows
 from transforms.schemas import CONTENT_SHA256
 
 SIDE_PIXELS = 240
@@ -86,10 +85,10 @@ def _embed(
     configure_tensorflow()
     with importing():  # TensorFlow: --image_id does without.
         import_tensorflow()
-        from pipelines.training.classifier_export import find_body
         from transforms.explore.query_images import embed_query_images, read_query_images
         from transforms.models.engine_settings import EngineSettings
         from transforms.models.image_model import ImageModel
+        from transforms.runs.model_of_run import find_body
 
     record = runs.record
     images = read_query_images(record, uris)

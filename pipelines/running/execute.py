@@ -25,7 +25,8 @@ from pipelines.running.dataflow import (
     is_template,
     job_messages,
 )
-from pipelines.running.graph import RunPlan, define_pipeline
+from pipelines.running.graph import define_pipeline
+from pipelines.running.run_plan import RunPlan
 from transforms.errors import FlagError, RunError, UserError
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import clear_staging

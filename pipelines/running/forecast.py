@@ -8,8 +8,8 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.running.execute import EXIT_DONE, runs_here, use_every_core
 from pipelines.running.forecast_report import Forecast, format_forecast
-from pipelines.running.graph import RunPlan
 from pipelines.running.launch import Launch
+from pipelines.running.run_plan import RunPlan
 from pipelines.running.sample_run import run_sample
 from transforms.errors import RunError
 from transforms.forecast.comparison import Comparison

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.model_contract import describe_contract
 from pipelines.cli.progress import clock
 from pipelines.cli.wording import (
     FATES,
     REASONS_SHOWN,
     align,
+    describe_contract,
     describe_engines,
     describe_shares,
     describe_size,

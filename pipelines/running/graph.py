@@ -1,21 +1,13 @@
 """The pipeline in one sentence; what it is made of is ready-made."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import apache_beam as beam
-from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
-from transforms.batches import OutputRows, PixelBatch, Predictions
-from transforms.forecast.sample import Sample
-from transforms.images.policy import Preprocessing
-from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import Source
-from transforms.lifecycle.previous_run import Previous
-from transforms.lifecycle.publication import RunManifest
-from transforms.records import Shard, ShardKind, ShardResult
+from pipelines.running.run_plan import RunPlan
+from transforms.records import Shard, ShardResult
 from transforms.schemas import MODEL_COLUMNS
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
@@ -23,66 +15,11 @@ from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished
 from transforms.steps.match_inputs import MatchInputs
 from transforms.steps.plan_retry import PlanRetry
-from transforms.steps.plan_shards import PlanShards, ShardSizes
+from transforms.steps.plan_shards import PlanShards
 from transforms.steps.preprocess_images import PreprocessImages
 from transforms.steps.publish import Publish
 from transforms.steps.read_images import ReadImages, ReadPolicy
 from transforms.steps.write_shards import StagingTarget, WriteShards
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunPlan:
-    """Everything a run is made of, checked at launch.
-
-    Attributes:
-        sources: The classified inputs.
-        manifests: URIs of manifests.
-        columns: What to take from files, and the carried columns.
-        sizes: How many shards of listed images there shall be.
-        batch_size: Images a model call.
-        policy: What is done to every image.
-        handler: The model.
-        tabulate: ToEmbeddings or ToTopK.
-        manifest: What run.json will say.
-        num_model_threads: TensorFlow's threads, or None for one a core.
-        base_fingerprint: What the fingerprints of all shards share.
-        is_resumed: Whether commit records of an earlier start count.
-        previous: The run that this one builds on, if there is one.
-        retried_shards: If the run only completes the previous one, how many shards that has.
-        canaries: The shard of known images, if there are any.
-        deduplicate: Whether images of the same bytes are given to the model once.
-        places_by_content: Whether listed images are hashed first, and put into shards by it.
-        has_files: Whether some shards are TFRecord, Parquet or tar files: ids are then known only
-            once these have been read.
-        hints: Resource hints of ComputeShards, by name.
-        sample: What is computed in place of the inputs; None in a run.
-    """
-
-    sources: tuple[Source, ...]
-    manifests: tuple[str, ...]
-    columns: FileColumns
-    sizes: ShardSizes
-    batch_size: int
-    policy: Preprocessing
-    handler: ModelHandler[PixelBatch, Predictions, Any]
-    tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
-    manifest: RunManifest
-    num_model_threads: int | None
-    base_fingerprint: str
-    is_resumed: bool = False
-    previous: Previous | None = None
-    retried_shards: int | None = None
-    canaries: Shard | None = None
-    deduplicate: bool = False
-    places_by_content: bool = False
-    has_files: bool = False
-    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    sample: Sample | None = None
-
-
-def may_have_files(sources: tuple[Source, ...]) -> bool:
-    """Whether there may be TFRecord, Parquet or tar files among the inputs."""
-    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
 
 
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:

@@ -1,19 +1,80 @@
 """From a checked launch and a claimed output to a run: what it builds on and must satisfy."""
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
-from pipelines.running.graph import RunPlan, may_have_files
+import apache_beam as beam
+from apache_beam.ml.inference.base import ModelHandler
+from apache_beam.pvalue import PCollection
+
 from pipelines.running.launch import Launch, describe_run, make_handler
+from transforms.batches import OutputRows, PixelBatch, Predictions
 from transforms.errors import FlagError
+from transforms.forecast.sample import Sample
+from transforms.images.policy import Preprocessing
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.listing import Source
 from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts, RunManifest
+from transforms.records import Shard, ShardKind
 from transforms.runs.directory import absolute_output
 from transforms.runs.recipe import describe_differences, fingerprint_json
 from transforms.runs.record import PublishedRun
 from transforms.runs.root import RunRoot
 from transforms.steps.plan_shards import ShardSizes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """Everything a run is made of, checked at launch.
+
+    Attributes:
+        sources: The classified inputs.
+        manifests: URIs of manifests.
+        columns: What to take from files, and the carried columns.
+        sizes: How many shards of listed images there shall be.
+        batch_size: Images a model call.
+        policy: What is done to every image.
+        handler: The model.
+        tabulate: ToEmbeddings or ToTopK.
+        manifest: What run.json will say.
+        num_model_threads: TensorFlow's threads, or None for one a core.
+        base_fingerprint: What the fingerprints of all shards share.
+        is_resumed: Whether commit records of an earlier start count.
+        previous: The run that this one builds on, if there is one.
+        retried_shards: If the run only completes the previous one, how many shards that has.
+        canaries: The shard of known images, if there are any.
+        deduplicate: Whether images of the same bytes are given to the model once.
+        places_by_content: Whether listed images are hashed first, and put into shards by it.
+        has_files: Whether some shards are TFRecord, Parquet or tar files: ids are then known only
+            once these have been read.
+        hints: Resource hints of ComputeShards, by name.
+        sample: What is computed in place of the inputs; None in a run.
+    """
+
+    sources: tuple[Source, ...]
+    manifests: tuple[str, ...]
+    columns: FileColumns
+    sizes: ShardSizes
+    batch_size: int
+    policy: Preprocessing
+    handler: ModelHandler[PixelBatch, Predictions, Any]
+    tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
+    manifest: RunManifest
+    num_model_threads: int | None
+    base_fingerprint: str
+    is_resumed: bool = False
+    previous: Previous | None = None
+    retried_shards: int | None = None
+    canaries: Shard | None = None
+    deduplicate: bool = False
+    places_by_content: bool = False
+    has_files: bool = False
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sample: Sample | None = None
 
 
 def plan_run(
@@ -103,3 +164,8 @@ def _previous_counts(previous: PublishedRun, differing: Mapping[str, str]) -> Pr
         {result.file.uri: result.images for result in previous.results if result.file},
         describe_differences(differing) if differing else None,
     )
+
+
+def may_have_files(sources: tuple[Source, ...]) -> bool:
+    """Whether there may be TFRecord, Parquet or tar files among the inputs."""
+    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)

@@ -17,11 +17,12 @@ from rich.console import Console
 
 from pipelines.cli.progress import ProgressLine
 from pipelines.running.execute import leaving_on_interrupt, quiet_beam
-from pipelines.running.graph import RunPlan, define_pipeline
+from pipelines.running.graph import define_pipeline
+from pipelines.running.run_plan import RunPlan
 from transforms.forecast.costs import SampleCosts, steady_rate
 from transforms.forecast.sample import Sample
 from transforms.runs.directory import FAILURES_FILE
-from transforms.runs.failure_groups import FailureGroup, group_failures
+from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import read_record
 from transforms.steps.tally import TALLY
 

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipelines.cli.counting_bar import counting_bar
 from pipelines.cli.train_flags import TrainConfig
-from pipelines.training.classifier_export import Body, unit_policy
 from pipelines.training.labelled_runs import LabelledRuns
 from pipelines.training.train_report import say
 from pipelines.training.tunable_model import TunableModel
 from transforms.images.preprocessor import Preprocessor
+from transforms.runs.model_of_run import Body, unit_policy
 from transforms.training.encoded_file import EncodedFile
 from transforms.training.fine_tune import (
     FineTuned,

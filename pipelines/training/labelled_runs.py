@@ -11,14 +11,9 @@ from pipelines.cli.counting_bar import counting_bar
 from pipelines.cli.train_flags import PARENT_DIR, TrainConfig
 from pipelines.training.train_report import describe_classes, say
 from transforms.runs.embedding_runs import EmbeddingRuns, check_unique
+from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.schemas import IMAGE_ID, URI
-from transforms.training.class_labels import (
-    ClassLabels,
-    encode_labels,
-    labels_of_column,
-    labels_of_csv,
-    labels_of_directories,
-)
+from transforms.training.class_labels import ClassLabels, encode_labels, labels_of_csv
 from transforms.training.hash_split import check_split, is_validation
 from transforms.training.rows import TrainingRows, gather_rows
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.training.classifier_export import Body, load_body
 from pipelines.training.train_report import say
 from transforms.errors import FlagError, ModelError, brief
 from transforms.models.endpoints import EndpointKind, Scalar, Training
 from transforms.models.reusable_model import ReusableModel
+from transforms.runs.model_of_run import Body, load_body
 from transforms.training.fine_tune import check_gradients
 
 _TRUTHS = {"true": True, "false": False}

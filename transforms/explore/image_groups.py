@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.runs.record import PublishedRun
+from transforms.runs.row_labels import labels_of_directories
 from transforms.runs.rows import take_rows
 from transforms.schemas import URI
-from transforms.training.class_labels import labels_of_directories
 
 MAX_GROUPS = 20
 _MAX_NAME_CHARS = 40

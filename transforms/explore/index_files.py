@@ -10,11 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
 from transforms.errors import ImageError, InputError, brief
 from transforms.files.atomic_files import read_whole, sync, write_whole
+from transforms.files.file_systems import BeamIOError, FileSystems, create_as_stored
 from transforms.files.uris import is_local, open_uri
 from transforms.machine.extras import import_extra
 from transforms.runs.directory import delete
@@ -197,7 +195,7 @@ def _put(built: str, path: str) -> None:
         return
     with (
         open(built, "rb") as source,
-        FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as target,
+        create_as_stored(path) as target,
     ):
         shutil.copyfileobj(source, target, 1 << 20)
 

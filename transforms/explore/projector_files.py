@@ -1,5 +1,7 @@
 """The files of TensorBoard's Embedding Projector: vectors, what is known of them, pictures."""
 
+import io
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -7,18 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import pyarrow as pa
 import pyarrow.csv
 
 from transforms.errors import InputError, OutputError
-from transforms.explore.sprite_sheet import SpriteSheet
-from transforms.explore.thumbnails import COLUMNS, read_thumbnails
+from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
 from transforms.files.uris import is_local, without_file_scheme
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.record import PublishedRun
+from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.runs.rows import read_vectors, take_rows
 from transforms.schemas import IMAGE_ID, URI
-from transforms.training.class_labels import labels_of_column, labels_of_directories
 
 MAX_POINTS = 10_000
 """What the projector's t-SNE takes; of more it draws as many itself, in the browser."""
@@ -28,6 +30,54 @@ VECTORS_FILE, METADATA_FILE, SPRITE_FILE = "vectors.tsv", "metadata.tsv", "sprit
 
 _PARENT_DIR = "parent_dir"
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+_LARGEST_SIDE_PIXELS = 64
+_SHEET_PIXELS = 4096
+"""Longest side of a sheet: what any graphics card takes as a texture; TensorBoard refuses 8192."""
+
+_GRAY = (128, 128, 128)
+
+
+class SpriteSheet:
+    """Takes pictures one by one and draws each in a square of its own.
+
+    Attributes:
+        side_pixels: Of a square.
+        absent: Pictures so far that are none: gray squares.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Makes an empty sheet.
+
+        Args:
+            count: Pictures, at least one.
+        """
+        self._columns = math.ceil(math.sqrt(count))
+        self.side_pixels = min(_LARGEST_SIDE_PIXELS, _SHEET_PIXELS // self._columns)
+        side = self._columns * self.side_pixels
+        # A square: TensorBoard counts the squares of a row by the width alone.
+        self._sheet = PIL.Image.new("RGB", (side, side), _GRAY)
+        self._added = self.absent = 0
+
+    def add(self, thumbnail: Thumbnail) -> None:
+        """Draws the next picture, in the middle of its square."""
+        row, column = divmod(self._added, self._columns)
+        self._added += 1
+        if not thumbnail.jpeg:
+            self.absent += 1
+            return
+        with PIL.Image.open(io.BytesIO(thumbnail.jpeg), formats=("JPEG",)) as picture:
+            left = column * self.side_pixels + (self.side_pixels - picture.width) // 2
+            top = row * self.side_pixels + (self.side_pixels - picture.height) // 2
+            self._sheet.paste(picture, (left, top))
+
+    def save(self, path: str) -> None:
+        """Writes a PNG file.
+
+        Raises:
+            OSError: If it cannot.
+        """
+        self._sheet.save(path, "PNG")
 
 
 class WrittenProjector(NamedTuple):

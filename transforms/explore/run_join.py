@@ -7,16 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import InputError
+from transforms.files.file_systems import FileSystems
 from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.embedding_runs import check_unique
+from transforms.runs.failures import read_failed_ids
 from transforms.runs.finding import reason
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import DAMAGE, read_run
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID
-from transforms.verify.account_checks import read_failed_ids
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

@@ -6,9 +6,7 @@ import os
 import shutil
 import uuid
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
+from transforms.files.file_systems import FileSystems, create_as_stored, open_as_stored
 from transforms.files.uris import is_local
 from transforms.records import WrittenFile
 
@@ -34,14 +32,14 @@ def write_whole(path: str, content: bytes) -> WrittenFile:
             raise
         sync(os.path.dirname(path))
     else:  # An object is there once it is closed.
-        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        with create_as_stored(path) as stream:
             stream.write(content)
     return WrittenFile(path, len(content), hashlib.sha256(content).hexdigest())
 
 
 def read_whole(path: str) -> bytes:
     """Reads a small file."""
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+    with open_as_stored(path) as stream:
         return stream.read()
 
 

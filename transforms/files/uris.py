@@ -10,12 +10,11 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from google.api_core import exceptions as google_exceptions
 
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 from transforms.files.cloud_storage import is_cloud_uri, read_object
+from transforms.files.file_systems import FileSystems, open_as_stored
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -42,7 +41,7 @@ def open_uri(uri: str) -> BinaryIO:
     with _own_errors(uri):
         if is_local(uri):
             return _open_local(uri)
-        return FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+        return open_as_stored(uri)
 
 
 def read_remote(uri: str, max_bytes: int) -> bytes:

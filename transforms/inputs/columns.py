@@ -4,8 +4,20 @@ import dataclasses
 
 import pyarrow as pa
 
+from transforms.errors import InputError
+
 IDS_FROM_NAMES = ("uri", "relative_path", "filename")
 """Values of --image_id_from that come from names; any other names a column, feature or field."""
+
+# More than can be decoded: a photo in a format that cannot is a failure to report, not a file to
+# overlook.
+_IMAGE_EXTENSIONS = """
+    jpg jpeg jpe jfif jif png apng gif bmp dib webp tif tiff avif avifs heic heif hif jp2 j2k
+    j2c jpc jpf jpx jxl jxr ico cur icns ppm pgm pbm pnm pam pfm tga icb vda vst psd psb svg
+    svgz eps pcx dcx xbm xpm sgi rgb rgba bw ras fli flc blp dds exr hdr msp mpo qoi wbmp wmf
+    emf cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw x3f 3fr erf kdc mrw rwl
+"""
+IMAGE_EXTENSIONS = frozenset("." + name for name in _IMAGE_EXTENSIONS.split())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,3 +41,22 @@ class FileColumns:
     def id_column(self) -> str | None:
         """The feature, column or field that the user named for the image_id, or None."""
         return None if self.image_id_from in IDS_FROM_NAMES else self.image_id_from
+
+
+def image_id(uri: str, root: str, image_id_from: str | None) -> str:
+    """Makes an image's key: its uri (None or "uri"), "relative_path" to root, or "filename".
+
+    Raises:
+        InputError: If image_id_from is none of these: image files have no columns.
+    """
+    match image_id_from:
+        case None | "uri":
+            return uri
+        case "relative_path":
+            return uri.removeprefix(root + "/")
+        case "filename":
+            return uri.rpartition("/")[2]
+    raise InputError(
+        f"--image_id_from {image_id_from!r}: image files have no columns; use one of "
+        f"{', '.join(IDS_FROM_NAMES)}"
+    )

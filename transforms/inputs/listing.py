@@ -9,15 +9,14 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apache_beam.io.filesystem import FileSystem
-from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError
 from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_objects
+from transforms.files.file_systems import FileSystem, FileSystems
 from transforms.files.uris import is_local, without_file_scheme
-from transforms.inputs.columns import IDS_FROM_NAMES
+from transforms.inputs.columns import IMAGE_EXTENSIONS
 from transforms.records import InputFile, ShardKind
 
 _WILDCARD = re.compile(r"[*?\[]")
@@ -26,16 +25,6 @@ _TFRECORD_NAME = re.compile(_TFRECORD + r"(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE
 _TFRECORD_GLOB = re.compile(_TFRECORD + r"([-*?\[][^.]*)?(\.gz)?$", re.IGNORECASE)
 _PARQUET_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
 _TAR_NAME = re.compile(r"\.(tar(\.gz)?|tgz)[*?]*$", re.IGNORECASE)
-
-# More than can be decoded: a photo in a format that cannot is a failure to report, not a file to
-# overlook.
-_IMAGE_EXTENSIONS = """
-    jpg jpeg jpe jfif jif png apng gif bmp dib webp tif tiff avif avifs heic heif hif jp2 j2k
-    j2c jpc jpf jpx jxl jxr ico cur icns ppm pgm pbm pnm pam pfm tga icb vda vst psd psb svg
-    svgz eps pcx dcx xbm xpm sgi rgb rgba bw ras fli flc blp dds exr hdr msp mpo qoi wbmp wmf
-    emf cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw x3f 3fr erf kdc mrw rwl
-"""
-IMAGE_EXTENSIONS = frozenset("." + name for name in _IMAGE_EXTENSIONS.split())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,25 +104,6 @@ def list_source(source: Source) -> Iterator[Listed]:
             yield entry if isinstance(entry, Skipped) else _listed(entry, source)
     except (GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
-
-
-def image_id(uri: str, root: str, image_id_from: str | None) -> str:
-    """Makes an image's key: its uri (None or "uri"), "relative_path" to root, or "filename".
-
-    Raises:
-        InputError: If image_id_from is none of these: image files have no columns.
-    """
-    match image_id_from:
-        case None | "uri":
-            return uri
-        case "relative_path":
-            return uri.removeprefix(root + "/")
-        case "filename":
-            return uri.rpartition("/")[2]
-    raise InputError(
-        f"--image_id_from {image_id_from!r}: image files have no columns; use one of "
-        f"{', '.join(IDS_FROM_NAMES)}"
-    )
 
 
 def kind_of_name(uri: str) -> ShardKind:

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.uris import open_uri
-from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import image_id
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.part import (
     BATCH_BYTES,
     PartBuilder,

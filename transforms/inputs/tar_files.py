@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tar_archive import TarArchive, open_tar
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns
-from transforms.inputs.listing import IMAGE_EXTENSIONS, image_id
+from transforms.inputs.columns import IDS_FROM_NAMES, IMAGE_EXTENSIONS, FileColumns, image_id
 from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile

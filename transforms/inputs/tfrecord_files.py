@@ -10,8 +10,7 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.files.tf_record import DamagedRecord, Record, open_tfrecord, read_records
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns
-from transforms.inputs.listing import image_id
+from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.part import (
     PartBuilder,
     ReadPart,

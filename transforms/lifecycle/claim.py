@@ -6,12 +6,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import OutputError
+from transforms.files.file_systems import BeamIOError, FileSystems
 from transforms.files.uris import is_local
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import Hold, living_owner, remove_staging, run_lock, this_process

@@ -12,13 +12,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import GoogleAPIError
 
 from transforms.errors import OutputError
 from transforms.files import cloud_storage
 from transforms.files.atomic_files import read_whole, write_whole
+from transforms.files.file_systems import BeamIOError, FileSystems
 from transforms.files.uris import is_local
 from transforms.lifecycle.staging import LOCK_FILE
 

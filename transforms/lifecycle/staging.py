@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apache_beam.io.filesystems import FileSystems
-
 from transforms.errors import RunError
 from transforms.files.atomic_files import read_whole, write_whole
+from transforms.files.file_systems import FileSystems
 from transforms.files.uris import is_local
 from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import IN_PLACE_STAGING, delete, list_files

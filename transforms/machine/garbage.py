@@ -10,7 +10,17 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from transforms.machine.no_collection import no_collection
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Looks for no garbage meanwhile: for work that makes many objects which stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

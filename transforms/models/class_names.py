@@ -5,9 +5,8 @@ import csv
 import io
 import json
 
-from apache_beam.io.filesystems import FileSystems
-
 from transforms.errors import ModelError
+from transforms.files.file_systems import FileSystems
 
 BACKGROUND = "background"
 

@@ -9,10 +9,8 @@ import re
 import tarfile
 from collections.abc import Iterable
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
-from apache_beam.io.filesystems import FileSystems
-
 from transforms.errors import ModelError
+from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems, open_as_stored
 from transforms.models.cache import (
     MAX_MODEL_BYTES,
     MAX_MODEL_FILES,
@@ -132,9 +130,7 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     def copy(directory: pathlib.Path) -> None:
         _logger.info("copying model %s, %d bytes", uri, size)
         for relative, item in files.items():
-            with FileSystems.open(
-                item.path, compression_type=CompressionTypes.UNCOMPRESSED
-            ) as file:
+            with open_as_stored(item.path) as file:
                 if is_archive:
                     unpack_archive(file, directory, uri)
                 else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import InferenceError, ModelError, brief
-from transforms.machine.no_collection import no_collection
+from transforms.machine.garbage import no_collection
 from transforms.models.batch_size_tuner import BatchSizeTuner
 from transforms.models.engine_settings import AUTO, EngineSettings
 from transforms.models.loaded_model import LoadedModel, load_saved_model

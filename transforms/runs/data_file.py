@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import CorruptRecordError
+from transforms.files.file_systems import open_as_stored
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder
 from transforms.files.tf_record import DamagedRecord, open_tfrecord, read_records
 from transforms.schemas import (
@@ -63,7 +62,7 @@ def iter_rows(
         pa.ArrowException, OSError: If the file is damaged.
     """
     if path.endswith(".parquet"):
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        with open_as_stored(path) as stream:
             parquet = pq.ParquetFile(stream)
             missing = set(columns) - set(parquet.schema_arrow.names)
             if missing:

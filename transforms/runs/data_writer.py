@@ -6,10 +6,9 @@ from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.files import tf_examples, tf_record
+from transforms.files.file_systems import create_as_stored
 from transforms.schemas import EMBEDDING
 
 ROW_GROUP_ROWS = 1024
@@ -153,7 +152,7 @@ class OutputFile:
         self.path = path
         self.schema = schema
         self.rows = 0
-        stream = FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        stream = create_as_stored(path)
         self._stream = HashingStream(stream)
         formats: dict[str, type[RowWriter]] = {"parquet": ParquetRows, "tfrecord": TFRecordRows}
         self._writer = formats[output_format](self._stream, schema)  # type: ignore[call-arg]

@@ -5,9 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from apache_beam.io.filesystem import BeamIOError, FileMetadata
-from apache_beam.io.filesystems import FileSystems
-
+from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems
 from transforms.files.uris import is_local, without_file_scheme
 
 RUN_FILE = "run.json"

@@ -11,11 +11,11 @@ import pyarrow as pa
 from transforms.errors import InputError
 from transforms.records import ImageRef, ShardResult
 from transforms.runs.finding import reason
+from transforms.runs.footers import check_footer, dimension_of, read_parquet_schema
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import DAMAGE, open_run, read_shard, to_matrix
 from transforms.schemas import CONTENT_SHA256, EMBEDDING, IMAGE_ID, RESERVED, URI
-from transforms.verify.column_checks import check_footer, dimension_of, read_parquet_schema
 
 _SHOWN_IDS = 3
 

@@ -5,11 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from apache_beam.io.filesystem import BeamIOError
-from apache_beam.io.filesystems import FileSystems
-
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
+from transforms.files.file_systems import BeamIOError, FileSystems
 from transforms.records import (
     EngineReport,
     InputFile,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.files.atomic_files import is_intact, link_or_copy
+from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.previous_run import Previous, PreviousShards
 from transforms.lifecycle.staging import commit, read_commit, writing_shard
 from transforms.records import (

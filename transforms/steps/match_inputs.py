@@ -9,7 +9,8 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.inputs.listing import ImageFile, Skipped, Source, image_id, list_source
+from transforms.inputs.columns import image_id
+from transforms.inputs.listing import ImageFile, Skipped, Source, list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.records import ImageRef, InputFile, RefChunk
 

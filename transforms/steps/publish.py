@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import AsList, PCollection
 
 from transforms.errors import RunError
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
+from transforms.files.file_systems import FileSystems
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import RunManifest, one_attempt_each, run_record

@@ -1,21 +1,86 @@
 """ToTopK: predictions -> rows of the classification table."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
 from transforms.models.class_names import labels_for
-from transforms.schemas import classification_schema
-from transforms.steps.top_k import to_class_columns
+from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE, classification_schema
 
 ACTIVATED_TWICE = (
     "the model's outputs already are probabilities, and --activation is applied to them again: "
     "the scores mean little (their order holds); use --activation none"
 )
+
+
+def activate(logits: npt.NDArray[np.float32], activation: str) -> npt.NDArray[np.float32]:
+    """Turns logits into scores.
+
+    Args:
+        logits: float32 [batch, num_classes], finite.
+        activation: "softmax" (classes exclude each other), "sigmoid" (they do not) or "none".
+
+    Returns:
+        float32 [batch, num_classes]; computed in float64, so no exponential overflows.
+    """
+    wide = logits.astype(np.float64)
+    if activation == "softmax":
+        exponentials = np.exp(wide - wide.max(axis=1, keepdims=True, initial=-np.inf))
+        wide = exponentials / exponentials.sum(axis=1, keepdims=True)
+    elif activation == "sigmoid":
+        wide = 0.5 * (1 + np.tanh(0.5 * wide))
+    return wide.astype(np.float32)
+
+
+def top_k_classes(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int32]:
+    """Picks each row's k largest scores, best first; of equal scores the lower index wins.
+
+    Args:
+        scores: float32 [batch, num_classes].
+        k: Classes to keep; all of them if num_classes is smaller.
+
+    Returns:
+        Class indices int32 [batch, min(k, num_classes)].
+    """
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k].astype(np.int32)
+
+
+def to_class_columns(
+    logits: npt.NDArray[np.float32], *, activation: str, k: int, labels: Sequence[str] | None
+) -> dict[str, pa.Array]:
+    """Returns the class_index, class_label and score columns.
+
+    Args:
+        logits: float32 [batch, num_classes].
+        activation: As for activate.
+        k: Classes a row.
+        labels: One name a class, or None: class_label then holds nulls.
+    """
+    # Ranked by logit: rounding a score to float32 must not change the order.
+    index = top_k_classes(logits, k)
+    scores = np.take_along_axis(activate(logits, activation), index, axis=1)
+    offsets = pa.array(np.arange(0, index.size + 1, max(index.shape[1], 1), dtype=np.int32))
+    if labels is None:
+        names = pa.nulls(index.size, pa.string())
+    else:
+        names = pa.array(labels, pa.string()).take(pa.array(index.reshape(-1)))
+    columns = {
+        CLASS_INDEX: pa.array(index.reshape(-1)),
+        CLASS_LABEL: names,
+        SCORE: pa.array(scores.reshape(-1)),
+    }
+    return {name: _to_lists(offsets, values) for name, values in columns.items()}
+
+
+def _to_lists(offsets: pa.Array, values: pa.Array) -> pa.Array:
+    element = pa.list_(pa.field("element", values.type))
+    return pa.ListArray.from_arrays(offsets, values, type=element)
 
 
 def to_top_k_rows(

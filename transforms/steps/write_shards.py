@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, ReusedRows
 from transforms.files.atomic_files import sync
+from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
 from transforms.lifecycle.reuse import joined_reuse
 from transforms.lifecycle.staging import commit, writing_shard

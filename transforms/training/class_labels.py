@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
+from transforms.runs.row_labels import _whole
 from transforms.schemas import IMAGE_ID
 
 LABEL = "label"
 
-_PARENT = r"(?P<parent>[^/\\]+)[/\\][^/\\]*$"
 _SHOWN_IDS = 3
 
 
@@ -68,23 +68,6 @@ class ClassLabels:
         found = self.indices[np.repeat(self.starts[rows], counts) + within]
         targets[np.repeat(np.arange(len(rows)), counts), found] = 1
         return targets
-
-
-def labels_of_directories(uris: pa.ChunkedArray) -> pa.ListArray:
-    """Returns each image's label as a list of one: the name of the directory it is in."""
-    return _as_lists(pc.struct_field(pc.extract_regex(uris, _PARENT), "parent"))
-
-
-def labels_of_column(column: pa.ChunkedArray) -> pa.ListArray:
-    """Returns each row's labels as a list of strings; null where it has none.
-
-    Args:
-        column: Strings, integers or booleans, or lists of them.
-
-    Raises:
-        InputError: If it is of another type.
-    """
-    return _as_lists(column)
 
 
 def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, str]:
@@ -158,28 +141,6 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
     indices = pc.index_in(values, value_set=pa.array(names)).to_numpy().astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(counts)])
     return ClassLabels(tuple(names), starts, indices, is_labelled)
-
-
-def _as_lists(column: pa.ChunkedArray) -> pa.ListArray:
-    whole = _whole(column)
-    is_list = pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type)
-    values = whole.type.value_type if is_list else whole.type
-    if pa.types.is_floating(values) or pa.types.is_nested(values):
-        raise InputError(f"labels are of type {whole.type}, wanted strings or integers")
-    try:
-        if is_list:
-            return whole.cast(pa.list_(pa.string()))
-        names = whole.cast(pa.string())
-    except (pa.ArrowException, UnicodeError) as error:
-        raise InputError(f"labels are of type {whole.type}, wanted text: {error}") from error
-    starts = np.concatenate([[0], np.cumsum(np.asarray(names.is_valid()))])
-    return pa.ListArray.from_arrays(
-        pa.array(starts, pa.int32()), names.drop_null(), mask=names.is_null()
-    )
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _read_csv(uri: str) -> tuple[Sequence[str], Sequence[str]]:

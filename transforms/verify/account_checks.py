@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.files.atomic_files import read_whole
-from transforms.files.uris import open_buffered
-from transforms.records import Failure, ShardKind, ShardResult
+from transforms.records import ShardKind, ShardResult
 from transforms.runs.directory import FAILURES_FILE
+from transforms.runs.failures import iter_failures
 from transforms.runs.finding import Finding
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.inputs_file import inputs_schema
@@ -26,7 +25,6 @@ Digests = npt.NDArray[np.uint64]
 _ID_ROWS = 1024
 _FATE = ("step", "error_type")
 _CARRIED = "carried"
-_FAILURE_FIELDS = {field.name for field in dataclasses.fields(Failure)}
 
 
 def to_digests(image_ids: Iterable[str]) -> Digests:
@@ -138,11 +136,6 @@ def read_failure_lines(path: str) -> FailureLines:
     return lines
 
 
-def read_failed_ids(path: str) -> Iterator[str]:
-    """Returns the image_ids in failures.jsonl, in order."""
-    return (failure[IMAGE_ID] for failure in iter_failures(path) if failure is not None)
-
-
 def check_failure_lines(lines: FailureLines, record: Mapping[str, Any]) -> Iterator[Finding]:
     """Checks that failures.jsonl agrees with run.json."""
     failed, reasons = record["counts"]["failed"], record["failures_by_reason"]
@@ -154,20 +147,3 @@ def check_failure_lines(lines: FailureLines, record: Mapping[str, Any]) -> Itera
     elif lines.reasons != reasons:
         wanted = f"{format_counts(reasons)}, by run.json"
         yield Finding(FAILURES_FILE, "reasons", format_counts(lines.reasons), wanted)
-
-
-def iter_failures(path: str) -> Iterator[dict[str, str] | None]:
-    """Reads failures.jsonl a line at a time; None for a line that is no failure.
-
-    Raises:
-        ImageError, OSError: If it cannot be read.
-    """
-    with open_buffered(path) as stream:
-        for line in stream:
-            try:
-                failure = json.loads(line)
-            except ValueError:
-                failure = None
-            is_failure = isinstance(failure, dict) and failure.keys() == _FAILURE_FIELDS
-            are_strings = is_failure and all(isinstance(v, str) for v in failure.values())
-            yield failure if are_strings else None

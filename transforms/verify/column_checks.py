@@ -5,22 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from transforms.files.tf_record import Record, open_tfrecord, read_records
 from transforms.runs.data_file import BATCH_ROWS, MAX_ROW_BYTES
 from transforms.runs.finding import Finding
-from transforms.schemas import EMBEDDING, classification_schema, embedding_schema
-from transforms.verify.record_checks import value_at
-
-FOOTER = {
-    "model_fingerprint": "model.fingerprint",
-    "preprocessing_fingerprint": "preprocessing.fingerprint",
-}
-"""What a footer must say, and where run.json says it."""
+from transforms.runs.footers import dimension_of
+from transforms.schemas import classification_schema, embedding_schema
 
 _PREPROCESSING = "preprocessing_fingerprint"
 _KEPT_TYPES = {
@@ -38,24 +29,6 @@ def own_columns(record: Mapping[str, Any], embedding_dim: int = 1) -> pa.Schema:
         dtype = record["recipe"]["outputs"]["embedding_dtype"]
         return embedding_schema(embedding_dim, dtype, _NO_COLUMNS, {})
     return classification_schema(_NO_COLUMNS, {})
-
-
-def read_parquet_schema(path: str) -> pa.Schema:
-    """Reads a Parquet file's schema; its metadata is what the footer says.
-
-    Raises:
-        pa.ArrowException, OSError: If the file is damaged.
-    """
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-        return pq.ParquetFile(stream).schema_arrow
-
-
-def dimension_of(schema: pa.Schema) -> int | None:
-    """Returns the length of the vectors, where the schema says it."""
-    if EMBEDDING not in schema.names:
-        return None
-    column = schema.field(EMBEDDING).type
-    return column.list_size if pa.types.is_fixed_size_list(column) else None
 
 
 def check_schema(
@@ -83,15 +56,6 @@ def check_schema(
         found = _describe(field) if field.name in own.names else str(field.type)
         if found != wanted.get(field.name, found):
             yield Finding(name, f"type of {field.name}", found, wanted[field.name])
-
-
-def check_footer(name: str, schema: pa.Schema, record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that a Parquet file says that it was made as run.json says."""
-    footer = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-    for key, place in FOOTER.items():
-        found, wanted = footer.get(key, "none"), value_at(record, place)
-        if found != wanted:
-            yield Finding(name, f"{key} in the footer", found, f"{wanted}, run.json's {place}")
 
 
 def check_features(name: str, path: str, record: Mapping[str, Any]) -> Iterator[Finding]:

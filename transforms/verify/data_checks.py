@@ -11,15 +11,10 @@ from transforms.records import ShardKind, ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.finding import Finding, reason
+from transforms.runs.footers import check_footer, dimension_of, read_parquet_schema
 from transforms.runs.image_ids import digest_ids
 from transforms.schemas import IMAGE_ID, MODEL_COLUMNS
-from transforms.verify.column_checks import (
-    check_features,
-    check_footer,
-    check_schema,
-    dimension_of,
-    read_parquet_schema,
-)
+from transforms.verify.column_checks import check_features, check_schema
 from transforms.verify.row_checks import RowChecks
 
 DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)

@@ -8,6 +8,7 @@ from typing import Any
 from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_file_name
 from transforms.runs.finding import Finding, reason
+from transforms.runs.footers import value_at
 from transforms.runs.record import RUN_FORMAT_VERSION, result_from_dict
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -106,14 +107,6 @@ def check_counts(record: Mapping[str, Any], shards: list[ShardResult]) -> Iterat
     if failures != by_reason:
         wanted = f"{format_counts(by_reason)}, the sums over files"
         yield Finding(RUN_FILE, "failures_by_reason", format_counts(failures), wanted)
-
-
-def value_at(record: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - of JSON
-    """Returns a value of JSON by its dotted name, or None."""
-    value: Any = record
-    for name in dotted.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

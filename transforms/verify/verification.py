@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import InputError
+from transforms.files.file_systems import FileSystems
 from transforms.files.uris import open_uri
 from transforms.records import ShardKind, ShardResult, WrittenFile
 from transforms.runs.directory import (
@@ -18,7 +18,9 @@ from transforms.runs.directory import (
     SUCCESS_FILE,
     list_files,
 )
+from transforms.runs.failures import read_failed_ids
 from transforms.runs.finding import Finding, reason
+from transforms.runs.footers import value_at
 from transforms.runs.image_ids import digest_ids, read_ids
 from transforms.runs.record import read_record
 from transforms.verify.account_checks import (
@@ -27,12 +29,11 @@ from transforms.verify.account_checks import (
     check_failure_lines,
     check_inputs,
     first_id,
-    read_failed_ids,
     read_failure_lines,
     to_digests,
 )
 from transforms.verify.data_checks import DAMAGE, check_data
-from transforms.verify.record_checks import check_counts, check_form, read_entries, value_at
+from transforms.verify.record_checks import check_counts, check_form, read_entries
 
 _CHUNK_BYTES = 1 << 20
 

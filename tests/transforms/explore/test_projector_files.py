@@ -11,8 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from pipelines import search
 from tests.support.runs import read, run_embed, vectors_of, write_examples, write_photos
-from transforms.explore.projector_files import MAX_POINTS
-from transforms.explore.sprite_sheet import SpriteSheet
+from transforms.explore.projector_files import MAX_POINTS, SpriteSheet
 from transforms.explore.thumbnails import Thumbnail
 
 _FIELD = descriptor_pb2.FieldDescriptorProto

@@ -7,14 +7,8 @@ import pytest
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import InputError
-from transforms.inputs.listing import (
-    ImageFile,
-    Skipped,
-    Source,
-    classify_input,
-    image_id,
-    list_source,
-)
+from transforms.inputs.columns import image_id
+from transforms.inputs.listing import ImageFile, Skipped, Source, classify_input, list_source
 from transforms.records import InputFile, ShardKind
 
 

@@ -10,7 +10,7 @@ from tests.support.models import save_mean_color
 
 WITHOUT_KERAS = """
 import sys
-from transforms.machine.without_keras import import_tensorflow
+from transforms.machine.tensorflow_runtime import import_tensorflow
 import_tensorflow()
 import tensorflow as tf
 """

@@ -13,7 +13,7 @@ import pytest
 from transforms.runs.data_writer import ROW_GROUP_ROWS, OutputFile
 from transforms.runs.image_ids import read_ids
 from transforms.schemas import classification_schema, embedding_schema
-from transforms.steps.embeddings import to_embedding_column
+from transforms.steps.to_embeddings import to_embedding_column
 
 DIM = 3
 

@@ -5,8 +5,7 @@ import pytest
 from tests.support.runs import run_embed, write_photos
 from transforms.errors import InputError
 from transforms.runs.record import PublishedRun
-from transforms.runs.rows import open_run, read_run
-from transforms.runs.rows_by_id import find_rows
+from transforms.runs.rows import find_rows, open_run, read_run
 
 
 @pytest.fixture(scope="module", params=["parquet", "tfrecord"])

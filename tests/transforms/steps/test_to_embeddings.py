@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.steps.embeddings import find_overflow, normalize_l2, to_embedding_column
+from transforms.steps.to_embeddings import find_overflow, normalize_l2, to_embedding_column
 
 VECTORS: npt.NDArray[np.float32] = np.array([[3, 4], [0, 0], [1e-30, 0]], dtype=np.float32)
 

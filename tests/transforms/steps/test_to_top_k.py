@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transforms.steps.top_k import activate, to_class_columns, top_k_classes
+from transforms.steps.to_top_k import activate, to_class_columns, top_k_classes
 
 LOGITS = np.array([[0, 1, 2], [5, -1000, 1000]], dtype=np.float32)
 

@@ -5,12 +5,8 @@ import pyarrow as pa
 import pytest
 
 from transforms.errors import InputError
-from transforms.training.class_labels import (
-    encode_labels,
-    labels_of_column,
-    labels_of_csv,
-    labels_of_directories,
-)
+from transforms.runs.row_labels import labels_of_column, labels_of_directories
+from transforms.training.class_labels import encode_labels, labels_of_csv
 
 
 def chunked(*values: object) -> pa.ChunkedArray:

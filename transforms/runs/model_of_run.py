@@ -1,0 +1,100 @@
+"""The model that made the vectors of runs, found again and checked."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from transforms.errors import FlagError, ModelError
+from transforms.images.policy import Preprocessing
+from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.loaded_model import NO_ARGUMENTS
+from transforms.models.reusable_model import ReusableModel, load_reusable
+from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.runs.embedding_runs import EmbeddingRuns
+
+
+class Body(NamedTuple):
+    """The feature-vector model that made the vectors.
+
+    Attributes:
+        handle: As the run, or the user, names it.
+        model_dir: Its local directory.
+        fingerprint: sha256 over its files.
+        spec: How it is called.
+        policy: What was done to every image.
+        normalize: "l2" if the vectors were scaled to length 1, else "none".
+    """
+
+    handle: str
+    model_dir: str
+    fingerprint: str
+    spec: ModelSpec
+    policy: Preprocessing
+    normalize: str
+
+
+def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
+    """Finds the model that made the vectors.
+
+    Args:
+        runs: The vectors.
+        handle: Where it is now, or None for where the run found it.
+
+    Raises:
+        UserError: If it is not there, is another one now, or decoding has changed since.
+    """
+    record = runs.record
+    handle = handle or record["model"]["handle"]
+    try:
+        model_dir = resolve_model(handle)
+    except ModelError as error:
+        raise ModelError(f"{error}; name the model of {runs.runs[0].directory} with --model") from (
+            error
+        )
+    fingerprint, wanted = fingerprint_model(model_dir), record["model"]["fingerprint"]
+    if fingerprint != wanted:
+        raise ModelError(
+            f"{handle} has the fingerprint {fingerprint}, the vectors were made by {wanted}; give "
+            "that model with --model, or embed again"
+        )
+    flags = record["config"]
+    spec = inspect_saved_model(
+        model_dir, signature=flags["signature"], output_key=flags["output_key"]
+    )
+    fields = {field.name for field in dataclasses.fields(Preprocessing)}
+    noted = {name: value for name, value in record["preprocessing"].items() if name in fields}
+    policy = Preprocessing(**{**noted, "image_size": tuple(noted["image_size"])})
+    if policy.fingerprint() != record["preprocessing"]["fingerprint"]:
+        raise FlagError(
+            f"{runs.runs[0].directory} has the preprocessing "
+            f"{record['preprocessing']['fingerprint']} (decoder_version "
+            f"{record['preprocessing']['decoder_version']}), the same flags now give "
+            f"{policy.fingerprint()} (decoder_version {policy.to_dict()['decoder_version']}); "
+            "embed again"
+        )
+    normalize = record["recipe"]["outputs"]["normalize"]
+    return Body(handle, model_dir, fingerprint, spec, policy, normalize)
+
+
+def load_body(body: Body, training_arguments: Mapping[str, object] = NO_ARGUMENTS) -> ReusableModel:
+    """Loads the model that made the vectors, for images in [0, 1].
+
+    Args:
+        body: The model.
+        training_arguments: What it is passed in training.
+
+    Raises:
+        TypeError, ValueError: If it does not take those arguments.
+    """
+    return load_reusable(
+        body.model_dir,
+        body.spec,
+        image_size=body.policy.image_size,
+        input_range=body.policy.input_range,
+        training_arguments=training_arguments,
+    )
+
+
+def unit_policy(body: Body) -> Preprocessing:
+    """Returns what is done to every image for a classifier, which takes float32 in [0, 1]."""
+    return dataclasses.replace(body.policy, input_range="0,1", dtype="float32")

@@ -93,7 +93,7 @@ def run(config: TrainConfig) -> int:
         from transforms.models.image_model import ImageModel
         from transforms.models.reusable_model import check_new_directory
         from transforms.runs.embedding_runs import open_embedding_runs
-        from transforms.runs.model_of_run import find_body, load_body
+        from transforms.runs.model_of_run import find_model_of_run, load_model_of_run
         from transforms.training.confusion_picture import draw_confusion
         from transforms.training.image_classifier import Head
 
@@ -101,7 +101,7 @@ def run(config: TrainConfig) -> int:
     console = Console(highlight=False)
     output = check_new_directory(config.output)
     runs = open_embedding_runs(config.embeddings)
-    body = find_body(runs, config.model)
+    body = find_model_of_run(runs, config.model)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
     labelled = label_runs(runs, config)
     parent = os.path.dirname(output)
@@ -146,7 +146,7 @@ def run(config: TrainConfig) -> int:
             report["fine_tune"] = tuned.notes
         compared = export_classifier(
             body,
-            network or load_body(body),
+            network or load_model_of_run(body),
             exported,
             Files(metrics.names, report, draw_confusion(metrics)),
             output,

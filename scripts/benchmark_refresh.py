@@ -94,7 +94,7 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
     from transforms.inputs.listing import ImageFile, list_source
-    from transforms.lifecycle.publication import RunManifest
+    from transforms.lifecycle.publication import Publication
     from transforms.models.handle import resolve_model
     from transforms.records import Shard, ShardKey, ShardKind
     from transforms.runs.recipe import fingerprint_json, fingerprint_shard
@@ -156,7 +156,7 @@ def synthesize(argv: list[str]) -> None:
         file = ShardFile(target, batch)
         file.write(batch)
         results.append(file.close())
-    manifest = RunManifest(
+    publication = Publication(
         run_id="synthetic",
         output=root.next_run(datetime.datetime.now(datetime.UTC)),
         staging=root.staging,
@@ -166,7 +166,7 @@ def synthesize(argv: list[str]) -> None:
         root=root,
         description=describe_run(launch),
     )
-    publish_run(results, [], manifest)
+    publish_run(results, [], publication)
 
 
 def main(argv: list[str]) -> None:

@@ -88,11 +88,11 @@ def _embed(
         from transforms.explore.query_images import embed_query_images, read_query_images
         from transforms.models.engine_settings import EngineSettings
         from transforms.models.image_model import ImageModel
-        from transforms.runs.model_of_run import find_body
+        from transforms.runs.model_of_run import find_model_of_run
 
     record = runs.record
     images = read_query_images(record, uris)
-    body = find_body(runs, handle)
+    body = find_model_of_run(runs, handle)
     size = body.policy.image_size
     settings = EngineSettings(
         engine=record["recipe"]["model"]["engine"],

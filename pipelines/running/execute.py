@@ -86,14 +86,14 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()
-    output = plan.manifest.output
+    output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True
         print(f"the job is written; once Dataflow runs it, it publishes {output} by itself")
         return EXIT_DONE
     if is_dry_run(options):
         if not plan.is_resumed:
-            clear_staging(plan.manifest.staging)
+            clear_staging(plan.publication.staging)
         print("dry run: the job was built and not submitted; nothing is published")
         return EXIT_DONE
     record = read_record(output)
@@ -183,6 +183,6 @@ def leaving_on_interrupt(progress: ProgressLine, last_act: Callable[[], str]) ->
 
 def _way_on(plan: RunPlan) -> str:
     return (
-        f"nothing is published; {plan.manifest.staging} holds what is finished: "
+        f"nothing is published; {plan.publication.staging} holds what is finished: "
         "run again with --resume to go on, or --overwrite to start again"
     )

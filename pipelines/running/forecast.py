@@ -99,8 +99,8 @@ def forecast_run(
             if comparison
             else None
         ),
-        previous=plan.manifest.previous,
-        max_deleted_fraction=plan.manifest.max_deleted_fraction,
+        previous=plan.publication.previous,
+        max_deleted_fraction=plan.publication.max_deleted_fraction,
         run=run,
         costs=costs,
         workers=workers,

@@ -25,13 +25,13 @@ from transforms.steps.write_shards import StagingTarget, WriteShards
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     """Adds the whole pipeline to root; runs nothing."""
     register_batch_coder()
-    manifest = plan.manifest
+    publication = plan.publication
     shards, skipped = _plan_shards(root, plan)
     if plan.canaries is not None:
         known = root | "Canaries" >> beam.Create([plan.canaries], reshuffle=False)
         shards = (shards, known) | "WithCanaries" >> beam.Flatten()
     kept = shards | "KeepFinished" >> KeepFinished(
-        manifest.staging, plan.base_fingerprint, plan.is_resumed, plan.previous, plan.has_files
+        publication.staging, plan.base_fingerprint, plan.is_resumed, plan.previous, plan.has_files
     )
     written = (
         kept.unfinished
@@ -42,7 +42,7 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    _ = results | "Publish" >> Publish(manifest, skipped, kept.damaged)
+    _ = results | "Publish" >> Publish(publication, skipped, kept.damaged)
 
 
 @dataclasses.dataclass(eq=False)
@@ -64,18 +64,18 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
     @beam.typehints.no_annotations
     def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
         """Returns one result a shard."""
-        plan, manifest = self.plan, self.plan.manifest
+        plan, publication = self.plan, self.plan.publication
         policy = ReadPolicy(
             columns=plan.columns,
             batch_size=plan.batch_size,
             max_image_bytes=plan.policy.max_image_bytes,
-            model_columns=MODEL_COLUMNS[manifest.stem],
+            model_columns=MODEL_COLUMNS[publication.stem],
             deduplicate=plan.deduplicate,
             images_per_file=plan.sample.images_per_file if plan.sample else None,
         )
         target = StagingTarget(
-            staging=manifest.staging,
-            output_format=manifest.output_format,
+            staging=publication.staging,
+            output_format=publication.output_format,
             carried=plan.columns.carried,
             digests=plan.has_files,
         )

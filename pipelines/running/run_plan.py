@@ -18,7 +18,7 @@ from transforms.inputs.listing import Source
 from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.previous_run import Previous, why_recomputed
-from transforms.lifecycle.publication import PreviousCounts, RunManifest
+from transforms.lifecycle.publication import PreviousCounts, Publication
 from transforms.records import Shard, ShardKind
 from transforms.runs.directory import absolute_output
 from transforms.runs.recipe import describe_differences, fingerprint_json
@@ -40,7 +40,7 @@ class RunPlan:
         policy: What is done to every image.
         handler: The model.
         tabulate: ToEmbeddings or ToTopK.
-        manifest: What run.json will say.
+        publication: What run.json will say.
         num_model_threads: TensorFlow's threads, or None for one a core.
         base_fingerprint: What the fingerprints of all shards share.
         is_resumed: Whether commit records of an earlier start count.
@@ -63,7 +63,7 @@ class RunPlan:
     policy: Preprocessing
     handler: ModelHandler[PixelBatch, Predictions, Any]
     tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
-    manifest: RunManifest
+    publication: Publication
     num_model_threads: int | None
     base_fingerprint: str
     is_resumed: bool = False
@@ -125,7 +125,7 @@ def plan_run(
         policy=launch.policy,
         handler=make_handler(launch.model, launch.engine),
         tabulate=launch.outputs.tabulate,
-        manifest=RunManifest(
+        publication=Publication(
             run_id=claim.run_id,
             output=claim.output,
             staging=staging,

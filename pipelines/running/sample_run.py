@@ -109,8 +109,8 @@ def _of_sample(plan: RunPlan, sample: Sample, directory: str) -> RunPlan:
 
     Nothing is taken from an earlier run, and no canary is asked.
     """
-    manifest = dataclasses.replace(
-        plan.manifest,
+    publication = dataclasses.replace(
+        plan.publication,
         output=os.path.join(directory, "run"),
         staging=os.path.join(directory, "staging"),
         max_failed_fraction=1.0,
@@ -119,11 +119,11 @@ def _of_sample(plan: RunPlan, sample: Sample, directory: str) -> RunPlan:
         canary_gate=None,
         root=None,
     )
-    os.mkdir(manifest.staging)
+    os.mkdir(publication.staging)
     return dataclasses.replace(
         plan,
         sample=sample,
-        manifest=manifest,
+        publication=publication,
         is_resumed=False,
         previous=None,
         canaries=None,

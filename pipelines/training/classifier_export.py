@@ -15,7 +15,7 @@ from transforms.models.notes import NOTES_FILE, encode_notes
 from transforms.models.reusable_model import ReusableModel, save_reusable
 from transforms.models.spec import inspect_saved_model
 from transforms.runs.embedding_runs import EmbeddingRuns
-from transforms.runs.model_of_run import Body, unit_policy
+from transforms.runs.model_of_run import ModelOfRun, unit_policy
 from transforms.steps.to_embeddings import normalize_l2
 from transforms.training.image_classifier import Head, ImageClassifier
 from transforms.training.stored_images import read_stored_images
@@ -44,7 +44,7 @@ class Files(NamedTuple):
 
 
 def export_classifier(
-    body: Body,
+    body: ModelOfRun,
     reusable: ReusableModel,
     head: Head,
     files: Files,
@@ -93,7 +93,9 @@ def export_classifier(
     return found[0]
 
 
-def compare_with_vectors(model: ImageModel, runs: EmbeddingRuns, body: Body, head: Head) -> str:
+def compare_with_vectors(
+    model: ImageModel, runs: EmbeddingRuns, body: ModelOfRun, head: Head
+) -> str:
     """Compares a classifier's logits of a few images with those of their stored vectors.
 
     Raises:

@@ -16,7 +16,7 @@ from pipelines.training.labelled_runs import LabelledRuns
 from pipelines.training.train_report import say
 from pipelines.training.tunable_model import TunableModel
 from transforms.images.preprocessor import Preprocessor
-from transforms.runs.model_of_run import Body, unit_policy
+from transforms.runs.model_of_run import ModelOfRun, unit_policy
 from transforms.training.encoded_file import EncodedFile
 from transforms.training.fine_tune import (
     FineTuned,
@@ -110,7 +110,7 @@ def tune(
 
 
 def _gather(
-    labelled: LabelledRuns, body: Body, file: EncodedFile, console: Console
+    labelled: LabelledRuns, body: ModelOfRun, file: EncodedFile, console: Console
 ) -> TrainingImages:
     started = time.perf_counter()
     with counting_bar("reading", len(labelled.is_validation), "images", console) as advance:

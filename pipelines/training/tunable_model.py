@@ -7,7 +7,7 @@ from pipelines.training.train_report import say
 from transforms.errors import FlagError, ModelError, brief
 from transforms.models.endpoints import EndpointKind, Scalar, Training
 from transforms.models.reusable_model import ReusableModel
-from transforms.runs.model_of_run import Body, load_body
+from transforms.runs.model_of_run import ModelOfRun, load_model_of_run
 from transforms.training.fine_tune import check_gradients
 
 _TRUTHS = {"true": True, "false": False}
@@ -23,12 +23,12 @@ class TunableModel(NamedTuple):
         arguments: What it is passed in training.
     """
 
-    body: Body
+    body: ModelOfRun
     network: ReusableModel
     arguments: dict[str, Scalar]
 
 
-def load_tunable_model(body: Body, model_arguments: Sequence[str]) -> TunableModel:
+def load_tunable_model(body: ModelOfRun, model_arguments: Sequence[str]) -> TunableModel:
     """Loads the model for training, before any work is done.
 
     Args:
@@ -42,7 +42,7 @@ def load_tunable_model(body: Body, model_arguments: Sequence[str]) -> TunableMod
     _refuse_untrainable(body)
     arguments = _read_arguments(model_arguments, dict(body.spec.hyperparameters))
     try:
-        network = load_body(body, arguments)
+        network = load_model_of_run(body, arguments)
     except (TypeError, ValueError) as error:
         if not arguments:
             raise
@@ -63,7 +63,7 @@ def load_tunable_model(body: Body, model_arguments: Sequence[str]) -> TunableMod
     return TunableModel(body, network, arguments)
 
 
-def _refuse_untrainable(body: Body) -> None:
+def _refuse_untrainable(body: ModelOfRun) -> None:
     spec = body.spec
     if spec.hub_module:
         why = "it is in the format of TF1 Hub, whose graphs are for inference"

@@ -16,7 +16,7 @@ FATES = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.RETRIED}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunManifest:
+class Publication:
     """What run.json says that is known before the run, and when a run may be published.
 
     Attributes:
@@ -90,7 +90,7 @@ def one_attempt_each(results: Iterable[ShardResult]) -> list[ShardResult]:
 
 
 def run_record(
-    manifest: RunManifest,
+    publication: Publication,
     results: list[ShardResult],
     skipped: Iterable[str],
     damaged: Iterable[str] = (),
@@ -106,7 +106,7 @@ def run_record(
     failed = failures.total()
     return {
         "run_format_version": RUN_FORMAT_VERSION,
-        "run_id": manifest.run_id,
+        "run_id": publication.run_id,
         "status": "published",
         "counts": {
             "matched": written + failed + skipped_reasons.total(),
@@ -114,20 +114,20 @@ def run_record(
             "failed": failed,
             "skipped": skipped_reasons.total(),
         },
-        **_changes(manifest, results),
+        **_changes(publication, results),
         "failures_by_reason": dict(failures.most_common()),
         "skipped_by_reason": dict(skipped_reasons.most_common()),
-        "warnings": sorted({*damaged, *_warnings(manifest.previous, results)}),
-        "files": [_published_entry(manifest, result) for result in results],
+        "warnings": sorted({*damaged, *_warnings(publication.previous, results)}),
+        "files": [_published_entry(publication, result) for result in results],
         "engines": _engines(results),
         "seconds_by_step": {step.value: round(seconds[step], 3) for step in Step},
-        **manifest.description,
+        **publication.description,
     }
 
 
-def _published_entry(manifest: RunManifest, result: ShardResult) -> dict[str, Any]:
-    entry = result_to_dict(result, manifest.staging)
-    entry["path"] = manifest.data_name(result)
+def _published_entry(publication: Publication, result: ShardResult) -> dict[str, Any]:
+    entry = result_to_dict(result, publication.staging)
+    entry["path"] = publication.data_name(result)
     entry["inputs"]["path"] = run_directory.inputs_file_name(result.shard)
     return entry
 
@@ -138,13 +138,13 @@ def _engines(results: Iterable[ShardResult]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(engine) for engine in sorted(found, key=str)]
 
 
-def _changes(manifest: RunManifest, results: list[ShardResult]) -> dict[str, Any]:
+def _changes(publication: Publication, results: list[ShardResult]) -> dict[str, Any]:
     """Returns what became of the images since the run before, and how much work was saved."""
-    previous = manifest.previous
+    previous = publication.previous
     changes: collections.Counter[str] = collections.Counter()
     for result in results:
         changes.update(result.changes)
-        if manifest.builds_on_runs and FATES.isdisjoint(result.changes):
+        if publication.builds_on_runs and FATES.isdisjoint(result.changes):
             changes[Change.NEW] += result.images
     if previous is not None:
         # The shards of listed images count what they lost; a file that is gone has no shard.

@@ -13,7 +13,7 @@ from transforms.models.spec import ModelSpec, inspect_saved_model
 from transforms.runs.embedding_runs import EmbeddingRuns
 
 
-class Body(NamedTuple):
+class ModelOfRun(NamedTuple):
     """The feature-vector model that made the vectors.
 
     Attributes:
@@ -33,7 +33,7 @@ class Body(NamedTuple):
     normalize: str
 
 
-def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
+def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
     """Finds the model that made the vectors.
 
     Args:
@@ -73,28 +73,30 @@ def find_body(runs: EmbeddingRuns, handle: str | None) -> Body:
             "embed again"
         )
     normalize = record["recipe"]["outputs"]["normalize"]
-    return Body(handle, model_dir, fingerprint, spec, policy, normalize)
+    return ModelOfRun(handle, model_dir, fingerprint, spec, policy, normalize)
 
 
-def load_body(body: Body, training_arguments: Mapping[str, object] = NO_ARGUMENTS) -> ReusableModel:
+def load_model_of_run(
+    model: ModelOfRun, training_arguments: Mapping[str, object] = NO_ARGUMENTS
+) -> ReusableModel:
     """Loads the model that made the vectors, for images in [0, 1].
 
     Args:
-        body: The model.
+        model: The model.
         training_arguments: What it is passed in training.
 
     Raises:
         TypeError, ValueError: If it does not take those arguments.
     """
     return load_reusable(
-        body.model_dir,
-        body.spec,
-        image_size=body.policy.image_size,
-        input_range=body.policy.input_range,
+        model.model_dir,
+        model.spec,
+        image_size=model.policy.image_size,
+        input_range=model.policy.input_range,
         training_arguments=training_arguments,
     )
 
 
-def unit_policy(body: Body) -> Preprocessing:
+def unit_policy(model: ModelOfRun) -> Preprocessing:
     """Returns what is done to every image for a classifier, which takes float32 in [0, 1]."""
-    return dataclasses.replace(body.policy, input_range="0,1", dtype="float32")
+    return dataclasses.replace(model.policy, input_range="0,1", dtype="float32")

@@ -15,7 +15,7 @@ from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
-from transforms.lifecycle.publication import RunManifest, one_attempt_each, run_record
+from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
 from transforms.records import Change, ShardResult
 from transforms.runs import directory as run_directory
@@ -33,7 +33,7 @@ FILES_AT_ONCE = 32
 def publish_run(
     results: Iterable[ShardResult],
     skipped: Iterable[str],
-    manifest: RunManifest,
+    publication: Publication,
     damaged: Iterable[str] = (),
 ) -> None:
     """Makes a complete run visible in one step; see docs/run_lifecycle.md.
@@ -45,54 +45,54 @@ def publish_run(
             published and an earlier run stays.
         RuntimeError: If a shard is missing.
     """
-    if not _is_done(manifest):
+    if not _is_done(publication):
         every = list(results)
         chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-        record = run_record(manifest, chosen, skipped, damaged)
+        record = run_record(publication, chosen, skipped, damaged)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         if not any(result.images for result in chosen):
             raise RunError("no images found: the input files hold none; nothing is published")
-        _check_failed(manifest, chosen, record)
-        _check_deleted(manifest, record)
-        gate, answers = manifest.canary_gate, None
+        _check_failed(publication, chosen, record)
+        _check_deleted(publication, record)
+        gate, answers = publication.canary_gate, None
         if gate is not None:
             canary = next(result for result in every if result.shard.is_canaries)
             answers = gate.pass_or_raise(canary)
         try:
-            _make_visible(manifest, chosen, text)
+            _make_visible(publication, chosen, text)
         except OSError as error:
             raise RunError(
-                f"cannot publish to {manifest.output}: {error.strerror or error}; nothing is "
+                f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
                 "published; run again with --resume once that is mended"
             ) from error
         if gate is not None and answers is not None:
             gate.keep(answers)
-    if manifest.root is not None:
-        manifest.root.point_to(manifest.output)
-        manifest.root.prune()
-    staging.clear_staging(manifest.staging)
-    release_handed_over(manifest.staging)
+    if publication.root is not None:
+        publication.root.point_to(publication.output)
+        publication.root.prune()
+    staging.clear_staging(publication.staging)
+    release_handed_over(publication.staging)
 
 
-def _is_done(manifest: RunManifest) -> bool:
+def _is_done(publication: Publication) -> bool:
     """Tells whether this very run is published: an earlier attempt at it got that far."""
     return (
-        is_published(manifest.output)
-        and read_record(manifest.output).get("run_id") == manifest.run_id
+        is_published(publication.output)
+        and read_record(publication.output).get("run_id") == publication.run_id
     )
 
 
-def _make_visible(manifest: RunManifest, results: list[ShardResult], text: str) -> None:
-    output = manifest.output
-    if staging.is_in_place(output, manifest.staging):
+def _make_visible(publication: Publication, results: list[ShardResult], text: str) -> None:
+    output = publication.output
+    if staging.is_in_place(output, publication.staging):
         _retire_earlier_run(output)
-        _assemble(output, manifest, results, text)
+        _assemble(output, publication, results, text)
         return
     assembled, replaced = (
-        os.path.join(manifest.staging, name) for name in (staging.ASSEMBLED, staging.REPLACED)
+        os.path.join(publication.staging, name) for name in (staging.ASSEMBLED, staging.REPLACED)
     )
     run_directory.delete(path for path in (assembled, replaced) if os.path.exists(path))
-    _assemble(assembled, manifest, results, text)
+    _assemble(assembled, publication, results, text)
     for directory in (os.path.join(assembled, run_directory.INPUTS), assembled):
         sync(directory)
     if foreign := run_directory.foreign_names(run_directory.names_in(output)):
@@ -104,12 +104,14 @@ def _make_visible(manifest: RunManifest, results: list[ShardResult], text: str) 
     sync(os.path.dirname(output))
 
 
-def _assemble(directory: str, manifest: RunManifest, results: list[ShardResult], text: str) -> None:
+def _assemble(
+    directory: str, publication: Publication, results: list[ShardResult], text: str
+) -> None:
     """Puts a run together: data files, inputs, failures, run.json, and _SUCCESS last."""
     staged, names = [], []
     for result in results:
         staged += [result.data.path, result.inputs.path]
-        names += [manifest.data_name(result), run_directory.inputs_file_name(result.shard)]
+        names += [publication.data_name(result), run_directory.inputs_file_name(result.shard)]
     targets = [FileSystems.join(directory, name) for name in names]
     for _ in _map_at_once(link_or_copy, staged, targets):
         pass
@@ -136,33 +138,34 @@ def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Itera
 
 
 def _check_failed(
-    manifest: RunManifest, results: list[ShardResult], record: Mapping[str, Any]
+    publication: Publication, results: list[ShardResult], record: Mapping[str, Any]
 ) -> None:
     """Refuses a run of which too much failed; leaves the reasons in the staging directory."""
     failed, processed = record["counts"]["failed"], sum(result.images for result in results)
-    if failed <= manifest.max_failed_fraction * processed:
+    if failed <= publication.max_failed_fraction * processed:
         return
-    path = FileSystems.join(manifest.staging, FAILURES_FILE)
+    path = FileSystems.join(publication.staging, FAILURES_FILE)
     write_whole(path, _failure_lines(results))
     reasons = ", ".join(f"{reason} {n}" for reason, n in record["failures_by_reason"].items())
     raise RunError(
         f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
-        f"--max_failed_fraction {manifest.max_failed_fraction:g} allows; nothing is published, "
+        f"--max_failed_fraction {publication.max_failed_fraction:g} allows; nothing is published, "
         f"see {path}; mend them, or allow more, and run again with --resume"
     )
 
 
-def _check_deleted(manifest: RunManifest, record: Mapping[str, Any]) -> None:
+def _check_deleted(publication: Publication, record: Mapping[str, Any]) -> None:
     """Refuses a listing that has shrunk too much: a lost mount looks like many deleted images."""
-    if manifest.previous is None or not manifest.previous.images:
+    previous = publication.previous
+    if previous is None or not previous.images:
         return
     deleted = record["changes"][Change.DELETED]
-    share = deleted / manifest.previous.images
-    if share > manifest.max_deleted_fraction:
+    share = deleted / previous.images
+    if share > publication.max_deleted_fraction:
         raise RunError(
-            f"{deleted} of {manifest.previous.images} images of {manifest.previous.directory} are "
+            f"{deleted} of {previous.images} images of {previous.directory} are "
             f"gone from the inputs ({share:.1%}), more than --max_deleted_fraction "
-            f"{manifest.max_deleted_fraction:g} allows; nothing is published; check that the "
+            f"{publication.max_deleted_fraction:g} allows; nothing is published; check that the "
             "inputs are all there, or allow more, and run again with --resume"
         )
 
@@ -183,9 +186,9 @@ def _publish(
     results: list[ShardResult],
     skipped: list[str],
     damaged: list[str],
-    manifest: RunManifest,
+    publication: Publication,
 ) -> None:
-    publish_run(results, skipped, manifest, damaged)
+    publish_run(results, skipped, publication, damaged)
 
 
 @dataclasses.dataclass(eq=False)
@@ -195,12 +198,12 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
     A step of the pipeline rather than of the launcher, which may be gone by then.
 
     Attributes:
-        manifest: What run.json says that is known before the run.
+        publication: What run.json says that is known before the run.
         skipped: PCollection[str], why names in directories were passed over.
         damaged: PCollection[str], what of an earlier run could not be used.
     """
 
-    manifest: RunManifest
+    publication: Publication
     skipped: PCollection[str]
     damaged: PCollection[str]
 
@@ -219,6 +222,6 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
                 AsList(results),
                 AsList(self.skipped),
                 AsList(self.damaged),
-                self.manifest,
+                self.publication,
             )
         )

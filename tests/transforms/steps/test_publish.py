@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
-from transforms.lifecycle.publication import RunManifest, one_attempt_each
+from transforms.lifecycle.publication import Publication, one_attempt_each
 from transforms.records import ShardKey, ShardResult, Step
 from transforms.runs.directory import names_in
 from transforms.steps.publish import publish_run
@@ -26,13 +26,13 @@ class Place:
     output: pathlib.Path
     staging: pathlib.Path
 
-    def manifest(
+    def publication(
         self,
         max_failed_fraction: float = 0.5,
         run_id: str = "this run",
         **fields: Any,  # noqa: ANN401
-    ) -> RunManifest:
-        return RunManifest(
+    ) -> Publication:
+        return Publication(
             run_id=run_id,
             output=str(self.output),
             staging=str(self.staging),
@@ -81,7 +81,7 @@ PUBLISHED = [
 
 def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
     results = [place.stage(1, 2, "cd"), place.stage(0, 2, "ab", bad="xy")]
-    publish_run(results, [".txt", ".txt", "hidden"], place.manifest())
+    publish_run(results, [".txt", ".txt", "hidden"], place.publication())
     assert place.names() == PUBLISHED
     assert place.read().sort_by("image_id").column("image_id").to_pylist() == [*"abcd"]
     record = place.record()
@@ -98,24 +98,24 @@ def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
 
 
 def test_too_many_failures_publish_nothing_and_keep_the_earlier_run(place: Place) -> None:
-    publish_run([place.stage(0, 1, "ab")], [], place.manifest())
+    publish_run([place.stage(0, 1, "ab")], [], place.publication())
     before = place.names()
     results = [place.stage(0, 1, "a", bad="x")]
     with pytest.raises(RunError, match=r"1 of 2 images failed \(50.0%: decode/CorruptImage 1\)"):
-        publish_run(results, [], place.manifest(0.4, "next run"))
+        publish_run(results, [], place.publication(0.4, "next run"))
     assert place.names() == before
     assert place.read().num_rows == 2
     assert (place.staging / "failures.jsonl").read_text().count("\n") == 1
 
 
 def test_the_allowed_share_of_failures_is_published(place: Place) -> None:
-    publish_run([place.stage(0, 1, "a", bad="x")], [], place.manifest(0.5))
+    publish_run([place.stage(0, 1, "a", bad="x")], [], place.publication(0.5))
     assert (place.output / "_SUCCESS").exists()
 
 
 def test_an_earlier_run_is_replaced_with_all_its_files(place: Place) -> None:
-    publish_run([place.stage(i, 3, ids) for i, ids in enumerate("abc")], [], place.manifest())
-    later = place.manifest(run_id="next run")
+    publish_run([place.stage(i, 3, ids) for i, ids in enumerate("abc")], [], place.publication())
+    later = place.publication(run_id="next run")
     publish_run([place.stage(i, 2, ids) for i, ids in enumerate("de")], [], later)
     assert place.names() == PUBLISHED
     assert sorted(place.read().column("image_id").to_pylist()) == ["d", "e"]
@@ -131,33 +131,33 @@ def test_publishing_again_after_a_crash_half_way_completes(place: Place) -> None
     name = "embeddings-00000-of-00002.parquet"
     half = place.output if place.staging.parent == place.output else place.staging / "run"
     (half / name).write_bytes(b"half")
-    publish_run(results, [], place.manifest())
+    publish_run(results, [], place.publication())
     assert place.names() == PUBLISHED
     assert place.read().num_rows == 4
 
 
 def test_files_that_came_while_a_run_worked_are_not_swept_away(tmp_path: pathlib.Path) -> None:
     place = Place(tmp_path / "out", tmp_path / ".out.staging")
-    publish_run([place.stage(0, 1, "ab")], [], place.manifest())
+    publish_run([place.stage(0, 1, "ab")], [], place.publication())
     result = place.stage(0, 1, "cd")
     (place.output / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match=r"notes\.txt\), which came while this run was working"):
-        publish_run([result], [], place.manifest(run_id="next run"))
+        publish_run([result], [], place.publication(run_id="next run"))
     assert (place.output / "notes.txt").read_text() == "mine"
     assert place.read().num_rows == 2
 
 
 def test_publishing_again_after_success_changes_nothing(place: Place) -> None:
     results = [place.stage(0, 2, "ab", bad="x"), place.stage(1, 2, "cd")]
-    publish_run(results, [], place.manifest())
-    publish_run(results, [], place.manifest())
+    publish_run(results, [], place.publication())
+    publish_run(results, [], place.publication())
     assert place.names() == PUBLISHED
     assert (place.output / "failures.jsonl").read_text().count("\n") == 1
 
 
 def test_a_run_that_cannot_be_described_leaves_the_earlier_one(place: Place) -> None:
-    publish_run([place.stage(0, 1, "ab")], [], place.manifest())
-    broken = place.manifest(run_id="next run", description={"config": {1, 2}})
+    publish_run([place.stage(0, 1, "ab")], [], place.publication())
+    broken = place.publication(run_id="next run", description={"config": {1, 2}})
     with pytest.raises(TypeError, match="not JSON serializable"):
         publish_run([place.stage(0, 1, "c")], [], broken)
     assert (place.output / "_SUCCESS").exists()
@@ -168,13 +168,13 @@ def test_a_data_file_that_is_nowhere_fails_the_run(place: Place) -> None:
     result = place.stage(0, 1, "ab")
     pathlib.Path(result.data.path).unlink()
     with pytest.raises(RunError, match=r"No such file.*run again with --resume"):
-        publish_run([result], [], place.manifest())
+        publish_run([result], [], place.publication())
     assert not (place.output / "_SUCCESS").exists()
 
 
 def test_of_two_attempts_at_a_shard_one_is_taken(place: Place) -> None:
     attempts = [place.stage(0, 1, "ab"), place.stage(0, 1, "ab")]
-    publish_run(attempts, [], place.manifest())
+    publish_run(attempts, [], place.publication())
     assert place.record()["counts"]["written"] == 2
     assert [name for name in place.names() if name.endswith("parquet")] == [
         "embeddings-00000-of-00001.parquet"
@@ -190,7 +190,7 @@ def test_seconds_are_added_up_by_step(place: Place) -> None:
     results = [
         dataclasses.replace(place.stage(i, 2, "ab"[i]), seconds={Step.MODEL: 1.5}) for i in range(2)
     ]
-    publish_run(results, [], place.manifest())
+    publish_run(results, [], place.publication())
     record = place.record()
     expected = collections.Counter({"model": 3.0, "read": 0, "decode": 0, "write": 0})
     assert record["seconds_by_step"] == expected

@@ -1,4 +1,4 @@
-"""Rows of a published run, by number."""
+"""Rows of a published run, by number and by image_id."""
 
 import pathlib
 
@@ -84,7 +84,7 @@ def test_rows_are_those_of_the_output(run: pathlib.Path) -> None:
 
 
 @pytest.fixture(scope="module", params=["parquet", "tfrecord"])
-def run(
+def cats(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_color: str
 ) -> PublishedRun:
     folder = tmp_path_factory.mktemp("rows")
@@ -95,11 +95,11 @@ def run(
     return open_run(str(folder / "run"))
 
 
-def test_finds_rows_in_the_order_asked_for(run: PublishedRun) -> None:
-    ids = [name for batch in read_run(run, ["image_id"]) for name in batch.column(0).to_pylist()]
-    assert len(run.results) > 1
+def test_finds_rows_in_the_order_asked_for(cats: PublishedRun) -> None:
+    ids = [name for batch in read_run(cats, ["image_id"]) for name in batch.column(0).to_pylist()]
+    assert len(cats.results) > 1
     asked = [ids[24], ids[0], ids[24], ids[11]]
-    assert find_rows(run, asked).tolist() == [24, 0, 24, 11]
+    assert find_rows(cats, asked).tolist() == [24, 0, 24, 11]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_finds_rows_in_the_order_asked_for(run: PublishedRun) -> None:
     ],
 )
 def test_says_what_is_like_an_id_that_is_not_there(
-    run: PublishedRun, image_id: str, like: str
+    cats: PublishedRun, image_id: str, like: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        find_rows(run, ["Cats/photo-001.png", image_id])
+        find_rows(cats, ["Cats/photo-001.png", image_id])
     assert f"has no image_id {image_id!r}; {like}" in str(caught.value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pipelines import embed
-from scripts.torture_lifecycle import (
+from scripts.torture.workshop import (
     EMBED,
     OVERWRITE,
     Moment,

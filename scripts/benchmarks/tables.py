@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
-from benchmark_contenders import ENGINES, PRECISIONS, find_contender
-from benchmark_measure import Figures
-from benchmark_speed import Results
+from scripts.benchmarks.measure import Figures
+from scripts.benchmarks.registry import ENGINES, PRECISIONS, find_contender
+from scripts.benchmarks.speed import Results
 
 WHOLE = "images_per_second"
 STEADY = "steady_images_per_second"

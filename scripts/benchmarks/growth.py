@@ -3,9 +3,9 @@
 import pathlib
 import shutil
 
-from benchmark_contenders import OURS
-from benchmark_measure import run_contender
-from benchmark_tables import print_head, print_row
+from scripts.benchmarks.measure import run_contender
+from scripts.benchmarks.registry import OURS
+from scripts.benchmarks.tables import print_head, print_row
 
 IMAGES = (1_000, 2_000, 10_000, 50_000)
 COMPARED = (2_000, 50_000)

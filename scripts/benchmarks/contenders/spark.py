@@ -23,7 +23,8 @@ Predict = Callable[[Sequence[bytes]], npt.NDArray[np.float32]]
 def make_predict(model_dir: str) -> Predict:
     """Loads the model in a worker process, of which Spark has one a core."""
     import tensorflow as tf
-    from benchmark_vectors import Model, decode_batch
+
+    from scripts.benchmarks.contenders.shared import Model, decode_batch
 
     # A worker is reused: its threads can be set only before TensorFlow has begun.
     if not tf.config.threading.get_intra_op_parallelism_threads():

@@ -7,8 +7,8 @@ import pathlib
 import platform
 from collections.abc import Mapping, Sequence
 
-from benchmark_speed import Results
-from benchmark_targets import Target
+from scripts.benchmarks.speed import Results
+from scripts.benchmarks.targets import Target
 
 PACKAGES = ("tensorflow", "apache-beam", "openvino", "ray", "pyspark", "numpy", "pyarrow")
 

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmark_processes import ProcessTree
+from scripts.benchmarks.processes import ProcessTree
 
-SCRIPTS = pathlib.Path(__file__).parent
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 Figures = dict[str, float]
 
@@ -32,17 +32,16 @@ class Run(NamedTuple):
     threads: int | None
 
 
-def script_environment() -> dict[str, str]:
+def module_environment() -> dict[str, str]:
     """Returns the environment of the benchmark's processes: worker processes import by it, too."""
-    paths = os.pathsep.join((str(SCRIPTS.parent), str(SCRIPTS)))
-    return {**os.environ, "PYTHONPATH": paths}
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
-def run_script(name: str, *arguments: object) -> str:
-    """Runs a script of this directory in a fresh process; returns what it prints."""
+def run_module(name: str, *arguments: object) -> str:
+    """Runs a module of this package in a fresh process; returns what it prints."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPTS / name), *map(str, arguments)],
-        env=script_environment(),
+        [sys.executable, "-m", f"scripts.benchmarks.{name}", *map(str, arguments)],
+        env=module_environment(),
         capture_output=True,
         text=True,
     )
@@ -65,13 +64,13 @@ def run_contender(
     Returns:
         What each run took; and the largest memory of all its processes over all runs, in bytes.
     """
-    script = str(SCRIPTS / "benchmark_contender.py")
+    command = [sys.executable, "-m", "scripts.benchmarks.contender"]
     tree = ProcessTree()
     runs = []
     with tempfile.TemporaryFile("w+", errors="replace") as noise:
         process = subprocess.Popen(
-            [sys.executable, script, name, str(model), str(kept), *map(str, photos)],
-            env={**script_environment(), **tree.environment, "TMPDIR": str(kept.parent)},
+            [*command, name, str(model), str(kept), *map(str, photos)],
+            env={**module_environment(), **tree.environment, "TMPDIR": str(kept.parent)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=noise,

@@ -11,16 +11,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-import benchmark_changes
-import benchmark_growth
-import benchmark_overhead
-from benchmark_contenders import CONTENDERS, DOFN, OURS, choose_contenders
-from benchmark_measure import run_script
-from benchmark_photos import SIZES, make_photos
-from benchmark_report import write_report
-from benchmark_speed import WARM_UP_IMAGES, Results, run_rounds
-from benchmark_tables import print_results
-from benchmark_targets import Target, find_targets, print_targets
+from scripts.benchmarks import changes, growth, overhead
+from scripts.benchmarks.measure import run_module
+from scripts.benchmarks.photos import SIZES, make_photos
+from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
+from scripts.benchmarks.report import write_report
+from scripts.benchmarks.speed import WARM_UP_IMAGES, Results, run_rounds
+from scripts.benchmarks.tables import print_results
+from scripts.benchmarks.targets import Target, find_targets, print_targets
 
 MODELS = ("mobilenetv2", "resnet50", "efficientnetv2b0")
 ONLY_LARGE = ("ours_openvino_bfloat16_fast",)
@@ -88,13 +86,13 @@ def measure_decoding(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         own = arguments.photos if name == OWN else None
         make_photos(name, data / name, (DECODED[name],), own=own)
     directories = [data / name / str(DECODED[name]) for name in names]
-    print(run_script("benchmark_decode.py", arguments.rounds, *directories))
+    print(run_module("decode", arguments.rounds, *directories))
     return 0
 
 
 def make_models(data: pathlib.Path, names: Sequence[str]) -> None:
     """Makes models in a process of its own: TensorFlow is not imported here."""
-    run_script("benchmark_models.py", data / "models", *names)
+    run_module("models", data / "models", *names)
 
 
 def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
@@ -106,30 +104,30 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
 
     if arguments.growth:
         make_models(data, ("tiny",))
-        make(*benchmark_growth.IMAGES)
-        return benchmark_growth.measure_growth(data, photos)
+        make(*growth.IMAGES)
+        return growth.measure_growth(data, photos)
     if arguments.overhead:
         make_models(data, ("do_nothing",))
-        make(WARM_UP_IMAGES, benchmark_overhead.IMAGES)
-        return benchmark_overhead.measure_overhead(data, photos, arguments.rounds)
+        make(WARM_UP_IMAGES, overhead.IMAGES)
+        return overhead.measure_overhead(data, photos, arguments.rounds)
     if arguments.decode:
         return measure_decoding(data, arguments)
     if arguments.inference_step:
         make(WARM_UP_IMAGES, arguments.images)
         return measure_inference_step(data, photos, arguments)
     if arguments.refresh:
-        make_models(data, (benchmark_changes.MODEL, benchmark_changes.CHEAP_MODEL))
-        make(benchmark_changes.CHANGED_IMAGES)
-        return benchmark_changes.measure_changed(data, photos, arguments.rounds)
+        make_models(data, (changes.MODEL, changes.CHEAP_MODEL))
+        make(changes.CHANGED_IMAGES)
+        return changes.measure_changed(data, photos, arguments.rounds)
     if arguments.unchanged:
-        make_models(data, (benchmark_changes.CHEAP_MODEL,))
-        return benchmark_changes.measure_unchanged(data)
+        make_models(data, (changes.CHEAP_MODEL,))
+        return changes.measure_unchanged(data)
     return measure_speed(data, arguments)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Says what the command line may hold."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     add = parser.add_argument
     add("--photos", type=pathlib.Path, help="directory of JPEG files to use; else drawn ones")
     add("--photo_sizes", nargs="+", choices=SIZES, default=list(SIZES), help="(default both)")

@@ -1,6 +1,6 @@
 """One contender in a process of its own, which tells its parent when a run begins and ends.
 
-usage: benchmark_contender.py NAME MODEL KEPT PHOTOS...
+usage: python -m scripts.benchmarks.contender NAME MODEL KEPT PHOTOS...
 
 Each of the directories PHOTOS is a whole run, in turn: it loads its model and writes its files
 anew. The files of the first run are left in KEPT.
@@ -16,7 +16,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmark_contenders import find_contender
+from scripts.benchmarks.registry import find_contender
 
 
 class Referee:
@@ -51,7 +51,7 @@ def main(name: str, model: pathlib.Path, kept: pathlib.Path, *photos: pathlib.Pa
     sys.modules.setdefault("openvino_telemetry", None)
     referee = Referee()
     contender = find_contender(name)
-    run = importlib.import_module(contender.module).run
+    run = importlib.import_module(f"scripts.benchmarks.contenders.{contender.module}").run
     for threads in sorted({1, os.cpu_count() or 1}) if contender.is_part else (None,):
         for directory in photos:
             images = len(os.listdir(directory))

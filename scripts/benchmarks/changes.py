@@ -4,8 +4,8 @@ import json
 import pathlib
 import statistics
 
-from benchmark_measure import run_script
-from benchmark_tables import print_head, print_row
+from scripts.benchmarks.measure import run_module
+from scripts.benchmarks.tables import print_head, print_row
 
 CHANGED_IMAGES = 20_000
 UNCHANGED_ROWS = (100_000, 1_000_000)
@@ -19,7 +19,7 @@ def measure_changed(data: pathlib.Path, photos: str, rounds: int) -> int:
     shares = []
     for model in (*[MODEL] * rounds, CHEAP_MODEL):
         directory = data / photos / str(CHANGED_IMAGES)
-        printed = run_script("benchmark_refresh.py", "changed", data, directory, model)
+        printed = run_module("refresh", "changed", data, directory, model)
         figures = json.loads(printed.splitlines()[-1])
         full, refresh = figures["full"], figures["refresh"]
         share, cpu = (refresh[name] / full[name] for name in ("seconds", "cpu_seconds"))
@@ -44,7 +44,7 @@ def measure_unchanged(data: pathlib.Path) -> int:
     """Prints time and memory of refreshes in which nothing changed."""
     print_head(("rows", "files", "GB", "seconds", "CPU s", "peak MB"))
     for rows in UNCHANGED_ROWS:
-        printed = run_script("benchmark_refresh.py", "unchanged", data, rows)
+        printed = run_module("refresh", "unchanged", data, rows)
         figures = json.loads(printed.splitlines()[-1])
         print_row(
             (

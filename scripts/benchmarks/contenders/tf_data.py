@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from benchmark_vectors import BATCH_SIZE, Model, decode, write_parquet
+
+from scripts.benchmarks.contenders.shared import BATCH_SIZE, Model, decode, write_parquet
 
 Vectors = tuple[list[str], npt.NDArray[np.float32]]
 

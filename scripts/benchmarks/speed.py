@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from benchmark_agreement import check_agreement
-from benchmark_contenders import OURS, Contender
-from benchmark_measure import Figures, run_contender, to_figures
+from scripts.benchmarks.agreement import check_agreement
+from scripts.benchmarks.measure import Figures, run_contender, to_figures
+from scripts.benchmarks.registry import OURS, Contender
 
 WARM_UP_IMAGES = 64
 

@@ -1,4 +1,7 @@
-"""Makes the models that everybody runs, with no download. usage: benchmark_models.py DIR NAME..."""
+"""Makes the models that everybody runs, with no download.
+
+usage: python -m scripts.benchmarks.models DIRECTORY NAME...
+"""
 
 import os
 import pathlib
@@ -10,9 +13,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from benchmark_photos import SEED, SIZES, draw_photo
-from make_demo import export
 from PIL import Image
+
+from scripts.benchmarks.photos import SEED, SIZES, draw_photo
+from scripts.demos.make_demo import export
 
 SIDE = 224
 CALIBRATION_PHOTOS = 24

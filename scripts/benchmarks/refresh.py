@@ -1,6 +1,6 @@
 """Times a refresh: against a full run when 1 % changed, and over a million rows when nothing did.
 
-usage: benchmark_refresh.py changed DATA PHOTOS MODEL | unchanged DATA ROWS
+usage: python -m scripts.benchmarks.refresh changed DATA PHOTOS MODEL | unchanged DATA ROWS
 """
 
 import json
@@ -35,7 +35,7 @@ def run_program(program: str, *argv: object) -> dict[str, float]:
 
 def measure_changed(data: pathlib.Path, linked: pathlib.Path, model: str) -> dict[str, object]:
     """Makes a first run, changes 1 % of the images, refreshes, and runs in full for comparison."""
-    from benchmark_photos import SIZES, write_photo
+    from scripts.benchmarks.photos import SIZES, write_photo
 
     photos, root = data / f"photos-{model}", data / f"root-{model}"
     shutil.copytree(linked, photos, copy_function=os.link)
@@ -69,7 +69,9 @@ def measure_unchanged(data: pathlib.Path, rows: int) -> dict[str, object]:
             os.close(os.open(directory / f"{number:07d}.jpg", os.O_CREAT | os.O_WRONLY))
     model = data / "models" / "tiny"
     flags = ["--input", str(photos), "--model", str(model), "--output_root", str(root)]
-    subprocess.run([sys.executable, __file__, "synthesize", *flags], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "scripts.benchmarks.refresh", "synthesize", *flags], check=True
+    )
     figures = run_program("refresh", *flags)
     run = root / (root / "LATEST").read_text().strip()
     record = json.loads((run / "run.json").read_text())

@@ -18,7 +18,8 @@ class Contender(NamedTuple):
     """One way to turn photos into vectors, or one part of it.
 
     Attributes:
-        module: Its function `run(photos, model_dir, output, **arguments)` does the work.
+        module: Its name in scripts.benchmarks.contenders. Its function
+            `run(photos, model_dir, output, **arguments)` does the work.
         arguments: Of that function.
         precision: Of the model's arithmetic, or None if its pixels differ from ours by design.
         packages: What must be importable besides the project's own requirements.
@@ -49,22 +50,22 @@ def _by_engine(name: str, module: str, *, is_part: bool) -> dict[str, Contender]
 
 
 CONTENDERS = {
-    **_by_engine("ours", "benchmark_ours", is_part=False),
+    **_by_engine("ours", "ours", is_part=False),
     "ours_openvino_bfloat16_fast": Contender(
-        "benchmark_ours",
+        "ours",
         {"engine": "openvino", "precision": "bfloat16", "decode": "fast"},
         None,
         ("openvino",),
     ),
-    "tf_data": Contender("benchmark_tf_data"),
-    "beam_per_image": Contender("benchmark_beam"),
-    "ray_data": Contender("benchmark_ray", packages=("ray",)),
-    "spark": Contender("benchmark_spark", packages=("pyspark",)),
+    "tf_data": Contender("tf_data"),
+    "beam_per_image": Contender("beam_per_image"),
+    "ray_data": Contender("ray_data", packages=("ray",)),
+    "spark": Contender("spark", packages=("pyspark",)),
     "openvino_loop": Contender(
-        "benchmark_openvino", precision="bfloat16", packages=("openvino",)
+        "openvino_loop", precision="bfloat16", packages=("openvino",)
     ),
-    "decode_alone": Contender("benchmark_decode_alone", is_part=True),
-    **_by_engine("model_alone", "benchmark_model_alone", is_part=True),
+    "decode_alone": Contender("decode_alone", is_part=True),
+    **_by_engine("model_alone", "model_alone", is_part=True),
 }  # fmt: skip
 
 DOFN = "plain_dofn"
@@ -73,7 +74,7 @@ DOFN = "plain_dofn"
 
 def find_contender(name: str) -> Contender:
     """Returns what a name stands for."""
-    return Contender("benchmark_dofn") if name == DOFN else CONTENDERS[name]
+    return Contender("dofn") if name == DOFN else CONTENDERS[name]
 
 
 def why_not(contender: Contender) -> str | None:

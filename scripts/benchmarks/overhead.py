@@ -3,9 +3,9 @@
 import pathlib
 import statistics
 
-from benchmark_contenders import OURS, choose_contenders
-from benchmark_speed import Results, run_rounds
-from benchmark_tables import print_figures, print_head, print_row, spread
+from scripts.benchmarks.registry import OURS, choose_contenders
+from scripts.benchmarks.speed import Results, run_rounds
+from scripts.benchmarks.tables import print_figures, print_head, print_row, spread
 
 IMAGES = 5_000
 MAX_OVERHEAD_MILLISECONDS = 0.15

@@ -23,7 +23,8 @@ class Embed:
 
     def __init__(self, model_dir: str, threads: int) -> None:
         import tensorflow as tf
-        from benchmark_vectors import Model, decode_batch
+
+        from scripts.benchmarks.contenders.shared import Model, decode_batch
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -1,6 +1,6 @@
 """How long pipelines.train_classifier takes on many vectors, and how much memory.
 
-usage: benchmark_train.py DIRECTORY [ROWS] [DIM] [CLASSES]
+usage: python -m scripts.benchmarks.train DIRECTORY [ROWS] [DIM] [CLASSES]
 
 Writes a published run of synthetic vectors (1,000,000 of 1280 numbers, 100 classes) below DIRECTORY
 if it is not there, trains on it, and prints seconds and peak memory. The classes are Gaussians that
@@ -17,7 +17,6 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pyarrow as pa

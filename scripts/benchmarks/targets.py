@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from benchmark_contenders import OURS
-from benchmark_speed import Results
-from benchmark_tables import (
+from scripts.benchmarks.registry import OURS
+from scripts.benchmarks.speed import Results
+from scripts.benchmarks.tables import (
     STEADY,
     WHOLE,
     engines_with_parts,

@@ -1,4 +1,6 @@
-"""Times decoders in one process, in turn. usage: benchmark_decode.py ROUNDS DIRECTORY...
+"""Times decoders in one process, in turn.
+
+usage: python -m scripts.benchmarks.decode ROUNDS DIRECTORY...
 
 The formula as it is written, called for image after image; the same compiled to one graph a batch;
 the pipeline's default, and --decode fast. One image at a time and in batches of 8. Prints a table
@@ -17,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from benchmark_tables import print_head, print_row, ratios_of, spread
 
+from scripts.benchmarks.tables import print_head, print_row, ratios_of, spread
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
 

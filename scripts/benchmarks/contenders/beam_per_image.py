@@ -14,7 +14,8 @@ from apache_beam.io.parquetio import WriteToParquet
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from benchmark_vectors import BATCH_SIZE, SCHEMA, Model, decode
+
+from scripts.benchmarks.contenders.shared import BATCH_SIZE, SCHEMA, Model, decode
 
 Named = tuple[str, npt.NDArray[np.float32]]
 

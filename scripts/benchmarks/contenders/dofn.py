@@ -3,11 +3,11 @@
 import pathlib
 
 import apache_beam as beam
-import benchmark_ours
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 
 from pipelines.running import graph
+from scripts.benchmarks.contenders import ours
 from transforms.batches import PixelBatch, Predictions
 from transforms.models.image_model import ImageModel
 from transforms.steps.saved_model_handler import SavedModelHandler
@@ -42,4 +42,4 @@ class RunModel(beam.PTransform[PCollection[PixelBatch], PCollection[Predictions]
 def run(photos: pathlib.Path, model_dir: pathlib.Path, output: pathlib.Path) -> None:
     """Runs the pipeline with the DoFn in RunInference's place."""
     graph.RunInference = RunModel
-    benchmark_ours.run(photos, model_dir, output)
+    ours.run(photos, model_dir, output)

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-from benchmark_contenders import Contender
+
+from scripts.benchmarks.registry import Contender
 
 MIN_COSINE = {"float32": 0.9999, "bfloat16": 0.999}
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 import tensorflow as tf
-from benchmark_vectors import BATCH_SIZE, SIDE, Model, decode, write_parquet
+
+from scripts.benchmarks.contenders.shared import BATCH_SIZE, SIDE, Model, decode, write_parquet
 
 Pixels = npt.NDArray[np.float32]
 

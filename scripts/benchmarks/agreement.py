@@ -42,7 +42,7 @@ def check_agreement(
     Those whose pixels differ by design, which have no precision, are not held to any.
     """
     cosine = smallest_cosine(output, reference)
-    wanted = MIN_COSINE.get(contender.precision, -1.0)
+    wanted = -1.0 if contender.precision is None else MIN_COSINE[contender.precision]
     if not cosine >= wanted:  # Also if it is not a number.
         sys.exit(f"{name}: cosine to {reference.name} is {cosine:.6f}, wanted at least {wanted}")
     return cosine

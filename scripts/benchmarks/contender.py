@@ -48,7 +48,7 @@ def count_rows(output: pathlib.Path) -> int:
 def main(name: str, model: pathlib.Path, kept: pathlib.Path, *photos: pathlib.Path) -> None:
     """Runs a contender over each directory."""
     # OpenVINO reports every import and conversion to its makers, unless this package is absent.
-    sys.modules.setdefault("openvino_telemetry", None)
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     referee = Referee()
     contender = find_contender(name)
     run = importlib.import_module(f"scripts.benchmarks.contenders.{contender.module}").run

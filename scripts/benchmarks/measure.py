@@ -76,6 +76,8 @@ def run_contender(
             stderr=noise,
             text=True,
         )
+        assert process.stdin
+        assert process.stdout
         with process, tree:
             for line in process.stdout:
                 message = json.loads(line)
@@ -103,6 +105,7 @@ def to_figures(runs: Sequence[Run], peak_bytes: int) -> Figures:
         (runs[start : start + 3] for start in range(0, len(runs), 3)),
         key=lambda trio: trio[2].seconds,
     )
+    vcpus = os.cpu_count() or 1
     more = everything.images - few.images
     # What a run costs whatever its size cancels out.
     seconds = (everything.seconds - few.seconds) / more
@@ -115,6 +118,6 @@ def to_figures(runs: Sequence[Run], peak_bytes: int) -> Figures:
         "cpu_milliseconds_per_image": 1000 * cpu_seconds,
         "cores": everything.cpu_seconds / everything.seconds,
         "peak_bytes": peak_bytes,
-        "images_per_vcpu_hour": 3600 * everything.images / everything.seconds / os.cpu_count(),
+        "images_per_vcpu_hour": 3600 * everything.images / everything.seconds / vcpus,
         "threads": everything.threads or 0,
     }

@@ -54,11 +54,11 @@ def draw_photo(random: np.random.Generator, size: PhotoSize) -> npt.NDArray[np.u
         noise = random.normal(size=(cells * 3 // 4 + 1, cells, 3)) * ROUGHNESS**octave
         for channel in range(3):
             plane = Image.fromarray(noise[:, :, channel].astype(np.float32))
-            levels[:, :, channel] += plane.resize(
-                (size.width, size.height), Image.Resampling.BICUBIC
+            levels[:, :, channel] += np.asarray(
+                plane.resize((size.width, size.height), Image.Resampling.BICUBIC)
             )
-    levels = 128 + 45 * levels + random.normal(size=(size.height, size.width, 1)) * size.grain
-    return np.clip(levels, 0, 255).astype(np.uint8)
+    grain = random.normal(size=(size.height, size.width, 1)) * size.grain
+    return np.clip(128 + 45 * levels + grain, 0, 255).astype(np.uint8)
 
 
 def write_photo(random: np.random.Generator, size: PhotoSize, path: pathlib.Path) -> None:

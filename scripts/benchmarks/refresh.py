@@ -98,7 +98,7 @@ def synthesize(argv: list[str]) -> None:
     from transforms.inputs.listing import ImageFile, list_source
     from transforms.lifecycle.publication import RunManifest
     from transforms.models.handle import resolve_model
-    from transforms.records import Shard, ShardKey, ShardKind
+    from transforms.records import ImageRef, Shard, ShardKey, ShardKind
     from transforms.runs.recipe import fingerprint_json, fingerprint_shard
     from transforms.runs.root import RunRoot
     from transforms.runs.sharding import count_shards, shard_index
@@ -117,7 +117,7 @@ def synthesize(argv: list[str]) -> None:
     listed = (found for source in launch.sources for found in list_source(source))
     refs = [to_image_ref(found, None) for found in listed if isinstance(found, ImageFile)]
     count = count_shards(len(refs), config.rows_per_file)
-    members: list[list] = [[] for _ in range(count)]
+    members: list[list[ImageRef]] = [[] for _ in range(count)]
     for ref in refs:
         members[shard_index(ref.image_id, count)].append(ref)
     root = RunRoot(config.output_root)

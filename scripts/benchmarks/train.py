@@ -32,7 +32,7 @@ def write_model(directory: pathlib.Path, dim: int) -> None:
     """Writes a feature-vector model of that many numbers."""
     import tensorflow as tf
 
-    class Features(tf.Module):
+    class Features(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.kernel = tf.Variable(tf.random.stateless_normal([3, dim], (1, 2)))

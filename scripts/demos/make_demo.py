@@ -32,7 +32,8 @@ def write_digits(directory: pathlib.Path) -> None:
         name = f"{number:04d}.png"
         percentile = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 100
         split = "test" if percentile < HELD_OUT_PERCENT else "train"
-        gray = Image.fromarray(np.uint8(values * 255 / 16)).resize((SIDE, SIDE), Image.BICUBIC)
+        levels = (values * 255 / 16).astype(np.uint8)
+        gray = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         path = directory / split / str(label) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         gray.convert("RGB").save(path)
@@ -66,7 +67,7 @@ def train(pixels: np.ndarray, labels: np.ndarray) -> tuple[keras.Model, keras.Mo
     return body, head
 
 
-class Reusable(tf.__internal__.tracking.AutoTrackable):
+class Reusable(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc]
     """A model by TF Hub's reusable SavedModel API: obj(images, training=False) -> outputs."""
 
     def __init__(self, network: keras.Model) -> None:

@@ -14,10 +14,11 @@ from transforms.steps.saved_model_handler import SavedModelHandler
 
 
 class _RunModel(beam.DoFn):
+    _model: ImageModel
+
     def __init__(self, handler: SavedModelHandler) -> None:
         self._handler = handler
         self._shared = Shared()
-        self._model: ImageModel | None = None
 
     def setup(self) -> None:
         self._model = self._shared.acquire(self._handler.load_model)
@@ -41,5 +42,5 @@ class RunModel(beam.PTransform[PCollection[PixelBatch], PCollection[Predictions]
 
 def run(photos: pathlib.Path, model_dir: pathlib.Path, output: pathlib.Path) -> None:
     """Runs the pipeline with the DoFn in RunInference's place."""
-    graph.RunInference = RunModel
+    graph.RunInference = RunModel  # type: ignore[attr-defined, assignment]
     ours.run(photos, model_dir, output)

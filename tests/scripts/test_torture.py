@@ -6,15 +6,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pipelines import embed
-from scripts.torture_lifecycle import (
-    EMBED,
-    OVERWRITE,
-    Moment,
-    Outcome,
-    Phase,
-    Trigger,
-    Workshop,
-)
+from scripts.torture.scenarios import EMBED, OVERWRITE, Moment, Trigger
+from scripts.torture.site import Phase
+from scripts.torture.workshop import Outcome, Workshop
 
 IMAGES = 200
 

@@ -1,0 +1,1 @@
+"""Times the pipeline against its peers: scripts/benchmark."""

@@ -1,0 +1,1 @@
+"""A set of handwritten digits and its models: scripts/demo."""

@@ -11,7 +11,8 @@ from transforms.machine.tensorflow_runtime import import_tensorflow
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
 
-    from pipelines.running.launch import LaunchedModel, MakeOutputs
+    from pipelines.running.launch import MakeOutputs
+    from pipelines.running.launched_model import LaunchedModel
 
 DESCRIPTION = """\
 Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet

@@ -90,7 +90,8 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.cli.parser import parse_flags
     from pipelines.cli.refresh_flags import RefreshConfig
     from pipelines.embed import embedding_outputs
-    from pipelines.running.launch import describe_run, footer_metadata, prepare_launch
+    from pipelines.running.launch import describe_run, prepare_launch
+    from pipelines.running.launched_model import footer_metadata
     from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
     from transforms.inputs.listing import ImageFile, list_source

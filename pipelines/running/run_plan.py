@@ -8,7 +8,8 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import ModelHandler
 from apache_beam.pvalue import PCollection
 
-from pipelines.running.launch import Launch, describe_run, make_handler
+from pipelines.running.launch import Launch, describe_run
+from pipelines.running.launched_model import make_handler
 from transforms.batches import OutputRows, PixelBatch, Predictions
 from transforms.errors import FlagError
 from transforms.forecast.sample import Sample

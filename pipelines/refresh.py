@@ -30,6 +30,7 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
         from pipelines.running.launch import keep_apart, prepare_launch
         from pipelines.running.noted_flags import with_model_notes
         from pipelines.running.run_plan import plan_run
+        from transforms.lifecycle.basis import Basis, Fresh, refresh
         from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
         from transforms.models.handle import resolve_model
         from transforms.runs.directory import absolute_output
@@ -43,20 +44,19 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     flag = f"--output_root {directory}"
     keep_apart(flag, directory, launch.sources)
     root = RunRoot(directory, config.keep)
+
+    def find_basis() -> Basis:
+        newest = root.read_newest()
+        if newest is None:
+            return Fresh()
+        return refresh(newest, launch.recipe, config.max_deleted_fraction)
+
     if config.plan:
         found = look_at_output(
             None, root.staging, flag=flag, resume=config.resume, overwrite=config.overwrite
         )
-        previous = root.read_newest()
-        plan = plan_run(
-            launch,
-            unclaimed(directory),
-            root.staging,
-            previous=previous,
-            root=root,
-            max_deleted_fraction=config.max_deleted_fraction,
-        )
-        return forecast_run(launch, plan, config, beam_argv, output=found, previous=previous)
+        plan = plan_run(launch, unclaimed(directory), find_basis(), staging=root.staging, root=root)
+        return forecast_run(plan, config, beam_argv, output=found)
     with claim_output(
         lambda: root.next_run(datetime.datetime.now(datetime.UTC)),
         root.staging,
@@ -65,14 +65,7 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
         resume=config.resume,
         overwrite=config.overwrite,
     ) as claim:
-        plan = plan_run(
-            launch,
-            claim,
-            root.staging,
-            previous=root.read_newest(),
-            root=root,
-            max_deleted_fraction=config.max_deleted_fraction,
-        )
+        plan = plan_run(launch, claim, find_basis(), staging=root.staging, root=root)
         return execute(plan, beam_argv, claim.hold)
 
 

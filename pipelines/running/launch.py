@@ -32,6 +32,7 @@ from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import EngineSettings
 from transforms.records import Shard
 from transforms.runs.directory import STEMS
+from transforms.runs.recipe import fingerprint_json
 
 
 class Outputs(NamedTuple):
@@ -55,15 +56,15 @@ class Launch:
     """A run that is checked, and has no place to write yet.
 
     Attributes:
-        config: The flags.
+        config: Flags, with those filled in that the user left to the model's notes.
         program: "embed" or "classify".
-        sources: The classified inputs.
-        model: The model.
-        policy: What is done to every image.
-        columns: What to take from files, and the carried columns.
-        outputs: What becomes of the model's outputs.
-        canaries: The shard of known images, if there are any.
-        engine: How the model is run.
+        sources: Inputs, classified.
+        model: Model, without its weights.
+        policy: Preprocessing of every image.
+        columns: Columns to take from files, and those to carry.
+        outputs: Step that makes rows of the model's outputs, and its recipe.
+        canaries: Shard of known images, if there are any.
+        engine: Engine, with nothing left to "auto" but the batch size.
         hints: Resource hints of the step that reads, decodes, infers and writes, by name.
     """
 
@@ -82,6 +83,11 @@ class Launch:
     def stem(self) -> str:
         """What the data files hold: "embeddings" or "classifications"."""
         return STEMS[self.program]
+
+    @property
+    def batch_size(self) -> int:
+        """Images a model call, or as many as the largest that is tried."""
+        return self.engine.batch_size or 1
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -113,6 +119,11 @@ class Launch:
         }
 
     @property
+    def base_fingerprint(self) -> str:
+        """What the fingerprints of all shards share."""
+        return fingerprint_json({"recipe": self.recipe, "columns": self.column_recipe})
+
+    @property
     def plan_record(self) -> dict[str, Any]:
         """What a run that is resumed must share with its start, and what was asked for."""
         config = self.config
@@ -127,6 +138,20 @@ class Launch:
                 for name, value in dataclasses.asdict(config).items()
                 if name not in PLAN_FLAGS
             },
+        }
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What run.json says that is known at launch."""
+        model, policy = self.model, self.policy
+        return {
+            **self.plan_record,
+            "model": {
+                "handle": model.handle,
+                "fingerprint": model.fingerprint,
+                **dataclasses.asdict(model.spec),
+            },
+            "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
         }
 
 
@@ -165,20 +190,6 @@ def prepare_launch(
         engine=engine,
         hints=hints,
     )
-
-
-def describe_run(launch: Launch) -> dict[str, Any]:
-    """Returns the part of run.json that is known at launch."""
-    model, policy = launch.model, launch.policy
-    return {
-        **launch.plan_record,
-        "model": {
-            "handle": model.handle,
-            "fingerprint": model.fingerprint,
-            **dataclasses.asdict(model.spec),
-        },
-        "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
-    }
 
 
 def keep_apart(flag: str, output: str, sources: tuple[Source, ...]) -> None:

@@ -49,7 +49,8 @@ def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
 
 
 def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
-    """Returns what is done to every image: the flags of the same names, the model's size and dtype."""
+    """Returns what is done to every image: the flags, and the model's size and dtype."""
+    # --resize_mode becomes Preprocessing.resize_mode: a flag and its field have one name.
     fields = {field.name for field in dataclasses.fields(Preprocessing)}
     flags = {name: value for name, value in vars(config).items() if name in fields}
     own = {"image_size": model.image_size, "dtype": model.spec.dtype}

@@ -11,6 +11,7 @@ from pipelines.running.launch import MakeOutputs, keep_apart, prepare_launch
 from pipelines.running.noted_flags import with_model_notes
 from pipelines.running.run_plan import plan_run
 from transforms.errors import FlagError, InputError
+from transforms.lifecycle.basis import Fresh, complete
 from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
 from transforms.lifecycle.staging import staging_path
 from transforms.models.handle import resolve_model
@@ -65,8 +66,8 @@ def run_once(
         found = look_at_output(
             output, staging, flag=flag, resume=config.resume, overwrite=config.overwrite
         )
-        plan = plan_run(launch, unclaimed(output), staging)
-        return forecast_run(launch, plan, config, beam_argv, output=found)
+        plan = plan_run(launch, unclaimed(output), Fresh(), staging=staging)
+        return forecast_run(plan, config, beam_argv, output=found)
     with claim_output(
         lambda: output,
         staging,
@@ -78,7 +79,8 @@ def run_once(
         if claim.is_published:
             print(f"{output} has been published by this command; there is nothing to resume")
             return EXIT_DONE
-        plan = plan_run(launch, claim, staging, previous=earlier, completes=earlier is not None)
+        basis = Fresh() if earlier is None else complete(earlier, launch.recipe)
+        plan = plan_run(launch, claim, basis, staging=staging)
         return execute(plan, beam_argv, claim.hold)
 
 

@@ -1,7 +1,6 @@
 """A launch: everything about a run that can be checked before it has a place to write."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,9 +21,7 @@ from pipelines.running.launched_model import (
     software_versions,
 )
 from transforms.batches import OutputRows, Predictions
-from transforms.errors import OutputError
 from transforms.files.tf_examples import feature_type
-from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.listing import Source, classify_input
@@ -190,21 +187,3 @@ def prepare_launch(
         engine=engine,
         hints=hints,
     )
-
-
-def keep_apart(flag: str, output: str, sources: tuple[Source, ...]) -> None:
-    """Checks that no input holds the output, whose files would be read as images.
-
-    Raises:
-        OutputError: If one does.
-    """
-    for source in sources:
-        root, target = source.root, output
-        if is_local(output):
-            root, target = os.path.realpath(root), os.path.realpath(output)
-        is_deep = source.is_directory or "**" in source.pattern
-        if is_deep and f"{target}/".startswith(f"{root}/"):
-            raise OutputError(
-                f"{flag} is inside --input {source.root}, and would be read by the next run; choose"
-                " a directory beside it"
-            )

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from pipelines.running.destination import Destination
 from pipelines.running.launch import Launch
 from transforms.forecast.sample import Sample
 from transforms.lifecycle.basis import Basis
@@ -9,7 +10,6 @@ from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.publication import Publication
 from transforms.runs.directory import absolute_output
-from transforms.runs.root import RunRoot
 from transforms.steps.plan_shards import ShardSizes
 
 
@@ -50,35 +50,32 @@ class RunPlan:
         return self.basis.has_files(self.launch.sources)
 
 
-def plan_run(
-    launch: Launch, claim: Claim, basis: Basis, *, staging: str, root: RunRoot | None = None
-) -> RunPlan:
+def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
     """Plans the run that a launch and a claimed output make.
 
     Args:
         launch: The checked flags.
-        claim: Where to write.
-        basis: The run to build on, if any.
-        staging: Where to work until then.
-        root: The refresh root, if the run is a refresh.
+        claim: What the run may do there.
+        destination: Where it goes; asked what it builds on, now that nobody else can write there.
 
     Raises:
-        UserError: If the canaries cannot be used.
+        UserError: If the run to build on or the canaries cannot be used.
     """
     config = launch.config
+    basis = destination.basis(launch.recipe)
     return RunPlan(
         launch=launch,
         basis=basis,
         publication=Publication(
             run_id=claim.run_id,
             output=claim.output,
-            staging=staging,
+            staging=destination.staging,
             stem=launch.stem,
             output_format=config.output_format,
             max_failed_fraction=config.max_failed_fraction,
             previous=basis.counts,
             canary_gate=_canary_gate(launch),
-            root=root,
+            root=destination.root,
             description=launch.description,
         ),
         is_resumed=claim.is_resumed,

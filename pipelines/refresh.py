@@ -31,8 +31,10 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
 
     root = RunRoot(absolute_output(config.output_root), config.keep)
     destination = RefreshRoot(root, config.max_deleted_fraction)
-    outputs_of = embedding_outputs if config.program == "embed" else class_outputs
-    return run_into(destination, config, beam_argv, program=config.program, outputs_of=outputs_of)
+    make_outputs = embedding_outputs if config.program == "embed" else class_outputs
+    return run_into(
+        destination, config, beam_argv, program=config.program, make_outputs=make_outputs
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -109,9 +109,7 @@ def synthesize(argv: list[str]) -> None:
     config, _ = parse_flags(RefreshConfig, argv, program="synthesize", description="")
     model_dir = resolve_model(config.model)
     config = with_model_notes(config, model_dir)
-    launch = prepare_launch(
-        config, model_dir, program="embed", make_outputs=embedding_outputs(config)
-    )
+    launch = prepare_launch(config, model_dir, program="embed", make_outputs=embedding_outputs)
     listed = (found for source in launch.sources for found in list_source(source))
     refs = [to_image_ref(found, None) for found in listed if isinstance(found, ImageFile)]
     count = count_shards(len(refs), config.rows_per_file)

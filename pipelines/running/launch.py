@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
@@ -36,16 +36,18 @@ class Outputs(NamedTuple):
     """What becomes of the model's outputs.
 
     Attributes:
-        tabulate: ToEmbeddings or ToTopK.
-        recipe: What decides it, in JSON's types.
+        tabulate: Step that makes rows of them, ToEmbeddings or ToTopK.
+        recipe: Values that decide these rows, in JSON's types.
     """
 
     tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
     recipe: Mapping[str, Any]
 
 
-MakeOutputs = Callable[[LaunchedModel, pa.Schema, Mapping[str, str]], Outputs]
-"""Says what becomes of the outputs, given the model, the carried columns and the footer."""
+Config = TypeVar("Config", bound=RunConfig)
+
+MakeOutputs = Callable[[Config, LaunchedModel, pa.Schema, Mapping[str, str]], Outputs]
+"""Says what becomes of outputs, given the flags, the model, the carried columns and the footer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,13 +55,13 @@ class Launch:
     """A run that is checked, and has no place to write yet.
 
     Attributes:
-        config: Flags, with those filled in that the user left to the model's notes.
+        config: Flags, with those filled in that were left to the model's notes.
         program: "embed" or "classify".
         sources: Inputs, classified.
         model: Model, without its weights.
         policy: Preprocessing of every image.
         columns: Columns to take from files, and those to carry.
-        outputs: Step that makes rows of the model's outputs, and its recipe.
+        outputs: Further way of the model's outputs.
         canaries: Shard of known images, if there are any.
         engine: Engine, with nothing left to "auto" but the batch size.
         hints: Resource hints of the step that reads, decodes, infers and writes, by name.
@@ -153,7 +155,7 @@ class Launch:
 
 
 def prepare_launch(
-    config: RunConfig, model_dir: str, *, program: str, make_outputs: MakeOutputs
+    config: Config, model_dir: str, *, program: str, make_outputs: MakeOutputs[Config]
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -182,7 +184,7 @@ def prepare_launch(
         model=model,
         policy=policy,
         columns=FileColumns(config.image_key, config.image_id_from, carried),
-        outputs=make_outputs(model, carried, footer_metadata(model, policy, engine)),
+        outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
         hints=hints,

@@ -1,6 +1,6 @@
 """From flags to a run: what embed, classify and refresh have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from pipelines.cli.refresh_flags import RefreshConfig
@@ -23,7 +23,7 @@ def run_into(
     beam_argv: Sequence[str],
     *,
     program: str,
-    outputs_of: Callable[[Config], MakeOutputs],
+    make_outputs: MakeOutputs[Config],
 ) -> int:
     """Launches a run, claims its output, plans and executes it; with --plan, only foretells it.
 
@@ -32,7 +32,7 @@ def run_into(
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        outputs_of: Given the flags, says what becomes of the model's outputs.
+        make_outputs: Says what becomes of the model's outputs.
 
     Returns:
         The exit code.
@@ -43,7 +43,7 @@ def run_into(
     """
     model_dir = resolve_model(config.model)
     config = with_model_notes(config, model_dir)
-    launch = prepare_launch(config, model_dir, program=program, make_outputs=outputs_of(config))
+    launch = prepare_launch(config, model_dir, program=program, make_outputs=make_outputs)
     keep_apart(destination, launch.sources)
     if config.plan:
         found = look_at_output(

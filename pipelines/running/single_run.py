@@ -1,7 +1,7 @@
 """What embed and classify do: one run into one directory, which may complete another."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pipelines.cli.run_flags import SingleRunConfig
@@ -28,7 +28,7 @@ def run_once(
     beam_argv: Sequence[str],
     *,
     program: str,
-    outputs_of: Callable[[Config], MakeOutputs],
+    make_outputs: MakeOutputs[Config],
 ) -> int:
     """Runs embed or classify.
 
@@ -36,7 +36,7 @@ def run_once(
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        outputs_of: Given the flags, says what becomes of the model's outputs.
+        make_outputs: Says what becomes of the model's outputs.
 
     Returns:
         The exit code.
@@ -50,11 +50,15 @@ def run_once(
         completes = _read_run_to_complete(config.retry_failed)
         config = with_flags_of(config, completes)
     destination = RunDirectory(absolute_output(config.output), completes)
-    return run_into(destination, config, beam_argv, program=program, outputs_of=outputs_of)
+    return run_into(destination, config, beam_argv, program=program, make_outputs=make_outputs)
 
 
 def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
     """Takes the flags that were left at their defaults from the run that is completed.
+
+    With --retry_failed RUN --output OUT, and RUN made by --input photos/ --resize_mode pad:
+    input and resize_mode are RUN's again, output is OUT, and batch_size the default, being no
+    part of what RUN is.
 
     Raises:
         FlagError: If other inputs are named than that run had, or it was another program's.

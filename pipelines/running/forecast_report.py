@@ -1,4 +1,17 @@
-"""What --plan says: one short table, aligned as the summary of a run."""
+"""What --plan says: one short table, aligned as the summary of a run.
+
+matched   2,000 images, 182.0 MB
+output    --output vectors/ is free
+model     my_model/: the object itself, float32 [batch, 224, 224, 3] from 0 to 1 in, ...
+sample    512 images here, 130.1 images/s once it ran
+engine    tensorflow float32 on CPU, 32 images a call, 2 threads
+failed    0 of 512
+time in   read 1%, decode 32%, model 66%, write 1%
+slowest   model: --engine openvino, --precision auto, a GPU, or more cores
+time      0:00:22 here, 0:00:07 of it to start and to end
+memory    1.8 GB a worker, as here
+files     16 (about 5.3 MB)
+"""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -39,7 +52,7 @@ class Forecast:
         shards: Number of output files.
         output: Words on what is there and whether a run may write.
         previous: Run that it would refresh, if there is one.
-        run: Sample; None if there is nothing to compute.
+        run: Run of the sample; None if there is nothing to compute.
         start_seconds: Time that a run spends before it builds its pipeline, and on listing.
         workers: Threads that this machine used, in words.
         is_here: Whether the run would be on this machine.

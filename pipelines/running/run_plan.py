@@ -18,11 +18,11 @@ class RunPlan:
     """Everything a run is made of. It stays at launch; the steps take from it what workers need.
 
     Attributes:
-        launch: What was checked before there was a place to write.
-        basis: The run that it builds on, if there is one.
-        publication: What run.json will say, and where.
+        launch: Launch, checked before there was a place to write.
+        basis: Earlier run that it builds on, if there is one, and how.
+        publication: Place of the run, what its run.json will say, and when it may be published.
         is_resumed: Whether commit records of an earlier start count.
-        sample: What is computed in place of the inputs; None in a run.
+        sample: Images to compute in place of the inputs; None in a run.
     """
 
     launch: Launch

@@ -34,9 +34,9 @@ class SampleRun(NamedTuple):
     """What a sample showed.
 
     Attributes:
-        record: Its run.json.
-        failures: Its failures by reason, the most frequent first.
-        costs: What it took.
+        record: Content of its run.json.
+        failures: Failures by reason, the most frequent first.
+        costs: Seconds and bytes that it took.
     """
 
     record: Mapping[str, Any]

@@ -11,7 +11,8 @@ from transforms.machine.tensorflow_runtime import import_tensorflow
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
 
-    from pipelines.running.launch import LaunchedModel, MakeOutputs
+    from pipelines.running.launch import Outputs
+    from pipelines.running.launched_model import LaunchedModel
 
 DESCRIPTION = """\
 Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet
@@ -40,25 +41,30 @@ def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, 
     return names
 
 
-def class_outputs(config: ClassifyFlags) -> "MakeOutputs":
-    """Returns the maker of the step that turns logits into the best classes."""
+def class_outputs(
+    config: ClassifyFlags, model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]
+) -> "Outputs":
+    """Returns the step that turns the model's outputs into the best classes.
+
+    Raises:
+        ModelError: If the class names do not fit the model.
+    """
     from pipelines.running.launch import Outputs
     from transforms.runs.recipe import fingerprint_json
     from transforms.steps.to_top_k import ToTopK
 
-    def make(model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]) -> Outputs:
-        labels = read_model_labels(config.labels, model)
-        activation = config.activation
-        assert activation is not None, "the model's notes are filled in before"
-        recipe = {
+    labels = read_model_labels(config.labels, model)
+    activation = config.activation
+    assert activation is not None, "the model's notes are filled in before"
+    footer = {**footer, "activation": activation}
+    return Outputs(
+        ToTopK(config.top_k, activation, labels, carried, footer),
+        recipe={
             "top_k": config.top_k,
             "activation": activation,
             "labels": labels and fingerprint_json({"labels": labels}),
-        }
-        footer = {**footer, "activation": activation}
-        return Outputs(ToTopK(config.top_k, activation, labels, carried, footer), recipe)
-
-    return make
+        },
+    )
 
 
 def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
@@ -67,7 +73,7 @@ def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
         import_tensorflow()
         from pipelines.running.single_run import run_once
 
-    return run_once(config, beam_argv, program="classify", outputs_of=class_outputs)
+    return run_once(config, beam_argv, program="classify", make_outputs=class_outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """python -m pipelines.embed: images in, feature vectors out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.run_flags import EmbedConfig, EmbedFlags
@@ -9,7 +9,10 @@ from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
-    from pipelines.running.launch import MakeOutputs
+    import pyarrow as pa
+
+    from pipelines.running.launch import Outputs
+    from pipelines.running.launched_model import LaunchedModel
 
 DESCRIPTION = """\
 Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet or
@@ -20,14 +23,16 @@ tar (WebDataset) files and writes one vector an image to Parquet or TFRecord.
       --model model.tar.gz --output vectors/ --normalize l2 --embedding_dtype float16"""
 
 
-def embedding_outputs(config: EmbedFlags) -> "MakeOutputs":
-    """Returns the maker of the step that turns outputs into embedding rows."""
+def embedding_outputs(
+    config: EmbedFlags, model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]
+) -> "Outputs":
+    """Returns the step that turns the model's outputs into embedding rows."""
     from pipelines.running.launch import Outputs
     from transforms.steps.to_embeddings import ToEmbeddings
 
-    recipe = {"embedding_dtype": config.embedding_dtype, "normalize": config.normalize}
-    return lambda model, carried, footer: Outputs(
-        ToEmbeddings(config.embedding_dtype, config.normalize, carried, footer), recipe
+    return Outputs(
+        ToEmbeddings(config.embedding_dtype, config.normalize, carried, footer),
+        recipe={"embedding_dtype": config.embedding_dtype, "normalize": config.normalize},
     )
 
 
@@ -37,7 +42,7 @@ def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
         import_tensorflow()
         from pipelines.running.single_run import run_once
 
-    return run_once(config, beam_argv, program="embed", outputs_of=embedding_outputs)
+    return run_once(config, beam_argv, program="embed", make_outputs=embedding_outputs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

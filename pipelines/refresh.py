@@ -1,6 +1,5 @@
 """python -m pipelines.refresh: a new run from the one before, computing only what changed."""
 
-import datetime
 from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
@@ -25,55 +24,17 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     """Refreshes; returns the exit code."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
-        from pipelines.running.execute import execute
-        from pipelines.running.forecast import forecast_run
-        from pipelines.running.launch import keep_apart, prepare_launch
-        from pipelines.running.noted_flags import with_model_notes
-        from pipelines.running.run_plan import plan_run
-        from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
-        from transforms.models.handle import resolve_model
+        from pipelines.running.destination import RefreshRoot
+        from pipelines.running.run import run_into
         from transforms.runs.directory import absolute_output
         from transforms.runs.root import RunRoot
 
-    model_dir = resolve_model(config.model)
-    config = with_model_notes(config, model_dir)
-    make_outputs = embedding_outputs(config) if config.program == "embed" else class_outputs(config)
-    launch = prepare_launch(config, model_dir, program=config.program, make_outputs=make_outputs)
-    directory = absolute_output(config.output_root)
-    flag = f"--output_root {directory}"
-    keep_apart(flag, directory, launch.sources)
-    root = RunRoot(directory, config.keep)
-    if config.plan:
-        found = look_at_output(
-            None, root.staging, flag=flag, resume=config.resume, overwrite=config.overwrite
-        )
-        previous = root.read_newest()
-        plan = plan_run(
-            launch,
-            unclaimed(directory),
-            root.staging,
-            previous=previous,
-            root=root,
-            max_deleted_fraction=config.max_deleted_fraction,
-        )
-        return forecast_run(launch, plan, config, beam_argv, output=found, previous=previous)
-    with claim_output(
-        lambda: root.next_run(datetime.datetime.now(datetime.UTC)),
-        root.staging,
-        launch.plan_record,
-        flag=flag,
-        resume=config.resume,
-        overwrite=config.overwrite,
-    ) as claim:
-        plan = plan_run(
-            launch,
-            claim,
-            root.staging,
-            previous=root.read_newest(),
-            root=root,
-            max_deleted_fraction=config.max_deleted_fraction,
-        )
-        return execute(plan, beam_argv, claim.hold)
+    root = RunRoot(absolute_output(config.output_root), config.keep)
+    destination = RefreshRoot(root, config.max_deleted_fraction)
+    make_outputs = embedding_outputs if config.program == "embed" else class_outputs
+    return run_into(
+        destination, config, beam_argv, program=config.program, make_outputs=make_outputs
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -63,29 +63,10 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     """
     started = time.monotonic()
     options = PipelineOptions(list(beam_argv))
-    is_local = runs_here(options)
-    workers = use_every_core(options) if is_local else ""
-    TALLY.reset()
-    try:
-        pipeline = beam.Pipeline(runner=FnApiRunner() if is_local else None, options=options)
-    except ValueError as error:  # Beam's own flags do not do for the runner.
-        raise FlagError(" ".join(str(error).split())) from error
+    workers = use_every_core(options) if runs_here(options) else ""
+    pipeline = _make_pipeline(options)
     define_pipeline(pipeline, plan)
-    # Other processes have tallies of their own.
-    mode = options.view_as(DirectOptions).direct_running_mode
-    is_visible = is_local and mode != "multi_processing"
-    progress = ProgressLine(Console(stderr=True, force_terminal=None if is_visible else False))
-    try:
-        with contextlib.ExitStack() as stack:
-            if is_local:
-                stack.enter_context(quiet_beam())
-                stack.enter_context(leaving_on_interrupt(progress, lambda: _way_on(plan)))
-            if is_on_dataflow(options):
-                stack.enter_context(job_messages())
-            stack.enter_context(own_errors(failure_type(options)))
-            pipeline.run().wait_until_finish()
-    finally:
-        progress.stop()
+    _run_to_end(pipeline, options, plan)
     output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True
@@ -102,6 +83,34 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     for warning in record["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     return EXIT_DONE
+
+
+def _make_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(runner=FnApiRunner() if runs_here(options) else None, options=options)
+    except ValueError as error:  # Beam's own flags do not do for the runner.
+        raise FlagError(" ".join(str(error).split())) from error
+
+
+def _run_to_end(pipeline: beam.Pipeline, options: PipelineOptions, plan: RunPlan) -> None:
+    """Runs the pipeline, with progress on the terminal, and raises our own errors as such."""
+    is_local = runs_here(options)
+    # Other processes have tallies of their own: nothing of them is seen here.
+    mode = options.view_as(DirectOptions).direct_running_mode
+    is_visible = is_local and mode != "multi_processing"
+    TALLY.reset()
+    progress = ProgressLine(Console(stderr=True, force_terminal=None if is_visible else False))
+    try:
+        with contextlib.ExitStack() as stack:
+            if is_local:
+                stack.enter_context(quiet_beam())
+                stack.enter_context(leaving_on_interrupt(progress, lambda: _way_on(plan)))
+            if is_on_dataflow(options):
+                stack.enter_context(job_messages())
+            stack.enter_context(own_errors(failure_type(options)))
+            pipeline.run().wait_until_finish()
+    finally:
+        progress.stop()
 
 
 def runs_here(options: PipelineOptions) -> bool:

@@ -1,7 +1,20 @@
-"""What --plan says: one short table, aligned as the summary of a run."""
+"""What --plan says: one short table, aligned as the summary of a run.
+
+matched   2,000 images, 182.0 MB
+output    --output vectors/ is free
+model     my_model/: the object itself, float32 [batch, 224, 224, 3] from 0 to 1 in, ...
+sample    512 images here, 130.1 images/s once it ran
+engine    tensorflow float32 on CPU, 32 images a call, 2 threads
+failed    0 of 512
+time in   read 1%, decode 32%, model 66%, write 1%
+slowest   model: --engine openvino, --precision auto, a GPU, or more cores
+time      0:00:22 here, 0:00:07 of it to start and to end
+memory    1.8 GB a worker, as here
+files     16 (about 5.3 MB)
+"""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.progress import clock
@@ -18,11 +31,10 @@ from pipelines.cli.wording import (
 from pipelines.running.launch import Launch
 from pipelines.running.sample_run import SampleRun
 from transforms.errors import printable
-from transforms.forecast.costs import Costs
-from transforms.forecast.input_survey import Survey
+from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import Change, InputFile, ShardKind, Step
+from transforms.records import Change, ShardKind, Step
 
 _NAMES = {ShardKind.TFRECORD: "TFRecord", ShardKind.PARQUET: "Parquet", ShardKind.TAR: "tar"}
 _MESSAGE_CHARS = 200
@@ -35,66 +47,52 @@ class Forecast:
     """What is known before a run.
 
     Attributes:
-        launch: The checked flags.
-        survey: The inputs, counted.
-        counts: Images in each TFRecord, Parquet and tar file.
-        images_to_compute: Images that the model would be given, about.
-        shards: Output files.
-        output: What is to be said of the output.
-        changes: What became of the images since the run before, by the listing; None in a run
-            that builds on none.
-        previous: That run.
-        max_deleted_fraction: Largest share of its images that may be gone.
-        run: The sample; None if there is nothing to compute.
-        costs: What it says of a run.
-        workers: Threads that this machine used.
+        launch: Flags, model and policy, checked.
+        workload: Inputs, and what of them is to be computed.
+        shards: Number of output files.
+        output: Words on what is there and whether a run may write.
+        previous: Run that it would refresh, if there is one.
+        run: Run of the sample; None if there is nothing to compute.
+        start_seconds: Time that a run spends before it builds its pipeline, and on listing.
+        workers: Threads that this machine used, in words.
         is_here: Whether the run would be on this machine.
         memory_bytes: Largest resident set of this process.
     """
 
     launch: Launch
-    survey: Survey
-    counts: Mapping[InputFile, FileCount]
-    images_to_compute: int
+    workload: Workload
     shards: int
     output: str
-    changes: Mapping[Change, int] | None
     previous: PreviousCounts | None
-    max_deleted_fraction: float
     run: SampleRun | None
-    costs: Costs | None
+    start_seconds: float
     workers: str
     is_here: bool
     memory_bytes: int
-
-    @property
-    def images(self) -> int:
-        """All images, about."""
-        return self.survey.images + round(sum(count.images for count in self.counts.values()))
 
 
 def format_forecast(forecast: Forecast, flags: PlanFlags) -> str:
     """Says what was found, what the sample showed, and what the run would take."""
     rows = [
-        *_inputs(forecast),
+        *_inputs(forecast.workload),
         *_changes(forecast),
         ("output", forecast.output),
         ("model", _model(forecast)),
     ]
-    if forecast.run is None or forecast.costs is None:
+    if forecast.run is None:
         return align([*rows, ("sample", "none: there is nothing to compute")])
     rows += _sample(forecast, forecast.run)
     rows += _failures(forecast, forecast.run)
     rows += _bottleneck(forecast, forecast.run)
-    rows += _needs(forecast, forecast.run, forecast.costs, flags)
+    rows += _needs(forecast, forecast.run, flags)
     return align(rows)
 
 
-def _inputs(forecast: Forecast) -> Iterator[_Row]:
-    survey, counts = forecast.survey, forecast.counts
+def _inputs(workload: Workload) -> Iterator[_Row]:
+    survey, counts = workload.survey, workload.counts
     size_bytes = survey.image_bytes + sum(file.size_bytes for file in survey.files)
     about = _about(counts.values())
-    yield "matched", f"{about}{forecast.images:,} images, {describe_size(size_bytes)}"
+    yield "matched", f"{about}{workload.images:,} images, {describe_size(size_bytes)}"
     if survey.images and survey.files:
         yield "", f"{survey.images:,} image files, {describe_size(survey.image_bytes)}"
     for kind, name in _NAMES.items():
@@ -116,18 +114,18 @@ def _about(counts: Iterable[FileCount]) -> str:
 
 
 def _changes(forecast: Forecast) -> Iterator[_Row]:
-    previous = forecast.previous
-    if forecast.changes is None or previous is None:
+    previous, changes = forecast.previous, forecast.workload.changes
+    if previous is None:
         return
     for change in FATES:
-        yield change, f"{forecast.changes.get(Change(change), 0):,}"
+        yield change, f"{changes.get(Change(change), 0):,}"
     yield "since", previous.directory
     yield "", "by size and time: of what changed, equal content is found out by reading it"
     if previous.recomputed_because is not None:
         yield "", f"all is computed again, because {previous.recomputed_because}"
-    deleted = forecast.changes.get(Change.DELETED, 0)
-    if deleted > forecast.max_deleted_fraction * previous.images:
-        allowed = f"--max_deleted_fraction {forecast.max_deleted_fraction:g}"
+    allowed_fraction = previous.max_deleted_fraction
+    if changes.get(Change.DELETED, 0) > allowed_fraction * previous.images:
+        allowed = f"--max_deleted_fraction {allowed_fraction:g}"
         yield "", f"more are gone than {allowed} allows: the run would fail"
 
 
@@ -194,9 +192,11 @@ def _cure(step: Step, launch: Launch) -> str:
             return "a faster disk, or fewer columns carried"
 
 
-def _needs(forecast: Forecast, run: SampleRun, costs: Costs, flags: PlanFlags) -> Iterator[_Row]:
+def _needs(forecast: Forecast, run: SampleRun, flags: PlanFlags) -> Iterator[_Row]:
+    costs, workload = run.costs.of_a_run(forecast.start_seconds), forecast.workload
+
     def seconds(workers: int) -> float:
-        return costs.seconds(forecast.images_to_compute, forecast.shards, workers)
+        return costs.seconds(workload.images_to_compute, forecast.shards, workers)
 
     once = clock(costs.start_seconds)
     yield "time", f"{clock(seconds(1))} here, {once} of it to start and to end"
@@ -213,7 +213,7 @@ def _needs(forecast: Forecast, run: SampleRun, costs: Costs, flags: PlanFlags) -
             cost += f", {_money(price * many * seconds(many) / 3600)} on {many:,} workers"
         yield "money", f"{cost}, at {price:g} a worker and hour"
     yield "memory", f"{describe_size(forecast.memory_bytes)} a worker, as here"
-    rows = round(forecast.images * run.costs.rows / run.costs.images)
+    rows = round(workload.images * run.costs.rows / run.costs.images)
     size = describe_size(costs.output_bytes(rows, forecast.shards))
     yield "files", f"{forecast.shards:,} (about {size})"
 

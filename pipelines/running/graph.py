@@ -6,7 +6,9 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
+from pipelines.running.launched_model import make_handler
 from pipelines.running.run_plan import RunPlan
+from transforms.lifecycle.basis import Completion
 from transforms.records import Shard, ShardResult
 from transforms.schemas import MODEL_COLUMNS
 from transforms.steps.batch_coder import register_batch_coder
@@ -25,19 +27,23 @@ from transforms.steps.write_shards import StagingTarget, WriteShards
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     """Adds the whole pipeline to root; runs nothing."""
     register_batch_coder()
-    publication = plan.publication
+    launch, publication = plan.launch, plan.publication
     shards, skipped = _plan_shards(root, plan)
-    if plan.canaries is not None:
-        known = root | "Canaries" >> beam.Create([plan.canaries], reshuffle=False)
+    if launch.canaries is not None:
+        known = root | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
         shards = (shards, known) | "WithCanaries" >> beam.Flatten()
     kept = shards | "KeepFinished" >> KeepFinished(
-        publication.staging, plan.base_fingerprint, plan.is_resumed, plan.previous, plan.has_files
+        staging=publication.staging,
+        base_fingerprint=launch.base_fingerprint,
+        is_resumed=plan.is_resumed,
+        previous=plan.basis.previous,
+        digests=plan.has_files,
     )
     written = (
         kept.unfinished
         # Small elements: shuffled before any image is opened, never after.
         | "SpreadShards" >> beam.Reshuffle().with_output_types(Shard)
-        | "ComputeShards" >> ComputeShards(plan).with_resource_hints(**plan.hints)
+        | "ComputeShards" >> ComputeShards(plan).with_resource_hints(**launch.hints)
     )
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
@@ -64,44 +70,50 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
     @beam.typehints.no_annotations
     def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
         """Returns one result a shard."""
-        plan, publication = self.plan, self.plan.publication
+        launch, publication = self.plan.launch, self.plan.publication
+        sample = self.plan.sample
         policy = ReadPolicy(
-            columns=plan.columns,
-            batch_size=plan.batch_size,
-            max_image_bytes=plan.policy.max_image_bytes,
-            model_columns=MODEL_COLUMNS[publication.stem],
-            deduplicate=plan.deduplicate,
-            images_per_file=plan.sample.images_per_file if plan.sample else None,
+            columns=launch.columns,
+            batch_size=launch.batch_size,
+            max_image_bytes=launch.policy.max_image_bytes,
+            model_columns=MODEL_COLUMNS[launch.stem],
+            deduplicate=launch.config.deduplicate,
+            images_per_file=sample.images_per_file if sample else None,
         )
         target = StagingTarget(
             staging=publication.staging,
             output_format=publication.output_format,
-            carried=plan.columns.carried,
-            digests=plan.has_files,
+            carried=launch.columns.carried,
+            digests=self.plan.has_files,
         )
+        preprocessing = PreprocessImages(launch.policy, launch.config.num_model_threads)
         return (
             shards
             | "ReadImages" >> ReadImages(policy)
-            | "PreprocessImages" >> PreprocessImages(plan.policy, plan.num_model_threads)
-            | "RunInference" >> RunInference(plan.handler)
-            | "Tabulate" >> plan.tabulate
+            | "PreprocessImages" >> preprocessing
+            | "RunInference" >> RunInference(make_handler(launch.model, launch.engine))
+            | "Tabulate" >> launch.outputs.tabulate
             | "WriteShards" >> WriteShards(target)
         )
 
 
 def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> tuple[PCollection[Shard], PCollection[str]]:
     """Returns the shards of the run, and why names in directories were passed over."""
+    launch = plan.launch
     if plan.sample is not None:
         shards = root | "Sample" >> beam.Create(plan.sample.shards, reshuffle=False)
         return shards, root | "NothingSkipped" >> beam.Create([])
-    if plan.previous is not None and plan.retried_shards is not None:
-        retry = PlanRetry(plan.previous.directory, plan.retried_shards)
+    if isinstance(plan.basis, Completion):
+        retry = PlanRetry(plan.basis.run.directory, len(plan.basis.results))
         return root | "PlanRetry" >> retry, root | "NothingSkipped" >> beam.Create([])
     matched = root | "MatchInputs" >> MatchInputs(
-        plan.sources, plan.manifests, plan.columns.carried, plan.columns.image_id_from
+        launch.sources,
+        launch.config.manifest,
+        launch.columns.carried,
+        launch.columns.image_id_from,
     )
     images = matched.images
     if plan.places_by_content:
-        hashing = HashImages(plan.columns, plan.policy.max_image_bytes)
+        hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
         images = images | "HashImages" >> hashing
     return (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes), matched.skipped

@@ -1,13 +1,8 @@
-"""From flags to what is checked before any work: inputs, model, policy, outputs."""
+"""A launch: everything about a run that can be checked before it has a place to write."""
 
 import dataclasses
-import importlib.util
-import json
-import os
-import platform
 from collections.abc import Callable, Mapping
-from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
@@ -17,57 +12,42 @@ from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.run_flags import RunConfig
 from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
+from pipelines.running.launched_model import (
+    LaunchedModel,
+    footer_metadata,
+    launch_model,
+    make_policy,
+    settle_engine,
+    software_versions,
+)
 from transforms.batches import OutputRows, Predictions
-from transforms.errors import FlagError, OutputError
 from transforms.files.tf_examples import feature_type
-from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.listing import Source, classify_input
 from transforms.lifecycle.canaries import canary_shard
-from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
-from transforms.models.handle import fingerprint_model
-from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.engine_settings import EngineSettings
 from transforms.records import Shard
 from transforms.runs.directory import STEMS
-from transforms.steps.saved_model_handler import SavedModelHandler
-
-SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
-"""Distributions whose versions go into the output."""
-
-
-class LaunchedModel(NamedTuple):
-    """The model as the launch sees it.
-
-    Attributes:
-        handle: As the user names it.
-        model_dir: Its local directory.
-        fingerprint: sha256 over its files.
-        spec: How it is called.
-        image_size: Height and width of the pixels it will get.
-    """
-
-    handle: str
-    model_dir: str
-    fingerprint: str
-    spec: ModelSpec
-    image_size: tuple[int, int]
+from transforms.runs.recipe import fingerprint_json
 
 
 class Outputs(NamedTuple):
     """What becomes of the model's outputs.
 
     Attributes:
-        tabulate: ToEmbeddings or ToTopK.
-        recipe: What decides it, in JSON's types.
+        tabulate: Step that makes rows of them, ToEmbeddings or ToTopK.
+        recipe: Values that decide these rows, in JSON's types.
     """
 
     tabulate: beam.PTransform[PCollection[Predictions], PCollection[OutputRows]]
     recipe: Mapping[str, Any]
 
 
-MakeOutputs = Callable[[LaunchedModel, pa.Schema, Mapping[str, str]], Outputs]
-"""Says what becomes of the outputs, given the model, the carried columns and the footer."""
+Config = TypeVar("Config", bound=RunConfig)
+
+MakeOutputs = Callable[[Config, LaunchedModel, pa.Schema, Mapping[str, str]], Outputs]
+"""Says what becomes of outputs, given the flags, the model, the carried columns and the footer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,15 +55,15 @@ class Launch:
     """A run that is checked, and has no place to write yet.
 
     Attributes:
-        config: The flags.
+        config: Flags, with those filled in that were left to the model's notes.
         program: "embed" or "classify".
-        sources: The classified inputs.
-        model: The model.
-        policy: What is done to every image.
-        columns: What to take from files, and the carried columns.
-        outputs: What becomes of the model's outputs.
-        canaries: The shard of known images, if there are any.
-        engine: How the model is run.
+        sources: Inputs, classified.
+        model: Model, without its weights.
+        policy: Preprocessing of every image.
+        columns: Columns to take from files, and those to carry.
+        outputs: Further way of the model's outputs.
+        canaries: Shard of known images, if there are any.
+        engine: Engine, with nothing left to "auto" but the batch size.
         hints: Resource hints of the step that reads, decodes, infers and writes, by name.
     """
 
@@ -102,6 +82,11 @@ class Launch:
     def stem(self) -> str:
         """What the data files hold: "embeddings" or "classifications"."""
         return STEMS[self.program]
+
+    @property
+    def batch_size(self) -> int:
+        """Images a model call, or as many as the largest that is tried."""
+        return self.engine.batch_size or 1
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -133,6 +118,11 @@ class Launch:
         }
 
     @property
+    def base_fingerprint(self) -> str:
+        """What the fingerprints of all shards share."""
+        return fingerprint_json({"recipe": self.recipe, "columns": self.column_recipe})
+
+    @property
     def plan_record(self) -> dict[str, Any]:
         """What a run that is resumed must share with its start, and what was asked for."""
         config = self.config
@@ -149,9 +139,23 @@ class Launch:
             },
         }
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What run.json says that is known at launch."""
+        model, policy = self.model, self.policy
+        return {
+            **self.plan_record,
+            "model": {
+                "handle": model.handle,
+                "fingerprint": model.fingerprint,
+                **dataclasses.asdict(model.spec),
+            },
+            "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
+        }
+
 
 def prepare_launch(
-    config: RunConfig, model_dir: str, *, program: str, make_outputs: MakeOutputs
+    config: Config, model_dir: str, *, program: str, make_outputs: MakeOutputs[Config]
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -180,116 +184,8 @@ def prepare_launch(
         model=model,
         policy=policy,
         columns=FileColumns(config.image_key, config.image_id_from, carried),
-        outputs=make_outputs(model, carried, footer_metadata(model, policy, engine)),
+        outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
         hints=hints,
     )
-
-
-def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
-    """Inspects the model; loads no weights.
-
-    Raises:
-        ModelError: If it cannot be called, or its image size is not known.
-    """
-    spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
-    image_size = spec.choose_image_size(config.image_size)
-    return LaunchedModel(config.model, model_dir, fingerprint_model(model_dir), spec, image_size)
-
-
-def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
-    """Returns what is done to every image: the flags, and the model's size and dtype."""
-    fields = {field.name for field in dataclasses.fields(Preprocessing)}
-    flags = {name: value for name, value in vars(config).items() if name in fields}
-    own = {"image_size": model.image_size, "dtype": model.spec.dtype}
-    return Preprocessing(**{**flags, **own})
-
-
-def settle_engine(config: RunConfig, model: LaunchedModel, policy: Preprocessing) -> EngineSettings:
-    """Returns how the model is run. What "auto" means is settled here, for every worker alike.
-
-    Raises:
-        FlagError: If the engine is not installed.
-        ModelError: If the model must be loaded to settle it, and cannot be.
-    """
-    if config.engine == "openvino" and importlib.util.find_spec("openvino") is None:
-        raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
-    is_tuned = config.batch_size == AUTO
-    settings = EngineSettings(
-        engine=config.engine,
-        precision=config.precision,
-        num_threads=config.num_model_threads,
-        pixel_range=policy.pixel_range,
-        batch_size=LARGEST_TUNED_BATCH if is_tuned else int(config.batch_size),
-        tunes_batch_size=is_tuned,
-    )
-    if config.precision != AUTO:
-        return settings
-    report = make_handler(model, settings).load_model().report
-    return dataclasses.replace(settings, precision=report.precision)
-
-
-def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:
-    """Returns what loads and runs the model on a worker."""
-    return SavedModelHandler(
-        # A worker may have another working directory.
-        handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
-        fingerprint=model.fingerprint,
-        spec=model.spec,
-        image_size=model.image_size,
-        settings=settings,
-    )
-
-
-def software_versions(engine: EngineSettings) -> dict[str, str]:
-    """Returns the versions of what makes the numbers."""
-    names = SOFTWARE if engine.engine == "tensorflow" else (*SOFTWARE, engine.engine)
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
-
-
-def footer_metadata(
-    model: LaunchedModel, policy: Preprocessing, engine: EngineSettings
-) -> dict[str, str]:
-    """Returns what every data file says of its making; the same bytes for the same making."""
-    return {
-        "model_handle": model.handle,
-        "model_fingerprint": model.fingerprint,
-        "engine": engine.engine,
-        "precision": engine.precision,
-        "preprocessing": json.dumps(policy.to_dict(), sort_keys=True),
-        "preprocessing_fingerprint": policy.fingerprint(),
-        "software": json.dumps(software_versions(engine), sort_keys=True),
-    }
-
-
-def describe_run(launch: Launch) -> dict[str, Any]:
-    """Returns the part of run.json that is known at launch."""
-    model, policy = launch.model, launch.policy
-    return {
-        **launch.plan_record,
-        "model": {
-            "handle": model.handle,
-            "fingerprint": model.fingerprint,
-            **dataclasses.asdict(model.spec),
-        },
-        "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
-    }
-
-
-def keep_apart(flag: str, output: str, sources: tuple[Source, ...]) -> None:
-    """Checks that no input holds the output, whose files would be read as images.
-
-    Raises:
-        OutputError: If one does.
-    """
-    for source in sources:
-        root, target = source.root, output
-        if is_local(output):
-            root, target = os.path.realpath(root), os.path.realpath(output)
-        is_deep = source.is_directory or "**" in source.pattern
-        if is_deep and f"{target}/".startswith(f"{root}/"):
-            raise OutputError(
-                f"{flag} is inside --input {source.root}, and would be read by the next run; choose"
-                " a directory beside it"
-            )

@@ -21,6 +21,7 @@ from pipelines.running.graph import define_pipeline
 from pipelines.running.run_plan import RunPlan
 from transforms.forecast.costs import SampleCosts, steady_rate
 from transforms.forecast.sample import Sample
+from transforms.lifecycle.basis import Fresh
 from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import read_record
@@ -33,9 +34,9 @@ class SampleRun(NamedTuple):
     """What a sample showed.
 
     Attributes:
-        record: Its run.json.
-        failures: Its failures by reason, the most frequent first.
-        costs: What it took.
+        record: Content of its run.json.
+        failures: Failures by reason, the most frequent first.
+        costs: Seconds and bytes that it took.
     """
 
     record: Mapping[str, Any]
@@ -101,34 +102,36 @@ def _run_into(directory: str, plan: RunPlan, sample: Sample, threads: int) -> fl
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()
-    return steady_rate(pace.marks, in_flight=threads * plan.batch_size)
+    return steady_rate(pace.marks, in_flight=threads * plan.launch.batch_size)
 
 
 def _of_sample(plan: RunPlan, sample: Sample, directory: str) -> RunPlan:
     """Returns a plan that computes the sample, publishes it in the directory, and refuses nothing.
 
-    Nothing is taken from an earlier run, and no canary is asked.
+    Nothing is taken from an earlier run, no canary is asked, and no image is spared for another.
     """
     publication = dataclasses.replace(
         plan.publication,
         output=os.path.join(directory, "run"),
         staging=os.path.join(directory, "staging"),
         max_failed_fraction=1.0,
-        max_deleted_fraction=1.0,
         previous=None,
         canary_gate=None,
         root=None,
     )
     os.mkdir(publication.staging)
-    return dataclasses.replace(
-        plan,
-        sample=sample,
+    launch = plan.launch
+    return RunPlan(
+        launch=dataclasses.replace(
+            launch,
+            config=dataclasses.replace(launch.config, deduplicate=False),
+            canaries=None,
+            hints={},
+        ),
+        basis=Fresh(),
         publication=publication,
         is_resumed=False,
-        previous=None,
-        canaries=None,
-        deduplicate=False,
-        hints={},
+        sample=sample,
     )
 
 

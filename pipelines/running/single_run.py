@@ -1,19 +1,14 @@
-"""One run into one directory: what embed and classify do once their flags are read."""
+"""What embed and classify do: one run into one directory, which may complete another."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pipelines.cli.run_flags import SingleRunConfig
-from pipelines.running.execute import EXIT_DONE, execute
-from pipelines.running.forecast import forecast_run
-from pipelines.running.launch import MakeOutputs, keep_apart, prepare_launch
-from pipelines.running.noted_flags import with_model_notes
-from pipelines.running.run_plan import plan_run
+from pipelines.running.destination import RunDirectory
+from pipelines.running.launch import MakeOutputs
+from pipelines.running.run import run_into
 from transforms.errors import FlagError, InputError
-from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
-from transforms.lifecycle.staging import staging_path
-from transforms.models.handle import resolve_model
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun, read_published_run
 
@@ -33,7 +28,7 @@ def run_once(
     beam_argv: Sequence[str],
     *,
     program: str,
-    outputs_of: Callable[[Config], MakeOutputs],
+    make_outputs: MakeOutputs[Config],
 ) -> int:
     """Runs embed or classify.
 
@@ -41,7 +36,7 @@ def run_once(
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        outputs_of: Given the flags, says what becomes of the model's outputs.
+        make_outputs: Says what becomes of the model's outputs.
 
     Returns:
         The exit code.
@@ -50,40 +45,20 @@ def run_once(
         UserError: If a flag, an input, the model or the output cannot work.
         RunError: If the run did its work and may not be published.
     """
-    earlier = None
+    completes = None
     if config.retry_failed is not None:
-        earlier = _read_run_to_complete(config.retry_failed)
-        config = with_flags_of(config, earlier)
-    model_dir = resolve_model(config.model)
-    config = with_model_notes(config, model_dir)
-    launch = prepare_launch(config, model_dir, program=program, make_outputs=outputs_of(config))
-    output = absolute_output(config.output)
-    flag = f"--output {output}"
-    keep_apart(flag, output, launch.sources)
-    staging = staging_path(output)
-    if config.plan:
-        found = look_at_output(
-            output, staging, flag=flag, resume=config.resume, overwrite=config.overwrite
-        )
-        plan = plan_run(launch, unclaimed(output), staging)
-        return forecast_run(launch, plan, config, beam_argv, output=found)
-    with claim_output(
-        lambda: output,
-        staging,
-        launch.plan_record,
-        flag=flag,
-        resume=config.resume,
-        overwrite=config.overwrite,
-    ) as claim:
-        if claim.is_published:
-            print(f"{output} has been published by this command; there is nothing to resume")
-            return EXIT_DONE
-        plan = plan_run(launch, claim, staging, previous=earlier, completes=earlier is not None)
-        return execute(plan, beam_argv, claim.hold)
+        completes = _read_run_to_complete(config.retry_failed)
+        config = with_flags_of(config, completes)
+    destination = RunDirectory(absolute_output(config.output), completes)
+    return run_into(destination, config, beam_argv, program=program, make_outputs=make_outputs)
 
 
 def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
     """Takes the flags that were left at their defaults from the run that is completed.
+
+    With --retry_failed RUN --output OUT, and RUN made by --input photos/ --resize_mode pad:
+    input and resize_mode are RUN's again, output is OUT, and batch_size the default, being no
+    part of what RUN is.
 
     Raises:
         FlagError: If other inputs are named than that run had, or it was another program's.

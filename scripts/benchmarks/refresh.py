@@ -92,14 +92,15 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.cli.parser import parse_flags
     from pipelines.cli.refresh_flags import RefreshConfig
     from pipelines.embed import embedding_outputs
-    from pipelines.running.launch import describe_run, footer_metadata, prepare_launch
+    from pipelines.running.launch import prepare_launch
+    from pipelines.running.launched_model import footer_metadata
     from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
     from transforms.inputs.listing import ImageFile, list_source
     from transforms.lifecycle.publication import Publication
     from transforms.models.handle import resolve_model
     from transforms.records import ImageRef, Shard, ShardKey, ShardKind
-    from transforms.runs.recipe import fingerprint_json, fingerprint_shard
+    from transforms.runs.recipe import fingerprint_shard
     from transforms.runs.root import RunRoot
     from transforms.runs.sharding import count_shards, shard_index
     from transforms.schemas import embedding_schema
@@ -110,10 +111,7 @@ def synthesize(argv: list[str]) -> None:
     config, _ = parse_flags(RefreshConfig, argv, program="synthesize", description="")
     model_dir = resolve_model(config.model)
     config = with_model_notes(config, model_dir)
-    launch = prepare_launch(
-        config, model_dir, program="embed", make_outputs=embedding_outputs(config)
-    )
-    base = fingerprint_json({"recipe": launch.recipe, "columns": launch.column_recipe})
+    launch = prepare_launch(config, model_dir, program="embed", make_outputs=embedding_outputs)
     listed = (found for source in launch.sources for found in list_source(source))
     refs = [to_image_ref(found, None) for found in listed if isinstance(found, ImageFile)]
     count = count_shards(len(refs), config.rows_per_file)
@@ -132,7 +130,7 @@ def synthesize(argv: list[str]) -> None:
     for index, shard_refs in enumerate(members):
         shard_refs.sort(key=lambda ref: ref.image_id)
         shard = Shard(ShardKey(index, count), ShardKind.IMAGES, tuple(shard_refs))
-        fingerprint = fingerprint_shard(base, shard)
+        fingerprint = fingerprint_shard(launch.base_fingerprint, shard)
         normal = random.standard_normal((len(shard_refs), EMBEDDING_DIM), np.float32)
         vectors = np.maximum(normal, 0)
         ids = pa.array([ref.image_id for ref in shard_refs])
@@ -166,7 +164,7 @@ def synthesize(argv: list[str]) -> None:
         output_format="parquet",
         max_failed_fraction=0,
         root=root,
-        description=describe_run(launch),
+        description=launch.description,
     )
     publish_run(results, [], publication)
 

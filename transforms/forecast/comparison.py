@@ -1,31 +1,39 @@
 """A listing against the run before: what a refresh would compute, told without opening an image."""
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from transforms.lifecycle.previous_rows import PreviousRows
-from transforms.records import Change, Failure, ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.records import (
+    Change,
+    Failure,
+    ImageRef,
+    InputFile,
+    Shard,
+    ShardKey,
+    ShardKind,
+    ShardResult,
+)
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.recipe import fingerprint_shard
-from transforms.runs.record import PublishedRun
 
 
 class Comparison:
     """Tells, image by image, what the listing says became of it since the run before.
 
-    Holds the earlier run's listing. An image whose size or time is another one counts as changed; a
-    refresh, which reads it, may find the same content.
+    Without one every image is new. Holds the earlier run's listing. An image whose size or time is
+    another one counts as changed; a refresh, which reads it, may find the same content.
     """
 
     def __init__(
-        self, previous: PublishedRun, base_fingerprint: str, *, has_same_recipe: bool
+        self, previous: Sequence[ShardResult], base_fingerprint: str, *, has_same_recipe: bool
     ) -> None:
         """Reads what the earlier run was given.
 
         Args:
-            previous: The earlier run.
+            previous: The earlier run's shards; none if there is no such run.
             base_fingerprint: What the fingerprints of this run's shards share.
             has_same_recipe: Whether the earlier rows are what this run would make.
 
@@ -34,10 +42,10 @@ class Comparison:
         """
         self._base_fingerprint = base_fingerprint
         self._has_same_recipe = has_same_recipe
-        self._files = {r.file.uri: r for r in previous.results if r.file is not None}
+        self._files = {r.file.uri: r for r in previous if r.file is not None}
         refs: dict[str, ImageRef] = {}
         failures: dict[str, Failure] = {}
-        for result in previous.results:
+        for result in previous:
             if result.kind is ShardKind.IMAGES:
                 given, failed = read_inputs(result.inputs.path)
                 refs |= {ref.image_id: ref for ref in given}

@@ -13,10 +13,10 @@ from transforms.runs.record import PublishedRun, read_published_run
 
 @dataclasses.dataclass(frozen=True)
 class Previous:
-    """What a run takes from an earlier one.
+    """What workers are told of the run that theirs builds on; see basis.
 
     Attributes:
-        directory: The earlier run.
+        directory: Directory of the earlier run.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether the run completes the earlier one: same inputs, only failures computed.
     """
@@ -43,7 +43,8 @@ class PreviousShards:
     def parent_of(self, shard: Shard) -> ShardResult | None:
         """Returns the shard's predecessor: the same file's, or that of its images.
 
-        The number of shards of images only doubles, so a shard's images were all in one shard.
+        The number of shards of images only doubles, so a shard's images were all in one shard: of 4
+        then and 8 now, shards 2 and 6 both come from 2.
         """
         if shard.file is not None:
             return self._files.get(shard.file.uri)

@@ -20,16 +20,15 @@ class Publication:
     """What run.json says that is known before the run, and when a run may be published.
 
     Attributes:
-        run_id: The run.
-        output: The run directory.
-        staging: Where the run works.
-        stem: What the data files hold: "embeddings" or "classifications".
+        run_id: Name of this run and no other; a run that is resumed keeps it.
+        output: Directory of the run.
+        staging: Directory where the run works until then.
+        stem: "embeddings" or "classifications", which the data files hold.
         output_format: "parquet" or "tfrecord".
         max_failed_fraction: Largest share of failed images that may be published.
-        max_deleted_fraction: Largest share of the earlier run's images that may be gone.
-        previous: The run that this one refreshes or completes, if there is one.
-        canary_gate: What the canaries must reproduce, if there are any.
-        root: The refresh root and how many runs to keep there, if the run is a refresh.
+        previous: Counts of the run that this one refreshes or completes, if there is one.
+        canary_gate: Answers that the canaries must reproduce, if there are any.
+        root: Refresh root, and how many runs to keep there, if the run is a refresh.
         description: Further top-level keys of run.json: program, config, recipe, model,
             preprocessing, software.
     """
@@ -40,7 +39,6 @@ class Publication:
     stem: str
     output_format: str
     max_failed_fraction: float
-    max_deleted_fraction: float = 1.0
     previous: "PreviousCounts | None" = None
     canary_gate: canaries.CanaryGate | None = None
     root: run_root.RunRoot | None = None
@@ -58,19 +56,21 @@ class Publication:
 
 @dataclasses.dataclass(frozen=True)
 class PreviousCounts:
-    """What is to be said of the run that a run builds on.
+    """What is said of the run that a run builds on, and what of it may be lost.
 
     Attributes:
         directory: Where it is.
         images: Images it accounted for.
         files: Images by the uri of the TFRecord, Parquet or tar file they are in.
         recomputed_because: Why none of its rows are used, or None if they are.
+        max_deleted_fraction: Largest share of its images that may be gone.
     """
 
     directory: str
     images: int
     files: Mapping[str, int]
-    recomputed_because: str | None = None
+    recomputed_because: str | None
+    max_deleted_fraction: float
 
 
 def one_attempt_each(results: Iterable[ShardResult]) -> list[ShardResult]:

@@ -161,11 +161,11 @@ def _check_deleted(publication: Publication, record: Mapping[str, Any]) -> None:
         return
     deleted = record["changes"][Change.DELETED]
     share = deleted / previous.images
-    if share > publication.max_deleted_fraction:
+    if share > previous.max_deleted_fraction:
         raise RunError(
             f"{deleted} of {previous.images} images of {previous.directory} are "
             f"gone from the inputs ({share:.1%}), more than --max_deleted_fraction "
-            f"{publication.max_deleted_fraction:g} allows; nothing is published; check that the "
+            f"{previous.max_deleted_fraction:g} allows; nothing is published; check that the "
             "inputs are all there, or allow more, and run again with --resume"
         )
 

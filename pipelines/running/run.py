@@ -1,0 +1,71 @@
+"""From flags to a run: what embed, classify and refresh have in common."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.run_flags import SingleRunConfig
+from pipelines.running.destination import Destination, keep_apart
+from pipelines.running.execute import EXIT_DONE, execute
+from pipelines.running.forecast import forecast_run
+from pipelines.running.launch import MakeOutputs, prepare_launch
+from pipelines.running.noted_flags import with_model_notes
+from pipelines.running.run_plan import plan_run
+from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
+from transforms.models.handle import resolve_model
+
+Config = TypeVar("Config", bound=SingleRunConfig | RefreshConfig)
+
+
+def run_into(
+    destination: Destination,
+    config: Config,
+    beam_argv: Sequence[str],
+    *,
+    program: str,
+    make_outputs: MakeOutputs[Config],
+) -> int:
+    """Launches a run, claims its output, plans and executes it; with --plan, only foretells it.
+
+    Args:
+        destination: Where it goes.
+        config: The flags.
+        beam_argv: Beam's flags.
+        program: "embed" or "classify".
+        make_outputs: Says what becomes of the model's outputs.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: If a flag, an input, the model or the output cannot work.
+        RunError: If the run did its work and may not be published.
+    """
+    model_dir = resolve_model(config.model)
+    config = with_model_notes(config, model_dir)
+    launch = prepare_launch(config, model_dir, program=program, make_outputs=make_outputs)
+    keep_apart(destination, launch.sources)
+    if config.plan:
+        found = look_at_output(
+            destination.output,
+            destination.staging,
+            flag=destination.flag,
+            resume=config.resume,
+            overwrite=config.overwrite,
+        )
+        plan = plan_run(launch, unclaimed(destination.directory), destination)
+        return forecast_run(plan, config, beam_argv, output=found)
+    with claim_output(
+        destination.choose_output,
+        destination.staging,
+        launch.plan_record,
+        flag=destination.flag,
+        resume=config.resume,
+        overwrite=config.overwrite,
+    ) as claim:
+        if claim.is_published:
+            done = f"{claim.output} has been published by this command"
+            print(f"{done}; there is nothing to resume")
+            return EXIT_DONE
+        plan = plan_run(launch, claim, destination)
+        return execute(plan, beam_argv, claim.hold)

@@ -1,0 +1,96 @@
+"""The workload of a run: what is there, and what of it the model would be given."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+
+from transforms.forecast.comparison import Comparison
+from transforms.forecast.input_survey import Survey, take_survey
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.counts import FileCount, count_in_files
+from transforms.inputs.listing import Source
+from transforms.records import Change, InputFile
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What a run would read, and how much of that it would compute.
+
+    Attributes:
+        survey: All inputs, counted.
+        counts: Images in each TFRecord, Parquet and tar file.
+        listed_to_compute: Listed images that the model would be given.
+        files_to_compute: TFRecord, Parquet and tar files whose images it would be given.
+        changes: Images by what became of them since the run before.
+        listing_seconds: Time that the listing took, as it does in a run.
+    """
+
+    survey: Survey
+    counts: Mapping[InputFile, FileCount]
+    listed_to_compute: int
+    files_to_compute: tuple[InputFile, ...]
+    changes: Mapping[Change, int]
+    listing_seconds: float
+
+    @property
+    def images(self) -> int:
+        """All images, about."""
+        return self.survey.images + _images_in(self.counts.values())
+
+    @property
+    def in_files_to_compute(self) -> int:
+        """Images in files_to_compute, about."""
+        return _images_in(self.counts[file] for file in self.files_to_compute)
+
+    @property
+    def images_to_compute(self) -> int:
+        """Images that the model would be given, about."""
+        return self.listed_to_compute + self.in_files_to_compute
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return not self.files_to_compute and not self.survey.drawn
+
+
+def take_workload(
+    sources: tuple[Source, ...],
+    manifests: tuple[str, ...],
+    columns: FileColumns,
+    *,
+    draw: int,
+    comparison: Comparison,
+) -> Workload:
+    """Lists every input, as a run does, and compares it with the run before.
+
+    Args:
+        sources: The classified --input patterns.
+        manifests: URIs of manifests.
+        columns: What to take from files, and the carried columns.
+        draw: Listed images to draw, of those to be computed.
+        comparison: With the run before; it is told every image.
+
+    Raises:
+        UserError: If the inputs cannot be read, as the run would.
+    """
+    started = time.monotonic()
+    survey = take_survey(sources, manifests, columns, draw=draw, is_wanted=comparison.must_compute)
+    listing_seconds = time.monotonic() - started
+    carried = {file for file in survey.files if comparison.is_carried_over(file)}
+    files = tuple(file for file in survey.files if file not in carried)
+    # A file that did not change holds as many images as before: only the others are looked into.
+    counts = count_in_files(files, columns) | {
+        file: FileCount(comparison.images_before(file), is_exact=True) for file in carried
+    }
+    return Workload(
+        survey=survey,
+        counts=counts,
+        listed_to_compute=comparison.images_to_compute,
+        files_to_compute=files,
+        changes=comparison.changes({file: count.images for file, count in counts.items()}),
+        listing_seconds=listing_seconds,
+    )
+
+
+def _images_in(counts: Iterable[FileCount]) -> int:
+    return round(sum(count.images for count in counts))

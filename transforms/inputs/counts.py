@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from transforms.errors import ImageError
+from transforms.files.parquet_file import damage_reported, open_parquet
 from transforms.files.tar_archive import open_tar
 from transforms.files.tf_record import open_tfrecord, read_records
 from transforms.files.uris import open_uri, stored_offset
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.parquet_files import damage_reported, open_parquet
 from transforms.inputs.tar_samples import read_samples
 from transforms.records import InputFile, ShardKind
 

@@ -16,7 +16,7 @@ from transforms.errors import InputError
 from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_objects
 from transforms.files.file_systems import FileSystem, FileSystems
 from transforms.files.uris import is_local, without_file_scheme
-from transforms.inputs.columns import IMAGE_EXTENSIONS
+from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.records import InputFile, ShardKind
 
 _WILDCARD = re.compile(r"[*?\[]")

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
+from transforms.files.parquet_file import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import is_local, open_buffered, without_file_scheme
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
-from transforms.inputs.parquet_files import damage_reported, iter_batches, open_parquet
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
 

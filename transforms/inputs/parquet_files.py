@@ -3,15 +3,14 @@
 The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write.
 """
 
-import contextlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.parquet_file import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.part import (
@@ -28,9 +27,6 @@ IMAGE_KEY = "image"
 
 ID_KEY = "image_id"
 """The usual column with the image_id, used where there is one and it is not empty."""
-
-_BUFFER_BYTES = 1 << 20
-"""Read at a time; without a buffer, a column of a whole row group is read at once."""
 
 
 def peek_parquet_schema(
@@ -92,32 +88,6 @@ def read_parquet(
             yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
         while 0 < batches.rows_left(row_count) <= file.size_bytes:
             yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
-
-
-def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
-    """Reads a Parquet file's footer."""
-    return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-
-
-def iter_batches(
-    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """Reads the named columns, batch_size rows at a time, whatever the row groups."""
-    yield from parquet.iter_batches(batch_size, columns=names, use_threads=False)
-
-
-@contextlib.contextmanager
-def damage_reported() -> Iterator[None]:
-    """Turns what Arrow says of a damaged file into CorruptRecordError."""
-    try:
-        yield
-    except OSError as error:
-        # Arrow's own are plain and without errno; the storage's go on to be tried again.
-        if type(error) is not OSError or error.errno is not None:
-            raise
-        raise CorruptRecordError(f"damaged Parquet: {error}") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise CorruptRecordError(f"damaged Parquet: {error}") from error
 
 
 def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tar_archive import TarArchive, open_tar
-from transforms.inputs.columns import IDS_FROM_NAMES, IMAGE_EXTENSIONS, FileColumns, image_id
+from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile

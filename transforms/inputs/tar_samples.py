@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 
 from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
 from transforms.files.tar_archive import Member, TarArchive
-from transforms.inputs.columns import IMAGE_EXTENSIONS
+from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.part import check_size
 
 MAX_TEXT_BYTES = 1 << 20

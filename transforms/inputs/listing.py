@@ -17,14 +17,10 @@ from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_ob
 from transforms.files.file_systems import FileSystem, FileSystems
 from transforms.files.uris import is_local, without_file_scheme
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
+from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.records import InputFile, ShardKind
 
 _WILDCARD = re.compile(r"[*?\[]")
-_TFRECORD = r"\.(tfrecords?|record)(\.gz)?"
-_TFRECORD_NAME = re.compile(_TFRECORD + r"(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
-_TFRECORD_GLOB = re.compile(_TFRECORD + r"([-*?\[][^.]*)?(\.gz)?$", re.IGNORECASE)
-_PARQUET_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
-_TAR_NAME = re.compile(r"\.(tar(\.gz)?|tgz)[*?]*$", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,22 +102,17 @@ def list_source(source: Source) -> Iterator[Listed]:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
-def kind_of_name(uri: str) -> ShardKind:
-    """Tells by its name what a file holds."""
-    return _kind(uri.rpartition("/")[2], _TFRECORD_NAME)
-
-
 def _classify(uri: str) -> Source:
     if _is_directory(uri):
         folder = uri.rstrip("/")
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
     folder, _, name = uri.rpartition("/")
     if _exists(uri):
-        return Source(_kind(name, _TFRECORD_NAME), uri, folder, is_directory=False)
+        return Source(kind_of_name(name), uri, folder, is_directory=False)
     if not _WILDCARD.search(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
     root = _WILDCARD.split(uri, maxsplit=1)[0].rpartition("/")[0]
-    source = Source(_kind(name, _TFRECORD_GLOB), uri, root, is_directory=False)
+    source = Source(kind_of_glob(name), uri, root, is_directory=False)
     if next(list_source(source), None) is None:
         raise InputError(
             f"--input {uri!r}: the glob matches no file; check the spelling, write **/ to look "
@@ -160,14 +151,6 @@ def _exists(uri: str) -> bool:
         return FileSystems.exists(uri)
     first = next(list_objects(uri), None)  # Of names that start alike, the shortest comes first.
     return first is not None and first.uri == uri
-
-
-def _kind(name: str, tfrecord: re.Pattern[str]) -> ShardKind:
-    if tfrecord.search(name):
-        return ShardKind.TFRECORD
-    if _PARQUET_NAME.search(name):
-        return ShardKind.PARQUET
-    return ShardKind.TAR if _TAR_NAME.search(name) else ShardKind.IMAGES
 
 
 def _is_file(pattern: str) -> bool:
@@ -257,7 +240,7 @@ def _listed(entry: _Entry, source: Source) -> Listed:
     name = entry.uri.rpartition("/")[2]
     kind = source.kind
     if kind is ShardKind.IMAGES:
-        kind = _kind(name, _TFRECORD_NAME)
+        kind = kind_of_name(name)
     if source.is_directory and (reason := _reason_to_skip(entry.uri, source.root, kind)):
         return Skipped(entry.uri, reason)
     if kind is ShardKind.IMAGES:
@@ -268,10 +251,7 @@ def _listed(entry: _Entry, source: Source) -> Listed:
 def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:
     if "/." in uri[len(root) :]:
         return "hidden"
+    if kind is not ShardKind.IMAGES:
+        return FILE_KINDS[kind].reason_to_skip(uri)
     extension = os.path.splitext(uri)[1].lower()
-    if kind is ShardKind.IMAGES and extension not in IMAGE_EXTENSIONS:
-        return extension or "no extension"
-    # Most such archives hold something else, as models; one that is named is taken at its word.
-    if kind is ShardKind.TAR and extension != ".tar":
-        return "compressed tar; name it with --input"
-    return None
+    return None if extension in IMAGE_EXTENSIONS else extension or "no extension"

@@ -1,8 +1,14 @@
 """Parquet files with a column of encoded images, read a batch at a time.
 
-The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write.
+The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write. Row 0 of
+gs://b/train.parquet, with --carry_columns label:
+
+    image {"bytes": <JPEG>, "path": "cat.jpg"}, label 3
+
+becomes a row of image_id "cat.jpg", uri "gs://b/train.parquet#0" and label 3, beside its bytes.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -13,6 +19,8 @@ from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.parquet_file import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
+from transforms.inputs.file_kind import FileKind
+from transforms.inputs.look import Look
 from transforms.inputs.part import (
     BATCH_BYTES,
     PartBuilder,
@@ -88,6 +96,19 @@ def read_parquet(
             yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
         while 0 < batches.rows_left(row_count) <= file.size_bytes:
             yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
+
+
+def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
+    """Reads how many rows a file says it has.
+
+    Raises:
+        ImageError: If its footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file.uri) as handle, damage_reported():
+        rows: int = open_parquet(handle).metadata.num_rows
+    # A footer may lie: no file holds more images than bytes. One failure is what is left of it.
+    return Look(rows if 0 <= rows <= file.size_bytes else 1, file.size_bytes, is_whole=True)
 
 
 def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:
@@ -219,3 +240,17 @@ def _images_and_paths(column: pa.Array) -> tuple[list[bytes | None], list[str | 
     if column.type.get_field_index("path") < 0:
         return images, [None] * len(column)
     return images, pc.struct_field(column, "path").cast(pa.string()).to_pylist()
+
+
+_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
+
+PARQUET_FILES = FileKind(
+    word="Parquet",
+    name=_NAME,
+    glob=_NAME,
+    read=read_parquet,
+    peek=peek_parquet_schema,
+    look=look_at_parquet,
+    tells_its_count=True,
+)
+"""Parquet as an input."""

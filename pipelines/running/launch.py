@@ -19,7 +19,6 @@ from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
 from transforms.batches import OutputRows, Predictions
 from transforms.errors import FlagError, OutputError
-from transforms.files.tf_examples import feature_type
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
@@ -30,6 +29,7 @@ from transforms.models.handle import fingerprint_model
 from transforms.models.spec import ModelSpec, inspect_saved_model
 from transforms.records import Shard
 from transforms.runs.directory import STEMS
+from transforms.runs.formats.registry import format_named
 from transforms.steps.saved_model_handler import SavedModelHandler
 
 SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
@@ -167,9 +167,7 @@ def prepare_launch(
     hints = read_hints(config.inference_hints)
     sources = tuple(classify_input(uri) for uri in config.input)
     carried = carried_schema(config, sources)
-    if config.output_format == "tfrecord":
-        for field in carried:
-            feature_type(field)
+    format_named(config.output_format).check_carried(carried)
     model = launch_model(config, model_dir)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)

@@ -31,7 +31,7 @@ class StagingTarget:
 
     Attributes:
         staging: Directory that no reader looks into.
-        output_format: "parquet" or "tfrecord".
+        output_format: One of transforms.runs.formats.FORMATS, in which file names end.
         carried: The carried columns.
         digests: Whether results carry digests of the ids, for CheckUniqueIds.
     """

@@ -93,7 +93,8 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.running.launch import describe_run, footer_metadata, prepare_launch
     from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
-    from transforms.inputs.listing import ImageFile, list_source
+    from transforms.inputs.entries import ImageFile
+    from transforms.inputs.listing import list_source
     from transforms.lifecycle.publication import Publication
     from transforms.models.handle import resolve_model
     from transforms.records import Shard, ShardKey, ShardKind

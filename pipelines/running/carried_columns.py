@@ -8,8 +8,9 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError, InputError
 from transforms.inputs.kinds import FILE_KINDS
-from transforms.inputs.listing import Source, list_source
+from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
+from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
 

@@ -22,7 +22,8 @@ from transforms.errors import FlagError, OutputError
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import Source, classify_input
+from transforms.inputs.listing import classify_input
+from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.models.handle import fingerprint_model

@@ -14,7 +14,7 @@ from transforms.errors import FlagError
 from transforms.forecast.sample import Sample
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import Source
+from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.previous_run import Previous, why_recomputed

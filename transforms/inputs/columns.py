@@ -1,4 +1,4 @@
-"""What to take from a TFRecord, Parquet or tar file, decided once at launch."""
+"""The columns that are taken from files of images, decided once at launch, and ids from names."""
 
 import dataclasses
 
@@ -15,11 +15,11 @@ class FileColumns:
     """The features, columns or fields that one run reads from every file of a kind.
 
     Attributes:
-        image_key: The feature, column or field that holds the encoded image; None means the kind's
+        image_key: Feature, column or field that holds the encoded image; None means the kind's
             usual one: "image/encoded" in TFRecord, "image" in Parquet, in tar files the one named
             as an image's extension.
-        image_id_from: "uri", "relative_path", "filename", or the feature, column or field that
-            holds the image_id; None means the kind's usual one.
+        image_id_from: Origin of the image_id: "uri", "relative_path", "filename", or the feature,
+            column or field that holds it; None means the kind's usual one.
         carried: Schema of the features, columns or fields that travel to the output untouched.
     """
 

@@ -10,9 +10,9 @@ class Entry(NamedTuple):
     """A file as a store lists it.
 
     Attributes:
-        uri: Where it is.
-        size_bytes: Its size; None for a broken link.
-        version: As an ImageRef's.
+        uri: Place of the file.
+        size_bytes: Size of it; None for a broken link.
+        version: Version of it, as an ImageRef's; None where the store tells none.
     """
 
     uri: str
@@ -22,7 +22,14 @@ class Entry(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image file in a listing; size and version are None for a broken link."""
+    """An image file in a listing.
+
+    Attributes:
+        uri: Place of the file.
+        root: Fixed part of the input that it was found by, for ids relative to it.
+        size_bytes: Size of it; None for a broken link.
+        version: Version of it, as an ImageRef's; None where the store tells none.
+    """
 
     uri: str
     root: str
@@ -32,7 +39,12 @@ class ImageFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or directory that a listing leaves out; reason is its extension, or says why."""
+    """A file or directory that a listing leaves out.
+
+    Attributes:
+        uri: Place of it.
+        reason: Extension of its name, as ".txt", or why it is left out, as "hidden": to count by.
+    """
 
     uri: str
     reason: str

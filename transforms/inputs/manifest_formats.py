@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.files.parquet_file import damage_reported, iter_batches, open_parquet
+from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
 from transforms.schemas import URI
 
 PEEK_ROWS = 1000

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
-from transforms.files.parquet_file import damage_reported, iter_batches, open_parquet
+from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
@@ -91,7 +91,8 @@ def read_parquet(
             if batches.rows_left(row_count):
                 raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
     except ImageError as error:
-        # A footer may lie: no file holds more images than bytes.
+        # Of 10 rows of which 4 were read, rows 4 to 9 are a failure each. One failure stands for
+        # all that is left where the footer cannot be read, or lies: every row takes a byte.
         if not 0 < batches.rows_left(row_count) <= file.size_bytes:
             yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
         while 0 < batches.rows_left(row_count) <= file.size_bytes:
@@ -142,7 +143,10 @@ def _is_bytes(values: pa.DataType) -> bool:
 
 
 def _rows_that_fit(footer: pq.FileMetaData) -> int:
-    """Returns how many rows of mean size a batch's bytes hold, by what the footer says."""
+    """Returns how many rows of mean size a batch's bytes hold, by what the footer says.
+
+    Of 1,000 rows in 1.2 GB, which are 1.2 MB each, a batch of 24 MiB holds 20.
+    """
     groups = range(footer.num_row_groups)
     total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
     return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))

@@ -15,10 +15,10 @@ class Source:
     """One --input, classified.
 
     Attributes:
-        kind: TFRECORD, PARQUET or TAR when every file of it is one. IMAGES for image files, and for
-            a directory or a glob that may hold any: there each file's own name decides.
-        pattern: The directory, glob or file; a local one is absolute.
-        root: The directory, or the fixed part before the wildcards, without a closing slash.
+        kind: Kind of every file of it. IMAGES for image files, and for a directory or a glob that
+            may hold any: there each file's own name decides.
+        pattern: Directory, glob or file; a local one is absolute.
+        root: Directory, or the fixed part before the wildcards, without a closing slash.
         is_directory: Whether it is a directory, taken whole.
     """
 

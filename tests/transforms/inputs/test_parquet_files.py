@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.errors import InputError
-from transforms.files.parquet_file import damage_reported, open_parquet
+from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import peek_parquet_schema, read_parquet
 from transforms.inputs.part import ReadPart

@@ -52,7 +52,8 @@ class ShardFile:
         self.shard = first.shard
         self._target = target
         self._output = OutputFile(path, first.rows.schema, target.output_format)
-        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.arrow")
+        # Not the data file's stem: a format of data files may end in .arrow, too.
+        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.inputs.arrow")
         self._is_gathered = first.reused is not None
         self._computed: list[pa.RecordBatch] = []
         self._reused: list[ReusedRows] = []

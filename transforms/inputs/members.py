@@ -19,7 +19,10 @@ _ROWS_AT_A_TIME = 16
 
 
 def is_member(uri: str) -> bool:
-    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file."""
+    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file.
+
+    /a/x.tar#3 does, its sample 3, unless there is a file of just that name; /a/x#3.jpg does not.
+    """
     match = _MEMBER.fullmatch(uri)
     if match is None or kind_of_name(match[1]) is ShardKind.IMAGES:
         return False

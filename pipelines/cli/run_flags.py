@@ -16,8 +16,8 @@ from transforms.images.policy import (
     Preprocessing,
 )
 from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
+from transforms.runs.formats import FORMATS
 
-OUTPUT_FORMATS = ("parquet", "tfrecord")
 EMBEDDING_DTYPES = ("float32", "float16")
 NORMALIZATIONS = ("none", "l2")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
@@ -166,7 +166,7 @@ class RunConfig:
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
 
-    output_format: str = flag("file format", "output", "parquet", choices=OUTPUT_FORMATS)
+    output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
         "rows an output file of listed images holds at most",
         "output",

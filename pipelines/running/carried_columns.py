@@ -7,20 +7,12 @@ import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError, InputError
-from transforms.inputs.listing import Source, list_source
+from transforms.inputs.kinds import FILE_KINDS
+from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
-from transforms.inputs.parquet_files import peek_parquet_schema
-from transforms.inputs.tar_files import peek_tar_schema
-from transforms.inputs.tfrecord_files import peek_example_schema
+from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
-
-PEEKS = {
-    ShardKind.TFRECORD: peek_example_schema,
-    ShardKind.PARQUET: peek_parquet_schema,
-    ShardKind.TAR: peek_tar_schema,
-}
-"""What looks into the first file of each kind."""
 
 FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
@@ -37,13 +29,14 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
     if reserved:
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
     found = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
-    for kind in PEEKS:
+    for kind in FILE_KINDS:
         found |= _peek(config, itertools.islice(_files(config, sources, kind), FILES_PEEKED))
     if not found:
         if config.carry_columns:
+            kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
             raise FlagError(
-                f"--carry_columns {' '.join(config.carry_columns)}: only TFRecord, Parquet, tar "
-                "and manifests have columns to carry, and none is given"
+                f"--carry_columns {' '.join(config.carry_columns)}: only {kinds} and manifests "
+                "have columns to carry, and none is given"
             )
         return pa.schema([])
     (first_uri, first), *others = found.items()
@@ -72,7 +65,7 @@ def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]
     """Returns the carried columns of the first file that can be read, by its uri."""
     unreadable = None
     for file in files:
-        schema = PEEKS[file.kind](
+        schema = FILE_KINDS[file.kind].peek(
             file.uri, config.image_key, config.image_id_from, config.carry_columns
         )
         if schema is not None:

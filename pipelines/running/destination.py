@@ -17,7 +17,7 @@ from typing import Any
 
 from transforms.errors import OutputError
 from transforms.files.uris import is_local
-from transforms.inputs.listing import Source
+from transforms.inputs.source import Source
 from transforms.lifecycle.basis import Basis, Fresh, complete, refresh
 from transforms.lifecycle.staging import staging_path
 from transforms.runs.record import PublishedRun

@@ -33,10 +33,10 @@ from pipelines.running.sample_run import SampleRun
 from transforms.errors import printable
 from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
+from transforms.inputs.kinds import FILE_KINDS
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import Change, ShardKind, Step
+from transforms.records import Change, Step
 
-_NAMES = {ShardKind.TFRECORD: "TFRecord", ShardKind.PARQUET: "Parquet", ShardKind.TAR: "tar"}
 _MESSAGE_CHARS = 200
 
 _Row = tuple[str, str]
@@ -95,13 +95,13 @@ def _inputs(workload: Workload) -> Iterator[_Row]:
     yield "matched", f"{about}{workload.images:,} images, {describe_size(size_bytes)}"
     if survey.images and survey.files:
         yield "", f"{survey.images:,} image files, {describe_size(survey.image_bytes)}"
-    for kind, name in _NAMES.items():
+    for kind, files_of in FILE_KINDS.items():
         own = {file: count for file, count in counts.items() if file.kind is kind}
         if own:
             images = round(sum(count.images for count in own.values()))
             size = describe_size(sum(file.size_bytes for file in own))
             about = _about(own.values())
-            yield "", f"{about}{images:,} in {len(own):,} {name} files, {size}"
+            yield "", f"{about}{images:,} in {len(own):,} {files_of.word} files, {size}"
     if survey.unsized:
         yield "", f"{survey.unsized:,} whose sizes are not listed, and not in these bytes"
     if survey.skipped:

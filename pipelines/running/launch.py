@@ -21,14 +21,15 @@ from pipelines.running.launched_model import (
     software_versions,
 )
 from transforms.batches import OutputRows, Predictions
-from transforms.files.tf_examples import feature_type
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import Source, classify_input
+from transforms.inputs.listing import classify_input
+from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import EngineSettings
 from transforms.records import Shard
 from transforms.runs.directory import STEMS
+from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
 
 
@@ -171,9 +172,7 @@ def prepare_launch(
     hints = read_hints(config.inference_hints)
     sources = tuple(classify_input(uri) for uri in config.input)
     carried = carried_schema(config, sources)
-    if config.output_format == "tfrecord":
-        for field in carried:
-            feature_type(field)
+    format_named(config.output_format).check_carried(carried)
     model = launch_model(config, model_dir)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)

@@ -96,7 +96,8 @@ def synthesize(argv: list[str]) -> None:
     from pipelines.running.launched_model import footer_metadata
     from pipelines.running.noted_flags import with_model_notes
     from transforms.batches import OutputRows
-    from transforms.inputs.listing import ImageFile, list_source
+    from transforms.inputs.entries import ImageFile
+    from transforms.inputs.listing import list_source
     from transforms.lifecycle.publication import Publication
     from transforms.models.handle import resolve_model
     from transforms.records import ImageRef, Shard, ShardKey, ShardKind

@@ -3,6 +3,17 @@
 The standard library parses a header, but does not walk the archive: its TarFile takes a damaged
 header for the end, reads extended headers of any size, and keeps every member it has seen.
 
+An archive is blocks of 512 bytes. One of a.txt, which holds "cat", and of é.txt, which is empty:
+
+    byte    0  header of a.txt: size "00000000003", in octal, and type "0", a file
+          512  "cat" and 509 zeros
+         1024  header of type "x", which extends the one behind its content: size "00000000017"
+         1536  "15 path=é.txt" and a line end, which are 15 bytes, and zeros
+         2048  header of a name in ASCII, "?.txt", for readers that know no extensions: size 0
+         2560  zeros to byte 10240; one block of them is a mark that ends the archive
+
+Its members are a.txt at byte 0 and é.txt at byte 1024.
+
 Source: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, "pax Interchange
     Format" and "ustar Interchange Format"; https://www.gnu.org/software/tar/manual/html_node/
     Standard.html for GNU's long names and sparse files.
@@ -44,9 +55,10 @@ class Member:
     """One member of an archive.
 
     Attributes:
-        name: As stored, without "./" before it; a byte that is not UTF-8 is written as its escape.
-        offset: Where its header starts, in uncompressed bytes.
-        size_bytes: Of its content in the archive.
+        name: Path as stored, without "./" before it; a byte that is not UTF-8 is written as its
+            escape.
+        offset: Start of its header, in uncompressed bytes.
+        size_bytes: Size of its content in the archive.
         is_directory: Whether it is a directory.
         is_file: Whether it is a file stored whole: no link, no device, not sparse.
     """
@@ -62,7 +74,7 @@ class TarArchive:
     """Walks an archive once, forwards.
 
     Attributes:
-        offset: How far it has come, in uncompressed bytes.
+        offset: End of what has been read, in uncompressed bytes.
     """
 
     def __init__(self, handle: BinaryIO) -> None:
@@ -179,6 +191,7 @@ class TarArchive:
         return size_bytes
 
     def _pass_sparse_map(self, block: bytes) -> None:
+        # Blocks that map the holes come before the content, and are not counted in its size.
         goes_on, after = _SPARSE_GOES_ON
         while block[goes_on]:
             block = self._read_block()

@@ -1,6 +1,12 @@
 """tf.Examples in and out of Arrow, a batch at a time, by tfx-bsl's coder (no TensorFlow).
 
-A tf.Example maps feature names to lists of bytes, of int64 or of float32.
+A tf.Example maps feature names to lists of bytes, of int64 or of float32. Rows of Arrow, and the
+features that hold them:
+
+    id "a", width 640, vector [0.5, 1.5]    id [b"a"], width [640], vector [0.5, 1.5]
+    id null, width 2, vector []             id [], width [2], vector []
+
+Decoded, every feature is a list again, of bytes, int64 or float32: see ExampleDecoder.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -143,8 +149,16 @@ def _to_feature(field: pa.Field, column: pa.Array) -> pa.ListArray:
 def _sort_features(example: bytes) -> bytes:
     """Puts the features of a serialized tf.Example in order: the encoder's differs by run.
 
-    Source: https://protobuf.dev/programming-guides/encoding/. An Example is field 1 around
-    Features, a Features is a run of fields 1, one a feature, name first.
+    An Example is field 1 around Features; Features is a run of fields 1, one a feature, name first.
+    The Example of the features id [b"a"] and w [640], in hexadecimal:
+
+        0a 1a                                    field 1 of 26 bytes: Features
+          0a 0b  0a 01 77     12 06 1a 04 ...    field 1 of 11 bytes, named "w"
+          0a 0b  0a 02 69 64  12 05 0a 03 ...    field 1 of 11 bytes, named "id"
+
+    Ordered by the bytes behind 0a 0b, "w" comes before "id": the length of its name does.
+
+    Source: https://protobuf.dev/programming-guides/encoding/.
     """
     if not example:
         return example
@@ -159,7 +173,11 @@ def _sort_features(example: bytes) -> bytes:
 
 
 def _read_length(message: bytes, start: int) -> tuple[int, int]:
-    """Returns the length of the field whose tag is at start, and where its content starts."""
+    """Returns the length of the field whose tag is at start, and where its content starts.
+
+    Lengths are of seven bits a byte, the lowest first; all but the last have the eighth bit, too:
+    of 0a 1a it is 26, of 0a ac 02 it is 0x2c + (2 << 7) = 300.
+    """
     position, length, shift = start + 1, 0, 0
     while message[position] >= 0x80:
         length |= (message[position] & 0x7F) << shift

@@ -1,5 +1,10 @@
 """TFRecord framing: records in a file, each with checksums of its length and its data.
 
+The record b"cat" is 19 bytes, in hexadecimal:
+
+    03 00 00 00 00 00 00 00  b0 99 49 0e  63 61 74  86 fd d1 6f
+    length                   its CRC      "cat"     CRC of "cat"
+
 Source: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details":
     uint64 length, uint32 masked CRC-32C of length, byte data[length], uint32 masked CRC-32C of
     data, all little-endian; masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8.
@@ -33,9 +38,9 @@ class Record:
     """One record whose checksums are right.
 
     Attributes:
-        index: Its place in the file, counted from 0; damaged records count.
-        offset: Where its frame starts, in uncompressed bytes.
-        data: What it holds.
+        index: Place in the file, counted from 0; damaged records count.
+        offset: Start of its frame, in uncompressed bytes.
+        data: Content, without the frame.
     """
 
     index: int
@@ -48,9 +53,9 @@ class DamagedRecord:
     """One record that cannot be given, or the rest of the file from there on.
 
     Attributes:
-        index: Its place in the file, counted from 0.
-        offset: Where its frame starts, in uncompressed bytes.
-        error: What is wrong.
+        index: Place in the file, counted from 0.
+        offset: Start of its frame, in uncompressed bytes.
+        error: Reason that it cannot be given.
     """
 
     index: int
@@ -59,7 +64,7 @@ class DamagedRecord:
 
 
 class SupportsWrite(Protocol):
-    """What a record is written to."""
+    """Anything that a record can be written to."""
 
     def write(self, data: bytes, /) -> int:
         """Writes data and returns its length."""
@@ -137,6 +142,8 @@ def _checked_length(header: bytes, offset: int) -> int:
 
 
 def _read_data(handle: BinaryIO, length: int, max_record_bytes: int) -> bytes | ImageError:
+    # A record that is too large is read for its checksum all the same, a chunk at a time: the next
+    # one starts behind it.
     held, checksum, remaining = [], 0, length
     while remaining:
         chunk = handle.read(min(remaining, _CHUNK_BYTES))

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import ImageFile, Skipped, Source, list_source
+from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
+from transforms.inputs.source import Source
 from transforms.records import ImageRef, InputFile
 from transforms.runs.image_ids import digest_ids
 from transforms.steps.match_inputs import to_image_ref

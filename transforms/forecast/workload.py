@@ -8,7 +8,7 @@ from transforms.forecast.comparison import Comparison
 from transforms.forecast.input_survey import Survey, take_survey
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.counts import FileCount, count_in_files
-from transforms.inputs.listing import Source
+from transforms.inputs.source import Source
 from transforms.records import Change, InputFile
 
 

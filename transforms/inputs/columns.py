@@ -1,4 +1,4 @@
-"""What to take from a TFRecord, Parquet or tar file, decided once at launch."""
+"""The columns that are taken from files of images, decided once at launch, and ids from names."""
 
 import dataclasses
 
@@ -9,27 +9,17 @@ from transforms.errors import InputError
 IDS_FROM_NAMES = ("uri", "relative_path", "filename")
 """Values of --image_id_from that come from names; any other names a column, feature or field."""
 
-# More than can be decoded: a photo in a format that cannot is a failure to report, not a file to
-# overlook.
-_IMAGE_EXTENSIONS = """
-    jpg jpeg jpe jfif jif png apng gif bmp dib webp tif tiff avif avifs heic heif hif jp2 j2k
-    j2c jpc jpf jpx jxl jxr ico cur icns ppm pgm pbm pnm pam pfm tga icb vda vst psd psb svg
-    svgz eps pcx dcx xbm xpm sgi rgb rgba bw ras fli flc blp dds exr hdr msp mpo qoi wbmp wmf
-    emf cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw x3f 3fr erf kdc mrw rwl
-"""
-IMAGE_EXTENSIONS = frozenset("." + name for name in _IMAGE_EXTENSIONS.split())
-
 
 @dataclasses.dataclass(frozen=True)
 class FileColumns:
     """The features, columns or fields that one run reads from every file of a kind.
 
     Attributes:
-        image_key: The feature, column or field that holds the encoded image; None means the kind's
+        image_key: Feature, column or field that holds the encoded image; None means the kind's
             usual one: "image/encoded" in TFRecord, "image" in Parquet, in tar files the one named
             as an image's extension.
-        image_id_from: "uri", "relative_path", "filename", or the feature, column or field that
-            holds the image_id; None means the kind's usual one.
+        image_id_from: Origin of the image_id: "uri", "relative_path", "filename", or the feature,
+            column or field that holds it; None means the kind's usual one.
         carried: Schema of the features, columns or fields that travel to the output untouched.
     """
 

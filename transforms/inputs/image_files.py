@@ -26,7 +26,9 @@ REMOTE_READS = 16
 """Files read at a time: enough to hide the latency of object storage."""
 
 LOCAL_READS = 4
-"""Of a disk. What the page cache holds is read at once: threads take turns, and twice as long."""
+"""Files of a disk read at a time. What the page cache holds is read by one thread: several take
+turns, and twice as long.
+"""
 
 READS = 3
 """Tries at a local file that changes while it is read: half of the old and half of the new."""

@@ -1,22 +1,37 @@
-"""What reads each kind of file that holds images."""
+"""The kinds of file that hold images: a file of its own here each, and a line below."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from transforms.inputs.columns import FileColumns
-from transforms.inputs.parquet_files import read_parquet
-from transforms.inputs.part import ReadPart
-from transforms.inputs.tar_files import read_tar
-from transforms.inputs.tfrecord_files import read_tfrecord
-from transforms.records import InputFile, ShardKind
+from transforms.inputs.file_kind import FileKind
+from transforms.inputs.parquet_files import PARQUET_FILES
+from transforms.inputs.tar_files import TAR_FILES
+from transforms.inputs.tfrecord_files import TFRECORD_FILES
+from transforms.records import ShardKind
 
-FileReader = Callable[[InputFile, FileColumns, int, int], Iterator[ReadPart]]
-"""Reads a file in order: the file, its columns, rows at a time, the largest encoded image."""
-
-FILE_READERS: Mapping[ShardKind, FileReader] = MappingProxyType(
+FILE_KINDS: Mapping[ShardKind, FileKind] = MappingProxyType(
     {
-        ShardKind.TFRECORD: read_tfrecord,
-        ShardKind.PARQUET: read_parquet,
-        ShardKind.TAR: read_tar,
+        ShardKind.TFRECORD: TFRECORD_FILES,
+        ShardKind.PARQUET: PARQUET_FILES,
+        ShardKind.TAR: TAR_FILES,
     }
 )
+"""Every kind but IMAGES, in the order in which people are told of them."""
+
+
+def kind_of_name(uri: str) -> ShardKind:
+    """Tells by its name what a file holds; what is of no kind here is taken for an image."""
+    name = uri.rpartition("/")[2]
+    for kind, files in FILE_KINDS.items():
+        if files.name.search(name):
+            return kind
+    return ShardKind.IMAGES
+
+
+def kind_of_glob(glob: str) -> ShardKind:
+    """Tells what every file that a glob matches holds; IMAGES if that is for each name to say."""
+    name = glob.rpartition("/")[2]
+    for kind, files in FILE_KINDS.items():
+        if files.glob.search(name):
+            return kind
+    return ShardKind.IMAGES

@@ -10,8 +10,7 @@ import pyarrow as pa
 from transforms.errors import CorruptRecordError, ImageError, NotFoundError
 from transforms.files.uris import is_local, open_uri
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.kinds import FILE_READERS
-from transforms.inputs.listing import kind_of_name
+from transforms.inputs.kinds import FILE_KINDS, kind_of_name
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import URI
 
@@ -20,7 +19,10 @@ _ROWS_AT_A_TIME = 16
 
 
 def is_member(uri: str) -> bool:
-    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file."""
+    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file.
+
+    /a/x.tar#3 does, its sample 3, unless there is a file of just that name; /a/x#3.jpg does not.
+    """
     match = _MEMBER.fullmatch(uri)
     if match is None or kind_of_name(match[1]) is ShardKind.IMAGES:
         return False
@@ -84,7 +86,7 @@ def _read_file(
     """
     kind = kind_of_name(uri)
     file = InputFile(kind, uri, uri.rpartition("/")[0], stored_bytes(uri))
-    for part in FILE_READERS[kind](file, columns, _ROWS_AT_A_TIME, max_image_bytes):
+    for part in FILE_KINDS[kind].read(file, columns, _ROWS_AT_A_TIME, max_image_bytes):
         failed = {failure.uri: CorruptRecordError(failure.message) for failure in part.failures}
         read = dict(zip(part.rows.column(URI).to_pylist(), part.encoded, strict=True))
         for member, found in (read | failed).items():

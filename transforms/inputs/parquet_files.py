@@ -1,19 +1,26 @@
 """Parquet files with a column of encoded images, read a batch at a time.
 
-The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write.
+The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write. Row 0 of
+gs://b/train.parquet, with --carry_columns label:
+
+    image {"bytes": <JPEG>, "path": "cat.jpg"}, label 3
+
+becomes a row of image_id "cat.jpg", uri "gs://b/train.parquet#0" and label 3, beside its bytes.
 """
 
-import contextlib
+import re
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
+from transforms.inputs.file_kind import FileKind
+from transforms.inputs.look import Look
 from transforms.inputs.part import (
     BATCH_BYTES,
     PartBuilder,
@@ -28,9 +35,6 @@ IMAGE_KEY = "image"
 
 ID_KEY = "image_id"
 """The usual column with the image_id, used where there is one and it is not empty."""
-
-_BUFFER_BYTES = 1 << 20
-"""Read at a time; without a buffer, a column of a whole row group is read at once."""
 
 
 def peek_parquet_schema(
@@ -87,37 +91,25 @@ def read_parquet(
             if batches.rows_left(row_count):
                 raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
     except ImageError as error:
-        # A footer may lie: no file holds more images than bytes.
+        # Of 10 rows of which 4 were read, rows 4 to 9 are a failure each. One failure stands for
+        # all that is left where the footer cannot be read, or lies: every row takes a byte.
         if not 0 < batches.rows_left(row_count) <= file.size_bytes:
             yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
         while 0 < batches.rows_left(row_count) <= file.size_bytes:
             yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
 
 
-def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
-    """Reads a Parquet file's footer."""
-    return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
+    """Reads how many rows a file says it has.
 
-
-def iter_batches(
-    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """Reads the named columns, batch_size rows at a time, whatever the row groups."""
-    yield from parquet.iter_batches(batch_size, columns=names, use_threads=False)
-
-
-@contextlib.contextmanager
-def damage_reported() -> Iterator[None]:
-    """Turns what Arrow says of a damaged file into CorruptRecordError."""
-    try:
-        yield
-    except OSError as error:
-        # Arrow's own are plain and without errno; the storage's go on to be tried again.
-        if type(error) is not OSError or error.errno is not None:
-            raise
-        raise CorruptRecordError(f"damaged Parquet: {error}") from error
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise CorruptRecordError(f"damaged Parquet: {error}") from error
+    Raises:
+        ImageError: If its footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file.uri) as handle, damage_reported():
+        rows: int = open_parquet(handle).metadata.num_rows
+    # A footer may lie: no file holds more images than bytes. One failure is what is left of it.
+    return Look(rows if 0 <= rows <= file.size_bytes else 1, file.size_bytes, is_whole=True)
 
 
 def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:
@@ -151,7 +143,10 @@ def _is_bytes(values: pa.DataType) -> bool:
 
 
 def _rows_that_fit(footer: pq.FileMetaData) -> int:
-    """Returns how many rows of mean size a batch's bytes hold, by what the footer says."""
+    """Returns how many rows of mean size a batch's bytes hold, by what the footer says.
+
+    Of 1,000 rows in 1.2 GB, which are 1.2 MB each, a batch of 24 MiB holds 20.
+    """
     groups = range(footer.num_row_groups)
     total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
     return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))
@@ -249,3 +244,17 @@ def _images_and_paths(column: pa.Array) -> tuple[list[bytes | None], list[str | 
     if column.type.get_field_index("path") < 0:
         return images, [None] * len(column)
     return images, pc.struct_field(column, "path").cast(pa.string()).to_pylist()
+
+
+_NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
+
+PARQUET_FILES = FileKind(
+    word="Parquet",
+    name=_NAME,
+    glob=_NAME,
+    read=read_parquet,
+    peek=peek_parquet_schema,
+    look=look_at_parquet,
+    tells_its_count=True,
+)
+"""Parquet as an input."""

@@ -23,10 +23,10 @@ class ReadPart(NamedTuple):
     """Consecutive inputs of one shard, read; rows and failures together are what was given.
 
     Attributes:
-        rows: image_id, uri, content_sha256 (strings), then the carried columns.
-        encoded: One image file's bytes a row.
-        failures: The inputs that could not be read.
-        reused: The inputs whose rows are known, of a shard that is gathered before it is written.
+        rows: Columns image_id, uri, content_sha256 (strings), then the carried ones.
+        encoded: Bytes of one image file a row.
+        failures: Inputs that could not be read.
+        reused: Inputs whose rows are known, of a shard that is gathered before it is written.
     """
 
     rows: pa.RecordBatch
@@ -42,7 +42,12 @@ class ReadPart(NamedTuple):
 
 
 class PartBuilder:
-    """Gathers what became of a batch of inputs, in order."""
+    """Gathers what became of a batch of inputs, in order.
+
+    Of inputs a, b and c, of which b cannot be read: add(0, "a", ...), fail("b", ...),
+    add(2, "c", ...), finish(carried columns of a, b and c). The part has rows a and c, with rows 0
+    and 2 of the carried columns, and the failure b.
+    """
 
     def __init__(self) -> None:
         self._kept: list[int] = []

@@ -1,4 +1,13 @@
-"""Tar files as WebDataset writes them, read a batch of samples at a time."""
+"""Tar files as WebDataset writes them, read a batch of samples at a time.
+
+Of gs://b/train-000.tar, with --carry_columns cls, the members
+
+    000000.jpg  <JPEG>
+    000000.cls  b"3"
+
+are its first sample, and become a row of image_id "000000", uri "gs://b/train-000.tar#0" and cls 3,
+beside the bytes of the jpg.
+"""
 
 import contextlib
 import itertools
@@ -9,7 +18,10 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tar_archive import TarArchive, open_tar
-from transforms.inputs.columns import IDS_FROM_NAMES, IMAGE_EXTENSIONS, FileColumns, image_id
+from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.extensions import IMAGE_EXTENSIONS
+from transforms.inputs.file_kind import FileKind
+from transforms.inputs.look import Look, look_through
 from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile
@@ -110,6 +122,24 @@ def _peek_text(uri: str, sample: Sample, name: str) -> str:
         raise InputError(f"{uri}: sample {sample.index}: {error}, and cannot be carried") from error
 
 
+def look_at_tar(file: InputFile, columns: FileColumns) -> Look:
+    """Counts the samples at the beginning of a file; their images are passed over.
+
+    Raises:
+        ImageError: If it cannot be opened.
+        OSError: If the storage fails.
+    """
+    with open_tar(file.uri) as archive:
+        samples = read_samples(archive, columns.image_key, (), max_image_bytes=0)
+        return look_through(samples, lambda: archive.stored_offset)
+
+
+def _reason_to_skip(name: str) -> str | None:
+    # Most such archives hold something else, as models; one that is named is taken at its word.
+    is_plain = name.lower().endswith(".tar")
+    return None if is_plain else "compressed tar; name it with --input"
+
+
 class _Rows:
     """Turns one file's samples into rows and failures."""
 
@@ -167,3 +197,17 @@ def _size_bytes(sample: Sample) -> int:
 
 def _at(sample: Sample, error: ImageError) -> ImageError:
     return type(error)(f"sample {sample.index} at byte {sample.offset}: {error}")
+
+
+_NAME = re.compile(r"\.(tar(\.gz)?|tgz)[*?]*$", re.IGNORECASE)
+
+TAR_FILES = FileKind(
+    word="tar",
+    name=_NAME,
+    glob=_NAME,
+    read=read_tar,
+    peek=peek_tar_schema,
+    look=look_at_tar,
+    reason_to_skip=_reason_to_skip,
+)
+"""Tar files as an input."""

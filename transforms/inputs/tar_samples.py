@@ -3,7 +3,12 @@
 Consecutive members whose paths are equal up to the first dot of the file name are a sample, and
 that path is its key: of a/000.jpg, a/000.cls and a/000.json it is a/000. What follows the dot, in
 lower case, is the member's field. Directories, names that start with a dot or have none, and what
-lies in a folder named like __meta__ belong to no sample.
+lies in a folder named like __meta__ belong to no sample. Of the members
+
+    __meta__/info.json, a/000.jpg, a/000.seg.PNG, a/000.cls, a/001.jpg
+
+come two samples: key a/000 with fields jpg, seg.png and cls, and key a/001 with field jpg. An
+archive that is not sorted, as 000.jpg, 001.jpg, 000.cls, has three: 000, 001 and 000 again.
 
 Source: https://github.com/webdataset/webdataset, base_plus_ext, tar_file_iterator and
     group_by_keys in webdataset/tariterators.py.
@@ -15,11 +20,11 @@ from collections.abc import Collection, Iterator
 
 from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
 from transforms.files.tar_archive import Member, TarArchive
-from transforms.inputs.columns import IMAGE_EXTENSIONS
+from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.part import check_size
 
 MAX_TEXT_BYTES = 1 << 20
-"""Of a field that is read as text."""
+"""Largest field that is read as text."""
 
 _FIELDS_TOLD = 10
 _METADATA = re.compile("__[^/]*__/")
@@ -30,14 +35,14 @@ class Sample:
     """One sample, as far as it is wanted.
 
     Attributes:
-        index: Its place in the file, counted from 0.
-        offset: Where the header of its first member starts, in uncompressed bytes; or how far the
-            file could be read.
-        key: The path up to the first dot of the file name; None if no member could be read.
+        index: Place in the file, counted from 0.
+        offset: Start of the header of its first member, in uncompressed bytes; or the end of what
+            could be read of the file.
+        key: Path up to the first dot of the file name; None if no member could be read.
         fields: Names of its fields, the first few, for messages.
-        image: The encoded image, what is wrong with it, or None if there is none.
-        texts: The other fields that are wanted, or what is wrong with them.
-        damage: That of the file, if it ends the sample and the file.
+        image: Encoded image, what is wrong with it, or None if there is none.
+        texts: Contents of the other fields that are wanted, or what is wrong with them.
+        damage: Damage of the file, if it ends the sample and the file.
     """
 
     index: int

@@ -1,7 +1,16 @@
-"""TFRecord files of tf.Example, read a batch at a time."""
+"""TFRecord files of tf.Example, read a batch at a time.
+
+Record 0 of gs://b/train.tfrecord, with --carry_columns image/class/label:
+
+    image/encoded [<JPEG>], image/filename [b"cat.jpg"], image/class/label [3]
+
+becomes a row of image_id "cat.jpg", uri "gs://b/train.tfrecord#0" and image/class/label [3], beside
+its bytes. A feature is a list, also of one value, and is carried as one.
+"""
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -10,7 +19,10 @@ from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.files.tf_record import DamagedRecord, Record, open_tfrecord, read_records
+from transforms.files.uris import stored_offset
 from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.file_kind import FileKind
+from transforms.inputs.look import Look, look_through
 from transforms.inputs.part import (
     PartBuilder,
     ReadPart,
@@ -84,6 +96,18 @@ def peek_example_schema(
         if found[name] != BYTES:
             raise InputError(f"{uri}: {flag}={name} is {found[name]}; wanted a feature of bytes")
     return pa.schema([(name, found[name]) for name in carry_columns])
+
+
+def look_at_tfrecord(file: InputFile, columns: FileColumns) -> Look:
+    """Counts the records at the beginning of a file; none is held in memory.
+
+    Raises:
+        ImageError: If it cannot be opened.
+        OSError: If the storage fails.
+    """
+    with open_tfrecord(file.uri) as handle:
+        records = read_records(handle, max_record_bytes=0)
+        return look_through(records, lambda: stored_offset(handle))
 
 
 def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
@@ -179,3 +203,18 @@ def _size_bytes(item: Record | DamagedRecord) -> int:
 
 def _at(item: Record | DamagedRecord, error: ImageError) -> ImageError:
     return type(error)(f"record {item.index} at byte {item.offset}: {error}")
+
+
+# Sharded names end in the shard, before or after .gz: x.tfrecord-00000-of-00002.gz, as
+# tf.io and Beam write them. In a glob any wildcards may stand for it: x.tfrecord-*.gz.
+_EXTENSION = r"\.(tfrecords?|record)(\.gz)?"
+
+TFRECORD_FILES = FileKind(
+    word="TFRecord",
+    name=re.compile(_EXTENSION + r"(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE),
+    glob=re.compile(_EXTENSION + r"([-*?\[][^.]*)?(\.gz)?$", re.IGNORECASE),
+    read=read_tfrecord,
+    peek=peek_example_schema,
+    look=look_at_tfrecord,
+)
+"""TFRecord as an input."""

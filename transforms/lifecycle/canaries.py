@@ -10,7 +10,8 @@ from transforms.errors import FlagError, InputError, RunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems
 from transforms.inputs.columns import image_id
-from transforms.inputs.listing import ImageFile, classify_input, list_source
+from transforms.inputs.entries import ImageFile
+from transforms.inputs.listing import classify_input, list_source
 from transforms.records import CANARIES, ImageRef, Shard, ShardKind, ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems
 from transforms.files.uris import is_local, without_file_scheme
+from transforms.runs.formats import FORMATS
 
 RUN_FILE = "run.json"
 FAILURES_FILE = "failures.jsonl"
@@ -17,7 +18,9 @@ IN_PLACE_STAGING = "_staging"
 STEMS = {"embed": "embeddings", "classify": "classifications"}
 """What a program's data files hold."""
 
-_DATA_FILE = re.compile(rf"({'|'.join(STEMS.values())})-\d{{5,}}-of-\d{{5,}}\.(parquet|tfrecord)")
+_DATA_FILE = re.compile(
+    rf"({'|'.join(STEMS.values())})-\d{{5,}}-of-\d{{5,}}\.({'|'.join(FORMATS)})"
+)
 _OURS_SHOWN = 3
 
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.records import ImageRef, ShardResult
+from transforms.runs.data_file import read_schema
 from transforms.runs.finding import reason
-from transforms.runs.footers import check_footer, dimension_of, read_parquet_schema
+from transforms.runs.footers import check_footer, dimension_of
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import DAMAGE, open_run, read_shard, to_matrix
@@ -145,12 +146,12 @@ class EmbeddingRuns:
                 yield run, shard
 
     def _check_footer(self, run: PublishedRun, shard: ShardResult) -> None:
-        if not shard.data.path.endswith(".parquet"):
-            return
         try:
-            schema = read_parquet_schema(shard.data.path)
+            schema = read_schema(shard.data.path)
         except DAMAGE as error:
             raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
+        if schema is None:
+            return
         for finding in check_footer(shard.data.path, schema, run.record):
             raise InputError(str(finding))
         if dimension_of(schema) is None:

@@ -1,12 +1,13 @@
-"""Footers of Parquet data files: what they say, against what run.json says."""
+"""Footers of data files: what they say of their making, against what run.json says.
+
+A format without a footer, as TFRecord, says nothing.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from transforms.files.file_systems import open_as_stored
 from transforms.runs.finding import Finding
 from transforms.schemas import EMBEDDING
 
@@ -15,16 +16,6 @@ FOOTER = {
     "preprocessing_fingerprint": "preprocessing.fingerprint",
 }
 """What a footer must say, and where run.json says it."""
-
-
-def read_parquet_schema(path: str) -> pa.Schema:
-    """Reads a Parquet file's schema; its metadata is what the footer says.
-
-    Raises:
-        pa.ArrowException, OSError: If the file is damaged.
-    """
-    with open_as_stored(path) as stream:
-        return pq.ParquetFile(stream).schema_arrow
 
 
 def dimension_of(schema: pa.Schema) -> int | None:
@@ -36,7 +27,7 @@ def dimension_of(schema: pa.Schema) -> int | None:
 
 
 def check_footer(name: str, schema: pa.Schema, record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that a Parquet file says that it was made as run.json says."""
+    """Checks that a data file says that it was made as run.json says."""
     footer = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     for key, place in FOOTER.items():
         found, wanted = footer.get(key, "none"), value_at(record, place)

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import ImageError, InputError
-from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS
 from transforms.records import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import absolute_output
@@ -54,9 +53,8 @@ def read_shard(
         InputError: If the file is damaged.
     """
     carried = record["columns"]["carry_columns"]
-    features = {name: _feature(carried[name]) for name in names if name in carried}
     try:
-        yield from iter_rows(shard.data.path, names, features)
+        yield from iter_rows(shard.data.path, names, carried)
     except DAMAGE as error:
         raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
 
@@ -179,13 +177,6 @@ def _take_of_shard(
         if first > rows[-1]:
             return
     raise InputError(f"{shard.data.path} has {first} rows, run.json says {shard.rows}")
-
-
-def _feature(column_type: str) -> pa.DataType:
-    """Returns the kind of tf.Example feature that holds a carried column, by its type's name."""
-    if any(word in column_type for word in ("int", "bool")):
-        return INTEGERS
-    return FLOATS if any(word in column_type for word in ("float", "double")) else BYTES
 
 
 def find_rows(run: PublishedRun, image_ids: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -10,8 +10,10 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.inputs.columns import image_id
-from transforms.inputs.listing import ImageFile, Skipped, Source, list_source
+from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
+from transforms.inputs.source import Source
 from transforms.records import ImageRef, InputFile, RefChunk
 
 CHUNK_REFS = 32_768

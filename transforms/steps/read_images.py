@@ -16,7 +16,7 @@ from apache_beam.pvalue import PCollection
 from transforms.batches import EncodedImages
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
-from transforms.inputs.kinds import FILE_READERS
+from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart, take_batch
 from transforms.lifecycle.reuse import ShardReuse, refill
 from transforms.records import ImageRef, Shard, ShardKind, Step
@@ -126,7 +126,7 @@ class ShardReader:
             take = functools.partial(take_batch, left, policy.batch_size, _size_bytes)
             return map(self._image_files.read, iter(take, []))
         assert shard.file is not None, "a shard of this kind is a file"
-        read_file = FILE_READERS[shard.kind]
+        read_file = FILE_KINDS[shard.kind].read
         parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
         return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
 

@@ -31,7 +31,7 @@ class StagingTarget:
 
     Attributes:
         staging: Directory that no reader looks into.
-        output_format: "parquet" or "tfrecord".
+        output_format: One of transforms.runs.formats.FORMATS, in which file names end.
         carried: The carried columns.
         digests: Whether results carry digests of the ids, for CheckUniqueIds.
     """
@@ -52,7 +52,8 @@ class ShardFile:
         self.shard = first.shard
         self._target = target
         self._output = OutputFile(path, first.rows.schema, target.output_format)
-        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.arrow")
+        # Not the data file's stem: a format of data files may end in .arrow, too.
+        self._inputs_path = FileSystems.join(target.staging, f"{attempt}.inputs.arrow")
         self._is_gathered = first.reused is not None
         self._computed: list[pa.RecordBatch] = []
         self._reused: list[ReusedRows] = []

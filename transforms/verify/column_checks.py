@@ -1,19 +1,14 @@
 """Columns and footers of data files against what run.json says of them."""
 
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from transforms.files.tf_record import Record, open_tfrecord, read_records
-from transforms.runs.data_file import BATCH_ROWS, MAX_ROW_BYTES
 from transforms.runs.finding import Finding
 from transforms.runs.footers import dimension_of
 from transforms.schemas import classification_schema, embedding_schema
 
-_PREPROCESSING = "preprocessing_fingerprint"
 _KEPT_TYPES = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "halffloat",
     "float", "double", "string", "large_string", "binary", "large_binary", "date32[day]",
@@ -34,7 +29,7 @@ def own_columns(record: Mapping[str, Any], embedding_dim: int = 1) -> pa.Schema:
 def check_schema(
     name: str, schema: pa.Schema, record: Mapping[str, Any], first: pa.Schema | None
 ) -> Iterator[Finding]:
-    """Checks a Parquet file's columns, their order and types; not the length of its vectors.
+    """Checks a data file's columns, their order and types; not the length of its vectors.
 
     Args:
         name: The file's name within the run.
@@ -58,30 +53,17 @@ def check_schema(
             yield Finding(name, f"type of {field.name}", found, wanted[field.name])
 
 
-def check_features(name: str, path: str, record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that an undamaged TFRecord file has the run's features and no other.
+def check_names(name: str, found: set[str], record: Mapping[str, Any]) -> Iterator[Finding]:
+    """Checks that a file of a format without a schema has the run's columns and no other.
 
     A record that lacks a carried one cannot be told from one in which it is null.
 
     Args:
         name: The file's name within the run.
-        path: Where it is.
+        found: Names of the columns that some row has; none if it has no rows.
         record: The content of run.json.
-
-    Raises:
-        pa.ArrowException: If a feature is of several kinds.
     """
     wanted = {*own_columns(record).names, *record["columns"]["carry_columns"]}
-    found: set[str] = set()
-    decoder = ExamplesToRecordBatchDecoder()
-    with open_tfrecord(path) as stream:
-        records = read_records(stream, max_record_bytes=MAX_ROW_BYTES)
-        while batch := list(itertools.islice(records, BATCH_ROWS)):
-            examples = [part.data for part in batch if isinstance(part, Record)]
-            try:
-                found.update(decoder.DecodeBatch(examples).schema.names)
-            except RuntimeError as error:  # A feature of another kind than before.
-                raise pa.ArrowInvalid(str(error)) from error
     if found and found != wanted:
         yield Finding(name, "features", ", ".join(sorted(found)), ", ".join(sorted(wanted)))
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from transforms.errors import ImageError
 from transforms.records import ShardKind, ShardResult
-from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.finding import Finding, reason
-from transforms.runs.footers import check_footer, dimension_of, read_parquet_schema
+from transforms.runs.footers import check_footer, dimension_of
+from transforms.runs.formats.registry import format_of
 from transforms.runs.image_ids import digest_ids
 from transforms.schemas import IMAGE_ID, MODEL_COLUMNS
-from transforms.verify.column_checks import check_features, check_schema
+from transforms.verify.column_checks import check_names, check_schema
 from transforms.verify.row_checks import RowChecks
 
 DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)
@@ -28,7 +28,7 @@ class CheckedRows:
     Attributes:
         id_digests: One uint64 digest a row, of its image_id, in order, as bytes.
         embedding_dim: Length of the vectors, if there are any.
-        schema: The columns of a Parquet file.
+        schema: The columns of the file, if its format keeps them.
     """
 
     id_digests: bytearray
@@ -53,17 +53,17 @@ def check_data(
         record: The content of run.json.
         allow_zero_vectors: Whether a vector may be 0 throughout.
         embedding_dim: Length of the vectors of the run, if it is known.
-        first: Columns of a Parquet file of the run before this one, if there is one.
+        first: Columns of a file of the run before this one, where one keeps them.
 
     Returns:
         Its rows, or None if they cannot be read.
     """
     path = shard.data.path
-    schema = None
     digests = bytearray()
     try:
-        if path.endswith(".parquet"):
-            schema = read_parquet_schema(path)
+        data_format = format_of(path)
+        schema = data_format.read_schema(path)
+        if schema is not None:
             yield from check_footer(name, schema, record)
             faults = list(check_schema(name, schema, record, first))
             yield from faults
@@ -77,15 +77,16 @@ def check_data(
             allow_zero_vectors=allow_zero_vectors,
             embedding_dim=embedding_dim,
         )
-        for rows in iter_rows(path, checks.columns):
+        for rows in data_format.read_rows(path, checks.columns, {}):
             image_ids = rows.column(IMAGE_ID).to_pylist()
             checks.add(rows, image_ids)
             digests += digest_ids(image_ids)
-        features = [] if schema else list(check_features(name, path, record))
+        names = None if schema is not None else data_format.read_names(path)
     except DAMAGE as error:
         yield Finding(name, "unreadable", reason(error), "a file that can be read whole")
         return None
-    yield from features
+    if names is not None:
+        yield from check_names(name, names, record)
     yield from checks.findings(name)
     if checks.rows != shard.rows:
         yield Finding(name, "rows", str(checks.rows), f"{shard.rows}, by run.json")

@@ -9,6 +9,7 @@ from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_file_name
 from transforms.runs.finding import Finding, reason
 from transforms.runs.footers import value_at
+from transforms.runs.formats import FORMATS
 from transforms.runs.record import RUN_FORMAT_VERSION, result_from_dict
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,7 +29,7 @@ _NEEDED: Mapping[str, type] = {
 }
 _CHOICES = {
     "recipe.program": tuple(STEMS),
-    "recipe.outputs.format": ("parquet", "tfrecord"),
+    "recipe.outputs.format": FORMATS,
     "recipe.outputs.embedding_dtype": ("float32", "float16"),
 }
 

@@ -15,7 +15,9 @@ from transforms.errors import InputError
 from transforms.files import cloud_storage
 from transforms.files.cloud_storage import create_if_absent, is_cloud_uri, list_objects
 from transforms.files.uris import open_uri
-from transforms.inputs.listing import ImageFile, Skipped, Source, classify_input, list_source
+from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.listing import classify_input, list_source
+from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 
 CRC32C_OF_123 = "EHsvsg=="

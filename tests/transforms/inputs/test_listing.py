@@ -8,7 +8,9 @@ from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import InputError
 from transforms.inputs.columns import image_id
-from transforms.inputs.listing import ImageFile, Skipped, Source, classify_input, list_source
+from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.listing import classify_input, list_source
+from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 
 

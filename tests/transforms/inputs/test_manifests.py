@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from transforms.errors import InputError
-from transforms.inputs.manifests import MAX_LINE_BYTES, manifest_schema, read_manifest
+from transforms.inputs.manifest_formats import MAX_LINE_BYTES
+from transforms.inputs.manifests import manifest_schema, read_manifest
 from transforms.records import ImageRef
 
 TEXT = pa.schema([("label", pa.string())])

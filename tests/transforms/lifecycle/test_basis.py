@@ -3,7 +3,7 @@
 import pytest
 
 from transforms.errors import FlagError
-from transforms.inputs.listing import Source
+from transforms.inputs.source import Source
 from transforms.lifecycle.basis import Completion, Fresh, Refresh, complete, refresh
 from transforms.lifecycle.previous_run import Previous
 from transforms.lifecycle.publication import PreviousCounts

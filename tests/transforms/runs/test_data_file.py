@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.batches import NOTHING_CARRIED, output_rows
 from transforms.errors import CorruptRecordError
-from transforms.runs.data_file import BATCH_ROWS, iter_rows
+from transforms.runs.data_file import iter_rows
 from transforms.runs.data_writer import OutputFile
+from transforms.runs.formats.data_format import BATCH_ROWS
 from transforms.schemas import classification_schema
 
 COLUMNS = ["content_sha256", "image_id", "width", "embedding"]

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.runs.data_writer import ROW_GROUP_ROWS, OutputFile
+from transforms.runs.data_writer import OutputFile
+from transforms.runs.formats.parquet import ROW_GROUP_ROWS
 from transforms.runs.image_ids import read_ids
 from transforms.schemas import classification_schema, embedding_schema
 from transforms.steps.to_embeddings import to_embedding_column

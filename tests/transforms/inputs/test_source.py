@@ -1,0 +1,35 @@
+"""Which names an input stands for."""
+
+import pytest
+
+from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
+from transforms.records import ShardKind
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "others"),
+    [
+        ("gs://b/a/**/*.jpg", ["a/x.jpg", "a/b/x.jpg", "a/b/c/x.jpg"], ["x.jpg", "a/x.png"]),
+        ("gs://b/*/x-?.jpg", ["a/x-1.jpg"], ["a/b/x-1.jpg", "a/x-10.jpg", "x-1.jpg"]),
+        ("gs://b/[!a].jpg", ["b.jpg"], ["a.jpg"]),
+    ],
+)
+def test_a_glob_matches_as_in_a_shell(glob: str, matching: list[str], others: list[str]) -> None:
+    source = Source(ShardKind.IMAGES, glob, "gs://b", is_directory=False)
+    assert all(source.matches(f"gs://b/{name}") for name in matching)
+    assert not any(source.matches(f"gs://b/{name}") for name in others)
+
+
+def test_a_directory_matches_what_is_below_it_and_not_its_neighbours() -> None:
+    source = Source(ShardKind.IMAGES, "/a/b", "/a/b", is_directory=True)
+    assert source.matches("/a/b/c/x.jpg")
+    assert not source.matches("/a/bc/x.jpg")
+
+
+def test_wildcards_are_found_cut_off_and_replaced() -> None:
+    assert [has_wildcards(uri) for uri in ("/a/x*", "/a/x?", "/a/x[1]", "/a/x]")] == [
+        True, True, True, False,
+    ]  # fmt: skip
+    assert fixed_part("gs://b/a/x-*.jpg") == "gs://b/a/x-"
+    assert fixed_part("gs://b/a/x.jpg") == "gs://b/a/x.jpg"
+    assert with_any_character("/a/x[1].jpg") == "/a/x?1].jpg"

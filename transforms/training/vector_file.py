@@ -16,7 +16,7 @@ WINDOW_ROWS = 65_536
 
 
 class Batch(NamedTuple):
-    """Some rows.
+    """A batch of rows and the classes of each.
 
     Attributes:
         vectors: float32 [rows, dim].
@@ -34,10 +34,10 @@ class VectorFile:
     """
 
     def __init__(self, directory: str) -> None:
-        """Makes the file.
+        """Makes an empty file without a name.
 
         Args:
-            directory: Where there is room for all.
+            directory: Directory on a disk with room for all.
 
         Raises:
             OSError: If it cannot.
@@ -83,7 +83,7 @@ class LabelledVectors:
     """
 
     def __init__(self, vectors: npt.NDArray[np.float32], labels: ClassLabels) -> None:
-        """Puts them together.
+        """Reads nothing yet: vectors in a file stay there until a batch wants them.
 
         Args:
             vectors: float32 [rows, dim], in memory or in a file.

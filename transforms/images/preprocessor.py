@@ -64,7 +64,7 @@ class Preprocessor:
 
     @property
     def policy(self) -> Preprocessing:
-        """What it does."""
+        """The policy that it follows."""
         return self._policy
 
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:

@@ -36,7 +36,7 @@ def view(tensor: tf.Tensor) -> npt.NDArray[Any]:
 
 def as_tensor(array: npt.NDArray[Any]) -> tf.Tensor:
     """Returns an array as a tensor: a view's own, also of a slice that is all of it, or a copy."""
-    # NumPy makes the owner of memory the base of every slice, of a slice's slice too.
+    # The base of a slice is the view that it was cut from; of a slice's slice it is that view too.
     for owner in (array, array.base):
         if not isinstance(owner, TensorView) or owner.tensor is None:
             continue

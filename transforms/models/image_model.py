@@ -20,8 +20,8 @@ from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
 from transforms.records import EngineReport
 
 MIN_COSINE = 0.999
-"""Between a probe image's answer and TensorFlow's in float32: an engine and precision below this
-are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50 and EfficientNetV2-B0."""
+"""Least cosine of a probe image's answer and TensorFlow's in float32: an engine and precision
+below are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50, EfficientNetV2-B0."""
 
 DEFAULT_SETTINGS = EngineSettings()
 
@@ -32,8 +32,8 @@ _ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
 _REFERENCE = ("tensorflow", "float32")
 
 _INDEPENDENCE_TOLERANCE = 1e-2
-"""Of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and so may
-bfloat16."""
+"""Share of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and
+so may bfloat16."""
 
 _PROBE_IMAGES = 4
 _COMPARED_IMAGES = 8
@@ -62,10 +62,10 @@ class ImageModel:
         outputs_are_probabilities: Whether the probe's rows are non-negative and sum to 1.
         output_range: Smallest and largest value of the probe's outputs.
         warnings: What the probe noticed that is worth telling the user.
-        num_variables: Variables of the part in use.
-        num_parameters: Numbers in them.
-        num_trainable_variables: Of the variables, those for fine-tuning.
-        num_regularization_losses: Of the object, if it has any.
+        num_variables: Number of variables of the part in use.
+        num_parameters: Number of floats in them.
+        num_trainable_variables: Number of the object's variables for fine-tuning.
+        num_regularization_losses: Number of the object's losses for fine-tuning.
     """
 
     @no_collection()

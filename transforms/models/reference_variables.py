@@ -12,7 +12,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
     """Stands in for a restored TF1 model: one of its signatures, and the variables of that.
 
     Attributes:
-        variables: In place of the signature's reference variables; not trainable.
+        variables: Variables in place of the signature's reference variables; not trainable.
         signatures: The one signature, called as in the model: images by name in, outputs by key
             out.
     """
@@ -24,7 +24,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
         """Takes over the values as they are now.
 
         Args:
-            name: Of the signature.
+            name: Name of the signature.
             signature: One that has reference variables, and no tables.
         """
         super().__init__()
@@ -66,8 +66,8 @@ def without_references(owner: tf.Module, name: str, output_key: str) -> tf.Modul
 
     Args:
         owner: The restored object.
-        name: Of the signature in use.
-        output_key: Of the output in use.
+        name: Name of the signature in use.
+        output_key: Name of the output in use.
     """
     signature = owner.signatures[name]
     if not _names(signature, _OPERATIONS):

@@ -1,4 +1,8 @@
-"""TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save."""
+"""TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save.
+
+before    images --> MatMul <-- Identity <-- VariableV2 "weights"   a node that holds numbers
+after     images --> MatMul <-- Identity <-- weights:0              read from a tf.Variable
+"""
 
 from collections.abc import Callable, Collection
 
@@ -33,6 +37,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
         kept = [node for node in graph.node if node.name not in names]
         del graph.node[:]
         graph.node.extend(kept)
+        # The signature itself reads its variables: TensorFlow 2 has no other way to their values.
         with signature.graph.as_default():
             reads = [tf.identity(signature.graph.get_tensor_by_name(f"{it}:0")) for it in names]
         values = signature.prune([], reads)()

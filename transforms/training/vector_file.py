@@ -111,7 +111,9 @@ def shuffle_rows(count: int, random: np.random.Generator) -> npt.NDArray[np.int6
     """Shuffles rows so that they can be read from a file larger than the memory.
 
     The blocks of the file are shuffled, and then the rows of each window of blocks. With at most
-    WINDOW_ROWS rows every order is possible.
+    WINDOW_ROWS rows every order is possible. Were blocks of 2 rows and windows of 4:
+
+        rows 0 1 | 2 3 | 4 5 | 6 7    blocks 4 5 2 3 | 0 1 6 7    then 3 4 5 2 | 7 0 6 1
 
     Args:
         count: Rows in the file.

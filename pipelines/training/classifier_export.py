@@ -63,8 +63,8 @@ def export_classifier(
         files: What lies beside it.
         output: Local directory, absent or empty.
         scratch: A directory for what is needed meanwhile.
-        compare: Given the classifier as it was written; raises RunError if it is not what was
-            trained, and says on a line what it found.
+        compare: Callback, given the classifier as it was written; raises RunError if it is not what
+            was trained, and says on a line what it found.
 
     Returns:
         What the comparison found.
@@ -127,9 +127,9 @@ def compare_logits(
 
     Args:
         found: float32 [images, classes].
-        wanted: Likewise.
+        wanted: float32 [images, classes], what was trained gives.
         origin: What the wanted ones are of.
-        tolerance: Of the largest logit, or of 1 if that is smaller.
+        tolerance: Share of the largest logit, or of 1 if that is smaller.
 
     Raises:
         RunError: If they are too far apart.

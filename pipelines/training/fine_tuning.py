@@ -30,7 +30,7 @@ from transforms.training.linear_head import TrainedHead
 from transforms.vectors.standardization import Standardization
 
 _HEAD_SHARE = 0.1
-"""Of the rate that the head was trained with alone; it is near its best when it goes on."""
+"""Share of the rate that the head was trained with alone; it is near its best when it goes on."""
 
 _SAMPLE = 32
 """Images on which the written classifier is compared with the trained one."""
@@ -43,7 +43,7 @@ class TunedClassifier(NamedTuple):
         head: The head, and what the passes reached.
         training: int64 [classes], images trained with.
         sample: float32 [images, height, width, 3] in [0, 1], a few validation images.
-        notes: For metrics.json; the same for the same images and flags.
+        notes: Part of metrics.json; the same for the same images and flags.
     """
 
     head: FineTuned

@@ -8,7 +8,7 @@ from transforms.errors import FlagError, ModelError, brief
 from transforms.models.endpoints import EndpointKind, Scalar, Training
 from transforms.models.reusable_model import ReusableModel
 from transforms.runs.model_of_run import ModelOfRun, load_model_of_run
-from transforms.training.fine_tune import check_gradients
+from transforms.training.gradients import check_gradients
 
 _TRUTHS = {"true": True, "false": False}
 _CURE = "; leave out --fine_tune to train a classifier on its vectors"

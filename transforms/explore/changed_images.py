@@ -18,7 +18,7 @@ class ChangedImage(NamedTuple):
     """An image that two runs share.
 
     Attributes:
-        image_id: In the later run.
+        image_id: Name of the image in the later run.
         before: What it was, if its content has changed and the old one can still be read.
         after: What it is.
     """

@@ -48,7 +48,7 @@ def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSu
 
     Args:
         run: A run of pipelines.classify with at least one row.
-        on_rows: Told how many rows more have been read.
+        on_rows: Callback, told how many rows more have been read.
 
     Raises:
         InputError: If a file is damaged, or a row has no class.

@@ -60,7 +60,7 @@ def find_duplicates(run: PublishedRun, survey: VectorSurvey, least_cosine: float
 
     Args:
         run: The run.
-        survey: Of its vectors.
+        survey: Survey of its vectors.
         least_cosine: What makes a near-duplicate.
 
     Raises:

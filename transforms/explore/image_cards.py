@@ -15,7 +15,7 @@ _MAX_NAME_CHARS, _MAX_TITLE_CHARS = 80, 300
 
 
 class ImageCard(NamedTuple):
-    """An image.
+    """An image as a page shows it: picture, name, and columns of its row.
 
     Attributes:
         name: The end of its image_id, which tells it from the others: file and directory.
@@ -31,7 +31,7 @@ class ImageCard(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Images in a row.
+    """Images that a page shows side by side, under a title.
 
     Attributes:
         title: What they are.

@@ -17,11 +17,11 @@ _MAX_NAME_CHARS = 40
 
 
 class ImageGroups(NamedTuple):
-    """A group of each image.
+    """Which group each image is in: its directory, or its value in a column.
 
     Attributes:
         meaning: What the groups are; empty if there is nothing that tells images apart.
-        names: Of the groups, in order; empty likewise.
+        names: Names of the groups, in order; empty likewise.
         group_of: The name of each image's group.
     """
 

@@ -33,7 +33,7 @@ class Unusable(NamedTuple):
     """Why an index cannot be used.
 
     Attributes:
-        reason: On a line.
+        reason: Reason, on a line.
     """
 
     reason: str
@@ -41,10 +41,10 @@ class Unusable(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class WrittenIndex:
-    """What was written.
+    """The files of an index as they were written.
 
     Attributes:
-        path: Of faiss's file.
+        path: Path of faiss's file.
         size_bytes: Its size.
     """
 
@@ -70,7 +70,7 @@ def write_index(
     Args:
         index: The index.
         run: The run that it is of.
-        directory: Where to; may be there.
+        directory: Directory to write to; may be there.
         seconds: What took how long, for index.json.
 
     Raises:

@@ -45,12 +45,12 @@ class LabelChanges:
     """What became of the classes of the images that two runs share.
 
     Attributes:
-        names: One a class.
+        names: Name of each class.
         matched_by: "class_index" or "class_label", what says that two classes are the same.
-        best_before: int32 [pairs], the best class.
-        best_after: The same, of the later run.
-        score_before: float32 [pairs], the score of the best class.
-        score_after: The same, of the later run.
+        best_before: int32 [pairs], the best class in the earlier run.
+        best_after: int32 [pairs], the best class in the later run.
+        score_before: float32 [pairs], its score there.
+        score_after: float32 [pairs], its score there.
         k: Classes an image whose sets are compared.
         overlaps: float32 [pairs], the share of the k best classes that both have, from 0 to 1.
     """
@@ -142,11 +142,11 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
 
 
 class _Answers(NamedTuple):
-    """What a run says.
+    """The classes that a run gives its images.
 
     Attributes:
         classes: int32 [rows, top_k], best first.
-        scores: float32 [rows], of the best.
+        scores: float32 [rows], score of the best.
         labels: Texts by class, None where there is none.
     """
 

@@ -23,7 +23,7 @@ def read_named_images(
     """Reads images, each once: files first, and then what is in files of many.
 
     Args:
-        uris: As in the column `uri` of a run.
+        uris: URIs as in the column `uri` of a run.
         columns: Where images are in files of many.
         max_image_bytes: Larger ones are not read.
 

@@ -27,7 +27,7 @@ addEventListener("load", () => {
 
 
 class Plot(NamedTuple):
-    """A figure.
+    """A figure, and the place on the page where Bokeh draws it.
 
     Attributes:
         target: The id of the element that it is drawn in.
@@ -42,7 +42,7 @@ class MapPoint(NamedTuple):
     """What is shown of a point when one points at it.
 
     Attributes:
-        name: Of the image.
+        name: Name of the image.
         picture: A `data:` URI, or empty.
         group: What its colour stands for, or empty.
     """
@@ -65,9 +65,9 @@ def plot_histogram(
 
     Args:
         target: The element's id.
-        values: Finite.
-        x_label: What they are.
-        mark: Where to draw an upright line.
+        values: float32 [count], finite.
+        x_label: Name of what they are.
+        mark: Value at which an upright line is drawn, or None.
     """
     counts, edges = np.histogram(values.astype(np.float64), bins=_BINS)
     figure = _figure(x_label, "images", [("from", "@left"), ("to", "@right"), ("images", "@top")])

@@ -42,7 +42,7 @@ class SpriteSheet:
     """Takes pictures one by one and draws each in a square of its own.
 
     Attributes:
-        side_pixels: Of a square.
+        side_pixels: Side of a square, in pixels.
         absent: Pictures so far that are none: gray squares.
     """
 
@@ -81,7 +81,7 @@ class SpriteSheet:
 
 
 class WrittenProjector(NamedTuple):
-    """What was written.
+    """The files of a projector as they were written.
 
     Attributes:
         rows: Images in it.

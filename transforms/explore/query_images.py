@@ -21,12 +21,12 @@ from transforms.schemas import CONTENT_SHA256
 
 @dataclasses.dataclass(frozen=True)
 class QueryImages:
-    """Image files.
+    """Image files to search with.
 
     Attributes:
-        uris: Where they are.
-        encoded: The files.
-        content_sha256: Of each, hexadecimal.
+        uris: URI of each.
+        encoded: Content of each file.
+        content_sha256: sha256 of each file, hexadecimal.
     """
 
     uris: tuple[str, ...]

@@ -25,7 +25,7 @@ class Verdict:
     """How much alike two runs' answers are, for the images of unchanged content.
 
     Attributes:
-        value: From 0, or of cosines -1, to 1; None if nothing can be compared.
+        value: Number from 0, of cosines from -1, to 1; None if nothing can be compared.
         meaning: What the value is, or why there is none.
     """
 
@@ -35,7 +35,7 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunDiff:
-    """Two runs compared.
+    """How the rows, vectors and classes of two runs differ.
 
     Attributes:
         before: The earlier run.
@@ -102,7 +102,7 @@ def compare_runs(
         before: The earlier run.
         after: The later run.
         k: Neighbours an image, of vectors.
-        advance: Told how many images of both runs were compared.
+        advance: Callback, told how many images of both runs were compared.
 
     Raises:
         InputError: If they are of different programs, or a file is damaged.

@@ -95,7 +95,7 @@ def pair_by_content(first: pa.ChunkedArray, second: pa.ChunkedArray) -> tuple[Ro
 
     Args:
         first: Hashes; one may be there several times.
-        second: The same.
+        second: Hashes to find among the first; one may be there several times.
 
     Returns:
         Places in the first and in the second, int64 [pairs] each.

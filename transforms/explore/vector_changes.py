@@ -38,8 +38,8 @@ class VectorChanges:
         cosines: float32 [pairs], from -1 to 1, between each image's vectors; exactly 1 if they are
             identical. Empty if the dims differ.
         is_identical: bool [pairs], whether all numbers are equal. Empty if the dims differ.
-        overlap: Of neighbours, by number of the pair; None if fewer than two images have
-            unchanged content.
+        overlap: Nearest neighbours that both have, by number of the pair; None if fewer than two
+            images have unchanged content.
     """
 
     dims: tuple[int, int]
@@ -95,7 +95,7 @@ def compare_vectors(
         after: Another.
         join: Their rows, at least one pair.
         k: Neighbours an image; fewer if there are fewer images.
-        advance: Told how many pairs were done.
+        advance: Callback, told how many pairs were done.
 
     Raises:
         InputError: If a file is damaged, or vectors are not finite.

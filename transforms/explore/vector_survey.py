@@ -19,13 +19,13 @@ _SAMPLE_BYTES = 1 << 30
 
 
 class VectorSurvey(NamedTuple):
-    """The vectors of a run.
+    """What is kept of the vectors of a run, read once: measures of all, and a sample.
 
     Attributes:
-        rows: How many there are.
-        norms: What was measured of all.
+        rows: Number of vectors.
+        norms: Lengths and moments of all.
         contents: uint64 [rows], a digest of each image's content_sha256.
-        sketches: float32 [rows, sketch_dim], of each vector at length 1.
+        sketches: float32 [rows, sketch_dim], sketch of each vector at length 1.
         sample_rows: int64 [sampled], ascending numbers of the rows in the sample.
         sample: float32 [sampled, dim], of length 1; 0 throughout where a vector is.
     """
@@ -58,7 +58,7 @@ def survey_vectors(
     Args:
         run: A run of pipelines.embed with at least one row.
         sample_rows: Largest number of rows in the sample; fewer where those would be over 1 GiB.
-        on_rows: Told how many rows more have been read.
+        on_rows: Callback, told how many rows more have been read.
 
     Raises:
         InputError: If a file is damaged, or the run holds other rows than its run.json says.

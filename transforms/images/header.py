@@ -74,8 +74,8 @@ class ImageHeader:
 
     Attributes:
         format: One of PILLOW_FORMATS; multi-picture JPEG (MPO) is JPEG.
-        height: In pixels, as stored.
-        width: In pixels, as stored.
+        height: Height as stored, in pixels.
+        width: Width as stored, in pixels.
         orientation: EXIF orientation, 1 (upright) to 8; from 5 on, height and width change places.
         decoder: Who decodes it: "tensorflow" or "pillow".
     """
@@ -139,6 +139,8 @@ def reason(error: Exception) -> str:
 
 def _format(encoded: bytes) -> str:
     prefix = encoded[:16]
+    # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
+    # length                major    version      the list of brands
     if prefix[4:8] == b"ftyp":
         # HEIC has the same container, and may name it first; the list of brands tells.
         length = int.from_bytes(prefix[:4], "big")
@@ -176,6 +178,7 @@ def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
 def _read_png(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it refuses images for their text, and loads the pixels to look for EXIF.
     # Source: PNG specification, third edition, 11.2.1 and 11.3.4.5.
+    # A search of all bytes is fast and finds too much; the walk over the chunks decides.
     width, height = _png_size(encoded, 0)
     block = _png_chunk(encoded, b"eXIf") if b"eXIf" in encoded else None
     if block is None:
@@ -190,6 +193,13 @@ def _read_png(encoded: bytes, format: str) -> tuple[int, int, int]:
 
 
 def _png_size(encoded: bytes, start: int) -> tuple[int, int]:
+    """Returns (width, height) of a PNG that starts at a place.
+
+    Its first bytes, of an image 300 wide and 200 high:
+
+        89 P N G 0d 0a 1a 0a   00 00 00 0d   I H D R   00 00 01 2c   00 00 00 c8
+        signature              length        kind      width         height
+    """
     signature, _, kind, width, height = struct.unpack_from(">8sI4sII", encoded, start)
     if signature != _PNG_SIGNATURE or kind != b"IHDR":
         raise SyntaxError("the IHDR chunk is not the first")
@@ -197,6 +207,11 @@ def _png_size(encoded: bytes, start: int) -> tuple[int, int]:
 
 
 def _png_chunk(encoded: bytes, wanted: bytes) -> bytes | None:
+    """Returns the content of the first chunk of a kind, or None.
+
+    A chunk is its content's length, its kind, the content and 4 bytes of checksum, which is not
+    looked at: 12 bytes more than its content.
+    """
     offset = len(_PNG_SIGNATURE)
     while offset + 8 <= len(encoded):
         length, kind = struct.unpack_from(">I4s", encoded, offset)
@@ -208,7 +223,11 @@ def _png_chunk(encoded: bytes, wanted: bytes) -> bytes | None:
 
 def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it makes room for the first frame before it says its size.
-    # Source: GIF89a specification, 18 to 24.
+    # Source: GIF89a specification, 18 to 24. After the screen and its palette come blocks:
+    #   21 f9  04 .. .. .. ..  00      an extension: its parts each after their length, 0 ends it
+    #   2c  left top width height ..   a frame, each of these 2 bytes
+    #   3b                             the end
+    # Between them some programs leave bytes that are none of these; they are passed over.
     width, height, flags = struct.unpack_from("<HHB", encoded, 6)
     offset = 13 + _gif_palette(flags)
     while (kind := encoded[offset]) != 0x2C:
@@ -226,6 +245,7 @@ def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
 
 
 def _gif_palette(flags: int) -> int:
+    """Returns the bytes of a palette: flags & 7 is 2 for one of 2 ** 3 colours."""
     return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
@@ -235,6 +255,7 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     if encoded.startswith(_PNG_SIGNATURE, start):
         width, height = _png_size(encoded, start)
         return height, width, 1
+    # A bitmap of Windows 2 has a header of 12 bytes and sides of 16 bits; later ones have more.
     (header_bytes,) = struct.unpack_from("<I", encoded, start)
     sides = "<HH" if header_bytes == 12 else "<ii"
     width, height = struct.unpack_from(sides, encoded, start + 4)

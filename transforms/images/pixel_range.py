@@ -5,7 +5,8 @@ import tensorflow as tf
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
-"""Of RGB in [0, 1]. Source: torchvision's reference models."""
+"""Mean and standard deviation of red, green and blue in [0, 1] over ImageNet. Source: torchvision's
+reference models."""
 
 _LEVEL = float(np.float32(1 / 255))
 """What `tf.image.convert_image_dtype` multiplies 0..255 with."""

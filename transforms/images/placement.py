@@ -1,4 +1,30 @@
-"""Where an image's pixels go when it gets the model's size: integers only."""
+"""Where an image's pixels go when it gets the model's size: integers only.
+
+Work is done on the image as it is stored, for to turn a large photo first takes longer than to
+decode it. So what is wanted of the upright image is said of the stored one. A photo of 4 x 6 pixels
+(height x width) with EXIF orientation 6, which is to be turned a quarter clockwise; a model of
+2 x 2; "crop" with a fraction of 1:
+
+    stored         upright     kept upright    region of the stored   flipped (ROWS)   turned
+    a b c d e f    s m g a
+    g h i j k l    t n h b     t n h b         . b c d e .            t u v w          t n h b
+    m n o p q r    u o i c     u o i c         . h i j k .            n o p q          u o i c
+    s t u v w x    v p j d     v p j d         . n o p q .            h i j k          v p j d
+                   w q k e     w q k e         . t u v w .            b c d e          w q k e
+                   x r l f
+                               crop_box(6, 4)  Placement.region                        then 2 x 2
+                               Box(1, 0, 4, 4) Box(0, 1, 4, 4)
+
+"pad" keeps all of the image and leaves a border in the target. An upright one of 4 x 6 for a model
+of 6 x 6:
+
+    . . . . . .
+    a b c d e f
+    g h i j k l    pad_box(4, 6, (6, 6)) is Box(1, 0, 4, 6): the image gets its top left pixel at
+    m n o p q r    row 1, column 0 of the target (Placement.corner), and 4 x 6 pixels
+    s t u v w x    (Placement.size).
+    . . . . . .
+"""
 
 import enum
 from typing import NamedTuple
@@ -112,10 +138,10 @@ def place(
     """Returns where an image's pixels go.
 
     Args:
-        height: Of the whole image as stored, in pixels.
-        width: Likewise.
+        height: Height of the whole image as stored, in pixels.
+        width: Its width.
         orientation: EXIF orientation to undo, 1 to 8.
-        policy: Says the size, and the way there.
+        policy: The size, and the way there.
         may_shrink: Whether to take the largest of RATIOS that leaves, down and across, no fewer
             pixels than are wanted. The region is then the smallest that holds the exact one: an
             edge is less than one decoded pixel off.
@@ -129,6 +155,7 @@ def place(
         case "pad":
             target = pad_box(*upright, policy.image_size)
     size = (target.height, target.width)
+    # From the upright image back to the stored one: turned first, then mirrored.
     if is_turned:
         region = Box(region.left, region.top, region.width, region.height)
         size = (target.width, target.height)
@@ -145,6 +172,10 @@ def place(
 
 
 def _divide(box: Box, ratio: int) -> Box:
+    """Returns the smallest box of decoded pixels that holds a box of stored ones.
+
+    Rows 189 to 2835 at a ratio of 8 are rows 23.6 to 354.4: from 23 to 355.
+    """
     top, left = box.top // ratio, box.left // ratio
     bottom, right = -(-(box.top + box.height) // ratio), -(-(box.left + box.width) // ratio)
     return Box(top, left, bottom - top, right - left)

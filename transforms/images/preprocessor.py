@@ -1,8 +1,6 @@
 """Turns encoded images into the pixels that a model takes."""
 
-import functools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,21 +10,17 @@ import tensorflow as tf
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.images.header import ImageHeader, read_header
 from transforms.images.pillow_decoder import decode_with_pillow
-from transforms.images.pixel_range import from_unit_range, to_unit_range
-from transforms.images.placement import RATIOS, Flips, Placement, place
+from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
+from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
 from transforms.images.tensor_view import view
 
-_OVERSHOOTING = ("bicubic", "lanczos3")
-
+# The end-of-image marker of JPEG; the kind of a PNG's last chunk.
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _TAIL_BYTES = 64
 """Where whole files have their end marker; some programs append a little."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
-
-_ROW_VALUES = 11
-"""What the graph is told of an image; see `_row`."""
 
 
 class Preprocessed(NamedTuple):
@@ -34,8 +28,8 @@ class Preprocessed(NamedTuple):
 
     Attributes:
         pixels: [good, height, width, 3], of the policy's size, dtype and range; read only.
-        heights: int32 [good], of the upright images, before resizing.
-        widths: int32 [good], likewise.
+        heights: int32 [good], heights of the upright images before resizing, in pixels.
+        widths: int32 [good], their widths.
         errors: What is wrong with the others, by place in the batch.
     """
 
@@ -66,33 +60,24 @@ class Preprocessor:
             policy: What to do.
         """
         self._policy = policy
-        pixels = tf.TensorSpec((*policy.image_size, 3), policy.dtype)
-        encoded = tf.TensorSpec([], tf.string)
-        row = tf.TensorSpec([_ROW_VALUES], tf.int32)
-
-        def decode_together(encoded: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            return tf.map_fn(
-                # A map over the files themselves would copy them once more, and slowly.
-                lambda index: self._decode(encoded[index], rows[index]),
-                tf.range(tf.shape(encoded)[0]),
-                fn_output_signature=(pixels, tf.TensorSpec([2], tf.int32)),
-                # TensorFlow's own threads, one a core, hold no more decoded images at a time,
-                # however many threads call.
-                parallel_iterations=os.cpu_count() or 1,
-            )
-
-        batch = [tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, row)]
-        self._decode_together = _trace(decode_together, *batch)
-        self._decode_alone = _trace(self._decode, encoded, row)
-        self._finish_alone = _trace(self._finish, tf.TensorSpec([None, None, 3], tf.uint8), row)
+        self._graphs = PixelGraphs(policy)
 
     @property
     def policy(self) -> Preprocessing:
-        """What it does."""
+        """The policy that it follows."""
         return self._policy
 
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
+
+        Most batches are one call to TensorFlow. What is left goes one by one. Of a batch of
+        [JPEG, GIF, a JPEG cut short, HTML, JPEG]:
+
+            headers read        images 0, 1, 2, 4; an error for 3
+            promising           0 and 4: a format for TensorFlow, and the end is there
+            together            0 and 4, in one call; all or nothing, as one failure fails the call
+            alone               1 by Pillow; 2 fails with TensorFlow, then with Pillow: an error
+            result              pixels of 0, 1, 4; errors {2: ..., 3: ...}
 
         Args:
             encoded: Image files, whole, of any mix of formats.
@@ -113,6 +98,7 @@ class Preprocessor:
             except ImageError as error:
                 errors[index] = error
         good = sorted(rows)
+        # Else the tensor's own memory is the answer, and nothing is copied.
         if batch is None or good != together:
             batch = np.empty((len(good), *self._policy.image_size, 3), self._policy.dtype)
             for row, index in enumerate(good):
@@ -146,21 +132,22 @@ class Preprocessor:
         if not images:
             return None
         encoded = tf.constant([image.encoded for image in images], tf.string)
-        rows = tf.constant([_row(image.placement) for image in images], tf.int32)
+        rows = tf.constant([PlacementRow.of(image.placement) for image in images], tf.int32)
         try:
-            pixels, sizes = self._decode_together(encoded, rows)
+            pixels, sizes = self._graphs.decode_together(encoded, rows)
         except _TENSORFLOW_ERRORS:
             return None
         decoded_sizes = [list(image.decoded_size) for image in images]
+        # Data of another size than its header says would be put in the wrong place.
         return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
     def _run_alone(self, image: "_Image") -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
         if header.decoder == "tensorflow":
-            row = tf.constant(_row(image.placement), tf.int32)
+            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
-                pixels, size = self._decode_alone(tf.constant(image.encoded), row)
+                pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
             except _TENSORFLOW_ERRORS:
                 pass
             else:
@@ -173,62 +160,9 @@ class Preprocessor:
                     )
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
-        row = tf.constant(_row(self._place(header, may_shrink=False)), tf.int32)
+        row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
         decoded = tf.constant(decode_with_pillow(image.encoded, header))
-        return view(self._finish_alone(decoded, row))
-
-    def _decode(self, encoded: tf.Tensor, row: tf.Tensor) -> Any:  # noqa: ANN401
-        """Returns the finished pixels, and the height and width as decoded."""
-
-        def decode_whole() -> tf.Tensor:
-            return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
-        if self._policy.decode == "exact":
-            image = decode_whole()
-        else:
-            shrinking = [
-                functools.partial(tf.io.decode_jpeg, encoded, channels=3, ratio=ratio)
-                for ratio in RATIOS[1:]
-            ]
-            image = tf.switch_case(row[0], [decode_whole, *shrinking])
-        image.set_shape([None, None, 3])
-        return self._finish(image, row), tf.shape(image)[:2]
-
-    def _finish(self, image: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-        """Turns a decoded image, uint8 [height, width, 3], into what the model takes.
-
-        Rows become columns after resizing, which is equal to 2e-7: to turn a large photo before
-        takes longer than to decode it. Flips come first: after, they would be off by up to 1e-4,
-        for the places that resizing reads are rounded.
-        """
-        policy = self._policy
-        ratio_index, flips, is_turned, *_ = tf.unstack(row)
-        region, size, corner = row[3:7], row[7:9], row[9:]
-        if policy.resize_mode == "crop":
-            start, sides = tf.concat([region[:2], [0]], 0), tf.concat([region[2:], [3]], 0)
-            image = tf.slice(image, start, sides)
-        image = tf.switch_case(flips, [functools.partial(_flip, image, n) for n in Flips])
-        image = self._resize(image, size, is_shrunk=ratio_index > 0)
-        image = tf.cond(is_turned > 0, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-        if policy.resize_mode == "pad":
-            image = tf.image.pad_to_bounding_box(image, corner[0], corner[1], *policy.image_size)
-        image = tf.ensure_shape(image, (*policy.image_size, 3))
-        return from_unit_range(to_unit_range(image), policy.input_range, policy.dtype)
-
-    def _resize(self, image: tf.Tensor, size: tf.Tensor, is_shrunk: tf.Tensor) -> tf.Tensor:
-        """Returns float32 of the given size, from 0 to 255."""
-        policy = self._policy
-
-        def resize(antialias: bool) -> tf.Tensor:
-            return tf.image.resize(image, size, policy.interpolation, antialias=antialias)
-
-        if policy.decode == "exact" or policy.antialias:
-            resized = tf.cast(resize(policy.antialias), tf.float32)
-        else:
-            resized = tf.cond(is_shrunk, lambda: resize(True), lambda: resize(False))
-        if policy.interpolation in _OVERSHOOTING:
-            resized = tf.clip_by_value(resized, 0.0, 255.0)
-        return resized
+        return view(self._graphs.finish_alone(decoded, row))
 
 
 class _Image(NamedTuple):
@@ -256,33 +190,3 @@ class _Image(NamedTuple):
     def decoded_size(self) -> tuple[int, int]:
         """Height and width of what TensorFlow decodes, as stored."""
         return self.placement.decoded_size(self.header.height, self.header.width)
-
-
-def _row(placement: Placement) -> tuple[int, ...]:
-    """Returns what the graph takes: _ROW_VALUES integers."""
-    ratio, flips, is_turned, region, size, corner = placement
-    return (RATIOS.index(ratio), flips, is_turned, *region, *size, *corner)
-
-
-def _flip(image: tf.Tensor, flips: Flips) -> tf.Tensor:
-    """Mirrors an image, in the fastest way of several that TensorFlow has."""
-    shape = tf.shape(image)
-    match flips:
-        case Flips.ROWS:
-            return tf.gather(image, tf.range(shape[0] - 1, -1, -1))
-        case Flips.COLUMNS:
-            return tf.reverse(image, [1])
-        case Flips.BOTH:
-            return tf.reshape(tf.reverse(tf.reshape(image, [1, -1, 3]), [1]), shape)
-    return tf.identity(image)
-
-
-def _trace(function: Callable[..., Any], *signature: tf.TensorSpec) -> Callable[..., Any]:
-    """Returns a graph of fixed signature; it runs on the CPU, where the images are."""
-
-    def run(*arguments: tf.Tensor) -> Any:  # noqa: ANN401
-        with tf.device("CPU:0"):
-            return function(*arguments)
-
-    traced = tf.function(run, input_signature=signature, autograph=False)
-    return traced.get_concrete_function()

@@ -8,7 +8,7 @@ SMALLEST = 16
 """Images a call: fewer never were the fastest of the models measured (docs/benchmarks.md)."""
 
 MEASUREMENTS = 3
-"""Of each size, after one that warms it up."""
+"""Batches that measure each size, after one that warms it up."""
 
 _WORTHWHILE = 0.97
 """A larger batch takes more memory; it must take less time than this share to be chosen."""
@@ -18,7 +18,7 @@ class BatchSizeTuner:
     """Tries sizes in turn and remembers what they took; threads may share it."""
 
     def __init__(self, largest: int) -> None:
-        """Starts with no measurement.
+        """Chooses the sizes to try; for 64 they are 16, 32 and 64.
 
         Args:
             largest: Images of a full batch; tried are this, its half, and so on to SMALLEST.

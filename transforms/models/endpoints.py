@@ -1,5 +1,18 @@
 """What can be called in a SavedModel: read from saved_model.pb alone, without its weights.
 
+A model that tf.keras saved may hold:
+
+    __call__(images, training)     traced with training=True and training=False
+    serving_default, a signature   one tensor in, a dict of tensors out
+    front, an attribute            a layer or function that can be called alone
+
+Of these `Endpoint`s come, such as (messages show them as `str` gives them):
+
+    callable __call__(inputs: float32 [N, 224, 224, 3], training=False | ... training=True)
+    signature serving_default(inputs: float32 [N, 224, 224, 3])
+
+Which of them is called is decided in `spec`.
+
 Uses TensorFlow's decoder of nested structures, which is not public API; it is touched in this file
 only.
 """
@@ -190,6 +203,8 @@ def _function_endpoint(
         except (ValueError, nested_structure_coder.NotEncodableError):
             inputs.append("arguments of a type unknown here")
             continue
+        # names ("images", "training") and args (TensorSpec, False) make
+        # bound {"images": TensorSpec, "training": False}: what this trace was made for.
         # A positional that the argspec does not name (*args) has a number for a name.
         names = [*arguments, *map(str, range(len(arguments), len(args)))]
         bound = {**dict(zip(names, args, strict=False)), **kwargs}
@@ -231,6 +246,8 @@ def _function_endpoint(
 def _arguments(function_spec: saved_object_graph_pb2.FunctionSpec) -> dict[str, object]:
     """The arguments and their defaults (Parameter.empty for none), without self."""
     spec = nested_structure_coder.decode_proto(function_spec.fullargspec)
+    # As inspect.getfullargspec says it: args (self, images, training), defaults (False,) are of the
+    # last ones.
     names = list(spec.args)
     defaults = list(spec.defaults or ())
     arguments: dict[str, object] = dict.fromkeys(names, inspect.Parameter.empty)

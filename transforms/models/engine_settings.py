@@ -5,7 +5,8 @@ import dataclasses
 ENGINES = ("tensorflow", "openvino")
 
 AUTO = "auto"
-"""Of a precision: the fastest that does. Of a batch size: measured on the first batches."""
+"""Choice left to the machine: of a precision the fastest that does, of a batch size the fastest
+that is measured on the first batches."""
 
 PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
 
@@ -22,7 +23,7 @@ class EngineSettings:
         precision: One of PRECISIONS. "auto" is the fastest that the machine has and that keeps
             the answers close to those of float32.
         num_threads: The engine's threads, or None for one a core.
-        pixel_range: Of the pixels that the model will get.
+        pixel_range: Smallest and largest value of the pixels that the model will get.
         batch_size: Images of a full batch: what an engine that compiles every size pads to.
         tunes_batch_size: Whether to try smaller calls on the first full batches, and keep to the
             size that is fastest.

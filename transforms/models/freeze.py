@@ -1,4 +1,40 @@
-"""Variables made constants, which TensorFlow folds and need not lock."""
+"""Variables made constants, which TensorFlow folds and need not lock.
+
+    the model: its variables are outside of it, parts of it are calls of functions
+
+        images ----> StatefulPartitionedCall ----> Identity
+                       ^                ^
+            handle of kernel   handle of offset         captured by the function
+
+    1. inlined: one graph
+
+        images ----> Conv2D ------------> AddV2 ----> Identity
+                       ^                    ^
+                 ReadVariableOp       ReadVariableOp
+                       ^                    ^
+                handle of kernel     handle of offset
+
+    2. _take_reads: what reads is gone, and two tensors lack a source
+
+        images ----> Conv2D ------------> AddV2 ----> Identity
+                       ^                    ^
+              "ReadVariableOp:0"   "AddV2/ReadVariableOp:0"
+
+    3. import_graph: the sources are constants, and nothing is captured
+
+        images ----> Conv2D ------------> AddV2 ----> Identity
+                       ^                    ^
+                 Const (kernel)       Const (offset)
+
+A graph that does more with a variable than to read it whole (`tf.gather` takes rows by its handle)
+is left to TensorFlow's own convert_variables_to_constants_v2 instead of 2.
+
+That function and `_run_inline_graph_optimization`, which is step 1, are of the module
+tensorflow.python.framework.convert_to_constants as it is in TensorFlow 2.21, which setup.py asks
+for; neither is public API. tests/transforms/models/test_freeze.py notices a change: it compares
+frozen models of every kind with the answers of the models themselves, among them variables that are
+read twice, in a branch and by rows, and asks that nothing is captured.
+"""
 
 from collections.abc import Mapping
 
@@ -48,20 +84,21 @@ def import_graph(
     outputs: tf.Tensor,
     variables: Mapping[str, tf.Variable] | None = None,
 ) -> tf.types.experimental.ConcreteFunction:
-    """Makes a function of a graph.
+    """Makes a function of a graph, the variables' values built in.
 
     Args:
         graph: The graph.
         images: Its input, as it is named there.
         outputs: Its output.
-        variables: By the names of tensors that have no source in the graph, the variables whose
-            values they get, as constants.
+        variables: Variables whose values become constants, by the names of the tensors that get
+            them and have no source in the graph.
 
     Returns:
         The function, with a signature. Without one, TensorFlow finds out at every call by raising
         an error whose message prints the images: 2.5 ms of Python for 32 of them.
     """
     variables = variables or {}
+    # A variable that is read in several places becomes one constant.
     values = {variable.ref(): variable.numpy() for variable in variables.values()}
 
     @tf.function(input_signature=[tf.TensorSpec(images.shape, images.dtype)], autograph=False)
@@ -85,13 +122,15 @@ def _take_reads(
     times the time and memory of constants that come when all else is done.
 
     Returns:
-        The tensors that are left without a source, and their variables; none if the graph does more
-        with what is not of itself than read variables.
+        The tensors that are left without a source, and their variables, such as
+        {"model/Conv2D/ReadVariableOp:0": kernel}; none if the graph does more with what is not of
+        itself than read variables; it is of no use then.
     """
     variables = {id(variable.handle): variable for variable in function.graph.variables}
     captures = {inner.op.name: variables.get(id(outer)) for outer, inner in function.graph.captures}
     nodes = {node.name: node for node in graph.node}
 
+    # handle -> Identity -> Identity -> ReadVariableOp: inlining leaves an Identity for every call.
     def captured(node: tf.compat.v1.NodeDef) -> tf.Variable | None:
         while node.op == "Identity":
             node = nodes[_source(node.input[0])]
@@ -110,6 +149,7 @@ def _take_reads(
     for node in kept:
         if any(_source(tensor) in handles for tensor in node.input):
             return {}
+        # "^name" only says that a node comes after another; nothing comes after a constant.
         for after in [tensor for tensor in node.input if tensor.removeprefix("^") in gone]:
             if after.startswith("^"):
                 node.input.remove(after)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from transforms.errors import InferenceError, ModelError, brief
 from transforms.machine.garbage import no_collection
-from transforms.models.batch_size_tuner import BatchSizeTuner
+from transforms.models.batch_sizing import BatchSizing
 from transforms.models.engine_settings import AUTO, EngineSettings
 from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import OpenVinoEngine
@@ -21,8 +20,8 @@ from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
 from transforms.records import EngineReport
 
 MIN_COSINE = 0.999
-"""Between a probe image's answer and TensorFlow's in float32: an engine and precision below this
-are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50 and EfficientNetV2-B0."""
+"""Least cosine of a probe image's answer and TensorFlow's in float32: an engine and precision
+below are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50, EfficientNetV2-B0."""
 
 DEFAULT_SETTINGS = EngineSettings()
 
@@ -33,8 +32,8 @@ _ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
 _REFERENCE = ("tensorflow", "float32")
 
 _INDEPENDENCE_TOLERANCE = 1e-2
-"""Of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and so may
-bfloat16."""
+"""Share of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and
+so may bfloat16."""
 
 _PROBE_IMAGES = 4
 _COMPARED_IMAGES = 8
@@ -63,11 +62,10 @@ class ImageModel:
         outputs_are_probabilities: Whether the probe's rows are non-negative and sum to 1.
         output_range: Smallest and largest value of the probe's outputs.
         warnings: What the probe noticed that is worth telling the user.
-        num_variables: Variables of the part in use.
-        num_parameters: Numbers in them.
-        num_trainable_variables: Of the variables, those for fine-tuning.
-        num_regularization_losses: Of the object, if it has any.
-        safe_batch_size: Most images in one call to the model, or None for any number.
+        num_variables: Number of variables of the part in use.
+        num_parameters: Number of floats in them.
+        num_trainable_variables: Number of the object's variables for fine-tuning.
+        num_regularization_losses: Number of the object's losses for fine-tuning.
     """
 
     @no_collection()
@@ -91,8 +89,8 @@ class ImageModel:
             ModelError: If it cannot be loaded, the engine or machine cannot run it so, or its
                 answers to a few images make no sense.
         """
-        self.safe_batch_size = spec.batch_size
         self._fixed_batch_size = spec.batch_size
+        self._sizing = BatchSizing(spec.batch_size)
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
         self._pixel_range = settings.pixel_range
@@ -102,18 +100,15 @@ class ImageModel:
         self.num_parameters = loaded.num_parameters
         self.num_trainable_variables = loaded.num_trainable_variables
         self.num_regularization_losses = loaded.num_regularization_losses
-        self._padded_size = spec.batch_size
         self._engine, self._report = self._start_engine(loaded, settings)
-        self._tuner: BatchSizeTuner | None = None
         self._probe(spec)
-        if settings.tunes_batch_size and settings.batch_size and spec.batch_size is None:
-            self._tuner = BatchSizeTuner(settings.batch_size)
+        if settings.tunes_batch_size and settings.batch_size:
+            self._sizing.tune(settings.batch_size)
 
     @property
     def report(self) -> EngineReport:
         """What runs the model, and the batch size that it has learned."""
-        learned = None if self._fixed_batch_size else self.safe_batch_size
-        return dataclasses.replace(self._report, batch_size=learned)
+        return dataclasses.replace(self._report, batch_size=self._sizing.learned)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Runs the model.
@@ -136,8 +131,7 @@ class ImageModel:
             )
         if not len(pixels):  # many models fail on an empty batch
             return np.empty((0, self.output_dim), np.float32)
-        tuner = self._tuner
-        outputs = self._call_tuning(pixels, tuner) if tuner else self._call_in_parts(pixels)
+        outputs = self._sizing.run(pixels, lambda part: _call_engine(self._engine, part))
         if outputs.shape != (len(pixels), self.output_dim):
             raise RuntimeError(
                 f"model returned {list(outputs.shape)} for {len(pixels)} images, want "
@@ -147,47 +141,10 @@ class ImageModel:
 
     def reduce_batch_size(self, size: int) -> None:
         """Takes at most this many images a call from now on; a fixed batch stays as it is."""
-        if not self._fixed_batch_size:
-            self.safe_batch_size = min(size, self.safe_batch_size or size)
-            if self._padded_size:
-                self._padded_size = self.safe_batch_size
+        self._sizing.reduce(size)
 
-    def _call_tuning(
-        self, pixels: npt.NDArray[np.generic], tuner: BatchSizeTuner
-    ) -> npt.NDArray[np.float32]:
-        size = tuner.next_size(len(pixels))
-        if size is None:
-            return self._call_in_parts(pixels)
-        started = time.perf_counter()
-        outputs = self._call_in_parts(pixels, size)
-        tuner.record(size, (time.perf_counter() - started) / len(pixels))
-        best = tuner.best
-        if best is not None:
-            self.reduce_batch_size(best)
-            self._tuner = None
-        return outputs
-
-    def _call_in_parts(
-        self, pixels: npt.NDArray[np.generic], most: int | None = None
-    ) -> npt.NDArray[np.float32]:
-        size = min(self.safe_batch_size or len(pixels), most or len(pixels))
-        rows = [
-            self._call(pixels[start : start + size], self._engine, most)
-            for start in range(0, len(pixels), size)
-        ]
-        return rows[0] if len(rows) == 1 else np.concatenate(rows)
-
-    def _call(
-        self, pixels: npt.NDArray[np.generic], engine: Engine, most: int | None = None
-    ) -> npt.NDArray[np.float32]:
-        count, padded_size = len(pixels), self._padded_size and (most or self._padded_size)
-        if padded_size and padded_size > count:
-            padding = [(0, padded_size - count), (0, 0), (0, 0), (0, 0)]
-            pixels = np.pad(pixels, padding, mode="edge")
-        outputs = engine(pixels)
-        if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1):
-            outputs = outputs[:, 0, 0, :]
-        return outputs[:count] if len(outputs) == len(pixels) else outputs
+    def _call(self, pixels: npt.NDArray[np.generic], engine: Engine) -> npt.NDArray[np.float32]:
+        return self._sizing.run_once(pixels, lambda filled: _call_engine(engine, filled))
 
     def _start_engine(
         self, loaded: LoadedModel, settings: EngineSettings
@@ -206,8 +163,8 @@ class ImageModel:
             )
         with _as_model_error(f"{engine} cannot run the model"):
             started = engine_class(loaded, wanted, settings.num_threads)
-        if started.compiles_every_size and not self._fixed_batch_size:
-            self._padded_size = settings.batch_size
+        if started.compiles_every_size:
+            self._sizing.fill_up_to(settings.batch_size)
         if (engine, wanted) == _REFERENCE:
             return started, EngineReport(engine, wanted, started.device)
         found = self._compare(loaded, started)
@@ -306,6 +263,12 @@ class _Reference:
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         return run_function(self._function, pixels)
+
+
+def _call_engine(engine: Engine, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """Returns [n, output_dim] of that or [n, 1, 1, output_dim]; anything else as it is."""
+    outputs = engine(pixels)
+    return outputs[:, 0, 0, :] if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1) else outputs
 
 
 def _cosines(

@@ -12,6 +12,14 @@ def predict_isolating(
 ) -> tuple[npt.NDArray[np.float32], dict[int, ModelCallError]]:
     """Runs a model so that one bad image costs only itself.
 
+    A call that fails is halved until the image is alone that it fails on. Of eight images, where
+    the model fails on number 5:
+
+        0-7 fails    0-3 ok    4-7 fails    4-5 fails    4 ok    5 fails: its error    6-7 ok
+
+    That is 7 calls in place of 1. A call that fails for want of memory is halved too, and from then
+    on the model takes no more at a time than the half.
+
     Args:
         model: The model. When it runs out of memory, it learns the batch size that it can take.
         pixels: [n, height, width, 3], as the model takes them.
@@ -33,10 +41,12 @@ def predict_isolating(
             if stop - start <= 1:
                 errors[start] = ModelCallError(f"the model fails: {error}")
                 continue
+            # The model did not say which image it is.
             middle = (start + stop) // 2
             if isinstance(error, OutOfMemoryError):
                 model.reduce_batch_size((stop - start) // 2)
-            pending += [(middle, stop), (start, middle)]
+            pending += [(middle, stop), (start, middle)]  # The last is taken first.
+    # An answer of NaN is the answer to that image alone; no call has to be repeated.
     for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
         errors.setdefault(int(row), ModelCallError("the model returns a value that is not finite"))
     good = [row for row in range(len(pixels)) if row not in errors]

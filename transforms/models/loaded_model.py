@@ -15,14 +15,14 @@ NO_ARGUMENTS: Mapping[str, object] = types.MappingProxyType({})
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model.
+    """A restored SavedModel and the one function of it that is called.
 
     Attributes:
         function: Images in, [batch, height, width, 3] of the model's dtype; float32 out.
         owner: The restored object. Variables live only as long as it does.
-        variables: Of the part in use, each once.
-        num_trainable_variables: Of the object, those for fine-tuning.
-        num_regularization_losses: Of the object, if it has any.
+        variables: Variables of the part in use, each once.
+        num_trainable_variables: Number of the object's variables for fine-tuning.
+        num_regularization_losses: Number of the object's losses for fine-tuning.
     """
 
     function: tf.types.experimental.ConcreteFunction
@@ -33,12 +33,12 @@ class LoadedModel(NamedTuple):
 
     @property
     def num_parameters(self) -> int:
-        """Numbers in the variables."""
+        """Number of floats in the variables."""
         return sum(math.prod(variable.shape) for variable in self.variables)
 
     @property
     def size_bytes(self) -> int:
-        """Size of the variables."""
+        """Memory that the variables take, in bytes."""
         return sum(math.prod(item.shape) * item.dtype.size for item in self.variables)
 
 

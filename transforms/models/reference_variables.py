@@ -1,4 +1,8 @@
-"""TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save."""
+"""TF1's reference variables, replaced by such as TensorFlow 2 can count, freeze and save.
+
+before    images --> MatMul <-- Identity <-- VariableV2 "weights"   a node that holds numbers
+after     images --> MatMul <-- Identity <-- weights:0              read from a tf.Variable
+"""
 
 from collections.abc import Callable, Collection
 
@@ -12,7 +16,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
     """Stands in for a restored TF1 model: one of its signatures, and the variables of that.
 
     Attributes:
-        variables: In place of the signature's reference variables; not trainable.
+        variables: Variables in place of the signature's reference variables; not trainable.
         signatures: The one signature, called as in the model: images by name in, outputs by key
             out.
     """
@@ -24,7 +28,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
         """Takes over the values as they are now.
 
         Args:
-            name: Of the signature.
+            name: Name of the signature.
             signature: One that has reference variables, and no tables.
         """
         super().__init__()
@@ -33,6 +37,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
         kept = [node for node in graph.node if node.name not in names]
         del graph.node[:]
         graph.node.extend(kept)
+        # The signature itself reads its variables: TensorFlow 2 has no other way to their values.
         with signature.graph.as_default():
             reads = [tf.identity(signature.graph.get_tensor_by_name(f"{it}:0")) for it in names]
         values = signature.prune([], reads)()
@@ -66,8 +71,8 @@ def without_references(owner: tf.Module, name: str, output_key: str) -> tf.Modul
 
     Args:
         owner: The restored object.
-        name: Of the signature in use.
-        output_key: Of the output in use.
+        name: Name of the signature in use.
+        output_key: Name of the output in use.
     """
     signature = owner.signatures[name]
     if not _names(signature, _OPERATIONS):

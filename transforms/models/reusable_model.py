@@ -65,6 +65,7 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
             TypeError, ValueError: If it does not take those arguments.
         """
         super().__init__()
+        # Variables live as long as their owner; as an attribute it is saved, too.
         self._owner = owner
         self._dtype = spec.dtype
         self._input_range = input_range
@@ -77,6 +78,7 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
             for size in ([spec.choose_image_size(image_size)] if image_size else spec.image_sizes)
             for training in (False, True)
         ]
+        # A call decides what is in use: an owner may have variables of parts that are not called.
         used = {id(item): item for trace in traces for item in trace.graph.variables}
         self.variables = list(used.values())
         self.trainable_variables = [
@@ -148,13 +150,15 @@ def save_reusable(
         directory: Local; absent or empty.
         image_size: (height, width) that the signature takes, or None for any.
         signature: What serving_default is instead of the call.
-        check: Given the directory of the written model before it has its name; raises to stop.
+        check: Callback, given the directory of the written model before it has its name; raises to
+            stop.
 
     Raises:
         OutputError: If the directory holds something, or cannot be written.
     """
     directory = check_new_directory(directory)
     parent, name = os.path.split(directory)
+    # Hidden, and beside the directory: a rename within a file system is whole or not at all.
     partial = os.path.join(parent, f".{name}.{uuid.uuid4().hex}.partial")
     signature = signature or module.__call__.get_concrete_function(
         images_of(image_size), training=False
@@ -218,6 +222,8 @@ def _any_batch(call: _Call, spec: ModelSpec) -> _Call:
     if size is None:
         return lambda images: _rows(call(images), images)
 
+    # Six images for a model of batch 4: [0 1 2 3 4 5 5 5] as [2, 4, height, width, 3]; of the
+    # eight rows the first six. All of it is in the graph, for the number is known when it runs.
     def run(images: tf.Tensor) -> tf.Tensor:
         count, sides = tf.shape(images)[0], tf.shape(images)[1:]
         calls = (count + size - 1) // size

@@ -22,8 +22,6 @@ from transforms.models.endpoints import (
 from transforms.models.handle import SAVED_MODEL
 from transforms.models.hub_module import declared_image_size, is_hub_module
 
-"""What images may be fed as; where a model takes several, the first of them."""
-
 _OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 _SIGNATURES = ("serving_default", "serve", "predict")
@@ -38,7 +36,7 @@ class ModelSpec:
     """How a SavedModel is called on images.
 
     Attributes:
-        kind: As an object, by a signature, or by one of its attributes.
+        kind: Way to call it: as an object, by a signature, or by one of its attributes.
         endpoint: "__call__", the signature's name or the attribute's.
         input_name: The image argument.
         dtype: NumPy name of the dtype that images are fed as, one of INPUT_DTYPES.
@@ -50,13 +48,13 @@ class ModelSpec:
         hyperparameters: Its other arguments and their defaults; left alone but in fine-tuning.
         output_keys: Names of its outputs; "" for a bare tensor.
         output_key: The one in use.
-        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None where it is not declared.
+        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For run.json.
         output_dim: Width of the output, or None where it is not declared.
         signatures: All signatures.
         sub_callables: All attributes that take images, for --signature.
-        tags: Of the meta graph in use; to be loaded with.
+        tags: Tags of the meta graph in use; to be loaded with.
         hub_module: Whether it is in TF1 Hub's format.
-        tensorflow_version: That wrote it.
+        tensorflow_version: Version of TensorFlow that wrote it.
         labels: Path of the labels file that came with it, or None.
     """
 
@@ -123,9 +121,6 @@ def inspect_saved_model(
         model_dir: A directory that holds saved_model.pb.
         signature: The signature or callable attribute to use, or None to choose.
         output_key: The output to use, or None to choose.
-
-    Returns:
-        How to call it.
 
     Raises:
         ModelError: If there is no one way to give it images and get vectors or logits. Lists what

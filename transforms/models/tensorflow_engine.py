@@ -20,8 +20,8 @@ _MIXED_PRECISION_PASS = {
 """TensorFlow's graph rewrites: the first for oneDNN on CPUs, the second for CUDA."""
 
 _FLOAT16_CAPABILITY = (7, 0)
-"""Of CUDA GPUs that are fast in float16: kMinGPUArch of TensorFlow 2.21's auto_mixed_precision.cc.
-TensorFlow leaves a graph for an older one in float32, and says nothing."""
+"""Least compute capability of CUDA GPUs that are fast in float16: kMinGPUArch of TensorFlow 2.21's
+auto_mixed_precision.cc. TensorFlow leaves a graph for an older one in float32, and says nothing."""
 
 _REWRITTEN_FOR = {
     "bfloat16": device_properties_pb2.DeviceProperties(type="CPU"),
@@ -90,7 +90,7 @@ class TensorFlowEngine:
         """Runs the model on a batch.
 
         Args:
-            pixels: As the model takes them, [n, height, width, 3].
+            pixels: [n, height, width, 3], as the model takes them.
 
         Returns:
             float32, of the model's own shape.

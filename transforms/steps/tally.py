@@ -6,7 +6,7 @@ import threading
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Counts:
-    """A snapshot.
+    """How far a run is at one moment.
 
     Attributes:
         total: Images planned so far; TFRecord, Parquet and tar files add theirs as they are read.
@@ -27,7 +27,7 @@ class Tally:
         self._counts = Counts()
 
     def add(self, *, total: int = 0, written: int = 0, failed: int = 0) -> None:
-        """Adds to the counts."""
+        """Adds images that were planned, written or failed since the last call."""
         with self._lock:
             counts = self._counts
             self._counts = Counts(

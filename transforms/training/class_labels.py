@@ -22,7 +22,14 @@ _SHOWN_IDS = 3
 
 @dataclasses.dataclass(frozen=True)
 class ClassLabels:
-    """The classes of rows.
+    """The classes of rows, one row's after the other's: rows need not have as many.
+
+    Four rows, "cat", "dog" and "cat", no class, no label:
+
+        names        ("cat", "dog")
+        starts       [0, 1, 3, 3, 3]
+        indices      [0, 1, 0]
+        is_labelled  [true, true, true, false]
 
     Attributes:
         names: The classes, in order of their index: by number if all are numbers, else by letter.
@@ -64,6 +71,7 @@ class ClassLabels:
         """
         targets = np.zeros((len(rows), len(self.names)), np.float32)
         counts = self.per_row[rows]
+        # For rows of 1, 2 and 0 classes: 0, 0, 1, the place of a class within its row.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         found = self.indices[np.repeat(self.starts[rows], counts) + within]
         targets[np.repeat(np.arange(len(rows)), counts), found] = 1

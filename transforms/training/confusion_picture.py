@@ -1,4 +1,8 @@
-"""A confusion matrix as a picture: SVG, which is text, so no library draws it."""
+"""A confusion matrix as a picture: SVG, which is text, so no library draws it.
+
+bokeh, which draws the reports, is an extra that training does without, and needs a browser to write
+SVG. Rectangles and words on a grid are all that there is to draw.
+"""
 
 from xml.sax.saxutils import escape
 
@@ -8,7 +12,7 @@ from transforms.errors import printable
 from transforms.training.class_metrics import ClassMetrics
 
 MAX_CLASSES = 60
-"""Of more classes those are drawn that are mistaken most; labels would be too small to read."""
+"""Classes that a picture has room for; of more, those are drawn that are mistaken most."""
 
 _CELL = 24
 _NARROW_CELL = 14

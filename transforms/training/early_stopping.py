@@ -1,14 +1,14 @@
 """When training has reached its best, by the loss of rows that it does not see."""
 
 _LEAST_GAIN = 1e-3
-"""Of the smallest validation loss so far; less is no progress."""
+"""Share of the smallest validation loss so far; a loss less than that below it is no progress."""
 
 
 class EarlyStopping:
     """Tells progress from none, pass by pass."""
 
     def __init__(self, patience: int) -> None:
-        """Begins.
+        """Knows no pass yet: the first whose loss is finite is progress.
 
         Args:
             patience: Passes without progress after which it is over.

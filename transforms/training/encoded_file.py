@@ -12,10 +12,10 @@ class EncodedFile:
     """
 
     def __init__(self, directory: str) -> None:
-        """Makes the file.
+        """Makes an empty file without a name.
 
         Args:
-            directory: Where there is room for all.
+            directory: Directory on a disk with room for all.
 
         Raises:
             OSError: If it cannot.
@@ -34,7 +34,7 @@ class EncodedFile:
 
     @property
     def size_bytes(self) -> int:
-        """Of all images together."""
+        """Size of all images together."""
         return self._starts[-1]
 
     def append(self, encoded: bytes) -> int:

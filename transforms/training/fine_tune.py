@@ -32,18 +32,18 @@ class FineTuneSettings:
     """How a model and its head are trained.
 
     Attributes:
-        activation: As HeadSettings has it, and so are l2, label_smoothing and class_weights.
-        l2: Of the head alone; the model has regularization losses of its own.
+        activation: "softmax" or "sigmoid", as in HeadSettings.
+        l2: Weight of the head's squared weights in the loss; the model brings its own losses.
         label_smoothing: Share of every target that is spread over all classes, in [0, 1).
         class_weights: "none" or "balanced".
         epochs: Most passes over the training images.
         patience: Passes without a smaller validation loss after which training ends.
         batch_size: Images a step.
-        body_learning_rate: Adam's for the model, at first. After a pass that does not make the
-            validation loss smaller training goes on from the best weights, with smaller steps.
-        head_learning_rate: Adam's for the head, for standardised vectors; likewise.
+        body_learning_rate: Rate of Adam for the model, at first. After a pass that does not make
+            the validation loss smaller training goes on from the best weights, with smaller steps.
+        head_learning_rate: Rate of Adam for the head on standardised vectors, at first.
         augmentation: How training images are changed: "flip_and_crop", "crop" or "none".
-        seed: Of the order of the images, and how they are changed.
+        seed: Seed of the order of the images, and of how they are changed.
     """
 
     activation: str
@@ -63,14 +63,13 @@ class FineTuneEpoch(NamedTuple):
     """One pass over the training images.
 
     Attributes:
-        number: From 1; 0 is before any.
+        number: Number of the pass, from 1; 0 is before any.
         loss: Mean over the training images while the weights still moved, with all regularization;
             None before any.
-        validation_loss: After it, of the fit alone: what regularization takes off the weights is
-            no better fit.
-        validation_accuracy: Likewise, in [0, 1].
-        images: That were trained with.
-        seconds: That training took, without validation.
+        validation_loss: Loss of the validation images after it, without regularization.
+        validation_accuracy: Share of them predicted right, in [0, 1].
+        images: Number of images that were trained with.
+        seconds: Time that training took, without validation.
     """
 
     number: int
@@ -89,7 +88,7 @@ class FineTuned(NamedTuple):
         bias: float32 [classes].
         epochs: What the passes reached, number 0 first.
         best: The pass after which the weights were these.
-        metrics: Of the validation images, with these.
+        metrics: What these weights do on the validation images.
         logits: Images to logits with these; float32, [batch, height, width, 3] in [0, 1] and
             [batch, classes].
     """
@@ -122,14 +121,14 @@ def fine_tune(
 
     Args:
         body: The model.
-        head: To start from.
+        head: Head to start from.
         training: Images to fit, in [0, 1].
         validation: Images that say when to stop.
-        standardization: Of the vectors that the head was trained on.
+        standardization: Mean and deviation of the vectors that the head was trained on.
         normalize: "l2" if it was trained on vectors of length 1, else "none".
         settings: How.
-        on_images: Told how many images more were trained with or have validated.
-        on_epoch: Told of every pass as it ends, and of how it starts.
+        on_images: Callback, told how many images more were trained with or have validated.
+        on_epoch: Callback, told of every pass as it ends, and first of how training starts.
 
     Raises:
         ModelError: If the model cannot be trained.
@@ -180,12 +179,11 @@ def fine_tune(
         loss, count = train()
         seconds = time.perf_counter() - started
         validation_loss, metrics = validate()
-        epochs.append(
-            FineTuneEpoch(number, loss, validation_loss, metrics.accuracy, count, seconds)
-        )
-        on_epoch(epochs[-1])
+        reached = FineTuneEpoch(number, loss, validation_loss, metrics.accuracy, count, seconds)
+        epochs.append(reached)
+        on_epoch(reached)
         if stopping.is_progress(validation_loss):
-            best, best_metrics, best_state = epochs[-1], metrics, network.state()
+            best, best_metrics, best_state = reached, metrics, network.state()
         elif stopping.is_over:
             break
         else:
@@ -194,39 +192,6 @@ def fine_tune(
     network.restore(best_state)
     kernel, bias = network.head()
     return FineTuned(kernel, bias, tuple(epochs), best, best_metrics, network.logits)
-
-
-def check_gradients(body: ReusableModel, image_size: tuple[int, int]) -> int:
-    """Checks that a model can be trained at all.
-
-    Args:
-        body: The model.
-        image_size: (height, width) in pixels.
-
-    Returns:
-        How many of its trainable variables a gradient reaches.
-
-    Raises:
-        ModelError: If it has none, or TensorFlow knows no gradient of what it computes.
-    """
-    if not body.trainable_variables:
-        raise ModelError("the model has no trainable variables")
-
-    @tf.function(input_signature=[images_of(image_size)], autograph=False)
-    def gradients(images: tf.Tensor) -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(body.trainable_variables)
-            total = tf.reduce_sum(body(images, training=True))
-        found = tape.gradient(total, body.trainable_variables)
-        return [item for item in found if item is not None]
-
-    try:
-        count = len(gradients.get_concrete_function().structured_outputs)
-    except (LookupError, ValueError, TypeError) as error:
-        raise ModelError(f"the model has no gradient: {brief(error)}") from error
-    if not count:
-        raise ModelError("no gradient reaches any of the model's trainable variables")
-    return count
 
 
 class _Network:

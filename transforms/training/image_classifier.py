@@ -40,9 +40,10 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
 
     Attributes:
         labels: The file of the class names, one a line; saved with the model.
-        variables: The feature-vector model's, then the head's.
-        trainable_variables: Likewise.
-        regularization_losses: Likewise; functions of no arguments, each returns a scalar.
+        variables: Variables of the feature-vector model, then the head's.
+        trainable_variables: Those of them to train on, in the same order.
+        regularization_losses: Losses of the model, then the head's: functions of no arguments, each
+            returns a scalar.
     """
 
     # Plain attributes, which are saved; tf.Module's own are properties, which are not.
@@ -84,7 +85,7 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
 
     @tf.function(autograph=False)
     def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Classifies.
+        """Gives the logits of images.
 
         Args:
             images: float32 [batch, height, width, 3] in [0, 1].

@@ -22,7 +22,7 @@ from transforms.training.images_again import read_again
 from transforms.training.vector_file import shuffle_rows
 
 MAX_LOST_FRACTION = 0.1
-"""Of the labelled images; with more of them gone or changed the vectors are of other data."""
+"""Share of the labelled images; with more of them gone or changed the vectors are of other data."""
 
 READ_BATCH = 32
 _BATCHES_AHEAD = 2
@@ -30,7 +30,7 @@ _BATCHES_AHEAD = 2
 
 
 class ImageBatch(NamedTuple):
-    """Some images.
+    """A batch of images and the classes of each.
 
     Attributes:
         images: float32 [batch, height, width, 3], of the policy's range.
@@ -57,13 +57,13 @@ class LabelledImages:
         labels: ClassLabels,
         preprocessor: Preprocessor,
     ) -> None:
-        """Puts them together.
+        """Decodes nothing yet.
 
         Args:
-            file: Holds the images.
-            places: int64 [rows], of each in the file.
+            file: File that holds the images.
+            places: int64 [rows], place of each in the file.
             labels: One row an image.
-            preprocessor: Decodes them, to float32.
+            preprocessor: Decoder of them, to float32.
         """
         self._file = file
         self._places = places
@@ -150,7 +150,7 @@ class TrainingImages(NamedTuple):
         training: Images to fit.
         validation: Images that say when to stop, and how good it is.
         lost: image_ids of labelled images that are gone or have changed since they were embedded.
-        size_bytes: Of the encoded images.
+        size_bytes: Size of the encoded images together, in bytes.
     """
 
     training: LabelledImages
@@ -175,7 +175,7 @@ def gather_images(
         is_validation: bool [rows].
         preprocessor: Decodes them, to float32.
         file: Where they go, on a disk with room for them.
-        on_images: Told how many images more have been gone through.
+        on_images: Callback, told how many images more have been gone through.
 
     Raises:
         InputError: If too many are gone or have changed, or the storage fails.

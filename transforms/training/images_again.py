@@ -12,7 +12,7 @@ from transforms.steps.read_images import ReadPolicy, ShardReader
 
 
 class KnownImages(NamedTuple):
-    """Some images as they are now.
+    """Images of a run as their files are now, with the run's row of each.
 
     Attributes:
         keys: image_id and content_sha256 of each: other ones than the run's if it has changed.
@@ -34,7 +34,7 @@ def read_again(
     """Reads the images of a shard, a batch at a time; what cannot be read is left out.
 
     Args:
-        shard: Of a published run.
+        shard: Shard of a published run.
         refs: The images wanted; of a shard that is a file all are read.
         config: The run's flags.
         batch_size: Images a batch.

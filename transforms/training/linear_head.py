@@ -37,9 +37,9 @@ class HeadSettings:
         epochs: Most passes over the training rows.
         patience: Passes without a smaller validation loss after which training ends.
         batch_size: Rows a step.
-        learning_rate: Adam's, at first. After a pass that does not make the validation loss smaller
-            training goes on from the best weights, with smaller steps.
-        seed: Of the order of the rows.
+        learning_rate: Rate of Adam, at first. After a pass that does not make the validation loss
+            smaller training goes on from the best weights, with smaller steps.
+        seed: Seed of the order of the rows.
     """
 
     activation: str
@@ -57,7 +57,7 @@ class Epoch(NamedTuple):
     """One pass over the training rows.
 
     Attributes:
-        number: From 1.
+        number: Number of the pass, from 1.
         loss: Mean over the training rows while the weights still moved, with the L2 term.
         validation_loss: After it, likewise.
     """
@@ -101,9 +101,9 @@ def train_head(
     Args:
         training: Rows to fit.
         validation: Rows that say when to stop.
-        standardization: Of the training rows; folded into the weights.
+        standardization: Mean and deviation of the training rows; folded into the weights.
         settings: How.
-        on_epoch: Told of every pass as it ends.
+        on_epoch: Callback, told of every pass as it ends.
 
     Raises:
         RunError: If training diverges.
@@ -194,7 +194,7 @@ def weigh_classes(labels: ClassLabels, kind: str) -> npt.NDArray[np.float32] | N
     """Returns float32 [classes], of mean 1 over the labels; None if all count alike.
 
     Args:
-        labels: Of the training rows.
+        labels: Classes of the training rows.
         kind: "none" or "balanced"; see HeadSettings.
     """
     if kind == "none":
@@ -210,7 +210,7 @@ def weigh_rows(
 
     Args:
         targets: float32 [rows, classes], 1 where the row is of the class.
-        weights: Of weigh_classes.
+        weights: float32 [classes] of weigh_classes, or None if all count alike.
     """
     if weights is None:
         return np.ones(len(targets), np.float32)

@@ -20,7 +20,7 @@ class TrainingRows(NamedTuple):
     Attributes:
         training: Rows to fit.
         validation: Rows that say when to stop, and how good it is.
-        standardization: Of the training rows.
+        standardization: Mean and deviation of the training rows.
     """
 
     training: LabelledVectors
@@ -42,7 +42,7 @@ def gather_rows(
         labels: One row a vector.
         is_validation: bool [rows].
         directory: Where the files are, on a disk with room for them.
-        on_rows: Told how many rows more have been read.
+        on_rows: Callback, told how many rows more have been read.
 
     Raises:
         InputError: If a vector cannot be read, or the runs do not hold as many as there are labels.

@@ -16,7 +16,7 @@ WINDOW_ROWS = 65_536
 
 
 class Batch(NamedTuple):
-    """Some rows.
+    """A batch of rows and the classes of each.
 
     Attributes:
         vectors: float32 [rows, dim].
@@ -34,10 +34,10 @@ class VectorFile:
     """
 
     def __init__(self, directory: str) -> None:
-        """Makes the file.
+        """Makes an empty file without a name.
 
         Args:
-            directory: Where there is room for all.
+            directory: Directory on a disk with room for all.
 
         Raises:
             OSError: If it cannot.
@@ -83,7 +83,7 @@ class LabelledVectors:
     """
 
     def __init__(self, vectors: npt.NDArray[np.float32], labels: ClassLabels) -> None:
-        """Puts them together.
+        """Reads nothing yet: vectors in a file stay there until a batch wants them.
 
         Args:
             vectors: float32 [rows, dim], in memory or in a file.
@@ -111,7 +111,9 @@ def shuffle_rows(count: int, random: np.random.Generator) -> npt.NDArray[np.int6
     """Shuffles rows so that they can be read from a file larger than the memory.
 
     The blocks of the file are shuffled, and then the rows of each window of blocks. With at most
-    WINDOW_ROWS rows every order is possible.
+    WINDOW_ROWS rows every order is possible. Were blocks of 2 rows and windows of 4:
+
+        rows 0 1 | 2 3 | 4 5 | 6 7    blocks 4 5 2 3 | 0 1 6 7    then 3 4 5 2 | 7 0 6 1
 
     Args:
         count: Rows in the file.

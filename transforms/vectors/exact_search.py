@@ -12,15 +12,17 @@ from transforms.vectors.neighbours import Neighbours, nearest, normalize
 class ExactSearch:
     """Finds the nearest of vectors that come some at a time.
 
-    Holds k neighbours a query, however many vectors come.
+    Holds k neighbours a query, however many vectors come. Queries come from elsewhere: one that is
+    among the vectors finds itself. Of equally near vectors the first rows are kept, however the
+    vectors are divided. `NeighbourSearch` is for vectors that are asked about each other.
 
     Attributes:
-        best: Of the vectors so far; equal cosines in order of their rows.
-        seconds: What comparing has taken.
+        best: Nearest of the vectors so far; equal cosines in order of their rows.
+        seconds: Time that comparing has taken.
     """
 
     def __init__(self, queries: npt.NDArray[np.float32], k: int) -> None:
-        """Starts with no vector.
+        """Knows no vector yet.
 
         Args:
             queries: float32 [queries, dim], of length 1.

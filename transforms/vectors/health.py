@@ -8,7 +8,7 @@ import numpy.typing as npt
 from transforms.vectors.standardization import Moments
 
 DEAD_RELATIVE_DEVIATION = 1e-6
-"""Of the median dimension's: one that varies less than this holds nothing but rounding."""
+"""Share of the median dimension's deviation: what varies less holds nothing but rounding."""
 
 SAME_CORRELATION = 0.9999
 """Two dimensions that correlate this much, or its negative, hold the same thing twice."""
@@ -31,7 +31,7 @@ class VectorNorms:
         self._norms: list[npt.NDArray[np.float32]] = []
 
     def add(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Adds vectors.
+        """Measures more vectors, and returns them at length 1.
 
         Args:
             vectors: float32 [rows, dim].

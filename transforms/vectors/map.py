@@ -19,8 +19,8 @@ class VectorMap(NamedTuple):
 
     Attributes:
         places: float32 [rows, 2], of no unit.
-        trustworthiness: From 0 to 1: how far the neighbours on the plane are neighbours in truth;
-            NaN for too few rows to tell.
+        trustworthiness: Degree, from 0 to 1, to which the neighbours on the plane are neighbours in
+            truth; NaN for too few rows to tell.
     """
 
     places: npt.NDArray[np.float32]

@@ -26,15 +26,25 @@ class NeighbourOverlap(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """The mean share."""
+        """Mean share of all queries, from 0 to 1."""
         return float(self.shares.mean(dtype=np.float64))
 
 
 class NeighbourSearch:
-    """Finds the nearest neighbours of some vectors among others that come a part at a time."""
+    """Finds the nearest neighbours of some vectors among others that come a part at a time.
+
+    Queries are vectors of the same set, known by number: none is its own neighbour, and numbers
+    may have gaps. With k = 2, queries 3 and 8:
+
+        add([0, 3, 5], ...)    rows [[5, 0], [0, 3]]
+        add([8, 9], ...)       rows [[5, 9], [9, 0]]
+
+    Unlike `ExactSearch` it keeps faiss's choice of equally near vectors, which an overlap that was
+    once measured depends on.
+    """
 
     def __init__(self, queries: Rows, vectors: Vectors, k: int) -> None:
-        """Takes the queries.
+        """Knows no vector to look among yet.
 
         Args:
             queries: int64 [queries], their own numbers: none is its own neighbour.
@@ -74,7 +84,7 @@ def overlap_at_k(first: npt.NDArray[np.integer], second: npt.NDArray[np.integer]
 
     Args:
         first: [sets, k], each number at most once a row.
-        second: The same.
+        second: [sets, k] likewise, the sets to compare with.
 
     Returns:
         float32 [sets], from 0 to 1.

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 MIN_RELATIVE_DEVIATION = 1e-3
-"""Of the median feature's. Features that hardly vary, or never, count as varying this much: a
-later image in which one does must not outweigh all others."""
+"""Share of the median feature's deviation. Features that hardly vary, or never, count as varying
+this much: a later image in which one does must not outweigh all others."""
 
 
 class Standardization(NamedTuple):
@@ -45,7 +45,7 @@ class Standardization(NamedTuple):
     def unfold(
         self, kernel: npt.NDArray[np.float32], bias: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Undoes `fold`."""
+        """Undoes `fold`: makes a head for vectors as they are one for standardised vectors."""
         wide = kernel.astype(np.float64)
         return (
             (wide * self.deviation[:, None]).astype(np.float32),

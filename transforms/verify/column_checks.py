@@ -35,7 +35,7 @@ def check_schema(
         name: The file's name within the run.
         schema: Its schema.
         record: The content of run.json.
-        first: That of a file before, if there is one: all are to have the same carried types.
+        first: Schema of a file before, if there is one: all are to have the same carried types.
     """
     own = own_columns(record, dimension_of(schema) or 1)
     carried = record["columns"]["carry_columns"]

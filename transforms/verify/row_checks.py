@@ -27,7 +27,12 @@ _SHA256_PATTERN = "^[0-9a-f]{64}$"
 
 
 class Fault(NamedTuple):
-    """One way for a row to be bad."""
+    """One way for a row to be bad; rows that are bad alike are counted together.
+
+    Attributes:
+        what: Words for what is wrong.
+        wanted: Words for what is wanted instead.
+    """
 
     what: str
     wanted: str

@@ -13,8 +13,7 @@ from tests.transforms.models.test_image_model import UNCONVERTIBLE
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.machine import cpu
 from transforms.machine.cpu import has_bfloat16
-from transforms.models import image_model as model
-from transforms.models import tensorflow_engine
+from transforms.models import image_model, tensorflow_engine
 from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import MIN_COSINE, ImageModel
 from transforms.models.isolation import predict_isolating
@@ -112,7 +111,7 @@ def test_a_real_model_gives_its_answers_on_every_engine(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_float16_is_refused_where_there_is_none(tmp_path: pathlib.Path, engine: str) -> None:
-    if "float16" in model._ENGINES[engine].precisions():
+    if "float16" in image_model._ENGINES[engine].precisions():
         pytest.skip("this machine computes in float16")
     with pytest.raises(ModelError, match=rf"--precision float16 with --engine {engine}: this mach"):
         load(save_network(tmp_path), engine=engine, precision="float16")
@@ -211,7 +210,7 @@ def test_a_precision_that_moves_the_answers_is_refused_and_auto_avoids_it(
 ) -> None:
     model_dir = save_network(tmp_path)
     assert load(model_dir, engine=engine, precision="auto").report.precision == "bfloat16"
-    monkeypatch.setattr(model, "MIN_COSINE", 0.9999999)
+    monkeypatch.setattr(image_model, "MIN_COSINE", 0.9999999)
     with pytest.raises(ModelError, match=r"a cosine of 0\.9999.* use --precision float32$"):
         load(model_dir, engine=engine, precision="bfloat16")
     if engine == "tensorflow":
@@ -327,7 +326,7 @@ def test_an_engine_that_compiles_every_size_gets_full_batches_only(
                 raise OutOfMemoryError("no memory")
             return super().__call__(pixels)
 
-    monkeypatch.setitem(model._ENGINES, "tensorflow", Compiling)
+    monkeypatch.setitem(image_model._ENGINES, "tensorflow", Compiling)
     model_dir = save_network(tmp_path)
     spec = inspect_saved_model(model_dir)
     made = ImageModel(model_dir, spec, image_size=(24, 24), settings=EngineSettings(batch_size=4))

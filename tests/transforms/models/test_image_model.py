@@ -308,7 +308,7 @@ def test_a_batch_too_large_for_memory_is_halved_from_then_on(saved_model: SavedM
     outputs, errors = predict_isolating(model, pixels)
     np.testing.assert_allclose(outputs, pixels.mean(axis=(1, 2)), atol=1e-6)
     assert errors == {}
-    assert model.safe_batch_size == 2
+    assert model.report.batch_size == 2
     np.testing.assert_allclose(model(pixels), outputs, atol=1e-6)  # without a failure
 
 

@@ -20,6 +20,12 @@ def test_a_row_stays_on_its_side_whatever_the_others_are() -> None:
     assert np.flatnonzero(split[:40]).tolist() == [6, 17, 23, 24, 26, 28, 29, 30]
 
 
+def test_the_digests_that_the_docstring_shows() -> None:
+    keys = column(["fox_1.jpg", "dog_2.jpg"])
+    splits = [is_validation(keys, fraction).tolist() for fraction in (0.1, 0.2, 0.5)]
+    assert splits == [[False, False], [True, False], [True, True]]
+
+
 def test_a_larger_fraction_only_moves_rows_to_validation() -> None:
     small, large = (is_validation(column([*IDS]), fraction) for fraction in (0.1, 0.3))
     assert (large | ~small).all()

@@ -9,7 +9,7 @@ from tests.support.models import save_mean_color
 from tests.support.runs import run_embed, solid
 from tests.support.tars import write_tar
 from transforms.images.policy import Preprocessing
-from transforms.inputs import part as read_part
+from transforms.inputs import part
 from transforms.runs.embedding_runs import open_embedding_runs
 from transforms.training.stored_images import IMAGES_OF_A_SHARD, read_stored_images
 
@@ -17,7 +17,7 @@ from transforms.training.stored_images import IMAGES_OF_A_SHARD, read_stored_ima
 def test_batches_of_one_image_give_as_many(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_part, "BATCH_BYTES", 1)
+    monkeypatch.setattr(part, "BATCH_BYTES", 1)
     members = {f"{red}.png": solid(red, 10, 20) for red in (30, 60, 90, 120, 150, 180)}
     write_tar(tmp_path / "photos.tar", {**members, "000.png": b"not an image"})
     model = save_mean_color(tmp_path / "model")

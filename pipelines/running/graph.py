@@ -8,7 +8,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
 from transforms.records import Shard, ShardResult
-from transforms.schemas import MODEL_COLUMNS
+from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
 from transforms.steps.hash_images import HashImages
@@ -69,7 +69,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             columns=plan.columns,
             batch_size=plan.batch_size,
             max_image_bytes=plan.policy.max_image_bytes,
-            model_columns=MODEL_COLUMNS[publication.stem],
+            computed_columns=computed_columns(publication.stem),
             deduplicate=plan.deduplicate,
             images_per_file=plan.sample.images_per_file if plan.sample else None,
         )

@@ -11,7 +11,6 @@ from transforms.inputs.part import ReadPart, is_full, take_batch
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
     load_previous,
-    no_previous,
     rows_as_read,
 )
 from transforms.records import Change, Failure, ImageRef, Shard
@@ -28,7 +27,7 @@ class ShardReuse:
         self,
         shard: Shard,
         carried: pa.Schema,
-        model_columns: Sequence[str],
+        computed: Sequence[str],
         *,
         deduplicate: bool,
     ) -> None:
@@ -37,16 +36,15 @@ class ShardReuse:
         Args:
             shard: The shard.
             carried: The carried columns.
-            model_columns: What the model's outputs become.
+            computed: Names of the columns that this run would compute.
             deduplicate: Whether images of one content share a row's work.
         """
         self._shard = shard
         self._carried = carried
-        self._model_columns = model_columns
         self._deduplicate = deduplicate
-        self._previous: PreviousRows = no_previous()
+        self._previous = PreviousRows.none()
         if shard.predecessor is not None:
-            self._previous = load_previous(shard.predecessor, model_columns)
+            self._previous = load_previous(shard.predecessor, computed)
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
 
@@ -130,7 +128,7 @@ class ShardReuse:
 
     def _stays(self, ref: ImageRef) -> bool:
         predecessor = self._shard.predecessor
-        if predecessor is None or not predecessor.has_same_recipe:
+        if predecessor is None or not self._previous.is_reusable:
             return False
         if predecessor.keeps_all:
             return ref.image_id in self._previous.row_of_id

@@ -40,7 +40,7 @@ class ReadPolicy:
         columns: What to take from files of images, and the carried columns.
         batch_size: Images a batch at most; files of BATCH_BYTES end one, too.
         max_image_bytes: Largest encoded image that is read.
-        model_columns: What the model's outputs become: what rows of a predecessor are made of.
+        computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
@@ -49,7 +49,7 @@ class ReadPolicy:
     columns: FileColumns
     batch_size: int
     max_image_bytes: int
-    model_columns: tuple[str, ...] = ()
+    computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
     images_per_file: int | None = None
 
@@ -111,7 +111,7 @@ class ShardReader:
         reuse = ShardReuse(
             shard,
             self._policy.columns.carried,
-            self._policy.model_columns,
+            self._policy.computed_columns,
             deduplicate=self._policy.deduplicate,
         )
         to_read, known = reuse.select()

@@ -30,7 +30,8 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
         from pipelines.running.launch import keep_apart, prepare_launch
         from pipelines.running.noted_flags import with_model_notes
         from pipelines.running.run_plan import plan_run
-        from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
+        from transforms.lifecycle.claim import claim_output, unclaimed
+        from transforms.lifecycle.outlook import look_at_output
         from transforms.models.handle import resolve_model
         from transforms.runs.directory import absolute_output
         from transforms.runs.root import RunRoot
@@ -45,7 +46,12 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
     root = RunRoot(directory, config.keep)
     if config.plan:
         found = look_at_output(
-            None, root.staging, flag=flag, resume=config.resume, overwrite=config.overwrite
+            None,
+            root.staging,
+            launch.plan_record,
+            flag=flag,
+            resume=config.resume,
+            overwrite=config.overwrite,
         )
         previous = root.read_newest()
         plan = plan_run(

@@ -11,7 +11,8 @@ from pipelines.running.launch import MakeOutputs, keep_apart, prepare_launch
 from pipelines.running.noted_flags import with_model_notes
 from pipelines.running.run_plan import plan_run
 from transforms.errors import FlagError, InputError
-from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
+from transforms.lifecycle.claim import claim_output, unclaimed
+from transforms.lifecycle.outlook import look_at_output
 from transforms.lifecycle.staging import staging_path
 from transforms.models.handle import resolve_model
 from transforms.runs.directory import absolute_output
@@ -63,7 +64,12 @@ def run_once(
     staging = staging_path(output)
     if config.plan:
         found = look_at_output(
-            output, staging, flag=flag, resume=config.resume, overwrite=config.overwrite
+            output,
+            staging,
+            launch.plan_record,
+            flag=flag,
+            resume=config.resume,
+            overwrite=config.overwrite,
         )
         plan = plan_run(launch, unclaimed(output), staging)
         return forecast_run(launch, plan, config, beam_argv, output=found)

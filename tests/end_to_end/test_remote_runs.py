@@ -13,7 +13,8 @@ from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
-from transforms.lifecycle.lock import DEAD_SECONDS, run_lock, this_process
+from transforms.lifecycle.lock import DEAD_SECONDS, run_lock
+from transforms.lifecycle.owner import this_process
 
 
 def put_photos(cloud: Cloud, count: int) -> list[str]:

@@ -34,10 +34,10 @@ class Claim(NamedTuple):
     """What a run may do.
 
     Attributes:
-        output: Its run directory.
-        run_id: The run, the same one when it is resumed.
+        output: Run directory to write.
+        run_id: Id of the run; the dead one's when it is resumed.
         is_resumed: Whether commit records of an earlier start count.
-        hold: The lock, for a run that is left to a job.
+        hold: Lock of the staging directory, which a run that is left to a job hands over.
         is_published: Whether there is nothing to do: the run to resume has been published.
     """
 

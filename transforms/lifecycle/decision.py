@@ -13,10 +13,11 @@ class Unfinished:
     """A run that died before it was published.
 
     Attributes:
-        run_id: The run.
-        started_at: When it began.
+        run_id: Id of the run.
+        started_at: Time at which it began.
         may_replace: Whether it was allowed to replace what is in the output.
-        differences: What of its plan the run that finds it would do otherwise; empty if nothing.
+        differences: Parts of its plan that the run that finds it does otherwise, as a sentence;
+            empty if there are none.
     """
 
     run_id: str
@@ -30,9 +31,10 @@ class Found:
     """What lies where a run wants to write.
 
     Attributes:
-        owner: The living run that writes there.
-        obstacle: What there was not written by any run, and is never replaced; empty if nothing.
-        unfinished: The dead run that waits there.
+        owner: Living run that writes there.
+        obstacle: Sentence on what there was not written by a run, and is never replaced; empty if
+            there is nothing.
+        unfinished: Dead run that waits there.
         names: Names of the files of a run in the output.
         is_published: Whether these are a complete run.
         is_of_this_command: Whether that complete run was asked for by the same flags.
@@ -62,7 +64,7 @@ class GoOn:
     """Keep what a dead run finished, and do the rest.
 
     Attributes:
-        unfinished: The dead run.
+        unfinished: Dead run.
         may_replace: Whether a run in the output goes once this one is complete.
     """
 
@@ -80,7 +82,7 @@ class Owned:
     """Write nothing: another run lives there.
 
     Attributes:
-        owner: That run.
+        owner: Living run.
     """
 
     owner: Owner
@@ -91,7 +93,7 @@ class Foreign:
     """Write nothing: something there was not written by a run.
 
     Attributes:
-        obstacle: What, as a sentence.
+        obstacle: Sentence on it.
     """
 
     obstacle: str
@@ -102,7 +104,7 @@ class Waiting:
     """Write nothing: a dead run waits there, and nobody said what shall become of it.
 
     Attributes:
-        unfinished: The dead run.
+        unfinished: Dead run.
     """
 
     unfinished: Unfinished
@@ -113,7 +115,7 @@ class AnotherRun:
     """Write nothing: the dead run that is to be resumed was doing something else.
 
     Attributes:
-        unfinished: The dead run, with what differs.
+        unfinished: Dead run, with what differs.
     """
 
     unfinished: Unfinished

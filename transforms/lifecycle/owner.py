@@ -19,12 +19,12 @@ class Owner:
     """The run that holds a lock.
 
     Attributes:
-        run_id: The run.
+        run_id: Id of the run.
         program: "embed", "classify" or "refresh".
-        host: Where its launcher runs.
-        process: Its process id there.
-        machine: What process ids count in: this boot of the machine, and the container.
-        since: When it took the lock, ISO 8601, UTC.
+        host: Name of the machine that its launcher runs on.
+        process: Process id of the launcher there.
+        machine: Boot of the machine and process namespace, in which process ids count.
+        since: Time at which it took the lock, ISO 8601, UTC.
     """
 
     run_id: str

@@ -25,7 +25,7 @@ class Previous:
     """What a run takes from an earlier one.
 
     Attributes:
-        directory: The earlier run.
+        directory: Run directory of the earlier run.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether the run completes the earlier one: same inputs, only failures computed.
     """

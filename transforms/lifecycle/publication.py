@@ -20,16 +20,16 @@ class Publication:
     """What run.json says that is known before the run, and when a run may be published.
 
     Attributes:
-        run_id: The run.
-        output: The run directory.
-        staging: Where the run works.
-        stem: What the data files hold: "embeddings" or "classifications".
-        output_format: "parquet" or "tfrecord".
+        run_id: Id of the run.
+        output: Run directory.
+        staging: Directory where the run works.
+        stem: Content of the data files: "embeddings" or "classifications".
+        output_format: Format of the data files: "parquet" or "tfrecord".
         max_failed_fraction: Largest share of failed images that may be published.
         max_deleted_fraction: Largest share of the earlier run's images that may be gone.
-        previous: The run that this one refreshes or completes, if there is one.
-        canary_gate: What the canaries must reproduce, if there are any.
-        root: The refresh root and how many runs to keep there, if the run is a refresh.
+        previous: Counts of the run that this one refreshes or completes, if there is one.
+        canary_gate: Answers that the canaries must reproduce, if there are any.
+        root: Refresh root and how many runs to keep there, if the run is a refresh.
         description: Further top-level keys of run.json: program, config, recipe, model,
             preprocessing, software.
     """
@@ -61,10 +61,10 @@ class PreviousCounts:
     """What is to be said of the run that a run builds on.
 
     Attributes:
-        directory: Where it is.
+        directory: Run directory.
         images: Images it accounted for.
         files: Images by the uri of the TFRecord, Parquet or tar file they are in.
-        recomputed_because: Why none of its rows are used, or None if they are.
+        recomputed_because: Reason why none of its rows are used, or None if they are.
     """
 
     directory: str

@@ -18,7 +18,8 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_READERS
 from transforms.inputs.part import ReadPart, take_batch
-from transforms.lifecycle.reuse import ShardReuse, refill
+from transforms.lifecycle.refill import refill
+from transforms.lifecycle.reuse import ShardReuse
 from transforms.records import ImageRef, Shard, ShardKind, Step
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
@@ -114,10 +115,10 @@ class ShardReader:
             self._policy.computed_columns,
             deduplicate=self._policy.deduplicate,
         )
-        to_read, known = reuse.select()
+        to_read, known = reuse.before_reading()
         yield known
-        yield from map(reuse.sift, self._read(shard, to_read))
-        yield reuse.finish()
+        yield from map(reuse.after_reading, self._read(shard, to_read))
+        yield reuse.after_the_last()
 
     def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
         policy = self._policy

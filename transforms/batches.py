@@ -4,8 +4,9 @@ A batch keeps its shard's order: `rows` holds the images that are still good, `f
 that are not, and together they account for `matched` inputs.
 """
 
+import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class ReusedRows:
 
     Attributes:
         kept: Rows of the predecessor with the image_id, uri and carried columns of now: the columns
-            of a batch as read, width and height, then the model's columns as they were written.
+            of a batch as read, then those that would be computed, as they were written.
         duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
             is the same.
         changes: How many inputs are of each kind.
@@ -32,6 +33,22 @@ class ReusedRows:
     kept: pa.Table
     duplicates: pa.Table
     changes: Mapping[Change, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def joined(cls, parts: Sequence["ReusedRows"]) -> "ReusedRows":
+        """Adds up what the batches of a shard reuse; at least one."""
+        changes: collections.Counter[Change] = collections.Counter()
+        for part in parts:
+            changes.update(part.changes)
+        return cls(
+            pa.concat_tables([part.kept for part in parts]),
+            pa.concat_tables([part.duplicates for part in parts]),
+            dict(changes),
+        )
+
+    def emptied(self) -> "ReusedRows":
+        """Returns nothing reused, in tables of the same columns."""
+        return ReusedRows(self.kept.slice(0, 0), self.duplicates.slice(0, 0))
 
     @property
     def num_rows(self) -> int:

@@ -106,23 +106,26 @@ class InputFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardKey:
-    """Which output file: `index` of `count`, counted from 0; or the canaries, which are none."""
+    """Which output file: `index` of `count`, counted from 0; or the canaries, which are none.
+
+    Attributes:
+        index: Place among the shards of the run.
+        count: Shards of the run.
+        is_canaries: Whether it is the shard of known images: checked, never published, and not
+            counted among the shards of the run.
+    """
 
     index: int
     count: int
+    is_canaries: bool = False
 
     def __str__(self) -> str:
         """The part of the file name that tells shards apart."""
         return "canaries" if self.is_canaries else f"{self.index:05d}-of-{self.count:05d}"
 
-    @property
-    def is_canaries(self) -> bool:
-        """Whether it is the shard of known images that is checked and not published."""
-        return self.index < 0
 
-
-CANARIES = ShardKey(-1, 0)
-"""The shard of known images."""
+CANARIES = ShardKey(0, 1, is_canaries=True)
+"""The shard of known images: alone of its kind."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,6 +21,12 @@ READ_FIELDS = (
 )
 """What a reader gives for every image, before the carried columns."""
 
+SIZE_FIELDS = (
+    pa.field(WIDTH, pa.int32(), nullable=False),
+    pa.field(HEIGHT, pa.int32(), nullable=False),
+)
+"""What the decoder finds out of every image."""
+
 MODEL_COLUMNS = {
     "embeddings": (EMBEDDING,),
     "classifications": (CLASS_INDEX, CLASS_LABEL, SCORE),
@@ -31,6 +37,18 @@ RESERVED = frozenset(
     {IMAGE_ID, URI, EMBEDDING, CLASS_INDEX, CLASS_LABEL, SCORE, WIDTH, HEIGHT, CONTENT_SHA256}
 )
 """Names that a carried column may not have."""
+
+
+def computed_columns(stem: str) -> tuple[str, ...]:
+    """Names the output's columns that take work: all but those of a batch as read.
+
+    A refresh takes these from the run before for an image that is unchanged, and the others from
+    the listing of now: the output has no third kind. A new column of the output is named here.
+
+    Args:
+        stem: What a data file holds: "embeddings" or "classifications".
+    """
+    return (*(field.name for field in SIZE_FIELDS), *MODEL_COLUMNS[stem])
 
 
 def read_schema(carried: pa.Schema) -> pa.Schema:
@@ -71,6 +89,5 @@ def _output_schema(
     columns: list[pa.Field], carried: pa.Schema, metadata: Mapping[str, str]
 ) -> pa.Schema:
     image_id, uri, content_sha256 = READ_FIELDS
-    size = [pa.field(name, pa.int32(), nullable=False) for name in (WIDTH, HEIGHT)]
-    fields = [image_id, uri, *columns, *size, content_sha256, *carried]
+    fields = [image_id, uri, *columns, *SIZE_FIELDS, content_sha256, *carried]
     return pa.schema(fields, metadata=dict(metadata))

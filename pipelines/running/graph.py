@@ -10,7 +10,7 @@ from pipelines.running.launched_model import make_handler
 from pipelines.running.run_plan import RunPlan
 from transforms.lifecycle.basis import Completion
 from transforms.records import Shard, ShardResult
-from transforms.schemas import MODEL_COLUMNS
+from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
 from transforms.steps.hash_images import HashImages
@@ -76,7 +76,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             columns=launch.columns,
             batch_size=launch.batch_size,
             max_image_bytes=launch.policy.max_image_bytes,
-            model_columns=MODEL_COLUMNS[launch.stem],
+            computed_columns=computed_columns(launch.stem),
             deduplicate=launch.config.deduplicate,
             images_per_file=sample.images_per_file if sample else None,
         )

@@ -11,7 +11,8 @@ from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import MakeOutputs, prepare_launch
 from pipelines.running.noted_flags import with_model_notes
 from pipelines.running.run_plan import plan_run
-from transforms.lifecycle.claim import claim_output, look_at_output, unclaimed
+from transforms.lifecycle.claim import claim_output, unclaimed
+from transforms.lifecycle.outlook import look_at_output
 from transforms.models.handle import resolve_model
 
 Config = TypeVar("Config", bound=SingleRunConfig | RefreshConfig)
@@ -49,6 +50,7 @@ def run_into(
         found = look_at_output(
             destination.output,
             destination.staging,
+            launch.plan_record,
             flag=destination.flag,
             resume=config.resume,
             overwrite=config.overwrite,

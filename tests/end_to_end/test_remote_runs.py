@@ -13,7 +13,8 @@ from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
-from transforms.lifecycle.lock import DEAD_SECONDS, run_lock, this_process
+from transforms.lifecycle.lock import DEAD_SECONDS, living_owner, run_lock
+from transforms.lifecycle.owner import this_process
 
 
 def put_photos(cloud: Cloud, count: int) -> list[str]:
@@ -168,7 +169,9 @@ def test_a_lock_is_held_by_one_and_a_silent_one_is_dead(cloud: Cloud) -> None:
         seen = datetime.datetime.fromisoformat(holder["seen_at"])
         long_ago = seen - datetime.timedelta(seconds=DEAD_SECONDS + 1)
         silent = {**holder, "seen_at": long_ago.isoformat()}
+        assert living_owner(staging) is not None
         cloud.put("out/_staging/lock.json", json.dumps(silent).encode())
+        assert living_owner(staging) is None
         with run_lock(staging, this_process("3", "embed")):
             assert json.loads(cloud.get("out/_staging/lock.json"))["run_id"] == "3"
     assert not cloud.names("out/")
@@ -182,9 +185,24 @@ def test_the_lock_of_a_dead_process_of_this_machine_is_taken_at_once(cloud: Clou
     for machine, is_taken in ((owner.machine, False), ("another boot", True)):
         lock = {**fields, "process": 2**22 + 1, "machine": machine, "seen_at": now}
         cloud.put("out/_staging/lock.json", json.dumps(lock).encode())
+        assert (living_owner(staging) is not None) == is_taken
         if is_taken:
             with pytest.raises(OutputError), run_lock(staging, this_process("2", "embed")):
                 pass
         else:
             with run_lock(staging, this_process("2", "embed")):
                 assert json.loads(cloud.get("out/_staging/lock.json"))["run_id"] == "2"
+
+
+def test_a_lock_that_is_left_to_a_job_is_not_free_though_its_process_is_dead(cloud: Cloud) -> None:
+    staging = f"{cloud.uri}/out/_staging"
+    owner = this_process("1", "embed")
+    fields = {name: getattr(owner, name) for name in owner.__dataclass_fields__}
+    lock = {**fields, "process": 2**22 + 1, "seen_at": "2026-01-01T00:00:00+00:00"}
+    cloud.put("out/_staging/lock.json", json.dumps({**lock, "is_handed_over": True}).encode())
+    assert living_owner(staging) is not None
+    with (
+        pytest.raises(OutputError, match="left its work to a Dataflow job"),
+        run_lock(staging, this_process("2", "embed")),
+    ):
+        pass

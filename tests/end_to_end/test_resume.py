@@ -27,7 +27,8 @@ from tests.support.runs import (
 )
 from transforms.errors import OutputError
 from transforms.lifecycle import staging
-from transforms.lifecycle.lock import run_lock, this_process
+from transforms.lifecycle.lock import run_lock
+from transforms.lifecycle.owner import this_process
 
 
 def die_after(

@@ -1,6 +1,8 @@
 """Refreshing: only what changed is computed, and the result is that of a full run."""
 
 import datetime
+import hashlib
+import json
 import pathlib
 import shutil
 
@@ -103,6 +105,34 @@ def test_classes_are_refreshed_too(tmp_path: pathlib.Path, logits: str) -> None:
         assert contents(latest(root)) == contents(full)
         assert changes(root)["new"] == 1
         assert changes(root)["reused"] == 10 + (output_format == "parquet")
+
+
+def forget_column(run: pathlib.Path, name: str) -> None:
+    """Makes a run one of a program that did not know a column yet."""
+    record = read_record(run)
+    for entry in record["files"]:
+        path = run / entry["path"]
+        pq.write_table(pq.read_table(path).drop_columns([name]), path)
+        entry["size_bytes"] = path.stat().st_size
+        entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def test_rows_that_lack_a_column_of_now_are_computed_again(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    write_photos(photos, 40)
+    argv = ["--input", str(photos)]
+    assert run_refresh(mean_color, root, *argv) == 0
+    forget_column(latest(root), "height")
+    (photos / "photo-new.png").write_bytes(solid(0, 200, 0))
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 40}
+    why = read_record(latest(root))["recomputed_because"]
+    assert why == "column height was not written, is written"
+    assert run_embed(mean_color, tmp_path / "full", *argv) == 0
+    assert contents(latest(root)) == contents(tmp_path / "full")
 
 
 def test_when_the_shards_double_each_half_keeps_its_rows(

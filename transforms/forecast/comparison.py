@@ -3,8 +3,6 @@
 import collections
 from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
-
 from transforms.lifecycle.previous_rows import PreviousRows
 from transforms.records import (
     Change,
@@ -50,7 +48,7 @@ class Comparison:
                 given, failed = read_inputs(result.inputs.path)
                 refs |= {ref.image_id: ref for ref in given}
                 failures |= {failure.image_id: failure for failure in failed}
-        self._rows = PreviousRows(pa.table({}), {}, (), {}, refs, failures)
+        self._rows = PreviousRows.of_listing(refs, failures)
         self._changes: collections.Counter[Change] = collections.Counter()
         self._met = 0
         self.images_to_compute = 0

@@ -49,9 +49,9 @@ class CanaryGate:
     """What stands between a run and its publication.
 
     Attributes:
-        directory: Holds the images, and EXPECTED_FILE.
+        directory: Folder of the images and EXPECTED_FILE.
         threshold: Smallest cosine between an answer and the expected one.
-        stem: What the data files hold.
+        stem: Content of the data files.
         writes: Whether the run's own answers become the expected ones.
     """
 

@@ -18,7 +18,14 @@ def gather_rows(
     failures: Sequence[Failure],
     kind: ShardKind,
 ) -> tuple[pa.Table, tuple[Failure, ...]]:
-    """Puts a shard's rows together, in the order in which an undisturbed run writes them.
+    """Makes a shard's rows of three kinds, in the order in which an undisturbed run writes them.
+
+    With the example of reuse:
+
+        computed  d [4.0]    kept  b [2.0], a [1.0]    duplicates  e, duplicate_of d
+        ->  a [1.0], b [2.0], d [4.0], e [4.0]
+
+    Had d failed, d and e would be failures, and a and b the rows.
 
     Args:
         computed: Rows of the output schema, from the model.

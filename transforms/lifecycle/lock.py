@@ -1,4 +1,20 @@
-"""Who works in a staging directory: one run at a time, and a dead one is told from a living one."""
+"""Who may work in a staging directory: one run at a time, and a dead one is told from a living one.
+
+Two kinds of lock, both a file lock.json that says who holds it (owner):
+
+On a disk, the kernel holds it (flock), and lets go when the process ends in whatever way. The file
+itself proves nothing: one that a dead run left is simply locked by the next.
+
+In an object store nobody lets go for the dead. So the holder writes the time into the object every
+30 s, and one that is silent for 10 minutes is dead:
+
+    02:30:15  A creates lock.json, which only one of two can     {A…, "seen_at": "02:30:15"}
+    02:30:45  A gives a sign of life                             {A…, "seen_at": "02:30:45"}
+    02:31:00  A's machine loses power
+    02:35:00  B is refused: A gave a sign of life 255 s ago
+    02:41:00  C comes, 615 s after it: writes its name, waits    {C…, "seen_at": "02:41:00"}
+    02:41:02  C reads its own name, and has the lock; had D written over it meanwhile, D would
+"""
 
 import contextlib
 import dataclasses
@@ -6,11 +22,9 @@ import datetime
 import fcntl
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from google.api_core.exceptions import GoogleAPIError
 
@@ -19,6 +33,7 @@ from transforms.files import cloud_storage
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import BeamIOError, FileSystems
 from transforms.files.uris import is_local
+from transforms.lifecycle.owner import Owner, is_dead_here, read_owner
 from transforms.lifecycle.staging import LOCK_FILE
 
 SIGN_OF_LIFE_SECONDS = 30
@@ -26,34 +41,7 @@ DEAD_SECONDS = 600
 """Silent for longer, a run in an object store is dead: far more than a pause of its machine."""
 
 TAKEOVER_SECONDS = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Owner:
-    """The run that holds a lock.
-
-    Attributes:
-        run_id: The run.
-        program: "embed", "classify" or "refresh".
-        host: Where its launcher runs.
-        process: Its process id there.
-        machine: What process ids count in: this boot of the machine, and the container.
-        since: When it took the lock, ISO 8601, UTC.
-    """
-
-    run_id: str
-    program: str
-    host: str
-    process: int
-    machine: str
-    since: str
-
-    def __str__(self) -> str:
-        """Names the run to a person."""
-        return (
-            f"run {self.run_id[:8]} of pipelines.{self.program} (process {self.process} on "
-            f"{self.host}, since {self.since})"
-        )
+"""Pause after which one who took over looks whether another did, too."""
 
 
 @dataclasses.dataclass
@@ -66,12 +54,6 @@ class Hold:
     """
 
     is_handed_over: bool = False
-
-
-def this_process(run_id: str, program: str) -> Owner:
-    """Returns this process as the owner of a run."""
-    since = _now().isoformat(" ", "seconds")
-    return Owner(run_id, program, socket.gethostname(), os.getpid(), _machine(), since)
 
 
 @contextlib.contextmanager
@@ -92,13 +74,15 @@ def run_lock(staging: str, owner: Owner) -> Iterator[Hold]:
 def living_owner(staging: str) -> Owner | None:
     """Returns the run that works in a staging directory, if there is one; takes no lock.
 
-    A run on another machine counts as living.
+    On a disk, a run on another machine counts as living: without taking the lock, nobody can tell.
     """
     path = FileSystems.join(staging, LOCK_FILE)
     if not FileSystems.exists(path):
         return None
-    holder = _owner(read_whole(path))
-    return None if _is_dead_here(holder) else holder
+    content = read_whole(path)
+    holder = read_owner(content)
+    is_dead = is_dead_here(holder) if is_local(path) else _is_abandoned(content)
+    return None if is_dead else holder
 
 
 def release_handed_over(staging: str) -> None:
@@ -119,6 +103,8 @@ def remove_staging(staging: str) -> None:
 @contextlib.contextmanager
 def _local_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Locks a file by the kernel, which lets go of it when the process ends in whatever way."""
+    # A holder who leaves deletes the file. Between our open and our lock it may have: then we have
+    # locked a file without a name, beside which the next would make and lock another. Try again.
     while True:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # The holder before has just swept it away.
@@ -139,7 +125,7 @@ def _is_locked(handle: int, path: str) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _owner(os.pread(handle, 10_000, 0))
+        holder = read_owner(os.pread(handle, 10_000, 0))
         os.close(handle)
         raise OutputError(_is_taken(path, str(holder or "another run"))) from None
     return _is_same_file(handle, path)
@@ -157,14 +143,8 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Holds an object that a thread renews; one not renewed for long is a dead run's."""
     if not _create(path, _remote_text(owner)):
         content = read_whole(path)
-        holder = _owner(content)
-        if _is_handed_over(content):
-            raise OutputError(_is_left_to_a_job(path, str(holder)))
-        seen = datetime.datetime.fromisoformat(json.loads(content)["seen_at"])
-        silent = (_now() - seen).total_seconds()
-        if silent < DEAD_SECONDS and not _is_dead_here(holder):
-            sign = f"{holder}, which gave a sign of life {silent:.0f} s ago"
-            raise OutputError(_is_taken(path, sign))
+        if not _is_abandoned(content):
+            raise OutputError(_why_refused(path, content))
         write_whole(path, _remote_text(owner).encode())
         # Of two that take a dead run's lock at once, the last to write has it.
         time.sleep(TAKEOVER_SECONDS)
@@ -193,8 +173,28 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
                 FileSystems.delete([path])
 
 
+def _is_abandoned(content: bytes) -> bool:
+    """Whether a lock in an object store is a dead run's, which the next may take over."""
+    if _is_handed_over(content):
+        return False
+    return _silent_seconds(content) >= DEAD_SECONDS or is_dead_here(read_owner(content))
+
+
+def _silent_seconds(content: bytes) -> float:
+    seen = datetime.datetime.fromisoformat(json.loads(content)["seen_at"])
+    return (_now() - seen).total_seconds()
+
+
+def _why_refused(path: str, content: bytes) -> str:
+    holder = str(read_owner(content))
+    if _is_handed_over(content):
+        return _is_left_to_a_job(path, holder)
+    sign = f"which gave a sign of life {_silent_seconds(content):.0f} s ago"
+    return _is_taken(path, f"{holder}, {sign}")
+
+
 def _is_held_by(path: str, owner: Owner) -> bool:
-    return FileSystems.exists(path) and _owner(read_whole(path)) == owner
+    return FileSystems.exists(path) and read_owner(read_whole(path)) == owner
 
 
 def _create(path: str, text: str) -> bool:
@@ -213,36 +213,6 @@ def _remote_text(owner: Owner, *, is_handed_over: bool = False) -> str:
 
 def _is_handed_over(content: bytes) -> bool:
     return bool(json.loads(content).get("is_handed_over"))
-
-
-def _is_dead_here(holder: Owner | None) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
-    if holder is None or not holder.machine or holder.machine != _machine():
-        return False
-    try:
-        os.kill(holder.process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _machine() -> str:
-    """Names this boot and process namespace; empty where the system does not say."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
-
-
-def _owner(content: bytes) -> Owner | None:
-    try:
-        found: dict[str, Any] = json.loads(content)
-        return Owner(**{field.name: found[field.name] for field in dataclasses.fields(Owner)})
-    except (ValueError, KeyError, TypeError):  # Taken an instant ago, and not yet signed.
-        return None
 
 
 def _is_taken(path: str, holder: str) -> str:

@@ -5,32 +5,60 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from transforms.errors import CorruptRecordError
 from transforms.records import PASSING_REASONS, Failure, ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
-from transforms.schemas import CONTENT_SHA256, HEIGHT, IMAGE_ID, WIDTH, read_schema
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PreviousRows:
     """One shard of the run before.
 
     Attributes:
-        table: Width, height and the model's columns, as they were written; none if the recipe is
-            another one now.
+        is_reusable: Whether its rows are what this run would make of the same images.
+        table: Columns that this run would compute, as they were written; none unless reusable.
         row_of_id: Row number by image_id.
         content_of_row: content_sha256 by row number.
-        row_of_content: Row number by content_sha256; empty if the recipe is another one now.
-        refs: What the shard was given, by image_id; empty for TFRecord, Parquet and tar files.
-        failures: Its failures by image_id.
+        row_of_content: Row number by content_sha256; empty unless reusable.
+        refs: Images that the shard was given, by image_id; empty for TFRecord, Parquet and tar
+            files.
+        failures: Failures by image_id.
     """
 
+    is_reusable: bool
     table: pa.Table
     row_of_id: Mapping[str, int]
     content_of_row: Sequence[str]
     row_of_content: Mapping[str, int]
     refs: Mapping[str, ImageRef]
     failures: Mapping[str, Failure]
+
+    @classmethod
+    def none(cls) -> "PreviousRows":
+        """Returns what a shard without a predecessor has."""
+        return cls.of_listing({}, {})
+
+    @classmethod
+    def of_listing(
+        cls, refs: Mapping[str, ImageRef], failures: Mapping[str, Failure]
+    ) -> "PreviousRows":
+        """Returns what is known of earlier images without a look at their rows.
+
+        Args:
+            refs: Images by image_id.
+            failures: Those of them that failed, by image_id.
+        """
+        return cls(
+            is_reusable=False,
+            table=pa.table({}),
+            row_of_id={},
+            content_of_row=(),
+            row_of_content={},
+            refs=refs,
+            failures=failures,
+        )
 
     def is_listed_alike(self, ref: ImageRef) -> bool:
         """Whether the listing says that an image is as it was."""
@@ -62,22 +90,26 @@ class PreviousRows:
         return read
 
 
-def load_previous(predecessor: Predecessor, model_columns: Sequence[str]) -> PreviousRows:
+def load_previous(predecessor: Predecessor, computed: Sequence[str]) -> PreviousRows:
     """Reads a predecessor.
 
     Args:
         predecessor: The shard of the run before, which is intact.
-        model_columns: What the model's outputs become.
+        computed: Names of the columns that this run would compute.
     """
-    wanted = [IMAGE_ID, CONTENT_SHA256]
-    if predecessor.has_same_recipe:
-        wanted += [WIDTH, HEIGHT, *model_columns]
-    table = pa.Table.from_batches(iter_rows(predecessor.data.path, wanted))
-    contents = table[CONTENT_SHA256].to_pylist()
     is_reusable = predecessor.has_same_recipe
+    known = [IMAGE_ID, CONTENT_SHA256]
+    try:
+        table = _read_columns(predecessor, [*known, *computed] if is_reusable else known)
+    except CorruptRecordError:
+        # The file is as its run wrote it, so that run knew nothing of a column of this one's.
+        is_reusable = False
+        table = _read_columns(predecessor, known)
+    contents = table[CONTENT_SHA256].to_pylist()
     refs, failures = read_inputs(predecessor.inputs.path)
     return PreviousRows(
-        table=table.drop_columns([IMAGE_ID, CONTENT_SHA256]),
+        is_reusable=is_reusable,
+        table=table.drop_columns(known),
         row_of_id={image_id: row for row, image_id in enumerate(table[IMAGE_ID].to_pylist())},
         content_of_row=contents,
         row_of_content={content: r for r, content in enumerate(contents)} if is_reusable else {},
@@ -86,9 +118,8 @@ def load_previous(predecessor: Predecessor, model_columns: Sequence[str]) -> Pre
     )
 
 
-def no_previous() -> PreviousRows:
-    """Returns the rows of a shard that has no predecessor."""
-    return PreviousRows(pa.table({}), {}, (), {}, {}, {})
+def _read_columns(predecessor: Predecessor, columns: Sequence[str]) -> pa.Table:
+    return pa.Table.from_batches(iter_rows(predecessor.data.path, columns))
 
 
 def rows_as_read(refs: Sequence[ImageRef], contents: Sequence[str], carried: pa.Schema) -> pa.Table:

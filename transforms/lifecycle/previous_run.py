@@ -1,14 +1,23 @@
 """The run that a run builds on, and which of its shards is whose predecessor."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
+from transforms.errors import CorruptRecordError
+from transforms.files.atomic_files import is_intact
+from transforms.files.file_systems import BeamIOError
 from transforms.images.policy import LIMITS
 from transforms.records import Predecessor, Shard, ShardKind, ShardResult
+from transforms.runs.data_file import iter_rows
+from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.recipe import differences
 from transforms.runs.record import PublishedRun, read_published_run
+from transforms.schemas import computed_columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +76,7 @@ def planned_shard(result: ShardResult) -> Shard:
 
 
 def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool) -> dict[str, str]:
-    """Tells what differs between an earlier run's recipe and this one's.
+    """Tells what differs between how an earlier run's rows were made and how this one's would be.
 
     Args:
         run: The earlier run.
@@ -76,4 +85,30 @@ def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool
     """
     found = differences(run.record["recipe"], recipe)
     of_limits = {f"preprocessing.{name}" for name in LIMITS}
-    return {name: what for name, what in found.items() if limits or name not in of_limits}
+    counted = {name: what for name, what in found.items() if limits or name not in of_limits}
+    if counted:
+        return counted
+    lacking = _lacking_columns(run, computed_columns(STEMS[recipe["program"]]))
+    return {f"column {name}": "was not written, is written" for name in lacking}
+
+
+def _lacking_columns(run: PublishedRun, columns: Sequence[str]) -> list[str]:
+    """Names the columns that an earlier run's rows do not have.
+
+    All its rows have the same columns, so any file with a row tells; of a damaged one nothing is
+    known. With another version of this program, a column can be new although no flag is.
+    """
+    for result in run.results:
+        if result.rows and is_intact(result.data):
+            # In an object store, only the size is known to be right.
+            with contextlib.suppress(pa.ArrowException, OSError, BeamIOError):
+                return [name for name in columns if not _has_column(result.data.path, name)]
+    return []
+
+
+def _has_column(path: str, name: str) -> bool:
+    try:
+        next(iter_rows(path, [name]))
+    except CorruptRecordError:
+        return False
+    return True

@@ -59,7 +59,7 @@ class PreviousCounts:
     """What is said of the run that a run builds on, and what of it may be lost.
 
     Attributes:
-        directory: Where it is.
+        directory: Run directory.
         images: Images it accounted for.
         files: Images by the uri of the TFRecord, Parquet or tar file they are in.
         recomputed_because: Why none of its rows are used, or None if they are.

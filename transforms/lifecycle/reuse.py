@@ -1,17 +1,41 @@
-"""Which images of a shard need no model: the run before has their rows, or a twin of theirs."""
+"""Which images of a shard need no model: the run before has their rows, or a twin of theirs.
+
+A shard is sifted in three phases:
+
+1. before_reading, by the listing. What is listed as it was keeps its row, and is never opened.
+2. after_reading, by content, one part after the other. What has the bytes of an earlier row keeps
+   that row; what has the bytes of another image of the shard waits for the row of that.
+3. after_the_last, by what never came: the images that are gone.
+
+An example, with deduplicate on. The run before has a, b and c; the listing of now a, b, d and e. b
+was touched, and e is a copy of d:
+
+    before  image_id  version  content  row        now  image_id  version  content
+            a         1        A        [1.0]           a         1        not opened
+            b         1        B        [2.0]           b         2        B
+            c         1        C        [3.0]           d         1        D
+                                                        e         1        D
+
+    phase                    to read  to the model  kept     duplicates  changes
+    before_reading()         b d e                  a [1.0]              unchanged 1, reused 1
+    after_reading(b, d, e)            d             b [2.0]  e of d      unchanged 1, reused 1,
+                                                                         new 2, duplicate 1
+    after_the_last()                                                     deleted 1
+
+The model sees one image of four. gathered_rows makes of it a [1.0], b [2.0], d and e, e as d.
+"""
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
-from transforms.inputs.part import ReadPart, is_full, take_batch
+from transforms.inputs.part import ReadPart
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
     load_previous,
-    no_previous,
     rows_as_read,
 )
 from transforms.records import Change, Failure, ImageRef, Shard
@@ -22,13 +46,13 @@ DUPLICATE_OF = "duplicate_of"
 
 
 class ShardReuse:
-    """Sifts one shard's images, before and after they are read."""
+    """One shard's images, sifted in three phases: a method each, called in this order."""
 
     def __init__(
         self,
         shard: Shard,
         carried: pa.Schema,
-        model_columns: Sequence[str],
+        computed: Sequence[str],
         *,
         deduplicate: bool,
     ) -> None:
@@ -37,21 +61,22 @@ class ShardReuse:
         Args:
             shard: The shard.
             carried: The carried columns.
-            model_columns: What the model's outputs become.
+            computed: Names of the columns that this run would compute.
             deduplicate: Whether images of one content share a row's work.
         """
         self._shard = shard
         self._carried = carried
-        self._model_columns = model_columns
         self._deduplicate = deduplicate
-        self._previous: PreviousRows = no_previous()
+        self._previous = PreviousRows.none()
         if shard.predecessor is not None:
-            self._previous = load_previous(shard.predecessor, model_columns)
+            self._previous = load_previous(shard.predecessor, computed)
+        # What the phases hand on to one another: the images that are still there, by image_id, and
+        # the first image of each content_sha256.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
 
-    def select(self) -> tuple[list[ImageRef], ReadPart]:
-        """Tells the listed images that must be read from those that need not be.
+    def before_reading(self) -> tuple[list[ImageRef], ReadPart]:
+        """Tells the listed images that must be read from those that need not be: the first phase.
 
         Returns:
             The images to read, in order, and the others' rows and failures.
@@ -80,8 +105,15 @@ class ShardReuse:
         reused = self._reused(as_read, rows, [], changes)
         return to_read, self._part(failures=tuple(failures), reused=reused)
 
-    def sift(self, part: ReadPart) -> ReadPart:
-        """Takes the images out of what was read whose content is known already."""
+    def after_reading(self, part: ReadPart) -> ReadPart:
+        """Takes the images out of what was read whose content is known: the second phase.
+
+        Args:
+            part: What was read of the images that must be, one part after the other.
+
+        Returns:
+            What the model must see, the failures, and the rows that are known.
+        """
         ids, contents = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, CONTENT_SHA256))
         changes: collections.Counter[Change] = collections.Counter()
         fresh: list[int] = []
@@ -116,8 +148,12 @@ class ShardReuse:
             reused,
         )
 
-    def finish(self) -> ReadPart:
-        """Counts the images of the predecessor that are gone; after the last part."""
+    def after_the_last(self) -> ReadPart:
+        """Counts the images of the predecessor that are gone: the third phase.
+
+        Returns:
+            A part without images.
+        """
         before = {*self._previous.row_of_id, *self._previous.failures}
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
         changes = collections.Counter({Change.DELETED: len(gone)})
@@ -129,14 +165,21 @@ class ShardReuse:
         return self._part(reused=reused)
 
     def _stays(self, ref: ImageRef) -> bool:
+        """Whether what the run before made of an image holds, by the listing alone."""
         predecessor = self._shard.predecessor
-        if predecessor is None or not predecessor.has_same_recipe:
+        if predecessor is None or not self._previous.is_reusable:
             return False
         if predecessor.keeps_all:
             return ref.image_id in self._previous.row_of_id
         return self._previous.is_listed_alike(ref)
 
     def _fate(self, image_id: str, content: str | None) -> Change:
+        """Says what became of an image since the run before, and notes that it is there.
+
+        Args:
+            image_id: The image.
+            content: Its content_sha256; None if it could not be read.
+        """
         self._seen.add(image_id)
         row = self._previous.row_of_id.get(image_id)
         if row is not None:
@@ -157,6 +200,15 @@ class ShardReuse:
         changes: collections.Counter[Change],
         duplicates: pa.Table | None = None,
     ) -> ReusedRows:
+        """Puts together what a part reuses.
+
+        Args:
+            as_read: Images that keep a row, as read.
+            rows: Which row of the predecessor each keeps.
+            firsts: The image_id whose row each duplicate shares.
+            changes: How many images are of each kind.
+            duplicates: Images that share the row of another one, as read; None if there are none.
+        """
         if duplicates is None:
             duplicates = as_read.slice(0, 0)
         predecessor = self._shard.predecessor
@@ -173,62 +225,3 @@ class ShardReuse:
     def _part(self, *, failures: tuple[Failure, ...] = (), reused: ReusedRows) -> ReadPart:
         rows = pa.RecordBatch.from_pylist([], schema=read_schema(self._carried))
         return ReadPart(rows, (), failures, reused)
-
-
-def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
-    """Puts what is left of sifted parts together, so that the model sees full batches.
-
-    Args:
-        parts: Of a batch at most each; at least one.
-        batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
-    """
-    waiting: ReadPart | None = None
-    for part in parts:
-        waiting = part if waiting is None else _joined(waiting, part)
-        while rows := _full_batch(waiting.encoded, batch_size):
-            yield ReadPart(
-                waiting.rows.slice(0, rows),
-                waiting.encoded[:rows],
-                waiting.failures,
-                waiting.reused,
-            )
-            assert waiting.reused is not None, "only sifted parts are joined"
-            waiting = ReadPart(
-                waiting.rows.slice(rows),
-                waiting.encoded[rows:],
-                (),
-                joined_reuse([waiting.reused], limit=0),
-            )
-    if waiting is not None:
-        yield waiting
-
-
-def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:
-    """Returns how many images make a whole batch, or 0 if there are too few."""
-    batch = take_batch(iter(encoded), batch_size, len)
-    return len(batch) if is_full(len(batch), sum(map(len, batch)), batch_size) else 0
-
-
-def joined_reuse(parts: Sequence[ReusedRows], *, limit: int | None = None) -> ReusedRows:
-    """Adds up what the batches of a shard reuse; with limit 0, nothing of the same columns."""
-    if limit == 0:
-        return ReusedRows(parts[0].kept.slice(0, 0), parts[0].duplicates.slice(0, 0))
-    changes: collections.Counter[Change] = collections.Counter()
-    for part in parts:
-        changes.update(part.changes)
-    return ReusedRows(
-        pa.concat_tables([part.kept for part in parts]),
-        pa.concat_tables([part.duplicates for part in parts]),
-        dict(changes),
-    )
-
-
-def _joined(first: ReadPart, second: ReadPart) -> ReadPart:
-    assert first.reused is not None, "only sifted parts are joined"
-    assert second.reused is not None, "only sifted parts are joined"
-    return ReadPart(
-        pa.concat_batches([first.rows, second.rows]),
-        first.encoded + second.encoded,
-        first.failures + second.failures,
-        joined_reuse([first.reused, second.reused]),
-    )

@@ -1,4 +1,18 @@
-"""Where a run works: its plan, its attempts, and the commit records that say which count."""
+"""Where a run works: its plan, its attempts, and the commit records that say which count.
+
+Of a run of three shards that died, with one shard done and another begun:
+
+    .OUT.staging/
+        lock.json                         who worked here
+        plan.json                         what it was going to do
+        00000-of-00003.json               commit record: the attempt 9f… counts
+        00000-of-00003.9f….parquet        that attempt: rows
+        00000-of-00003.9f….arrow          and what the shard was given
+        00001-of-00003.4c….parquet        an attempt that nobody committed: it does not count
+
+--resume takes shard 0 as it is, and does the others. Two more names come at the end: run/, where
+the run directory is put together, and replaced/, where an earlier one waits to be deleted (swap).
+"""
 
 import contextlib
 import json
@@ -17,7 +31,10 @@ from transforms.runs.record import result_from_dict, result_to_dict
 PLAN_FILE = "plan.json"
 LOCK_FILE = "lock.json"
 ASSEMBLED = "run"
+"""Directory in which the run directory is put together."""
+
 REPLACED = "replaced"
+"""Directory to which a published run goes that another one replaces."""
 
 
 def staging_path(output: str) -> str:
@@ -54,7 +71,10 @@ def read_plan(staging: str) -> dict[str, Any] | None:
 
 
 def commit(staging: str, result: ShardResult) -> None:
-    """Makes an attempt at a shard count; from then on --resume need not repeat it."""
+    """Makes an attempt at a shard count; from then on --resume need not repeat it.
+
+    In one step: a shard has its old record, or none, until it has the new one whole.
+    """
     text = json.dumps(result_to_dict(result, staging), indent=2)
     write_whole(_commit_path(staging, result.shard), text.encode())
 
@@ -84,14 +104,18 @@ def read_commit(staging: str, shard: ShardKey) -> ShardResult | None:
 
 
 def count_commits(staging: str) -> int:
-    """Counts the shards that are done."""
+    """Counts the shards that are done: the commit records, which are named by shard."""
     ours = (PLAN_FILE, LOCK_FILE)
     names = (found.path.removeprefix(f"{staging}/") for found in list_files(staging))
     return sum(name.endswith(".json") and "/" not in name and name not in ours for name in names)
 
 
 def clear_staging(staging: str) -> None:
-    """Deletes all that a run left, except its lock, which says that somebody works here."""
+    """Deletes all that a run left, except its lock, which says that somebody works here.
+
+    Locally the names in the staging directory, folders with all that is in them; in an object
+    store, which has no folders, every object below it.
+    """
     lock, plan = (FileSystems.join(staging, name) for name in (LOCK_FILE, PLAN_FILE))
     if is_local(staging):
         paths = [os.path.join(staging, name) for name in os.listdir(staging)]

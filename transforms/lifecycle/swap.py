@@ -1,4 +1,19 @@
-"""Putting a complete directory in the place of another, in one step."""
+"""Putting a complete directory in the place of another, in one step.
+
+Where the file system lets two directories change places, a reader sees either run whole:
+
+    before             OUT = earlier run    .OUT.staging/run = new run
+    change places      OUT = new run        .OUT.staging/run = earlier run
+    tidy up            OUT = new run        .OUT.staging/replaced = earlier run
+
+Where it does not, there is an instant without a run, and a crash in it is undone by put_back:
+
+    before             OUT = earlier run    .OUT.staging/run = new run
+    first rename       no OUT               .OUT.staging/run, .OUT.staging/replaced = earlier run
+    second rename      OUT = new run        .OUT.staging/replaced = earlier run
+
+Whatever lies in .OUT.staging/replaced in the end goes when the staging directory is cleared.
+"""
 
 import ctypes
 import errno
@@ -7,6 +22,7 @@ import os
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+"""What a kernel or a file system says that cannot exchange names; anything else is a failure."""
 
 
 def put_in_place(complete: str, target: str, parking: str) -> None:
@@ -21,6 +37,7 @@ def put_in_place(complete: str, target: str, parking: str) -> None:
         OSError: If it cannot; then the target is as it was.
     """
     if not os.path.isdir(target) or not os.listdir(target):
+        # One rename: it also replaces a directory that is empty.
         os.rename(complete, target)
         return
     if _exchange(complete, target):
@@ -32,8 +49,16 @@ def put_in_place(complete: str, target: str, parking: str) -> None:
 
 def put_back(target: str, parking: str) -> None:
     """Undoes the first of put_in_place's two renames, if a run died between them."""
-    if os.path.isdir(parking) and not os.path.exists(target):
+    if where_it_lies(target, parking) == parking:
         os.rename(parking, target)
+
+
+def where_it_lies(target: str, parking: str) -> str:
+    """Returns where the content of a target is: there, or in parking from where put_back has it.
+
+    In an object store nothing is ever parked, and the target is what it says.
+    """
+    return parking if os.path.isdir(parking) and not os.path.exists(target) else target
 
 
 def _exchange(first: str, second: str) -> bool:

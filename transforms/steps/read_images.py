@@ -18,7 +18,8 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart, take_batch
-from transforms.lifecycle.reuse import ShardReuse, refill
+from transforms.lifecycle.refill import refill
+from transforms.lifecycle.reuse import ShardReuse
 from transforms.records import ImageRef, Shard, ShardKind, Step
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
@@ -40,7 +41,7 @@ class ReadPolicy:
         columns: What to take from files of images, and the carried columns.
         batch_size: Images a batch at most; files of BATCH_BYTES end one, too.
         max_image_bytes: Largest encoded image that is read.
-        model_columns: What the model's outputs become: what rows of a predecessor are made of.
+        computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
@@ -49,7 +50,7 @@ class ReadPolicy:
     columns: FileColumns
     batch_size: int
     max_image_bytes: int
-    model_columns: tuple[str, ...] = ()
+    computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
     images_per_file: int | None = None
 
@@ -111,13 +112,13 @@ class ShardReader:
         reuse = ShardReuse(
             shard,
             self._policy.columns.carried,
-            self._policy.model_columns,
+            self._policy.computed_columns,
             deduplicate=self._policy.deduplicate,
         )
-        to_read, known = reuse.select()
+        to_read, known = reuse.before_reading()
         yield known
-        yield from map(reuse.sift, self._read(shard, to_read))
-        yield reuse.finish()
+        yield from map(reuse.after_reading, self._read(shard, to_read))
+        yield reuse.after_the_last()
 
     def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
         policy = self._policy

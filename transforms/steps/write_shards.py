@@ -15,7 +15,6 @@ from transforms.batches import OutputRows, ReusedRows
 from transforms.files.atomic_files import sync
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
-from transforms.lifecycle.reuse import joined_reuse
 from transforms.lifecycle.staging import commit, writing_shard
 from transforms.records import Failure, Shard, ShardKind, ShardResult, Step, WrittenFile
 from transforms.runs.data_writer import OutputFile
@@ -136,7 +135,7 @@ class ShardFile:
 
     def _write_gathered(self) -> Mapping[str, int]:
         assert self._plan is not None, "the last batch of a shard has its plan"
-        reused = joined_reuse(self._reused)
+        reused = ReusedRows.joined(self._reused)
         rows, failures = gather_rows(
             pa.Table.from_batches(self._computed),
             reused.kept,

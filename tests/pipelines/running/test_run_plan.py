@@ -28,7 +28,8 @@ from tests.support.runs import (
     write_photos,
 )
 from tests.support.tars import write_tar
-from transforms.lifecycle.lock import run_lock, this_process
+from transforms.lifecycle.lock import run_lock
+from transforms.lifecycle.owner import this_process
 from transforms.lifecycle.staging import staging_path
 
 Capsys = pytest.CaptureFixture[str]
@@ -169,14 +170,20 @@ def test_a_run_that_works_there_or_died_there_is_said_and_left_alone(
         assert run_embed(mean_color, out, *argv) == 0
         assert "is writing there; a run would be refused until" in said(capsys)["output"][0]
         assert tree(staging) == before
-    plan = {"output": str(out), "run_id": "1", "started_at": "2026-01-01"}
-    (staging / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "photos" / "bad.png").write_bytes(b"no image")
+    assert run_embed(mean_color, out, *argv[:2]) == 1, "too much failed: it waits to be resumed"
+    (staging / "00000-of-00001.json").unlink()
+    plan = json.loads((staging / "plan.json").read_text())
+    (staging / "plan.json").write_text(json.dumps({**plan, "started_at": "2026-01-01"}))
     (staging / "lock.json").unlink()
+    capsys.readouterr()
     before = tree(staging)
     for flags, words in (
         ([], "a run would be refused without --resume or --overwrite"),
         (["--overwrite"], "and would be dropped"),
         (["--resume"], "and would be gone on with"),
+        (["--resume", "--overwrite"], "and would be gone on with"),
+        (["--resume", "--exif", "ignore"], 'recipe.preprocessing.exif was "apply", is "ignore"'),
     ):
         assert run_embed(mean_color, out, *argv, *flags) == 0
         (line,) = said(capsys)["output"]

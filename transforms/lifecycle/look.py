@@ -1,0 +1,115 @@
+"""What lies where a run wants to write, read and left as it is."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+
+from transforms.errors import InputError, OutputError
+from transforms.files.file_systems import BeamIOError
+from transforms.files.uris import is_local
+from transforms.lifecycle import staging
+from transforms.lifecycle.decision import Found, Unfinished
+from transforms.lifecycle.swap import where_it_lies
+from transforms.runs import directory as run_directory
+from transforms.runs.directory import SUCCESS_FILE
+from transforms.runs.recipe import describe_differences, differences
+from transforms.runs.record import is_published, read_record
+
+COMPARED = ("recipe", "columns", "layout", "software")
+"""Parts of a plan that a run must share with the one it resumes: its rows would differ."""
+
+
+def look(
+    output: str | None, staging_directory: str, plan: Mapping[str, Any], *, flag: str
+) -> Found:
+    """Looks at what lies where a run wants to write, whoever lives there.
+
+    Args:
+        output: The run directory; None if it will be a new one.
+        staging_directory: Where the run would work.
+        plan: What it is going to do; see claim_output.
+        flag: How the user named the output.
+    """
+    waiting = staging.read_plan(staging_directory)
+    unfinished = None
+    if waiting is not None and not is_left_over(waiting):
+        unfinished = Unfinished(
+            run_id=waiting["run_id"],
+            started_at=waiting["started_at"],
+            may_replace=waiting["overwrite"],
+            differences=_differences(waiting, plan),
+        )
+    if output is None:
+        return Found(unfinished=unfinished)
+    # A run that was put aside for another one is still that output's.
+    there = where_it_lies(output, os.path.join(staging_directory, staging.REPLACED))
+    names = run_directory.names_in(there)
+    if obstacle := _obstacle(there, names, flag):
+        return Found(unfinished=unfinished, obstacle=obstacle)
+    is_complete = SUCCESS_FILE in names
+    return Found(
+        unfinished=unfinished,
+        names=tuple(names),
+        is_published=is_complete,
+        is_of_this_command=is_complete and _is_same_command(there, plan),
+    )
+
+
+def is_left_over(plan: Mapping[str, Any]) -> bool:
+    """Whether the run of a plan is published: it died while it cleared its staging directory."""
+    output = plan["output"]
+    return is_published(output) and read_record(output)["run_id"] == plan["run_id"]
+
+
+@contextlib.contextmanager
+def output_errors(flag: str) -> Iterator[None]:
+    """Says of what a file system raises that the output cannot be written.
+
+    Raises:
+        OutputError: In place of a file system's errors.
+    """
+    try:
+        yield
+    except (OSError, BeamIOError, GoogleAPIError, GoogleAuthError) as error:
+        text = " ".join(str(error).split())
+        raise OutputError(f"{flag} cannot be written: {text}") from error
+    except ValueError as error:  # No such file system.
+        raise OutputError(f"{flag}: {error}") from error
+
+
+def _obstacle(directory: str, names: Sequence[str], flag: str) -> str:
+    """Says what in a run directory no run wrote; empty if nothing."""
+    if is_local(directory) and os.path.isfile(directory):
+        return f"{flag} is a file; choose an empty or new directory"
+    if foreign := run_directory.foreign_names(names):
+        return (
+            f"{flag} holds files that no run wrote ({run_directory.some(foreign)}); choose an "
+            "empty or new directory"
+        )
+    return ""
+
+
+def _differences(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Says what differs from the run to resume; empty if nothing does."""
+    found = differences(
+        {part: unfinished[part] for part in COMPARED}, {part: plan[part] for part in COMPARED}
+    )
+    return describe_differences(found)
+
+
+def _is_same_command(output: str, plan: Mapping[str, Any]) -> bool:
+    """Whether the run that is published was asked for by the same flags."""
+    try:
+        record = read_record(output)
+    except InputError:  # Nobody can tell; --overwrite may replace it all the same.
+        return False
+    ignored = {"resume", "overwrite"}
+    earlier, now = (
+        {name: value for name, value in config.items() if name not in ignored}
+        for config in (record.get("config", {}), plan["config"])
+    )
+    return not differences(earlier, now)

@@ -1,0 +1,63 @@
+"""Full batches of what reuse has left: the model takes as long for half a batch as for a whole one.
+
+An example, with batches of three. Capitals need the model, and [...] are rows that are known:
+
+    in    A [b c]    D E    F [g h]    I
+    out   A D E [b c]    F I [g h]
+
+What is known travels with the first batch that leaves after it was found.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+
+from transforms.batches import ReusedRows
+from transforms.inputs.part import ReadPart, is_full, take_batch
+
+
+def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
+    """Joins what is left of sifted parts, so that the model sees full batches.
+
+    Args:
+        parts: Of a batch at most each; at least one.
+        batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
+    """
+    waiting: ReadPart | None = None
+    for part in parts:
+        waiting = part if waiting is None else _joined(waiting, part)
+        while rows := _full_batch(waiting.encoded, batch_size):
+            yield ReadPart(
+                waiting.rows.slice(0, rows),
+                waiting.encoded[:rows],
+                waiting.failures,
+                waiting.reused,
+            )
+            waiting = ReadPart(
+                waiting.rows.slice(rows),
+                waiting.encoded[rows:],
+                (),
+                _reused(waiting).emptied(),
+            )
+    if waiting is not None:
+        yield waiting
+
+
+def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:
+    """Returns how many images make a whole batch, or 0 if there are too few."""
+    batch = take_batch(iter(encoded), batch_size, len)
+    return len(batch) if is_full(len(batch), sum(map(len, batch)), batch_size) else 0
+
+
+def _joined(first: ReadPart, second: ReadPart) -> ReadPart:
+    return ReadPart(
+        pa.concat_batches([first.rows, second.rows]),
+        first.encoded + second.encoded,
+        first.failures + second.failures,
+        ReusedRows.joined([_reused(first), _reused(second)]),
+    )
+
+
+def _reused(part: ReadPart) -> ReusedRows:
+    assert part.reused is not None, "only sifted parts are joined"
+    return part.reused

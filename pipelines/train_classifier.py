@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli.parser import make_parser, refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.program import run_program
 from pipelines.cli.train_flags import TrainConfig
+from pipelines.cli.wording import say
 from transforms.errors import RunError
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
@@ -32,7 +31,7 @@ and writes it with the model that made them as one SavedModel for pipelines.clas
   python -m pipelines.train_classifier --embeddings vectors/ --output classifier/
   python -m pipelines.classify --input more_photos/ --model classifier/ --output labels/"""
 
-_USAGE = "--embeddings RUN --output DIR"
+_USAGE = "--embeddings RUN --output DIR [flags] [@file]"
 _EPILOG = """\
 --output is the model, with labels, image_model.json (the flags it wants), metrics.json and
 confusion.svg beside it
@@ -46,27 +45,15 @@ _MEASURED_ROWS = 4096
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-
-    def work() -> int:
-        config = _parse(argv)
-        with quiet_libraries():
-            return run(config)
-
-    return report_errors("train_classifier", work)
-
-
-def _parse(argv: Sequence[str] | None) -> TrainConfig:
-    parser = make_parser(
-        TrainConfig,
-        program="python -m pipelines.train_classifier",
+    return run_program(
+        argv,
+        program="train_classifier",
+        config_class=TrainConfig,
         description=DESCRIPTION,
         usage=_USAGE,
         epilog=_EPILOG,
+        run=run,
     )
-    refuse_in_one_line(parser)
-    values = vars(parser.parse_args(argv))
-    repeatable = {name: tuple(values[name]) for name in ("embeddings", "model_arguments")}
-    return TrainConfig(**{**values, **repeatable})
 
 
 def run(config: TrainConfig) -> int:
@@ -87,7 +74,7 @@ def run(config: TrainConfig) -> int:
         )
         from pipelines.training.fine_tuning import tune
         from pipelines.training.labelled_runs import gather, label_runs
-        from pipelines.training.train_report import describe_accuracy, print_metrics, say
+        from pipelines.training.train_report import describe_accuracy, print_metrics
         from pipelines.training.tunable_model import load_tunable_model
         from transforms.machine.tensorflow_runtime import configure_tensorflow
         from transforms.models.image_model import ImageModel
@@ -182,7 +169,6 @@ def _train(
     settings: "HeadSettings",
     console: Any,  # noqa: ANN401 - rich's, which is not loaded yet
 ) -> "TrainedHead":
-    from pipelines.training.train_report import say
     from transforms.training.linear_head import Epoch, train_head
 
     started = time.perf_counter()
@@ -199,8 +185,9 @@ def _train(
     say(
         "trained",
         f"{len(head.epochs)} passes in {time.perf_counter() - started:.1f} s, the best is number "
-        f"{best.number}: loss {best.loss:.4f}, validation loss {best.validation_loss:.4f}\n",
+        f"{best.number}: loss {best.loss:.4f}, validation loss {best.validation_loss:.4f}",
     )
+    print()
     return head
 
 

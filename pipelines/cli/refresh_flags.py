@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from pipelines.cli.flag import check_directory, flag
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.parser import check_directory, flag
 from pipelines.cli.run_flags import ClassifyFlags, EmbedFlags, RunConfig
 from transforms.errors import FlagError
 from transforms.runs.directory import STEMS

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
+from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.parser import batch_size, check_directory, flag, image_size
 from transforms.errors import FlagError
 from transforms.images.policy import (
     DECODE_MODES,

@@ -167,7 +167,6 @@ def _lines(handle: io.BufferedReader, uri: str) -> Iterator[str]:
 
 
 def _text_schema(handle: io.BufferedReader, uri: str) -> pa.Schema:
-    del handle, uri
     return pa.schema([(URI, pa.string())])
 
 

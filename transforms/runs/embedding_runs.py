@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.errors import InputError
+from transforms.errors import InputError, brief
 from transforms.records import ImageRef, ShardResult
-from transforms.runs.finding import reason
 from transforms.runs.footers import check_footer, dimension_of, read_parquet_schema
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
@@ -150,7 +149,7 @@ class EmbeddingRuns:
         try:
             schema = read_parquet_schema(shard.data.path)
         except DAMAGE as error:
-            raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
+            raise InputError(f"{shard.data.path} cannot be read: {brief(error)}") from error
         for finding in check_footer(shard.data.path, schema, run.record):
             raise InputError(str(finding))
         if dimension_of(schema) is None:

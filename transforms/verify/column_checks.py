@@ -13,7 +13,6 @@ from transforms.runs.finding import Finding
 from transforms.runs.footers import dimension_of
 from transforms.schemas import classification_schema, embedding_schema
 
-_PREPROCESSING = "preprocessing_fingerprint"
 _KEPT_TYPES = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "halffloat",
     "float", "double", "string", "large_string", "binary", "large_binary", "date32[day]",

@@ -17,6 +17,10 @@ from pipelines.cli.parser import make_parser, parse_flags
 from pipelines.cli.run_flags import ClassifyConfig, EmbedConfig, RunConfig
 from transforms.errors import FlagError
 
+PROGRAMS = [
+    "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
+    "inspect_model", "convert_model", "train_classifier",
+]  # fmt: skip
 NEEDED = ["--input", "photos/", "--model", "m", "--output", "out"]
 
 
@@ -210,7 +214,7 @@ def test_every_flag_has_help_in_a_group_and_help_fits_two_screens(
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("program", ["embed", "classify", "inspect_model"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_needs_neither_tensorflow_nor_beam(program: str) -> None:
     code = (
         "import sys\n"
@@ -227,13 +231,7 @@ def test_help_needs_neither_tensorflow_nor_beam(program: str) -> None:
     assert f"python -m pipelines.{program}" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
-        "inspect_model", "convert_model", "train_classifier",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_refuses_a_wrong_flag_in_one_line(
     program: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

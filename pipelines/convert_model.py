@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.cli.flag import OPTIONS, REQUIRED, flag, image_size
 from pipelines.cli.program import run_program
-from pipelines.cli.wording import say
+from pipelines.cli.wording import called_as, say
 from transforms.errors import InferenceError, ModelError, RunError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.machine.garbage import exit_at_once, importing
@@ -153,8 +153,7 @@ def _report(
     sizes: _Sizes,
     wanted: dict[_Size, _Outputs],
 ) -> None:
-    called = {"callable": "called as an object", "signature": f"signature {spec.endpoint}"}
-    was = called.get(spec.kind, f"sub-callable {spec.endpoint}")
+    was = "called as an object" if spec.kind == "callable" else called_as(spec)
     pixels = "0,255" if spec.dtype == "uint8" else config.input_range
     output_key = f" to {spec.output_key}" if spec.output_key else ""
     output_dim = next(iter(wanted.values())).shape[1]

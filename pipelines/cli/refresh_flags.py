@@ -2,9 +2,11 @@
 
 import dataclasses
 
+from pipelines.cli.classify_flags import ClassifyFlags
+from pipelines.cli.embed_flags import EmbedFlags
 from pipelines.cli.flag import check_directory, flag
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.run_flags import ClassifyFlags, EmbedFlags, RunConfig
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 
 PROGRAMS = ("embed", "classify")

@@ -13,8 +13,10 @@ from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 from pipelines.cli import beam_flags
 from pipelines.cli.beam_flags import check_beam_flags
+from pipelines.cli.classify_flags import ClassifyConfig
+from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.parser import make_parser, parse_flags
-from pipelines.cli.run_flags import ClassifyConfig, EmbedConfig, RunConfig
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 
 PROGRAMS = [

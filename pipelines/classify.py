@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.run_flags import ClassifyConfig, ClassifyFlags
+from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
 from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import import_tensorflow

@@ -1,17 +1,17 @@
 """python -m pipelines.convert_model: makes a model reusable, so that it needs no flags."""
 
-import argparse
+import dataclasses
 import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipelines.cli.parser import FlagParser, image_size, refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.flag import OPTIONS, REQUIRED, flag, image_size
+from pipelines.cli.program import run_program
+from pipelines.cli.wording import called_as, say
 from transforms.errors import InferenceError, ModelError, RunError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.noise import quiet_libraries
 from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
@@ -29,6 +29,9 @@ what they were to the bit, which is checked on a few images, on the CPU, before 
   python -m pipelines.convert_model --model keras_export/ --input_range -1,1 --output reusable/
   python -m pipelines.embed --input photos/ --model reusable/ --output vectors/"""
 
+_EPILOG = """\
+exit codes: 0 written; 1 the new model answers differently; 2 bad flag or model"""
+
 _CHECKED_IMAGES = 8
 _ANY_SIDE = 224
 """Pixels a side of the images that a model of any size is checked on."""
@@ -38,50 +41,43 @@ _Sizes = tuple[tuple[int | None, int | None], ...]
 _Outputs: TypeAlias = "npt.NDArray[np.float32]"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertConfig:
+    """The flags of pipelines.convert_model."""
+
+    model: str = flag("as --model of embed and classify", OPTIONS, REQUIRED, metavar="HANDLE")
+    output: str = flag("local directory, empty or new", OPTIONS, REQUIRED, metavar="DIR")
+    signature: str | None = flag("signature or sub-callable to keep", OPTIONS, metavar="NAME")
+    output_key: str | None = flag("which of its outputs to keep", OPTIONS, metavar="NAME")
+    image_size: tuple[int, int] | None = flag(
+        "pixels, SIDE or HEIGHTxWIDTH, to fix (default: all that the model takes)",
+        OPTIONS,
+        read=image_size,
+        metavar="SIZE",
+    )
+    input_range: str = flag(
+        "range of the pixels that the model wants", OPTIONS, "0,1", choices=INPUT_RANGES
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program.
 
     Returns:
         The exit code: 0; 1 if the new model answers differently; 2 for a bad flag or model.
     """
-
-    def work() -> int:
-        arguments = _make_parser().parse_args(argv)
-        with quiet_libraries():
-            return _convert(arguments)
-
-    return report_errors("convert_model", work)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = FlagParser(
-        prog="python -m pipelines.convert_model",
+    return run_program(
+        argv,
+        program="convert_model",
+        config_class=ConvertConfig,
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        usage="--model HANDLE --output DIR [flags]",
+        epilog=_EPILOG,
+        run=_convert,
     )
-    refuse_in_one_line(parser)
-    add = parser.add_argument
-    add("--model", metavar="HANDLE", required=True, help="as --model of embed and classify")
-    add("--output", metavar="DIR", required=True, help="local directory, empty or new")
-    add("--signature", metavar="NAME", help="signature or sub-callable to keep")
-    add("--output_key", metavar="NAME", help="which of its outputs to keep")
-    add(
-        "--image_size",
-        metavar="SIZE",
-        type=image_size,
-        help="pixels, SIDE or HEIGHTxWIDTH, to fix (default: all that the model takes)",
-    )
-    add(
-        "--input_range",
-        choices=INPUT_RANGES,
-        default="0,1",
-        help="range of the pixels that the model wants (default 0,1)",
-    )
-    return parser
 
 
-def _convert(arguments: argparse.Namespace) -> int:
+def _convert(config: ConvertConfig) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
     with importing():
@@ -96,26 +92,24 @@ def _convert(arguments: argparse.Namespace) -> int:
         )
         from transforms.models.spec import inspect_saved_model
 
-    output = check_new_directory(arguments.output)
-    model_dir = resolve_model(arguments.model)
-    spec = inspect_saved_model(
-        model_dir, signature=arguments.signature, output_key=arguments.output_key
-    )
+    output = check_new_directory(config.output)
+    model_dir = resolve_model(config.model)
+    spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     sizes = spec.image_sizes
-    if arguments.image_size:
-        sizes = (spec.choose_image_size(arguments.image_size),)
+    if config.image_size:
+        sizes = (spec.choose_image_size(config.image_size),)
     wanted = {
-        size: _answers(model_dir, spec, size, arguments.input_range)
+        size: _answers(model_dir, spec, size, config.input_range)
         for size in [(height or _ANY_SIDE, width or _ANY_SIDE) for height, width in sizes]
     }
     module = load_reusable(
-        model_dir, spec, image_size=arguments.image_size, input_range=arguments.input_range
+        model_dir, spec, image_size=config.image_size, input_range=config.input_range
     )
     if spec.labels:
         module.labels = tf.saved_model.Asset(spec.labels)
     save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
 
-    _report(arguments, spec, module, sizes, wanted)
+    _report(config, spec, module, sizes, wanted)
     return 0
 
 
@@ -153,15 +147,14 @@ def _check(directory: str, wanted: dict[_Size, _Outputs]) -> None:
 
 
 def _report(
-    arguments: argparse.Namespace,
+    config: ConvertConfig,
     spec: "ModelSpec",
     module: "ReusableModel",
     sizes: _Sizes,
     wanted: dict[_Size, _Outputs],
 ) -> None:
-    called = {"callable": "called as an object", "signature": f"signature {spec.endpoint}"}
-    was = called.get(spec.kind, f"sub-callable {spec.endpoint}")
-    pixels = "0,255" if spec.dtype == "uint8" else arguments.input_range
+    was = "called as an object" if spec.kind == "callable" else called_as(spec)
+    pixels = "0,255" if spec.dtype == "uint8" else config.input_range
     output_key = f" to {spec.output_key}" if spec.output_key else ""
     output_dim = next(iter(wanted.values())).shape[1]
     checked = " and ".join(f"{height}x{width}" for height, width in wanted)
@@ -173,10 +166,10 @@ def _report(
         "holds": f"{len(module.variables):,} variables, {len(module.trainable_variables):,} of "
         f"them trainable; {len(module.regularization_losses):,} regularization losses",
         "checked": f"{_CHECKED_IMAGES} made-up images of {checked}: greatest difference 0",
-        "written": arguments.output,
+        "written": config.output,
     }
     for name, value in rows.items():
-        print(f"{name:<9} {value}")
+        say(name, value)
     if not (len(sizes) == 1 and sizes[0] in wanted):
         print("It takes several sizes, as before: choose one with --image_size when you run it.")
 

@@ -1,14 +1,14 @@
 """python -m pipelines.diff: what became of the images, and of their answers, between two runs."""
 
-import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.parser import refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.program import run_program
+from pipelines.cli.wording import say
 from transforms.errors import FlagError, RunError
 from transforms.machine.garbage import exit_at_once
-from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.explore.run_diff import RunDiff, Verdict
@@ -31,84 +31,67 @@ _EPILOG = """\
 exit codes: 0 compared; 1 the verdict is below --fail_below, or there is none; 2 bad flag or run"""
 
 
+_RUN = "a run's directory, or a refresh's --output_root: then the run that LATEST names"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiffConfig:
+    """The flags of pipelines.diff."""
+
+    before: str = argument(f"the earlier run: {_RUN}", "RUN_A")
+    after: str = argument("the later run, likewise", "RUN_B")
+    output: str = flag("the page", OPTIONS, "diff.html", metavar="FILE")
+    fail_below: float | None = flag(
+        "exit with 1 if the verdict is below this, at most 1; 1 wants equality",
+        OPTIONS,
+        read=float,
+        metavar="V",
+    )
+    k: int = flag("nearest neighbours of an image to compare", OPTIONS, 10, read=int, metavar="K")
+
+    def __post_init__(self) -> None:
+        wanted = self.fail_below
+        if wanted is not None and not 0 < wanted <= 1:
+            raise FlagError(f"--fail_below must be over 0 and at most 1, got {wanted:g}")
+        if self.k < 1:
+            raise FlagError(f"--k must be at least 1, got {self.k}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-
-    def work() -> int:
-        arguments = _make_parser().parse_args(argv)
-        _check(arguments)
-        with quiet_libraries():
-            return _run(arguments)
-
-    return report_errors("diff", work)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.diff",
+    return run_program(
+        argv,
+        program="diff",
+        config_class=DiffConfig,
         description=DESCRIPTION,
+        usage="RUN_A RUN_B [flags]",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        run=_diff,
     )
-    refuse_in_one_line(parser)
-    add = parser.add_argument
-    run = "a run's directory, or a refresh's --output_root: then the run that LATEST names"
-    add("before", metavar="RUN_A", help=f"the earlier run: {run}")
-    add("after", metavar="RUN_B", help="the later run, likewise")
-    add("--output", metavar="FILE", default="diff.html", help="the page (default diff.html)")
-    add(
-        "--fail_below",
-        metavar="V",
-        type=float,
-        help="exit with 1 if the verdict is below this, at most 1; 1 wants equality",
-    )
-    add(
-        "--k",
-        metavar="K",
-        type=int,
-        default=10,
-        help="nearest neighbours of an image to compare (default 10)",
-    )
-    return parser
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Checks the flags.
-
-    Raises:
-        FlagError: If one cannot work.
-    """
-    wanted = arguments.fail_below
-    if wanted is not None and not 0 < wanted <= 1:
-        raise FlagError(f"--fail_below must be over 0 and at most 1, got {wanted:g}")
-    if arguments.k < 1:
-        raise FlagError(f"--k must be at least 1, got {arguments.k}")
-
-
-def _run(arguments: argparse.Namespace) -> int:
+def _diff(config: DiffConfig) -> int:
     from pipelines.cli.page_file import place_page, write_page
     from pipelines.explore.diff_page import render_diff
-    from pipelines.explore.diff_summary import summary_lines
+    from pipelines.explore.diff_summary import summarize
     from transforms.machine.extras import import_extra
     from transforms.runs.rows import open_run
 
     for package in ("faiss", "jinja2"):
         import_extra(package)
-    before, after = (open_run(run) for run in (arguments.before, arguments.after))
-    page = place_page(arguments.output, before, after)
-    found = _compare(before, after, arguments.k)
-    for line in summary_lines(found):
-        print(line, flush=True)
+    before, after = (open_run(run) for run in (config.before, config.after))
+    page = place_page(config.output, before, after)
+    found = _compare(before, after, config.k)
+    print(summarize(found), flush=True)
     write_page(page, render_diff(found))
-    print(f"{'page':<9} {arguments.output}", flush=True)
-    if arguments.fail_below is not None:
-        _judge(found.verdict, arguments.fail_below)
+    say("page", config.output)
+    if config.fail_below is not None:
+        _judge(found.verdict, config.fail_below)
     return 0
 
 
 def _compare(before: "PublishedRun", after: "PublishedRun", k: int) -> "RunDiff":
-    from pipelines.cli.counting_bar import counting_bar
+    from pipelines.cli.bars import counting_bar
     from transforms.explore.run_diff import compare_runs
 
     # Those that are in both are not known yet: at most so many.

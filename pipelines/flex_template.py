@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipelines import classify, embed, refresh
+from pipelines.cli.classify_flags import ClassifyConfig
+from pipelines.cli.embed_flags import EmbedConfig
+from pipelines.cli.flag import batch_size, image_size
 from pipelines.cli.forecast_flags import PLAN_FLAGS
-from pipelines.cli.parser import batch_size, image_size
 from pipelines.cli.program import EXIT_USAGE, report_errors
 from pipelines.cli.refresh_flags import RefreshConfig
-from pipelines.cli.run_flags import ClassifyConfig, EmbedConfig, RunConfig
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 from transforms.machine.garbage import exit_at_once
 

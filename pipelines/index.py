@@ -1,15 +1,15 @@
 """python -m pipelines.index: an index of a run's vectors, for searches that need not read them."""
 
-import argparse
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.parser import refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.program import run_program
+from pipelines.cli.wording import say
 from transforms.errors import OutputError
 from transforms.machine.garbage import exit_at_once
-from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
@@ -29,44 +29,36 @@ the exact search, and printed. The run is not changed; the index lies beside it,
 _EPILOG = "exit codes: 0 written; 2 bad flag or run"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IndexConfig:
+    """The flags of pipelines.index."""
+
+    run: str = argument(
+        "a run of pipelines.embed, or a refresh's --output_root: then the run that LATEST names",
+        "RUN",
+    )
+    output: str | None = flag(
+        "where the index goes (default RUN.index); give it to pipelines.search as --index",
+        OPTIONS,
+        metavar="DIR",
+    )
+    overwrite: bool = flag("replace an index that is there, once this is done", OPTIONS, False)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or run."""
-
-    def work() -> int:
-        arguments = _make_parser().parse_args(argv)
-        with quiet_libraries():
-            return _index(arguments)
-
-    return report_errors("index", work)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.index",
+    return run_program(
+        argv,
+        program="index",
+        config_class=IndexConfig,
         description=DESCRIPTION,
+        usage="RUN [flags]",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        run=_index,
     )
-    refuse_in_one_line(parser)
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        help="a run of pipelines.embed, or a refresh's --output_root: then the run that LATEST "
-        "names",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="DIR",
-        help="where the index goes (default RUN.index); give it to pipelines.search as --index",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an index that is there, once this is done"
-    )
-    return parser
 
 
-def _index(arguments: argparse.Namespace) -> int:
+def _index(config: IndexConfig) -> int:
     from transforms.explore.index_files import (
         check_index_directory,
         has_index,
@@ -80,14 +72,14 @@ def _index(arguments: argparse.Namespace) -> int:
     from transforms.vectors.ann_index import RECALL_AT, build_index, plan_index
 
     import_extra("faiss")  # Before any reading.
-    runs = open_embedding_runs([arguments.run])
+    runs = open_embedding_runs([config.run])
     (run,) = runs.runs
-    directory = absolute_output(arguments.output) if arguments.output else index_directory(run)
+    directory = absolute_output(config.output) if config.output else index_directory(run)
     check_index_directory(run, directory)
-    if has_index(directory) and not arguments.overwrite:
+    if has_index(directory) and not config.overwrite:
         raise OutputError(f"{directory} holds an index already; --overwrite replaces it")
     rows, dim = runs.shape()
-    _say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
+    say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
     plan = plan_index(rows, dim)
     started = time.perf_counter()
     sample = read_vectors(run, plan.sample)
@@ -105,25 +97,21 @@ def _index(arguments: argparse.Namespace) -> int:
         written = write_index(index, run, directory, seconds)
     except OSError as error:
         raise OutputError(f"{directory} cannot be written: {error}") from error
-    _say("built", f"{index.kind} in {built - started:.1f} s")
+    say("built", f"{index.kind} in {built - started:.1f} s")
     where = f"in {index.probes:,} of its lists" if index.probes else "which are all compared"
-    _say("recall", f"{index.recall:.3f} of the {RECALL_AT} nearest vectors, {where}")
-    _say("written", f"{written.path}, {written.size_bytes:,} bytes")
+    say("recall", f"{index.recall:.3f} of the {RECALL_AT} nearest vectors, {where}")
+    say("written", f"{written.path}, {written.size_bytes:,} bytes")
     return 0
 
 
 def _show_progress(runs: "EmbeddingRuns", rows: int) -> "Iterator[npt.NDArray[np.float32]]":
     """Yields the vectors, and shows on a terminal how many have been."""
-    from pipelines.cli.counting_bar import counting_bar
+    from pipelines.cli.bars import counting_bar
 
     with counting_bar("adding", rows, "vectors") as advance:
         for vectors in runs.vectors():
             yield vectors
             advance(len(vectors))
-
-
-def _say(name: str, text: str) -> None:
-    print(f"{name:<9} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """python -m pipelines.report: a published run as one page to look at."""
 
-import argparse
+import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli.parser import refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.program import run_program
+from pipelines.cli.wording import describe_size, say
 from transforms.machine.garbage import exit_at_once
-from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from pipelines.explore.report_classes import ClassSection
@@ -28,41 +28,32 @@ network and runs no script of others; images that are gone since the run are lef
 _EPILOG = "exit codes: 0 written; 2 bad flag, or a RUN that cannot be read"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """The flags of pipelines.report."""
+
+    run: str = argument(
+        "a run's directory, or a refresh's --output_root: then the run that LATEST names", "RUN"
+    )
+    output: str = flag(
+        "the page; one that is there is replaced", OPTIONS, "report.html", metavar="FILE"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or run."""
-
-    def work() -> int:
-        arguments = _make_parser().parse_args(argv)
-        with quiet_libraries():
-            return _report(arguments.run, arguments.output)
-
-    return report_errors("report", work)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.report",
+    return run_program(
+        argv,
+        program="report",
+        config_class=ReportConfig,
         description=DESCRIPTION,
+        usage="RUN [--output FILE]",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        run=_report,
     )
-    refuse_in_one_line(parser)
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        help="a run's directory, or a refresh's --output_root: then the run that LATEST names",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        default="report.html",
-        help="the page; one that is there is replaced (default %(default)s)",
-    )
-    return parser
 
 
-def _report(handle: str, output: str) -> int:
+def _report(config: ReportConfig) -> int:
     """Writes the page and prints a summary.
 
     Raises:
@@ -71,7 +62,6 @@ def _report(handle: str, output: str) -> int:
     started = time.perf_counter()
     # Beam: --help and a bad flag do not wait for it.
     from pipelines.cli.page_file import place_page, write_page
-    from pipelines.cli.wording import describe_size
     from pipelines.explore.report_facts import (
         describe_model,
         describe_preprocessing,
@@ -86,8 +76,8 @@ def _report(handle: str, output: str) -> int:
     from transforms.runs.rows import open_run
 
     import_extra("jinja2")
-    run = open_run(handle)
-    page = place_page(output, run)
+    run = open_run(config.run)
+    page = place_page(config.output, run)
     failures = show_failures(run)
     vectors, classes = _look_at_rows(run)
     section = vectors or classes
@@ -111,7 +101,7 @@ def _report(handle: str, output: str) -> int:
     size_bytes = write_page(page, html)
     _print_summary(run, notes)
     seconds = time.perf_counter() - started
-    _say("page", f"{output} ({describe_size(size_bytes)}), in {seconds:.1f} s")
+    say("page", f"{config.output} ({describe_size(size_bytes)}), in {seconds:.1f} s")
     return 0
 
 
@@ -141,14 +131,10 @@ def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSect
 def _print_summary(run: "PublishedRun", notes: "Iterable[Note]") -> None:
     counts: dict[str, Any] = run.record["counts"]
     images = ", ".join(f"{counts[name]:,} {name}" for name in ("written", "failed", "skipped"))
-    _say("run", run.directory)
-    _say("images", images)
+    say("run", run.directory)
+    say("images", images)
     for note in notes:
-        _say("look at" if note.is_bad else "note", note.text)
-
-
-def _say(name: str, text: str) -> None:
-    print(f"{name:<9} {text}", flush=True)
+        say("look at" if note.is_bad else "note", note.text)
 
 
 if __name__ == "__main__":

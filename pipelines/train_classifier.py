@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from pipelines.cli.parser import make_parser, refuse_in_one_line
-from pipelines.cli.program import report_errors
+from pipelines.cli.program import run_program
 from pipelines.cli.train_flags import TrainConfig
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.noise import quiet_libraries
 
 DESCRIPTION = """\
 Trains a linear classifier on the vectors of pipelines.embed, without computing any of them again,
@@ -17,7 +15,7 @@ and writes it with the model that made them as one SavedModel for pipelines.clas
   python -m pipelines.train_classifier --embeddings vectors/ --output classifier/
   python -m pipelines.classify --input more_photos/ --model classifier/ --output labels/"""
 
-_USAGE = "--embeddings RUN --output DIR"
+_USAGE = "--embeddings RUN --output DIR [flags] [@file]"
 _EPILOG = """\
 --output is the model, with labels, image_model.json (the flags it wants), metrics.json and
 confusion.svg beside it
@@ -28,27 +26,15 @@ not give what it should; 2 bad flag, run, label or model"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-
-    def work() -> int:
-        config = _parse(argv)
-        with quiet_libraries():
-            return run(config)
-
-    return report_errors("train_classifier", work)
-
-
-def _parse(argv: Sequence[str] | None) -> TrainConfig:
-    parser = make_parser(
-        TrainConfig,
-        program="python -m pipelines.train_classifier",
+    return run_program(
+        argv,
+        program="train_classifier",
+        config_class=TrainConfig,
         description=DESCRIPTION,
         usage=_USAGE,
         epilog=_EPILOG,
+        run=run,
     )
-    refuse_in_one_line(parser)
-    values = vars(parser.parse_args(argv))
-    repeatable = {name: tuple(values[name]) for name in ("embeddings", "model_arguments")}
-    return TrainConfig(**{**values, **repeatable})
 
 
 def run(config: TrainConfig) -> int:

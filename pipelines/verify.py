@@ -1,15 +1,14 @@
 """python -m pipelines.verify: whether a published run is what its run.json says."""
 
-import argparse
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.parser import refuse_in_one_line
-from pipelines.cli.program import EXIT_FAILED, report_errors
-from transforms.errors import FlagError, InputError
+from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.program import EXIT_FAILED, run_program
+from transforms.errors import FlagError, InputError, printable
 from transforms.machine.garbage import exit_at_once
-from transforms.machine.noise import quiet_libraries
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.verify.verification import Verification
@@ -26,47 +25,40 @@ _SHOWN_BYTES = 60
 _EPILOG = "exit codes: 0 all is well; 1 something is wrong; 2 bad flag, or a RUN is no directory"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifyConfig:
+    """The flags of pipelines.verify."""
+
+    runs: tuple[str, ...] = argument(
+        "a run's directory, or a refresh's --output_root: then the run that LATEST names",
+        "RUN",
+        repeatable=True,
+    )
+    allow_zero_vectors: bool = flag(
+        "let embeddings be 0 throughout; otherwise each such row is a finding", OPTIONS, False
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, 1 if something is wrong, 2 for a bad flag."""
-
-    def work() -> int:
-        arguments = _make_parser().parse_args(argv)
-        with quiet_libraries():
-            return _verify(arguments)
-
-    return report_errors("verify", work)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.verify",
+    return run_program(
+        argv,
+        program="verify",
+        config_class=VerifyConfig,
         description=DESCRIPTION,
+        usage="RUN [RUN ...] [flags]",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        run=_verify,
     )
-    refuse_in_one_line(parser)
-    parser.add_argument(
-        "runs",
-        metavar="RUN",
-        nargs="+",
-        help="a run's directory, or a refresh's --output_root: then the run that LATEST names",
-    )
-    parser.add_argument(
-        "--allow_zero_vectors",
-        action="store_true",
-        help="let embeddings be 0 throughout; otherwise each such row is a finding",
-    )
-    return parser
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    for run in arguments.runs:
+def _verify(config: VerifyConfig) -> int:
+    for run in config.runs:
         _check_directory(run)
     is_well = True
-    for run in arguments.runs:
-        for line, is_finding in _verify_run(run, arguments.allow_zero_vectors):
-            print(line, flush=True)
+    for run in config.runs:
+        for line, is_finding in _verify_run(run, config.allow_zero_vectors):
+            print(printable(line), flush=True)
             is_well &= not is_finding
     return 0 if is_well else EXIT_FAILED
 

@@ -89,8 +89,8 @@ _MAX_BRIEF_CHARS = 500
 
 
 def brief(error: BaseException) -> str:
-    """Returns an error's message on one line, cut: a library's can hold a whole tensor."""
-    text = " ".join(str(getattr(error, "message", error)).split())
+    """Returns an error's message on one line, cut: it can hold a whole tensor, or a schema."""
+    text = " ".join(str(getattr(error, "message", error)).split()) or type(error).__name__
     return text if len(text) <= _MAX_BRIEF_CHARS else text[: _MAX_BRIEF_CHARS - 1] + "…"
 
 

@@ -4,9 +4,8 @@ import argparse
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from pipelines.cli.parser import refuse_in_one_line
 from transforms.errors import FlagError
 
 _ANSWER_SECONDS = 10
@@ -43,7 +42,7 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     switches = _ask_job_server(endpoint) if has_server else {}
 
     def collect(parser: argparse.ArgumentParser) -> None:
-        refuse_in_one_line(parser)
+        parser.error = _refuse  # type: ignore[method-assign]
         theirs = {option for action in parser._actions for option in action.option_strings}
         for name in switches.keys() - theirs:
             parser.add_argument(name, action="store_true" if switches[name] else "append")
@@ -58,6 +57,11 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "see --help"
     raise FlagError(f"unknown flag or argument {name}; {hint}")
+
+
+def _refuse(message: str) -> NoReturn:
+    """Says in one line what Beam's parser finds wrong; it would print all of its usage, too."""
+    raise FlagError(message)
 
 
 def _ask_job_server(endpoint: str) -> dict[str, bool]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.cli.parser import flag
+from pipelines.cli.flag import flag
 from transforms.errors import FlagError
 
 PLAN_GROUP = "plan"

@@ -1,4 +1,4 @@
-"""Turns a frozen configuration's fields into command-line flags, and back."""
+"""The one parser: turns a frozen configuration's flags into a command line's, and back."""
 
 import argparse
 import dataclasses
@@ -8,64 +8,21 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from transforms.errors import FlagError
-from transforms.models.engine_settings import AUTO
-
-
-def flag(
-    help_text: str,
-    group: str,
-    default: object = None,
-    *,
-    read: Callable[[str], Any] = str,
-    choices: Sequence[str] | None = None,
-    metavar: str | None = None,
-    repeatable: bool = False,
-) -> Any:  # noqa: ANN401 - stands for a field of any type
-    """Describes a flag: a dataclass field and its command-line form in one."""
-    metadata = {
-        "help": help_text,
-        "group": group,
-        "read": read,
-        "choices": choices,
-        "metavar": metavar,
-        "repeatable": repeatable,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Reads "224" or "224x320" (height x width) as (height, width) in pixels."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted 224 or HEIGHTxWIDTH")
-    height, width = match.group(1), match.group(2) or match.group(1)
-    return int(height), int(width)
-
-
-def batch_size(text: str) -> int | str:
-    """Reads a number of images, or "auto"."""
-    if text == AUTO:
-        return AUTO
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number or auto") from None
-
-
-def check_directory(name: str, directory: str) -> None:
-    """Checks a directory's name.
-
-    Raises:
-        FlagError: If it is empty or a glob.
-    """
-    if not directory:
-        raise FlagError(f"--{name} is required")
-    if set("*?[").intersection(directory):
-        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
-
+from pipelines.cli.flag import OPTIONS
+from transforms.errors import printable
 
 Config = TypeVar("Config")
+
+_EXIT_USAGE = 2
+_AT_FILES = "[@file]"
+
+_EPILOG = """\
+beam flags, on the same command line:
+  --runner RUNNER             DirectRunner (here, default), FlinkRunner, SparkRunner, ...
+  --direct_num_workers N      threads of the DirectRunner (default: one a core)
+  --temp_location, --setup_file, --project, --region, ...   as Beam documents them
+
+exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input"""
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -94,26 +51,29 @@ class FlagParser(argparse.ArgumentParser):
             self.error(f"an argument or @file is not UTF-8: {error}")
         return parsed, rest
 
-
-def refuse_in_one_line(parser: argparse.ArgumentParser) -> None:
-    """Makes a parser raise FlagError of a bad flag, where it would print all of its usage, too."""
-
-    def refuse(message: str) -> NoReturn:
-        raise FlagError(message)
-
-    parser.error = refuse  # type: ignore[method-assign]
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with one line; argparse would say how it is called, too."""
+        self.exit(_EXIT_USAGE, f"{self.prog.rpartition('.')[2]}: {printable(message)}\n")
 
 
 def parse_flags(
-    config_class: type[Config], argv: Sequence[str] | None, *, program: str, description: str
+    config_class: type[Config],
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    description: str,
+    usage: str | None = None,
+    epilog: str | None = None,
 ) -> tuple[Config, list[str]]:
-    """Reads the command line.
+    """Reads the command line of a program that hands on flags to Beam.
 
     Args:
         config_class: The configuration to fill.
         argv: Arguments without the program's name; None means sys.argv.
         program: Name shown in the usage line.
         description: What --help says first; its lines are kept.
+        usage: The flags that are needed; by default a pipeline's.
+        epilog: What --help says last; by default a pipeline's.
 
     Returns:
         The configuration, and the arguments that are not ours: Beam's.
@@ -122,10 +82,27 @@ def parse_flags(
         FlagError: If a value or combination cannot work.
         SystemExit: After --help (0) or for arguments that do not parse (2).
     """
-    parser = make_parser(config_class, program=program, description=description)
-    values, beam_argv = parser.parse_known_args(argv)
-    repeatable = {name: tuple(value) for name, value in vars(values).items() if _is_list(value)}
-    return config_class(**{**vars(values), **repeatable}), beam_argv
+    parser = make_parser(
+        config_class, program=program, description=description, usage=usage, epilog=epilog
+    )
+    values, others = parser.parse_known_args(argv)
+    return _fill(config_class, values), others
+
+
+def parse_own_flags(
+    config_class: type[Config],
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    description: str,
+    usage: str,
+    epilog: str,
+) -> Config:
+    """Reads the command line of a program whose flags are all its own; see parse_flags."""
+    parser = make_parser(
+        config_class, program=program, description=description, usage=usage, epilog=epilog
+    )
+    return _fill(config_class, parser.parse_args(argv))
 
 
 def make_parser(
@@ -142,36 +119,43 @@ def make_parser(
         config_class: The configuration.
         program: Name shown in the usage line.
         description: What --help says first.
-        usage: The flags that are needed; by default a pipeline's.
+        usage: What follows the name in the usage line; by default a pipeline's. Ends in "[@file]"
+            if flags are read from files, too.
         epilog: What --help says last; by default a pipeline's.
     """
-    needed = usage or f"--input URI --model HANDLE {_output_usage(config_class)}"
+    if usage is None:
+        output = _output_usage(config_class)
+        usage = f"--input URI --model HANDLE {output} [flags] {_AT_FILES}"
     parser = FlagParser(
         prog=program,
-        usage=f"{program} {needed} [flags] [@file]",
+        usage=f"{program} {usage}",
         description=description,
-        epilog=epilog or _EPILOG,
+        epilog=_EPILOG if epilog is None else epilog,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
             prog, max_help_position=30, width=100
         ),
-        fromfile_prefix_chars="@",
+        fromfile_prefix_chars="@" if usage.endswith(_AT_FILES) else None,
         allow_abbrev=False,
     )
     fields = dataclasses.fields(config_class)
     names = dict.fromkeys(field.metadata["group"] for field in fields)
-    groups = {name: parser.add_argument_group(name) for name in names}
+    groups = {
+        name: parser if name == OPTIONS else parser.add_argument_group(name) for name in names
+    }
+    has_positional = any(field.metadata["positional"] for field in fields)
     for field in fields:
-        _add_flag(groups[field.metadata["group"]], field)
+        group = groups[field.metadata["group"]]
+        if field.metadata["positional"]:
+            _add_positional(group, field)
+        else:
+            _add_flag(group, field, one_at_a_time=has_positional)
     return parser
 
 
-_EPILOG = """\
-beam flags, on the same command line:
-  --runner RUNNER             DirectRunner (here, default), FlinkRunner, SparkRunner, ...
-  --direct_num_workers N      threads of the DirectRunner (default: one a core)
-  --temp_location, --setup_file, --project, --region, ...   as Beam documents them
-
-exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input"""
+def _fill(config_class: type[Config], values: argparse.Namespace) -> Config:
+    found = vars(values)
+    repeatable = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    return config_class(**{**found, **repeatable})
 
 
 def _output_usage(config_class: type[Any]) -> str:
@@ -181,36 +165,63 @@ def _output_usage(config_class: type[Any]) -> str:
     return f"--{field.name} {field.metadata['metavar']}"
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _add_flag(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
+def _add_positional(group: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
     metadata = field.metadata
-    options: dict[str, Any] = {"default": field.default, "help": _help(field)}
+    group.add_argument(
+        field.name,
+        help=_help(field),
+        metavar=metadata["metavar"],
+        type=metadata["read"],
+        nargs="+" if metadata["repeatable"] else None,
+    )
+
+
+def _add_flag(
+    group: argparse._ActionsContainer, field: dataclasses.Field[Any], *, one_at_a_time: bool
+) -> None:
+    """Adds a flag; one that took several values would take a positional one that follows, too."""
+    metadata = field.metadata
+    options: dict[str, Any] = {"help": _help(field)}
+    if field.default is dataclasses.MISSING:
+        options["required"] = True
+    else:
+        options["default"] = field.default
     if isinstance(field.default, bool):
         options["action"] = "store_true"
     elif metadata["read"] is bool:
         options["action"] = argparse.BooleanOptionalAction
+    elif metadata["choices"]:
+        options |= {"type": _one_of(metadata["choices"]), "metavar": _braced(metadata["choices"])}
     else:
-        options |= {key: metadata[key] for key in ("choices", "metavar")} | {
-            "type": metadata["read"]
-        }
+        options |= {"type": metadata["read"], "metavar": metadata["metavar"]}
     if metadata["repeatable"]:
-        options |= {"action": "extend", "nargs": "+", "default": []}
+        options |= {"action": "append"} if one_at_a_time else {"action": "extend", "nargs": "+"}
+        options["default"] = []
     group.add_argument(f"--{field.name}", **options)
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Returns what reads one of a few texts; argparse's own error depends on Python's version."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            wanted = " | ".join(choices)
+            raise argparse.ArgumentTypeError(f"got {text!r}, wanted one of {wanted}")
+        return text
+
+    return read
+
+
+def _braced(choices: Sequence[str]) -> str:
+    """Says the choices: {apply,ignore}, or {0,1 | -1,1} where a comma belongs to one of them."""
+    has_comma = any("," in choice for choice in choices)
+    return f"{{{(' | ' if has_comma else ',').join(choices)}}}"
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
     text = str(field.metadata["help"]).replace("%", "%%")
-    if field.default in (None, "", ()) or isinstance(field.default, bool):
+    default = field.default
+    if default in (None, "", (), dataclasses.MISSING) or isinstance(default, bool):
         return text
-    return (
-        f"{text} (default {field.default:,})"
-        if _is_large(field.default)
-        else (f"{text} (default {field.default})")
-    )
-
-
-def _is_large(value: object) -> bool:
-    return isinstance(value, int) and value >= 10_000
+    shown = f"{default:,}" if isinstance(default, int) and default >= 10_000 else default
+    return f"{text} (default {shown})"

@@ -1,12 +1,14 @@
-"""How every program ends: one line for an error of ours, and an exit code."""
+"""How every program begins and ends: flags, one line for an error of ours, and an exit code."""
 
 import os
 import re
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from transforms.errors import RunError, UserError
+from pipelines.cli.parser import Config, parse_own_flags
+from transforms.errors import RunError, UserError, printable
+from transforms.machine.noise import quiet_libraries
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -15,13 +17,55 @@ EXIT_INTERRUPTED = 130
 _STEP = re.compile(r" \[while running '[^']*'\]")
 
 
+def run_program(
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    config_class: type[Config],
+    description: str,
+    usage: str,
+    epilog: str,
+    run: Callable[[Config], int],
+) -> int:
+    """Runs a program whose flags are all its own; those of pipelines have Beam's, too.
+
+    Args:
+        argv: Arguments without the program's name; None means sys.argv.
+        program: Its name, such as "verify".
+        config_class: Its flags.
+        description: What --help says first.
+        usage: What follows the program's name in the usage line.
+        epilog: What --help says last.
+        run: Given the flags, does the work and returns the exit code.
+
+    Returns:
+        The exit code: 2 for a bad flag, and see report_errors.
+    """
+
+    def work() -> int:
+        config = parse_own_flags(
+            config_class,
+            argv,
+            program=f"python -m pipelines.{program}",
+            description=description,
+            usage=usage,
+            epilog=epilog,
+        )
+        with quiet_libraries():
+            return run(config)
+
+    return report_errors(program, work)
+
+
 def report_errors(program: str, work: Callable[[], int]) -> int:
     """Runs work; turns our own errors into one line on stderr and an exit code."""
     try:
         return work()
     except (UserError, RunError) as error:
-        print(f"{program}: {_STEP.sub('', str(error))}", file=sys.stderr)
+        print(f"{program}: {printable(_STEP.sub('', str(error)))}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
+    except SystemExit as ended:  # The parser's, after --help or a flag that does not parse.
+        return int(ended.code or 0)
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -4,14 +4,10 @@ import threading
 import time
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from pipelines.cli.bars import live_bar
+from pipelines.cli.wording import describe_time
 from transforms.steps.tally import TALLY, Counts
 
 REFRESH_SECONDS = 0.25
@@ -24,13 +20,7 @@ def describe_rate(counts: Counts, seconds: float) -> str:
         return "starting"
     rate = done / seconds
     left = max(counts.total - done, 0) / rate
-    return f"{rate:,.1f} images/s, {clock(left)} left"
-
-
-def clock(seconds: float) -> str:
-    """Says a time as hours, minutes and seconds: "0:02:10"."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours:,}:{rest // 60:02d}:{rest % 60:02d}"
+    return f"{rate:,.1f} images/s, {describe_time(left)} left"
 
 
 class ProgressLine:
@@ -47,16 +37,14 @@ class ProgressLine:
         """Starts to draw."""
         self.drawn = threading.Event()
         self._stop = threading.Event()
-        columns = (
+        self._progress = live_bar(
+            console,
             SpinnerColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
             BarColumn(),
             TextColumn("{task.fields[failed]:,} failed"),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
-        )
-        self._progress = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
         )
         self._task = self._progress.add_task("images", total=0, failed=0, rate="starting")
         self._progress.start()

@@ -2,18 +2,21 @@
 
 import dataclasses
 
+from pipelines.cli.classify_flags import ClassifyFlags
+from pipelines.cli.embed_flags import EmbedFlags
+from pipelines.cli.flag import check_directory, flag
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.parser import check_directory, flag
-from pipelines.cli.run_flags import ClassifyFlags, EmbedFlags, RunConfig
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
-from transforms.runs.directory import STEMS
+
+PROGRAMS = ("embed", "classify")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
     """The flags of pipelines.refresh."""
 
-    program: str = flag("what to refresh", "run", "embed", choices=tuple(STEMS))
+    program: str = flag("what to refresh", "run", "embed", choices=PROGRAMS)
     output_root: str = flag(
         "directory of the runs: one a refresh, named by its date, and LATEST",
         "output",

@@ -1,10 +1,10 @@
-"""What the user may say: every flag once, as a field of a frozen configuration."""
+"""What the user may say of any run: every flag once, as a field of a frozen configuration."""
 
 import dataclasses
 from typing import Any
 
+from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.parser import batch_size, check_directory, flag, image_size
 from transforms.errors import FlagError
 from transforms.images.policy import (
     DECODE_MODES,
@@ -18,8 +18,6 @@ from transforms.images.policy import (
 from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
 from transforms.runs.formats import FORMATS
 
-EMBEDDING_DTYPES = ("float32", "float16")
-NORMALIZATIONS = ("none", "l2")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
@@ -266,48 +264,3 @@ class SingleRunConfig(PlanFlags, RunConfig):
     def names_inputs_otherwise(self) -> bool:
         """Whether an earlier run says what to read."""
         return self.retry_failed is not None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbedFlags(RunConfig):
-    """What becomes of a feature vector."""
-
-    embedding_dtype: str = flag(
-        "of the written vectors", "output", "float32", choices=EMBEDDING_DTYPES
-    )
-    normalize: str = flag(
-        "scale every vector to length 1 (l2), or not", "output", "none", choices=NORMALIZATIONS
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifyFlags(RunConfig):
-    """What becomes of logits."""
-
-    top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
-    activation: str | None = noted_flag(
-        "activation",
-        "turns the model's logits into scores; none if it already does",
-        "model",
-        choices=ACTIVATIONS,
-    )
-    labels: str | None = flag(
-        "class names: .txt, .csv or .json (default: the model's labels.txt)",
-        "model",
-        metavar="URI",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.top_k < 1:
-            raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbedConfig(EmbedFlags, SingleRunConfig):
-    """The flags of pipelines.embed."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifyConfig(ClassifyFlags, SingleRunConfig):
-    """The flags of pipelines.classify."""

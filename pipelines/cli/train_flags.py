@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.cli.parser import check_directory, flag
+from pipelines.cli.flag import check_directory, flag
 from transforms.errors import FlagError
 
 PARENT_DIR = "parent_dir"

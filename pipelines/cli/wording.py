@@ -1,8 +1,13 @@
 """What programs say of a run and its model, in words and aligned."""
 
+import datetime
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich import filesize
+
+from transforms.errors import printable
 from transforms.models.engine_settings import AUTO
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
@@ -27,9 +32,27 @@ def format_summary(
     return align(summary_rows(record, output=output, seconds=seconds, workers=workers))
 
 
-def align(rows: Iterable[tuple[str, str]]) -> str:
-    """Puts (name, value) under one another; a name that is empty goes on with the one before."""
-    return "\n".join(f"{name:<9} {value}".rstrip() for name, value in rows)
+def say(name: str, value: str) -> None:
+    """Prints a line of what has been done, or found."""
+    print(align([(name, value)]), flush=True)
+
+
+def warn(text: str) -> None:
+    """Prints a warning on stderr."""
+    print(f"warning: {printable(text)}", file=sys.stderr)
+
+
+def align(rows: Iterable[tuple[str, str]], width: int = 9) -> str:
+    """Puts (name, value) under one another, as a terminal may show them.
+
+    Args:
+        rows: Names and values, which may hold names of anybody's; an empty name goes on with the
+            row before.
+        width: Characters that the names take, at least.
+    """
+    return "\n".join(
+        f"{printable(name):<{width}} {printable(value)}".rstrip() for name, value in rows
+    )
 
 
 def summary_rows(
@@ -105,13 +128,13 @@ def list_reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
 
 
 def describe_size(size_bytes: int) -> str:
-    """Says a number of bytes in a fitting unit."""
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:,.1f} {unit}" if unit != "bytes" else f"{size_bytes} bytes"
+    """Says a number of bytes in a fitting unit: "182.0 MB"."""
+    return filesize.decimal(size_bytes)
+
+
+def describe_time(seconds: float) -> str:
+    """Says a time as hours, minutes and seconds: "0:02:10"."""
+    return str(datetime.timedelta(seconds=round(seconds)))
 
 
 def called_as(spec: "ModelSpec") -> str:

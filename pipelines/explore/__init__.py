@@ -1,1 +1,1 @@
-"""The parts of report, diff and search."""
+"""The parts of report, diff, search and inspect_model."""

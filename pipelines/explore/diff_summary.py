@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import printable
+from pipelines.cli.wording import align
 from transforms.explore.label_changes import LabelChanges
 from transforms.explore.run_diff import RunDiff
 from transforms.explore.vector_changes import VectorChanges
@@ -17,10 +17,9 @@ GROUPS = ("unchanged", "changed")
 """The images that two runs share, by their content."""
 
 
-def summary_lines(found: RunDiff) -> Iterator[str]:
+def summarize(found: RunDiff) -> str:
     """Says the comparison in a few lines: names, and what there is to say of each."""
-    for name, text in _rows(found):
-        yield f"{name:<9} {printable(text)}".rstrip()
+    return align(_rows(found))
 
 
 def count_rows(found: RunDiff) -> dict[str, int]:

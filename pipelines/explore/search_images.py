@@ -1,6 +1,5 @@
 """What pipelines.search does once its flags are read: queries, neighbours, table, page."""
 
-import argparse
 import dataclasses
 import shlex
 import time
@@ -10,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.cli.page_file import place_page, write_page
+from pipelines.cli.search_flags import SearchConfig
+from pipelines.cli.wording import say
 from pipelines.explore.search_queries import SIDE_PIXELS, Query, read_queries
 from transforms.errors import InputError, printable
 from transforms.explore.index_files import Unusable, index_directory, read_index
@@ -56,7 +57,7 @@ class Found:
     matches: tuple[Match, ...]
 
 
-def search(arguments: argparse.Namespace) -> int:
+def search(config: SearchConfig) -> int:
     """Does what the flags of pipelines.search say; returns the exit code.
 
     Raises:
@@ -64,19 +65,19 @@ def search(arguments: argparse.Namespace) -> int:
     """
     for package in ("faiss", "jinja2"):  # Before any work.
         import_extra(package)
-    runs = open_embedding_runs([arguments.run])
+    runs = open_embedding_runs([config.run])
     (run,) = runs.runs
-    page = place_page(arguments.output, run)
+    page = place_page(config.output, run)
     rows, dim = runs.shape()
-    _say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
-    if arguments.export_projector:
-        _export(runs, arguments.export_projector)
-    if not (arguments.image or arguments.image_id):
+    say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
+    if config.export_projector:
+        _export(runs, config.export_projector)
+    if not (config.image or config.image_id):
         return 0
-    queries, vectors = read_queries(runs, arguments.image, arguments.image_id, arguments.model)
-    neighbours, how = _find(runs, normalize(vectors), arguments)
-    found = _gather(runs, queries, neighbours, arguments.top_k)
-    _say("search", how)
+    queries, vectors = read_queries(runs, config.image, config.image_id, config.model)
+    neighbours, how = _find(runs, normalize(vectors), config)
+    found = _gather(runs, queries, neighbours, config.top_k)
+    say("search", how)
     for query in found:
         _print_table(query)
     model = run.record["model"]
@@ -92,33 +93,34 @@ def search(arguments: argparse.Namespace) -> int:
         queries=found,
     )
     write_page(page, html)
-    _say("\npage", arguments.output)
+    print()
+    say("page", config.output)
     return 0
 
 
 def _export(runs: EmbeddingRuns, directory: str) -> None:
     written = write_projector(runs, directory)
     note = "" if written.rows == written.of else f" of {written.of:,}, drawn by lot"
-    _say("projector", f"{written.rows:,} images{note}, at most {MAX_POINTS:,}, in {directory}")
+    say("projector", f"{written.rows:,} images{note}, at most {MAX_POINTS:,}, in {directory}")
     if written.without_picture:
-        _say("", f"{written.without_picture:,} of them are gone or damaged, and gray")
-    _say("go on", f"tensorboard --logdir {shlex.quote(directory)}, then choose PROJECTOR")
+        say("", f"{written.without_picture:,} of them are gone or damaged, and gray")
+    say("go on", f"tensorboard --logdir {shlex.quote(directory)}, then choose PROJECTOR")
 
 
 def _find(
-    runs: EmbeddingRuns, queries: npt.NDArray[np.float32], arguments: argparse.Namespace
+    runs: EmbeddingRuns, queries: npt.NDArray[np.float32], config: SearchConfig
 ) -> tuple[Neighbours, str]:
     """Finds neighbours, one more than wanted: a query of the run finds itself; and says how."""
     (run,) = runs.runs
-    count = arguments.top_k + 1
-    if not arguments.exact:
+    count = config.top_k + 1
+    if not config.exact:
         started = time.perf_counter()
-        directory = absolute_output(arguments.index) if arguments.index else index_directory(run)
+        directory = absolute_output(config.index) if config.index else index_directory(run)
         index = read_index(run, directory)
         if isinstance(index, Unusable):
-            _say("ignored", f"the index {directory} {index.reason}")
-        elif index is None and arguments.index:
-            raise InputError(f"--index {arguments.index} holds no index; pipelines.index makes one")
+            say("ignored", f"the index {directory} {index.reason}")
+        elif index is None and config.index:
+            raise InputError(f"--index {config.index} holds no index; pipelines.index makes one")
         elif index is not None:
             loaded = time.perf_counter()
             neighbours = index.search(queries, count)
@@ -170,7 +172,3 @@ def _print_table(found: Found) -> None:
     for match in found.matches:
         note = "  (the same file content)" if match.is_same_file else ""
         print(f"  {match.rank:>{width}}  {match.cosine:7.4f}  {printable(match.image_id)}{note}")
-
-
-def _say(name: str, text: str) -> None:
-    print(f"{name:<9} {printable(text)}", flush=True)

@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
 
 from pipelines.cli.progress import ProgressLine
-from pipelines.cli.wording import format_summary
+from pipelines.cli.wording import format_summary, warn
 from pipelines.running.dataflow import (
     failure_type,
     is_dry_run,
@@ -27,7 +27,7 @@ from pipelines.running.dataflow import (
 )
 from pipelines.running.graph import define_pipeline
 from pipelines.running.run_plan import RunPlan
-from transforms.errors import FlagError, RunError, UserError
+from transforms.errors import FlagError, RunError, UserError, brief, printable
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import clear_staging
 from transforms.runs.record import read_record
@@ -70,7 +70,9 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True
-        print(f"the job is written; once Dataflow runs it, it publishes {output} by itself")
+        print(
+            f"the job is written; once Dataflow runs it, it publishes {printable(output)} by itself"
+        )
         return EXIT_DONE
     if is_dry_run(options):
         if not plan.is_resumed:
@@ -81,7 +83,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     seconds = time.monotonic() - started
     print(format_summary(record, output=output, seconds=seconds, workers=workers))
     for warning in record["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
     return EXIT_DONE
 
 
@@ -89,7 +91,7 @@ def _make_pipeline(options: PipelineOptions) -> beam.Pipeline:
     try:
         return beam.Pipeline(runner=FnApiRunner() if runs_here(options) else None, options=options)
     except ValueError as error:  # Beam's own flags do not do for the runner.
-        raise FlagError(" ".join(str(error).split())) from error
+        raise FlagError(brief(error)) from error
 
 
 def _run_to_end(pipeline: beam.Pipeline, options: PipelineOptions, plan: RunPlan) -> None:

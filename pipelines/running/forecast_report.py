@@ -17,7 +17,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.progress import clock
 from pipelines.cli.wording import (
     FATES,
     REASONS_SHOWN,
@@ -26,6 +25,7 @@ from pipelines.cli.wording import (
     describe_engines,
     describe_shares,
     describe_size,
+    describe_time,
     list_reasons,
 )
 from pipelines.running.launch import Launch
@@ -198,11 +198,11 @@ def _needs(forecast: Forecast, run: SampleRun, flags: PlanFlags) -> Iterator[_Ro
     def seconds(workers: int) -> float:
         return costs.seconds(workload.images_to_compute, forecast.shards, workers)
 
-    once = clock(costs.start_seconds)
-    yield "time", f"{clock(seconds(1))} here, {once} of it to start and to end"
+    once = describe_time(costs.start_seconds)
+    yield "time", f"{describe_time(seconds(1))} here, {once} of it to start and to end"
     many = flags.plan_workers
     if many is not None:
-        yield "", f"{clock(seconds(many))} on {many:,} workers like this machine"
+        yield "", f"{describe_time(seconds(many))} on {many:,} workers like this machine"
         if many > forecast.shards:
             idle = many - forecast.shards
             yield "", f"{idle:,} of them idle: a file is a piece of work, and there are no more"

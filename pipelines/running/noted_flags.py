@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pipelines.cli.run_flags import ACTIVATIONS, NOTED, RunConfig
-from transforms.errors import ModelError
+from transforms.errors import ModelError, printable
 from transforms.models.notes import NOTES_FILE, read_notes
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -29,10 +29,10 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     taken = {name: notes[name] for name in names if name in notes and name not in given}
     if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):
-        print(f"{NOTES_FILE} of the model says {changes}")
+        print(f"{NOTES_FILE} of the model says {printable(changes)}")
     overruled = {name: notes[name] for name in names if name in given and name in notes}
     if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
-        print(f"{NOTES_FILE} of the model says {against}, which your flags overrule")
+        print(f"{NOTES_FILE} of the model says {printable(against)}, which your flags overrule")
     return dataclasses.replace(config, **{**{n: NOTED[n] for n in names}, **taken, **given})
 
 

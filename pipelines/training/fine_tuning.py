@@ -1,19 +1,21 @@
 """train_classifier --fine_tune: the model itself trained together with its head, on the images."""
 
+import contextlib
 import dataclasses
 import math
 import time
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from pipelines.cli.counting_bar import counting_bar
+from pipelines.cli.bars import counting_bar, live_bar
 from pipelines.cli.train_flags import TrainConfig
+from pipelines.cli.wording import say
 from pipelines.training.labelled_runs import LabelledRuns
-from pipelines.training.train_report import say
 from pipelines.training.tunable_model import TunableModel
 from transforms.images.preprocessor import Preprocessor
 from transforms.runs.model_of_run import ModelOfRun, unit_policy
@@ -84,7 +86,7 @@ def tune(
         images = _gather(labelled, model.body, file, console)
         training, validation = (part.labels.count() for part in images[:2])
         check_split(images.training.labels.names, training, validation, config.validation_fraction)
-        with _EpochBar(images, settings, console) as bar:
+        with _epoch_bar(images, settings, console) as (count_images, end_epoch):
             tuned = fine_tune(
                 model.network,
                 head,
@@ -93,8 +95,8 @@ def tune(
                 standardization,
                 normalize=model.body.normalize,
                 settings=settings,
-                on_images=bar.advance,
-                on_epoch=bar.end_epoch,
+                on_images=count_images,
+                on_epoch=end_epoch,
             )
         sample = next(images.validation.batches(_SAMPLE)).images.numpy()
     _say_what_it_came_to(tuned)
@@ -136,50 +138,35 @@ def _gather(
     return images
 
 
-class _EpochBar:
-    """A line an epoch, and on a terminal a bar within it."""
+@contextlib.contextmanager
+def _epoch_bar(
+    images: TrainingImages, settings: FineTuneSettings, console: Console
+) -> Iterator[tuple[Callable[[int], None], Callable[[FineTuneEpoch], None]]]:
+    """Says a line an epoch, and shows a bar within it; yields what is told of images and epochs."""
+    text = TextColumn("{task.description}: {task.completed:,.0f}/{task.total:,.0f} images")
+    with live_bar(console, text, BarColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("start", total=images.validation.rows)
 
-    def __init__(
-        self, images: TrainingImages, settings: FineTuneSettings, console: Console
-    ) -> None:
-        self._epochs = settings.epochs
-        self._total = images.training.rows + images.validation.rows
-        columns = (
-            TextColumn("{task.description}: {task.completed:,.0f}/{task.total:,.0f} images"),
-            BarColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        )
-        self._task = self._progress.add_task("start", total=images.validation.rows)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, count: int) -> None:
-        self._progress.advance(self._task, count)
-
-    def end_epoch(self, epoch: FineTuneEpoch) -> None:
-        told = (
-            f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
-        )
-        if epoch.loss is None:
-            say("start", told)
-        else:
-            say(
-                f"epoch {epoch.number}",
-                f"loss {epoch.loss:.4f}, {told}; {epoch.seconds:.1f} s, "
-                f"{epoch.images / epoch.seconds:,.1f} images/s",
+        def end_epoch(epoch: FineTuneEpoch) -> None:
+            _say_epoch(epoch)
+            bar.reset(
+                task,
+                total=images.training.rows + images.validation.rows,
+                description=f"epoch {epoch.number + 1} of at most {settings.epochs}",
             )
-        self._progress.reset(
-            self._task,
-            total=self._total,
-            description=f"epoch {epoch.number + 1} of at most {self._epochs}",
+
+        yield lambda count: bar.advance(task, count), end_epoch
+
+
+def _say_epoch(epoch: FineTuneEpoch) -> None:
+    told = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.4f}"
+    if epoch.loss is None:
+        say("start", told)
+    else:
+        say(
+            f"epoch {epoch.number}",
+            f"loss {epoch.loss:.4f}, {told}; {epoch.seconds:.1f} s, "
+            f"{epoch.images / epoch.seconds:,.1f} images/s",
         )
 
 
@@ -189,13 +176,14 @@ def _say_what_it_came_to(tuned: FineTuned) -> None:
         told = (
             f"accuracy {start.validation_accuracy:.4f} before, {best.validation_accuracy:.4f} now"
         )
-        say("tuned", f"{len(tuned.epochs) - 1} epochs, the best is number {best.number}: {told}\n")
+        say("tuned", f"{len(tuned.epochs) - 1} epochs, the best is number {best.number}: {told}")
     else:
         say(
             "tuned",
             f"NO BETTER: after none of {len(tuned.epochs) - 1} epochs is the validation loss below "
-            "the start's; the model stays as it was\n",
+            "the start's; the model stays as it was",
         )
+    print()
 
 
 def _to_dict(epoch: FineTuneEpoch) -> dict[str, Any]:

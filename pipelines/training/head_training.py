@@ -6,8 +6,8 @@ from typing import NamedTuple
 from rich.console import Console
 
 from pipelines.cli.train_flags import TrainConfig
+from pipelines.cli.wording import say
 from pipelines.training.labelled_runs import LabelledRuns, gather
-from pipelines.training.train_report import say
 from transforms.training.class_metrics import ClassMetrics, measure
 from transforms.training.linear_head import Epoch, HeadSettings, TrainedHead, train_head
 from transforms.training.rows import TrainingRows

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
-from pipelines.cli.counting_bar import counting_bar
+from pipelines.cli.bars import counting_bar
 from pipelines.cli.train_flags import PARENT_DIR, TrainConfig
-from pipelines.training.train_report import describe_classes, say
+from pipelines.cli.wording import say
+from pipelines.training.train_report import describe_classes
 from transforms.runs.embedding_runs import EmbeddingRuns, check_unique
 from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.schemas import IMAGE_ID, URI

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rich.console import Console
 
 from pipelines.cli.train_flags import TrainConfig
+from pipelines.cli.wording import say
 from pipelines.training.classifier_export import (
     Files,
     compare_logits,
@@ -24,7 +25,7 @@ from pipelines.training.classifier_export import (
 from pipelines.training.fine_tuning import tune
 from pipelines.training.head_training import MeasuredHead, fit_head
 from pipelines.training.labelled_runs import LabelledRuns, label_runs
-from pipelines.training.train_report import describe_accuracy, print_metrics, say
+from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
 from transforms.errors import RunError
 from transforms.machine.tensorflow_runtime import configure_tensorflow

@@ -7,17 +7,11 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from transforms.errors import printable
 from transforms.training.class_metrics import ClassMetrics
 
 MAX_CLASSES = 25
 """Of more classes those are shown that matter most; metrics.json has all."""
-
-_WIDTH = 100
-
-
-def say(name: str, text: str) -> None:
-    """Prints a line of what has been done."""
-    print(f"{name:<9} {text}", flush=True)
 
 
 def print_metrics(console: Console, metrics: ClassMetrics, training: npt.NDArray[np.int64]) -> None:
@@ -41,12 +35,12 @@ def print_metrics(console: Console, metrics: ClassMetrics, training: npt.NDArray
         table.add_column(name, justify="left" if " " in name else "right", no_wrap=True)
     for index in shown:
         table.add_row(
-            metrics.names[index],
+            printable(metrics.names[index]),
             f"{training[index]:,}",
             f"{metrics.labelled[index]:,}",
             f"{precision[index]:.4f}",
             f"{recall[index]:.4f}",
-            _taken_for(metrics, index),
+            printable(_taken_for(metrics, index)),
         )
     console.print(table, markup=False)
 

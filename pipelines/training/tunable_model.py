@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipelines.training.train_report import say
+from pipelines.cli.wording import say
 from transforms.errors import FlagError, ModelError, brief
 from transforms.models.endpoints import EndpointKind, Scalar, Training
 from transforms.models.reusable_model import ReusableModel

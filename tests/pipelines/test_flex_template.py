@@ -12,9 +12,9 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from google.cloud.dataflow_v1beta3 import ParameterType, TemplateMetadata
 
+from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.parser import parse_flags
-from pipelines.cli.run_flags import EmbedConfig
 from pipelines.flex_template import PROGRAMS, launch, main, template_metadata, to_flags
 from tests.support.cloud import Cloud
 from tests.support.dataflow import GPU, ROOT, put_inputs, run_job, write_job

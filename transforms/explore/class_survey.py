@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.errors import InputError
-from transforms.runs.finding import reason
+from transforms.errors import InputError, brief
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import read_run
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
@@ -60,7 +59,7 @@ def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSu
         try:
             best, labels, score = (pc.list_element(column, 0) for column in batch.columns)
         except pa.ArrowException as error:
-            raise InputError(f"{run.directory} has a row without a class: {reason(error)}") from (
+            raise InputError(f"{run.directory} has a row without a class: {brief(error)}") from (
                 error
             )
         classes.append(best.to_numpy(zero_copy_only=False).astype(np.int32))

@@ -23,7 +23,7 @@ from transforms.vectors.ann_index import RECALL_AT, AnnIndex
 INDEX_FILE = "index.json"
 INDEX_FORMAT_VERSION = 1
 
-_DAMAGE = (OSError, BeamIOError, ImageError, ValueError, KeyError, TypeError, RuntimeError)
+_INDEX_DAMAGE = (OSError, BeamIOError, ImageError, ValueError, KeyError, TypeError, RuntimeError)
 """What reading a damaged index raises; RuntimeError is faiss's."""
 
 _DATA_FILE = re.compile(r"vectors-[0-9a-f]{16}\.faiss")
@@ -146,7 +146,7 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
             if _digest(stored) != data["sha256"]:
                 return Unusable(f"is damaged: {name} has not the sha256 that {INDEX_FILE} says")
             index = import_extra("faiss").read_index(stored)
-    except _DAMAGE as error:
+    except _INDEX_DAMAGE as error:
         return Unusable(f"cannot be read: {brief(error)}")
     if index.ntotal != notes["rows"] or index.ntotal != sum(shard.rows for shard in run.results):
         return Unusable(f"has {index.ntotal:,} vectors")
@@ -177,7 +177,7 @@ def _data_file_of(directory: str) -> str | None:
         return None
     try:
         name = json.loads(read_whole(FileSystems.join(directory, INDEX_FILE)))["file"]["path"]
-    except _DAMAGE:
+    except _INDEX_DAMAGE:
         return None
     return name if isinstance(name, str) and _DATA_FILE.fullmatch(name) else None
 

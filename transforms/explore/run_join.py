@@ -8,12 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.errors import InputError
+from transforms.errors import InputError, brief
 from transforms.files.file_systems import FileSystems
 from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.embedding_runs import check_unique
 from transforms.runs.failures import read_failed_ids
-from transforms.runs.finding import reason
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import DAMAGE, read_run
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID
@@ -147,7 +146,7 @@ def _failed_ids(run: PublishedRun) -> pa.Array:
     try:
         return pa.array(read_failed_ids(path), pa.large_string())
     except DAMAGE as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+        raise InputError(f"{path} cannot be read: {brief(error)}") from error
 
 
 def _occurrences(codes: Rows) -> Rows:

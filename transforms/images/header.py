@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from transforms.errors import CorruptImageError, UnsupportedFormatError
+from transforms.errors import CorruptImageError, UnsupportedFormatError, brief
 from transforms.images.signatures import describe
 
 # The policy's limits are checked on the header instead. Pillow's would warn at one size and fail
@@ -133,7 +133,7 @@ def reason(error: Exception) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, (struct.error, LookupError, EOFError, TypeError)):
         return f"it ends early, or holds a value that cannot be ({cause})"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = brief(error)
     return "it describes no image" if text == "not identified by this driver" else text
 
 

@@ -164,11 +164,11 @@ def save_reusable(
         images_of(image_size), training=False
     )
     try:
-        with _said_plainly(directory):
+        with _as_output_errors(directory):
             os.makedirs(parent, exist_ok=True)
             tf.saved_model.save(module, partial, signatures=signature)
         check(partial)
-        with _said_plainly(directory):
+        with _as_output_errors(directory):
             os.rename(partial, directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -184,14 +184,14 @@ def check_new_directory(directory: str) -> str:
     if not is_local(path):
         raise OutputError(f"{directory} is not on this machine; write a local one and copy it")
     path = os.path.realpath(path)
-    with _said_plainly(directory):
+    with _as_output_errors(directory):
         if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
             raise OutputError(f"{directory} is there already; choose an empty or new directory")
     return path
 
 
 @contextlib.contextmanager
-def _said_plainly(directory: str) -> Iterator[None]:
+def _as_output_errors(directory: str) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.errors import InputError
+from transforms.errors import InputError, brief
 from transforms.records import ImageRef, ShardResult
 from transforms.runs.data_file import read_schema
-from transforms.runs.finding import reason
 from transforms.runs.footers import check_footer, dimension_of
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
@@ -149,7 +148,7 @@ class EmbeddingRuns:
         try:
             schema = read_schema(shard.data.path)
         except DAMAGE as error:
-            raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
+            raise InputError(f"{shard.data.path} cannot be read: {brief(error)}") from error
         if schema is None:
             return
         for finding in check_footer(shard.data.path, schema, run.record):

@@ -2,9 +2,6 @@
 
 import dataclasses
 
-MAX_REASON_CHARS = 300
-"""Longest error message quoted; Arrow's can hold a whole schema."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
@@ -25,9 +22,3 @@ class Finding:
     def __str__(self) -> str:
         """The line, without the run."""
         return f"{self.file}: {self.what}, got {self.got}, wanted {self.wanted}"
-
-
-def reason(error: Exception) -> str:
-    """Returns an error's message on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= MAX_REASON_CHARS else f"{text[: MAX_REASON_CHARS - 1]}…"

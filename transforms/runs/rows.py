@@ -8,11 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.errors import ImageError, InputError
+from transforms.errors import ImageError, InputError, brief
 from transforms.records import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import absolute_output
-from transforms.runs.finding import reason
 from transforms.runs.record import PublishedRun, read_published_run
 from transforms.runs.root import latest_run
 from transforms.schemas import EMBEDDING, IMAGE_ID
@@ -36,7 +35,7 @@ def open_run(handle: str) -> PublishedRun:
     try:
         return read_published_run(latest_run(directory) or directory)
     except (OSError, ValueError) as error:  # ValueError: an unknown scheme.
-        raise InputError(f"{handle} cannot be read: {reason(error)}") from error
+        raise InputError(f"{handle} cannot be read: {brief(error)}") from error
 
 
 def read_shard(
@@ -56,7 +55,7 @@ def read_shard(
     try:
         yield from iter_rows(shard.data.path, names, carried)
     except DAMAGE as error:
-        raise InputError(f"{shard.data.path} cannot be read: {reason(error)}") from error
+        raise InputError(f"{shard.data.path} cannot be read: {brief(error)}") from error
 
 
 def read_run(run: PublishedRun, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -145,7 +145,7 @@ def fine_tune(
         total, count = 0.0, 0
         for images, targets in training.shuffled(batch_size, settings.augmentation, random):
             row_weights = weigh_rows(targets.numpy(), weights)
-            with _said_plainly(settings):
+            with _as_training_errors(settings):
                 total += batch_size * float(network.step(images, targets, row_weights))
             count += batch_size
             on_images(batch_size)
@@ -157,7 +157,7 @@ def fine_tune(
         def answers() -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
             nonlocal total
             for images, targets in validation.batches(batch_size):
-                with _said_plainly(settings):
+                with _as_training_errors(settings):
                     logits = network.logits(images)
                 row_weights = weigh_rows(targets.numpy(), weights)
                 total += len(row_weights) * float(network.fit_loss(logits, targets, row_weights))
@@ -288,7 +288,7 @@ class _Network:
 
 
 @contextlib.contextmanager
-def _said_plainly(settings: FineTuneSettings) -> Iterator[None]:
+def _as_training_errors(settings: FineTuneSettings) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:

@@ -8,11 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
-from transforms.errors import ImageError, InputError, OutputError
+from transforms.errors import ImageError, InputError, OutputError, brief
 from transforms.images.preprocessor import Preprocessor
 from transforms.records import ImageRef, ShardResult
 from transforms.runs.embedding_runs import EmbeddingRuns
-from transforms.runs.finding import reason
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 from transforms.training.augmentation import cut_out, draw_boxes
@@ -223,9 +222,7 @@ def _read(
         for batch in batches:
             yield from zip(batch.keys, batch.encoded, strict=True)
     except OSError as error:
-        raise InputError(
-            f"the images of {run.directory} cannot be read: {reason(error)}"
-        ) from error
+        raise InputError(f"the images of {run.directory} cannot be read: {brief(error)}") from error
 
 
 def _append(file: EncodedFile, encoded: bytes) -> int:
@@ -234,5 +231,5 @@ def _append(file: EncodedFile, encoded: bytes) -> int:
     except OSError as error:
         raise OutputError(
             f"no room for the images, {file.size_bytes / 1e9:.1f} GB so far, beside the output: "
-            f"{reason(error)}"
+            f"{brief(error)}"
         ) from error

@@ -6,19 +6,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms.errors import ImageError
+from transforms.errors import brief
 from transforms.records import ShardKind, ShardResult
 from transforms.runs.directory import STEMS
-from transforms.runs.finding import Finding, reason
+from transforms.runs.finding import Finding
 from transforms.runs.footers import check_footer, dimension_of
 from transforms.runs.formats.registry import format_of
 from transforms.runs.image_ids import digest_ids
+from transforms.runs.rows import DAMAGE
 from transforms.schemas import IMAGE_ID, MODEL_COLUMNS
 from transforms.verify.column_checks import check_names, check_schema
 from transforms.verify.row_checks import RowChecks
-
-DAMAGE = (ImageError, OSError, pa.ArrowException, UnicodeError)
-"""What reading a damaged file raises."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,7 @@ def check_data(
             digests += digest_ids(image_ids)
         names = None if schema is not None else data_format.read_names(path)
     except DAMAGE as error:
-        yield Finding(name, "unreadable", reason(error), "a file that can be read whole")
+        yield Finding(name, "unreadable", brief(error), "a file that can be read whole")
         return None
     if names is not None:
         yield from check_names(name, names, record)

@@ -5,9 +5,10 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from transforms.errors import brief
 from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_file_name
-from transforms.runs.finding import Finding, reason
+from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at
 from transforms.runs.formats import FORMATS
 from transforms.runs.record import RUN_FORMAT_VERSION, result_from_dict
@@ -75,7 +76,7 @@ def read_entries(
         try:
             shards.append(_read_entry(record, place, directory))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else reason(error)
+            what = f"no {error}" if isinstance(error, KeyError) else brief(error)
             yield Finding(RUN_FILE, f"files[{place}]", what, "an entry as a run writes it")
             continue
         if entry["failed"] != shards[-1].failed:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from transforms.errors import InputError
+from transforms.errors import InputError, brief
 from transforms.files.file_systems import FileSystems
 from transforms.files.uris import open_uri
 from transforms.records import ShardKind, ShardResult, WrittenFile
@@ -19,10 +19,11 @@ from transforms.runs.directory import (
     list_files,
 )
 from transforms.runs.failures import read_failed_ids
-from transforms.runs.finding import Finding, reason
+from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at
 from transforms.runs.image_ids import digest_ids, read_ids
 from transforms.runs.record import read_record
+from transforms.runs.rows import DAMAGE
 from transforms.verify.account_checks import (
     Digests,
     Inputs,
@@ -32,7 +33,7 @@ from transforms.verify.account_checks import (
     read_failure_lines,
     to_digests,
 )
-from transforms.verify.data_checks import DAMAGE, check_data
+from transforms.verify.data_checks import check_data
 from transforms.verify.record_checks import check_counts, check_form, read_entries
 
 _CHUNK_BYTES = 1 << 20
@@ -80,7 +81,7 @@ class Verification:
         try:
             self.record = read_record(self._directory)
         except InputError as error:
-            got = reason(error.__cause__) if isinstance(error.__cause__, Exception) else "no object"
+            got = brief(error.__cause__) if isinstance(error.__cause__, Exception) else "no object"
             yield Finding(RUN_FILE, "unreadable", got, "JSON: nothing else can be checked")
             return
         faults = list(check_form(self.record))
@@ -133,7 +134,7 @@ class Verification:
                     return None
                 self._failed_digests += to_digests(inputs.ids(failed=True)).tobytes()
             except DAMAGE as error:
-                fault = Finding(name, "unreadable", reason(error), "an Arrow file")
+                fault = Finding(name, "unreadable", brief(error), "an Arrow file")
             else:
                 self._inputs.append(shard.inputs.path)
                 return inputs
@@ -170,7 +171,7 @@ class Verification:
         try:
             lines = read_failure_lines(path)
         except DAMAGE as error:
-            yield Finding(FAILURES_FILE, "unreadable", reason(error), "a file of JSON lines")
+            yield Finding(FAILURES_FILE, "unreadable", brief(error), "a file of JSON lines")
             return
         yield from check_failure_lines(lines, self.record)
         if lines.malformed or len(self._inputs) < len(self.record["files"]):
@@ -221,7 +222,7 @@ class Verification:
         try:
             found = _hash_file(file.path)
         except DAMAGE as error:
-            return Finding(name, "unreadable", reason(error), "a file that can be read whole")
+            return Finding(name, "unreadable", brief(error), "a file that can be read whole")
         if found != file.sha256:
             return Finding(name, "sha256", found, f"{file.sha256}, by run.json")
         return None

@@ -13,10 +13,16 @@ from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 from pipelines.cli import beam_flags
 from pipelines.cli.beam_flags import check_beam_flags
+from pipelines.cli.classify_flags import ClassifyConfig
+from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.parser import make_parser, parse_flags
-from pipelines.cli.run_flags import ClassifyConfig, EmbedConfig, RunConfig
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 
+PROGRAMS = [
+    "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
+    "inspect_model", "convert_model", "train_classifier",
+]  # fmt: skip
 NEEDED = ["--input", "photos/", "--model", "m", "--output", "out"]
 
 
@@ -210,7 +216,7 @@ def test_every_flag_has_help_in_a_group_and_help_fits_two_screens(
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("program", ["embed", "classify", "inspect_model"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_needs_neither_tensorflow_nor_beam(program: str) -> None:
     code = (
         "import sys\n"
@@ -227,13 +233,7 @@ def test_help_needs_neither_tensorflow_nor_beam(program: str) -> None:
     assert f"python -m pipelines.{program}" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
-        "inspect_model", "convert_model", "train_classifier",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_refuses_a_wrong_flag_in_one_line(
     program: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from pipelines.cli.counting_bar import counting_bar
+from pipelines.cli.bars import counting_bar
 
 
 def test_counts_on_a_terminal_and_leaves_nothing_there() -> None:

@@ -1,10 +1,15 @@
-"""A bar that counts while something is read, on a terminal; elsewhere nothing."""
+"""Bars on a terminal that are gone when the work is done; elsewhere nothing."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+
+
+def live_bar(console: Console, *columns: ProgressColumn) -> Progress:
+    """Returns a bar of some columns that is drawn on a terminal only, and leaves nothing there."""
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextlib.contextmanager
@@ -22,11 +27,7 @@ def counting_bar(
     Yields:
         What is told how many more are done.
     """
-    console = console or Console(highlight=False)
     text = TextColumn(f"{verb} {{task.completed:,.0f}}/{{task.total:,.0f}} {noun}")
-    bar = Progress(
-        text, BarColumn(), console=console, transient=True, disable=not console.is_terminal
-    )
-    with bar:
+    with live_bar(console or Console(highlight=False), text, BarColumn()) as bar:
         task = bar.add_task(noun, total=total)
         yield lambda count: bar.advance(task, count)

@@ -1,0 +1,35 @@
+"""What the user may say to pipelines.classify."""
+
+import dataclasses
+
+from pipelines.cli.flag import flag
+from pipelines.cli.run_flags import ACTIVATIONS, RunConfig, SingleRunConfig, noted_flag
+from transforms.errors import FlagError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyFlags(RunConfig):
+    """What becomes of logits."""
+
+    top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
+    activation: str | None = noted_flag(
+        "activation",
+        "turns the model's logits into scores; none if it already does",
+        "model",
+        choices=ACTIVATIONS,
+    )
+    labels: str | None = flag(
+        "class names: .txt, .csv or .json (default: the model's labels.txt)",
+        "model",
+        metavar="URI",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.top_k < 1:
+            raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifyConfig(ClassifyFlags, SingleRunConfig):
+    """The flags of pipelines.classify."""

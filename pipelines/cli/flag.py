@@ -1,0 +1,89 @@
+"""A flag: a field of a frozen configuration, and its form on the command line, in one."""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from transforms.errors import FlagError
+from transforms.models.engine_settings import AUTO
+
+REQUIRED = dataclasses.MISSING
+"""The default of a flag that has none: it must be given."""
+
+OPTIONS = "options"
+"""The group of argparse's own that --help is in; a program of few flags has no other."""
+
+
+def flag(
+    help_text: str,
+    group: str,
+    default: object = None,
+    *,
+    read: Callable[[str], Any] = str,
+    choices: Sequence[str] | None = None,
+    metavar: str | None = None,
+    repeatable: bool = False,
+    positional: bool = False,
+) -> Any:  # noqa: ANN401 - stands for a field of any type
+    """Describes a flag.
+
+    Args:
+        help_text: What --help says of it; the default is added.
+        group: The heading it is under.
+        default: What it is if it is not given; a bool makes it a switch.
+        read: Makes the value of the text; bool gives it a --no- form, too.
+        choices: The texts that it may be.
+        metavar: What stands for its value in --help.
+        repeatable: Whether several make a tuple.
+        positional: Whether its value stands alone, without the flag's name.
+    """
+    metadata = {
+        "help": help_text,
+        "group": group,
+        "read": read,
+        "choices": choices,
+        "metavar": metavar,
+        "repeatable": repeatable,
+        "positional": positional,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def argument(help_text: str, metavar: str, *, repeatable: bool = False) -> Any:  # noqa: ANN401
+    """Describes a value that stands alone on the command line, and must be there."""
+    return flag(
+        help_text, OPTIONS, REQUIRED, metavar=metavar, repeatable=repeatable, positional=True
+    )
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Reads "224" or "224x320" (height x width) as (height, width) in pixels."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted 224 or HEIGHTxWIDTH")
+    height, width = match.group(1), match.group(2) or match.group(1)
+    return int(height), int(width)
+
+
+def batch_size(text: str) -> int | str:
+    """Reads a number of images, or "auto"."""
+    if text == AUTO:
+        return AUTO
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted a number or auto") from None
+
+
+def check_directory(name: str, directory: str) -> None:
+    """Checks a directory's name.
+
+    Raises:
+        FlagError: If it is empty or a glob.
+    """
+    if not directory:
+        raise FlagError(f"--{name} is required")
+    if set("*?[").intersection(directory):
+        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")

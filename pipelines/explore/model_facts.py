@@ -1,0 +1,109 @@
+"""What inspect_model says of a model, in words: rows of (name, value)."""
+
+from typing import TYPE_CHECKING
+
+from pipelines.cli.wording import called_as
+
+if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from transforms.models.image_model import ImageModel
+    from transforms.models.spec import ModelSpec
+
+Rows = list[tuple[str, str]]
+
+_SHOWN_LABELS = 6
+
+
+def describe_call(spec: "ModelSpec") -> Rows:
+    """Says what wrote the model, how it is called, and what images it takes."""
+    sizes = ", ".join(
+        "any size" if height is None and width is None else f"{height or 'any'}x{width or 'any'}"
+        for height, width in spec.image_sizes
+    )
+    rows = [
+        ("written by", f"TensorFlow {spec.tensorflow_version or '(version not recorded)'}"),
+        ("format", "TF1 Hub module" if spec.hub_module else "SavedModel"),
+        ("called as", called_as(spec)),
+        ("images", f"{spec.input_name}: {spec.dtype} [batch, height, width, 3]"),
+        ("image size", f"{sizes} (height x width)"),
+        ("batch size", "any" if spec.batch_size is None else f"{spec.batch_size}, padded"),
+        ("training", f"{spec.training}" + ("" if spec.training == "absent" else ", False here")),
+    ]
+    others = [name for name in (*spec.signatures, *spec.sub_callables) if name != spec.endpoint]
+    if spec.hyperparameters:
+        values = ", ".join(f"{name}={value}" for name, value in spec.hyperparameters)
+        rows.append(("hyperparameters", f"{values} (left at these)"))
+    if others:
+        rows.append(("other entries", ", ".join(dict.fromkeys(others))))
+    return rows
+
+
+def describe_weights(model: "ImageModel | None") -> Rows:
+    """Says how large the model is, if it was loaded."""
+    if model is None:
+        return []
+    if not model.num_variables:
+        return [("variables", "none")]
+    return [
+        ("variables", f"{model.num_variables:,} with {model.num_parameters:,} parameters"),
+        ("trainable", f"{model.num_trainable_variables:,} variables"),
+        ("regularization", f"{model.num_regularization_losses:,} losses"),
+    ]
+
+
+def describe_output(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
+    """Says what the model returns; its values are known if it was loaded, and run."""
+    output_dim = model.output_dim if model else spec.output_dim
+    rows = [("output", f"float32 [batch, {output_dim or 'not declared'}]")]
+    if spec.output_key:
+        others = f" of {', '.join(spec.output_keys)}" if len(spec.output_keys) > 1 else ""
+        rows.append(("output key", spec.output_key + others))
+    if model is None:
+        return [*rows, ("values", "not probed: the image size is not known")]
+    low, high = model.output_range
+    kind = "no probabilities (logits or features)"
+    if model.outputs_are_probabilities:
+        kind = "probabilities: not negative, and each row sums to 1"
+    elif low >= 0 and high <= 1:
+        kind = "all in [0, 1] without summing to 1: sigmoid probabilities or features, either"
+    rows += [("values", kind), ("range", f"{low:.4g} to {high:.4g} on random images")]
+    return rows + [("warning", text) for text in model.warnings]
+
+
+def describe_labels(uri: str | None, names: tuple[str, ...]) -> Rows:
+    """Says how many class names there are, and the first."""
+    if not names:
+        return []
+    shown = "; ".join(names[:_SHOWN_LABELS]) + ("; ..." if len(names) > _SHOWN_LABELS else "")
+    return [("labels", f"{len(names):,} of {uri}"), ("", shown)]
+
+
+def list_missing(
+    spec: "ModelSpec", model: "ImageModel | None", names: tuple[str, ...], misfit: str
+) -> Rows:
+    """Lists the flags whose values the model's files do not say.
+
+    Args:
+        spec: What the files say.
+        model: The loaded model, or None if its image size is not known.
+        names: Its classes; may be empty.
+        misfit: Why the labels beside the model are not its own, or nothing.
+    """
+    rows = []
+    if model is None:
+        rows.append(("--image_size", "needed: the model takes several sizes"))
+    if spec.dtype != "uint8":
+        rows.append(("--input_range", "[0, 1] unless its page says otherwise; the file cannot say"))
+    if not names:
+        rows.append(("--labels", misfit or "class names, if it is a classifier; none came with it"))
+    if model is not None:
+        rows.append(
+            ("--activation", "none: it returns probabilities")
+            if model.outputs_are_probabilities
+            else (
+                "--activation",
+                "softmax, or sigmoid if several classes can hold; if a classifier",
+            )
+        )
+    if len(spec.output_keys) > 1:
+        rows.append(("--output_key", f"one of {', '.join(spec.output_keys)}"))
+    return rows

@@ -73,7 +73,7 @@ def test_the_page_names_every_package() -> None:
 def test_the_page_is_read_in_ten_minutes() -> None:
     lines = PAGE.read_text().splitlines()
     assert len(lines) <= MAX_LINES
-    assert max(map(len, lines)) <= 120
+    assert max(len(line) for line in lines if not line.startswith("|")) <= 120
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def leaving_on_interrupt(progress: ProgressLine, last_act: Callable[[], str]) ->
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
         progress.stop()
-        print(f"interrupted; {last_act()}", file=sys.stderr, flush=True)
+        print(printable(f"interrupted; {last_act()}"), file=sys.stderr, flush=True)
         os._exit(EXIT_INTERRUPTED)
 
     if threading.current_thread() is not threading.main_thread():  # Python's rule for signals.

@@ -11,6 +11,7 @@ from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import MakeOutputs, prepare_launch
 from pipelines.running.noted_flags import with_model_notes
 from pipelines.running.run_plan import plan_run
+from transforms.errors import printable
 from transforms.lifecycle.claim import claim_output, unclaimed
 from transforms.lifecycle.outlook import look_at_output
 from transforms.models.handle import resolve_model
@@ -67,7 +68,7 @@ def run_into(
     ) as claim:
         if claim.is_published:
             done = f"{claim.output} has been published by this command"
-            print(f"{done}; there is nothing to resume")
+            print(printable(f"{done}; there is nothing to resume"))
             return EXIT_DONE
         plan = plan_run(launch, claim, destination)
         return execute(plan, beam_argv, claim.hold)

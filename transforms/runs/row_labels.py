@@ -27,7 +27,7 @@ def labels_of_column(column: pa.ChunkedArray) -> pa.ListArray:
 
 
 def _as_lists(column: pa.ChunkedArray) -> pa.ListArray:
-    whole = _whole(column)
+    whole = as_one_array(column)
     is_list = pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type)
     values = whole.type.value_type if is_list else whole.type
     if pa.types.is_floating(values) or pa.types.is_nested(values):
@@ -44,5 +44,6 @@ def _as_lists(column: pa.ChunkedArray) -> pa.ListArray:
     )
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def as_one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Returns a column without its division into chunks."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
-from transforms.runs.row_labels import _whole
+from transforms.runs.row_labels import as_one_array
 from transforms.schemas import IMAGE_ID
 
 LABEL = "label"
@@ -93,7 +93,7 @@ def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, s
         InputError: If it cannot be read, or none of its images is there.
     """
     ids, names = _read_csv(uri)
-    positions = pc.index_in(pa.array(ids, pa.string()), value_set=_whole(image_ids))
+    positions = pc.index_in(pa.array(ids, pa.string()), value_set=as_one_array(image_ids))
     absent = pc.is_null(positions)
     unknown = pa.array(ids, pa.string()).filter(absent).unique()
     shown = ", ".join(unknown.slice(0, _SHOWN_IDS).to_pylist())

@@ -27,7 +27,7 @@ class ReusedRows:
             of a batch as read, then those that would be computed, as they were written.
         duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
             is the same.
-        changes: How many inputs are of each kind.
+        changes: Number of inputs of each kind of change.
     """
 
     kept: pa.Table
@@ -67,16 +67,16 @@ class Batch:
 
     Attributes:
         shard: The shard it belongs to.
-        index: Its place in the shard, counted from 0.
+        index: Place of the batch in the shard, counted from 0.
         is_last: Whether the shard ends with it. Every shard has at least one batch.
         matched: Inputs it accounts for: rows.num_rows + len(failures).
-        rows: One row an image that is still good: image_id, uri, content_sha256 (strings), carried
-            columns; later steps add width and height (int32) and the model's outputs.
+        rows: Images that are still good, one a row: image_id, uri, content_sha256 (strings),
+            carried columns; later steps add width and height (int32) and the model's outputs.
         failures: The inputs that failed so far.
         seconds: Wall time spent on this batch, by step.
         plan: The shard itself, on its last batch: what WriteShards accounts for.
-        reused: Of a shard that is gathered before it is written: the inputs whose rows need no
-            model, found up to this batch. Such a shard has it on every batch, others on none.
+        reused: Inputs whose rows need no model, found up to this batch, of a shard that is gathered
+            before it is written. Such a shard has it on every batch, others on none.
     """
 
     shard: ShardKey
@@ -112,7 +112,7 @@ class Batch:
 
         Args:
             step: The step.
-            errors: What is wrong, by row number.
+            errors: Errors by row number.
 
         Returns:
             The rows that are still good, in order, and all failures of the batch so far.
@@ -164,8 +164,8 @@ class Predictions(Batch):
     Attributes:
         outputs: float32 [rows, output_dim], finite.
         outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
-        warnings: What the model's probe noticed; the same for every batch of a run.
-        engine: What ran the model.
+        warnings: Sentences on what the model's probe noticed; the same for every batch of a run.
+        engine: Engine, precision and device that ran the model.
     """
 
     outputs: npt.NDArray[np.float32]

@@ -30,7 +30,7 @@ class ProgressLine:
     runners that work in this process.
 
     Attributes:
-        drawn: Set once something has been drawn.
+        drawn: Event that is set once something has been drawn.
     """
 
     def __init__(self, console: Console) -> None:

@@ -164,7 +164,7 @@ def prepare_launch(
         config: The flags.
         model_dir: The model's local directory.
         program: "embed" or "classify".
-        make_outputs: Says what becomes of the model's outputs.
+        make_outputs: Callback, which says what becomes of the model's outputs.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.

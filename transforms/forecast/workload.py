@@ -17,7 +17,7 @@ class Workload:
     """What a run would read, and how much of that it would compute.
 
     Attributes:
-        survey: All inputs, counted.
+        survey: Survey of all inputs, counted.
         counts: Images in each TFRecord, Parquet and tar file.
         listed_to_compute: Listed images that the model would be given.
         files_to_compute: TFRecord, Parquet and tar files whose images it would be given.
@@ -66,9 +66,9 @@ def take_workload(
     Args:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        columns: What to take from files, and the carried columns.
+        columns: Columns to take from files, and the carried ones.
         draw: Listed images to draw, of those to be computed.
-        comparison: With the run before; it is told every image.
+        comparison: Comparison with the run before; it is told every image.
 
     Raises:
         UserError: If the inputs cannot be read, as the run would.

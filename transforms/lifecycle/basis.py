@@ -47,8 +47,8 @@ class Refresh:
 
     Attributes:
         run: The earlier run.
-        differing: What of the recipe is another now, by its dotted name; nothing is taken then, and
-            all is computed again.
+        differing: Differences of the recipe, "was ..., is ..." by dotted name. With any, nothing is
+            taken, and all is computed again.
         max_deleted_fraction: Largest share of the earlier run's images that may be gone.
     """
 
@@ -129,7 +129,7 @@ def refresh(run: PublishedRun, recipe: Mapping[str, Any], max_deleted_fraction: 
 
     Args:
         run: The earlier run.
-        recipe: What decides a row of this run.
+        recipe: Recipe of this run: all that decides a row.
         max_deleted_fraction: Largest share of its images that may be gone.
     """
     return Refresh(run, why_recomputed(run, recipe, limits=True), max_deleted_fraction)
@@ -142,7 +142,7 @@ def complete(run: PublishedRun, recipe: Mapping[str, Any]) -> Completion:
 
     Args:
         run: The earlier run.
-        recipe: What decides a row of this run.
+        recipe: Recipe of this run: all that decides a row.
 
     Raises:
         FlagError: If its rows were made otherwise than this run's would be.

@@ -80,9 +80,9 @@ class PublishedRun:
     """A published run, as its run.json says.
 
     Attributes:
-        directory: Where it is.
+        directory: Path or URI of the run directory.
         record: The content of run.json.
-        results: Its shards, in order.
+        results: Shards of the run, in order.
     """
 
     directory: str

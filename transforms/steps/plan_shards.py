@@ -51,7 +51,7 @@ class ShardSizes:
 
     Attributes:
         rows_per_file: Rows an output file of listed images should hold at most.
-        at_least: Their number in the run before.
+        at_least: Number of shards of listed images in the run before.
     """
 
     rows_per_file: int
@@ -128,7 +128,7 @@ class PlanShards(
     their content, so that equal ones meet. Only references are shuffled.
 
     Attributes:
-        sizes: How many shards there shall be.
+        sizes: Sizes that decide how many shards of listed images there are.
     """
 
     sizes: ShardSizes

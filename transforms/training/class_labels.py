@@ -116,7 +116,7 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
     """Turns names into classes.
 
     Args:
-        lists: Each row's labels, as strings; null where it has none.
+        lists: Labels of each row, as strings; null where it has none.
         exclusive: Whether a row is of exactly one class; one without then takes no part.
 
     Raises:

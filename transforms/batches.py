@@ -52,12 +52,12 @@ class ReusedRows:
 
     @property
     def num_rows(self) -> int:
-        """Inputs it accounts for."""
+        """Number of inputs whose row is known: kept ones and duplicates."""
         return self.kept.num_rows + self.duplicates.num_rows
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows."""
+        """Size of both tables, in bytes."""
         return self.kept.nbytes + self.duplicates.nbytes
 
 
@@ -91,12 +91,12 @@ class Batch:
 
     @property
     def size_bytes(self) -> int:
-        """Size of what the batch holds, without its failures."""
+        """Size of the rows, those that are reused too, without the failures, in bytes."""
         return self.rows.nbytes + (self.reused.size_bytes if self.reused else 0)
 
     @property
     def accounted(self) -> int:
-        """Inputs that the batch has a row or a failure for."""
+        """Number of inputs that the batch has a row or a failure for."""
         reused = self.reused.num_rows if self.reused else 0
         return self.rows.num_rows + len(self.failures) + reused
 
@@ -136,7 +136,7 @@ class EncodedImages(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the encoded images."""
+        """Size of the rows and of the encoded images, in bytes."""
         return super().size_bytes + sum(map(len, self.encoded))
 
 
@@ -153,7 +153,7 @@ class PixelBatch(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the pixels."""
+        """Size of the rows and of the pixels, in bytes."""
         return super().size_bytes + self.pixels.nbytes
 
 
@@ -175,7 +175,7 @@ class Predictions(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the outputs."""
+        """Size of the rows and of the outputs, in bytes."""
         return super().size_bytes + self.outputs.nbytes
 
     def tabulate(

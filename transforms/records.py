@@ -305,12 +305,12 @@ class ShardResult:
 
     @property
     def failed(self) -> int:
-        """Images that failed."""
+        """Number of images that failed."""
         return sum(self.failures.values())
 
     @property
     def images(self) -> int:
-        """Images the shard was given."""
+        """Number of images that the shard was given."""
         return self.rows + self.failed
 
     @property

@@ -34,7 +34,7 @@ class ProgressLine:
     """
 
     def __init__(self, console: Console) -> None:
-        """Starts to draw."""
+        """Starts the line, and a thread that draws it anew until stop."""
         self.drawn = threading.Event()
         self._stop = threading.Event()
         self._progress = live_bar(

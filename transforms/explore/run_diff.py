@@ -69,7 +69,7 @@ class RunDiff:
 
     @property
     def verdict(self) -> Verdict:
-        """One number for a scheduler."""
+        """The likeness of the runs as one number, which a scheduler can put a limit on."""
         count = int(self.join.is_unchanged.sum())
         images = f"{count:,} image{'s' * (count != 1)} of unchanged content"
         if not count:

@@ -34,22 +34,22 @@ class Workload:
 
     @property
     def images(self) -> int:
-        """All images, about."""
+        """Number of all images; an estimate where files do not tell theirs."""
         return self.survey.images + _images_in(self.counts.values())
 
     @property
     def in_files_to_compute(self) -> int:
-        """Images in files_to_compute, about."""
+        """Number of images in files_to_compute; an estimate where files do not tell theirs."""
         return _images_in(self.counts[file] for file in self.files_to_compute)
 
     @property
     def images_to_compute(self) -> int:
-        """Images that the model would be given, about."""
+        """Number of images that the model would be given; likewise an estimate."""
         return self.listed_to_compute + self.in_files_to_compute
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to compute."""
+        """Whether the model would be given no image."""
         return not self.files_to_compute and not self.survey.drawn
 
 

@@ -52,7 +52,7 @@ class PlacementRow(NamedTuple):
 
     @classmethod
     def of(cls, placement: Placement) -> "PlacementRow":
-        """Packs what `place` says."""
+        """Packs what `place` says of an image into 11 integers."""
         ratio, flips, is_turned, region, size, corner = placement
         return cls(RATIOS.index(ratio), flips, is_turned, *region, *size, *corner)
 

@@ -64,7 +64,7 @@ class Preprocessor:
 
     @property
     def policy(self) -> Preprocessing:
-        """The policy that it follows."""
+        """The policy by which it makes pixels of images."""
         return self._policy
 
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:

@@ -19,7 +19,7 @@ Peek = Callable[[str, str | None, str | None, Sequence[str]], pa.Schema | None]
 
 
 def _taken(name: str) -> str | None:
-    """Leaves nothing out."""
+    """Finds no reason to skip a file."""
     return None
 
 

@@ -68,12 +68,12 @@ class Refresh:
 
     @property
     def previous(self) -> Previous:
-        """What workers are told of the earlier run."""
+        """Facts of the earlier run that workers are told."""
         return Previous(self.run.directory, self.has_same_recipe)
 
     @property
     def counts(self) -> PreviousCounts:
-        """What run.json says of the earlier run."""
+        """Facts of the earlier run that run.json says."""
         because = describe_differences(self.differing) if self.differing else None
         return _counts(self.run, because, self.max_deleted_fraction)
 
@@ -102,12 +102,12 @@ class Completion:
 
     @property
     def previous(self) -> Previous:
-        """What workers are told of the earlier run."""
+        """Facts of the earlier run that workers are told."""
         return Previous(self.run.directory, has_same_recipe=True, keeps_all=True)
 
     @property
     def counts(self) -> PreviousCounts:
-        """What run.json says of the earlier run."""
+        """Facts of the earlier run that run.json says."""
         return _counts(self.run)
 
     @property

@@ -107,7 +107,7 @@ class ImageModel:
 
     @property
     def report(self) -> EngineReport:
-        """What runs the model, and the batch size that it has learned."""
+        """Engine, precision and device that run the model, and the batch size it has learned."""
         return dataclasses.replace(self._report, batch_size=self._sizing.learned)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

@@ -91,7 +91,7 @@ class PublishedRun:
 
     @property
     def name(self) -> str:
-        """The last part of its directory."""
+        """Name of the run: the last part of its directory."""
         return self.directory.rpartition("/")[2]
 
     @property

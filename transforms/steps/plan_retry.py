@@ -45,7 +45,7 @@ class PlanRetry(beam.PTransform[beam.Pipeline, PCollection[Shard]]):
 
     @beam.typehints.no_annotations
     def expand(self, root: beam.Pipeline) -> PCollection[Shard]:
-        """Returns the shards."""
+        """Returns the shards, one for each of the earlier run's."""
         return (
             root
             | "Numbers" >> beam.Create(range(self.shard_count), reshuffle=False)

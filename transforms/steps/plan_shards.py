@@ -140,7 +140,7 @@ class PlanShards(
     def expand(
         self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
     ) -> PCollection[Shard]:
-        """Returns the shards."""
+        """Returns the shards of images, and one for every file."""
         images, files = matched
         counted = (
             AsSingleton(

@@ -98,7 +98,7 @@ class ShardReader:
             )
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads that read ahead, and those that read image files."""
         self._ahead.shutdown(cancel_futures=True)
         self._image_files.close()
 

@@ -45,7 +45,7 @@ class ClassLabels:
 
     @property
     def per_row(self) -> npt.NDArray[np.int64]:
-        """How many classes each row has."""
+        """Number of classes of each row."""
         return np.diff(self.starts)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> "ClassLabels":

@@ -240,12 +240,12 @@ class _Network:
         return [tf.identity(variable) for variable in self._variables()]
 
     def restore(self, state: Sequence[tf.Tensor]) -> None:
-        """Takes an earlier state."""
+        """Sets all that training moves to what an earlier state() returned."""
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 
     def take_smaller_steps(self) -> None:
-        """Makes both learning rates smaller."""
+        """Multiplies both learning rates by SMALLER_STEPS."""
         for optimizer in self._optimizers:
             optimizer.learning_rate = float(optimizer.learning_rate) * SMALLER_STEPS
 

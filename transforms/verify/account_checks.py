@@ -57,7 +57,7 @@ class Inputs:
 
     @property
     def count(self) -> int:
-        """Rows of the file."""
+        """Number of rows in the file."""
         return self._table.num_rows
 
     def reasons(self) -> dict[str, int]:

@@ -45,13 +45,11 @@ class ImageRef:
     Attributes:
         image_id: Stable key, unique within a run.
         uri: URI of the bytes, of any scheme that Beam's FileSystems reads.
-        size_bytes: Size by the listing, in bytes, or None where it was not listed (remote
-            manifests).
+        size_bytes: Bytes by the listing, or None where it was not listed (remote manifests).
         version: Version by the listing; another one when the object has changed, or None if it is
             not known. The modification time in nanoseconds, or generation and checksum on gs://.
         carried: Values of the carried columns, in the order of the run's carried schema.
-        content_sha256: sha256 of the file, hexadecimal, where it was hashed before it was put in a
-            shard.
+        content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning.
     """
 
     image_id: str
@@ -191,8 +189,7 @@ class Predecessor:
         inputs: File of what the earlier shard was given.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
-        changes: Number of images of each kind of change, if it is this shard itself, done before by
-            this run.
+        changes: Images by kind of change, if it is this shard itself, done before by this run.
     """
 
     data: WrittenFile
@@ -211,8 +208,7 @@ class Failure:
         uri: URI of the image, or of the file that it is in.
         step: The step that failed.
         error_type: Short reason to count by, such as "CorruptImage".
-        message: Sentence that says what a person needs to know, at most MAX_MESSAGE_CHARS
-            characters.
+        message: Sentence on what a person needs to know, at most MAX_MESSAGE_CHARS characters.
     """
 
     image_id: str
@@ -280,8 +276,7 @@ class ShardResult:
         inputs: The staged file of what the shard was given.
         rows: Rows in the data file.
         failures: Failed inputs by "step/error_type".
-        changes: Number of images of each kind of change since the run before; empty if there is
-            none.
+        changes: Images by kind of change since the run before; empty if there is none.
         id_digests: Digests of the image_ids as bytes, one uint64 a row, in order; empty where the
             plan has made the ids unique.
         seconds: Wall time by step, in seconds.

@@ -26,9 +26,9 @@ class Program(NamedTuple):
     """A program that can be a template.
 
     Attributes:
-        config_class: Its flags.
-        description: What it does.
-        main: Runs it; returns the exit code.
+        config_class: Configuration, whose fields are the program's flags.
+        description: Sentence on what the program does.
+        main: Entry point, given the arguments or None for sys.argv; returns the exit code.
     """
 
     config_class: type[RunConfig]

@@ -27,7 +27,7 @@ class ReusedRows:
             of a batch as read, then those that would be computed, as they were written.
         duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
             is the same.
-        changes: How many inputs are of each kind.
+        changes: Number of inputs of each kind of change.
     """
 
     kept: pa.Table
@@ -52,12 +52,12 @@ class ReusedRows:
 
     @property
     def num_rows(self) -> int:
-        """Inputs it accounts for."""
+        """Number of inputs whose row is known: kept ones and duplicates."""
         return self.kept.num_rows + self.duplicates.num_rows
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows."""
+        """Size of both tables, in bytes."""
         return self.kept.nbytes + self.duplicates.nbytes
 
 
@@ -67,16 +67,16 @@ class Batch:
 
     Attributes:
         shard: The shard it belongs to.
-        index: Its place in the shard, counted from 0.
+        index: Place of the batch in the shard, counted from 0.
         is_last: Whether the shard ends with it. Every shard has at least one batch.
         matched: Inputs it accounts for: rows.num_rows + len(failures).
-        rows: One row an image that is still good: image_id, uri, content_sha256 (strings), carried
-            columns; later steps add width and height (int32) and the model's outputs.
+        rows: Images that are still good, one a row: image_id, uri, content_sha256 (strings),
+            carried columns; later steps add width and height (int32) and the model's outputs.
         failures: The inputs that failed so far.
         seconds: Wall time spent on this batch, by step.
         plan: The shard itself, on its last batch: what WriteShards accounts for.
-        reused: Of a shard that is gathered before it is written: the inputs whose rows need no
-            model, found up to this batch. Such a shard has it on every batch, others on none.
+        reused: Inputs whose rows need no model, found up to this batch, of a shard that is gathered
+            before it is written. Such a shard has it on every batch, others on none.
     """
 
     shard: ShardKey
@@ -91,12 +91,12 @@ class Batch:
 
     @property
     def size_bytes(self) -> int:
-        """Size of what the batch holds, without its failures."""
+        """Size of the rows, those that are reused too, without the failures, in bytes."""
         return self.rows.nbytes + (self.reused.size_bytes if self.reused else 0)
 
     @property
     def accounted(self) -> int:
-        """Inputs that the batch has a row or a failure for."""
+        """Number of inputs that the batch has a row or a failure for."""
         reused = self.reused.num_rows if self.reused else 0
         return self.rows.num_rows + len(self.failures) + reused
 
@@ -112,7 +112,7 @@ class Batch:
 
         Args:
             step: The step.
-            errors: What is wrong, by row number.
+            errors: Errors by row number.
 
         Returns:
             The rows that are still good, in order, and all failures of the batch so far.
@@ -136,7 +136,7 @@ class EncodedImages(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the encoded images."""
+        """Size of the rows and of the encoded images, in bytes."""
         return super().size_bytes + sum(map(len, self.encoded))
 
 
@@ -153,7 +153,7 @@ class PixelBatch(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the pixels."""
+        """Size of the rows and of the pixels, in bytes."""
         return super().size_bytes + self.pixels.nbytes
 
 
@@ -164,8 +164,8 @@ class Predictions(Batch):
     Attributes:
         outputs: float32 [rows, output_dim], finite.
         outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
-        warnings: What the model's probe noticed; the same for every batch of a run.
-        engine: What ran the model.
+        warnings: Sentences on what the model's probe noticed; the same for every batch of a run.
+        engine: Engine, precision and device that ran the model.
     """
 
     outputs: npt.NDArray[np.float32]
@@ -175,7 +175,7 @@ class Predictions(Batch):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the rows and of the outputs."""
+        """Size of the rows and of the outputs, in bytes."""
         return super().size_bytes + self.outputs.nbytes
 
     def tabulate(

@@ -44,12 +44,12 @@ class ImageRef:
 
     Attributes:
         image_id: Stable key, unique within a run.
-        uri: Where the bytes are; any scheme that Beam's FileSystems reads.
-        size_bytes: Size by the listing, or None where it was not listed (remote manifests).
-        version: By the listing; another one when the object has changed, or None if it is not
-            known. The modification time in nanoseconds, or generation and checksum on gs://.
+        uri: URI of the bytes, of any scheme that Beam's FileSystems reads.
+        size_bytes: Bytes by the listing, or None where it was not listed (remote manifests).
+        version: Version by the listing; another one when the object has changed, or None if it is
+            not known. The modification time in nanoseconds, or generation and checksum on gs://.
         carried: Values of the carried columns, in the order of the run's carried schema.
-        content_sha256: Of the file, hexadecimal, where it was hashed before it was put in a shard.
+        content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning.
     """
 
     image_id: str
@@ -91,10 +91,10 @@ class InputFile:
 
     Attributes:
         kind: TFRECORD, PARQUET or TAR.
-        uri: Where the file is.
+        uri: URI of the file.
         root: The --input pattern's fixed part, for ids relative to it.
-        size_bytes: Size by the listing.
-        version: By the listing, as an ImageRef's.
+        size_bytes: Size by the listing, in bytes.
+        version: Version by the listing, as an ImageRef's.
     """
 
     kind: ShardKind
@@ -133,8 +133,8 @@ class Shard:
     """A fixed, ordered list of images, or one file of them; becomes exactly one output file.
 
     Attributes:
-        key: Its place among the run's shards.
-        kind: Where its images lie.
+        key: Place among the run's shards.
+        kind: Kind of place where its images lie.
         refs: The images, sorted by image_id; empty unless kind is IMAGES.
         file: The file; None if kind is IMAGES.
         fingerprint: sha256, hexadecimal, over all that decides its rows; empty until it is known.
@@ -170,9 +170,9 @@ class WrittenFile:
     """A file that is complete.
 
     Attributes:
-        path: Where it is.
-        size_bytes: Its size.
-        sha256: Of its content, hexadecimal.
+        path: Path or URI of the file.
+        size_bytes: Size of the file, in bytes.
+        sha256: sha256 of its content, hexadecimal.
     """
 
     path: str
@@ -185,11 +185,11 @@ class Predecessor:
     """A shard of an earlier run, whose rows may be used again.
 
     Attributes:
-        data: Its data file.
-        inputs: What it was given.
+        data: Data file of the earlier shard.
+        inputs: File of what the earlier shard was given.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
-        changes: What became of the images, if it is this shard itself, done before by this run.
+        changes: Images by kind of change, if it is this shard itself, done before by this run.
     """
 
     data: WrittenFile
@@ -204,11 +204,11 @@ class Failure:
     """One input that did not become a row.
 
     Attributes:
-        image_id: Its key, or the file and position where the key could not be read.
-        uri: Where it is.
+        image_id: Key of the image, or the file and position where the key could not be read.
+        uri: URI of the image, or of the file that it is in.
         step: The step that failed.
         error_type: Short reason to count by, such as "CorruptImage".
-        message: What a person needs to know, at most MAX_MESSAGE_CHARS characters.
+        message: Sentence on what a person needs to know, at most MAX_MESSAGE_CHARS characters.
     """
 
     image_id: str
@@ -268,20 +268,20 @@ class ShardResult:
     """One finished shard, staged.
 
     Attributes:
-        shard: Which one.
-        kind: Where its images lie.
+        shard: Place of the shard among the run's.
+        kind: Kind of place where its images lie.
         file: The TFRecord, Parquet or tar file it was made of, or None.
-        fingerprint: The shard's.
+        fingerprint: Fingerprint of the shard, sha256, hexadecimal.
         data: The staged data file.
         inputs: The staged file of what the shard was given.
         rows: Rows in the data file.
         failures: Failed inputs by "step/error_type".
-        changes: Images by what became of them since the run before; empty if there is none.
-        id_digests: One uint64 digest a row, of its image_id, in order, as bytes; empty where the
+        changes: Images by kind of change since the run before; empty if there is none.
+        id_digests: Digests of the image_ids as bytes, one uint64 a row, in order; empty where the
             plan has made the ids unique.
-        seconds: Wall time by step.
-        warnings: What the user should know of the shard or the model.
-        engine: What ran the model.
+        seconds: Wall time by step, in seconds.
+        warnings: Sentences on what the user should know of the shard or the model.
+        engine: Engine, precision and device that ran the model.
     """
 
     shard: ShardKey
@@ -300,12 +300,12 @@ class ShardResult:
 
     @property
     def failed(self) -> int:
-        """Images that failed."""
+        """Number of images that failed."""
         return sum(self.failures.values())
 
     @property
     def images(self) -> int:
-        """Images the shard was given."""
+        """Number of images that the shard was given."""
         return self.rows + self.failed
 
     @property

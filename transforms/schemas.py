@@ -46,7 +46,7 @@ def computed_columns(stem: str) -> tuple[str, ...]:
     the listing of now: the output has no third kind. A new column of the output is named here.
 
     Args:
-        stem: What a data file holds: "embeddings" or "classifications".
+        stem: Word for the content of the data files: "embeddings" or "classifications".
     """
     return (*(field.name for field in SIZE_FIELDS), *MODEL_COLUMNS[stem])
 
@@ -65,7 +65,7 @@ def embedding_schema(
         embedding_dim: Width of every vector.
         dtype: "float32" or "float16".
         carried: The carried columns, written last and untouched.
-        metadata: What the footer says: model, preprocessing, versions.
+        metadata: Entries of the footer: model, preprocessing, versions.
     """
     values = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
     vector = pa.list_(pa.field("element", values, nullable=False), embedding_dim)

@@ -19,10 +19,10 @@ def counting_bar(
     """Shows "reading 3,000/10,000 vectors" until it is left.
 
     Args:
-        verb: What is done.
-        total: To how many.
-        noun: Of what.
-        console: Where; None means standard output.
+        verb: Word for what is done, such as "reading".
+        total: Number at which the bar is full.
+        noun: Word for what is counted, such as "vectors".
+        console: Terminal to draw on; None means standard output.
 
     Yields:
         What is told how many more are done.

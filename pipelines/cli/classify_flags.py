@@ -9,7 +9,7 @@ from transforms.errors import FlagError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifyFlags(RunConfig):
-    """What becomes of logits."""
+    """The flags that say what becomes of logits, for pipelines.classify and pipelines.refresh."""
 
     top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
     activation: str | None = noted_flag(

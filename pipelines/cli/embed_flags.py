@@ -11,7 +11,7 @@ NORMALIZATIONS = ("none", "l2")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbedFlags(RunConfig):
-    """What becomes of a feature vector."""
+    """The flags that say what becomes of vectors, for pipelines.embed and pipelines.refresh."""
 
     embedding_dtype: str = flag(
         "of the written vectors", "output", "float32", choices=EMBEDDING_DTYPES

@@ -30,12 +30,12 @@ def flag(
     """Describes a flag.
 
     Args:
-        help_text: What --help says of it; the default is added.
-        group: The heading it is under.
-        default: What it is if it is not given; a bool makes it a switch.
-        read: Makes the value of the text; bool gives it a --no- form, too.
-        choices: The texts that it may be.
-        metavar: What stands for its value in --help.
+        help_text: Text that --help shows for it; the default is added.
+        group: Heading that it is under.
+        default: Value if the flag is not given; a bool makes it a switch.
+        read: Maker of the value from the text; bool gives it a --no- form, too.
+        choices: Texts that it may be.
+        metavar: Word that stands for its value in --help.
         repeatable: Whether several make a tuple.
         positional: Whether its value stands alone, without the flag's name.
     """

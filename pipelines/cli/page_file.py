@@ -16,8 +16,8 @@ def place_page(output: str, *runs: PublishedRun) -> str:
     """Returns where a page goes, before the work that fills it.
 
     Args:
-        output: As the user gave it.
-        runs: Those it is about; it cannot be in one.
+        output: Name of the page, as the user gave it.
+        runs: Runs that the page is about; it cannot be in one.
 
     Raises:
         FlagError: If it cannot, or must not be there.

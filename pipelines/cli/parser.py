@@ -71,9 +71,9 @@ def parse_flags(
         config_class: The configuration to fill.
         argv: Arguments without the program's name; None means sys.argv.
         program: Name shown in the usage line.
-        description: What --help says first; its lines are kept.
-        usage: The flags that are needed; by default a pipeline's.
-        epilog: What --help says last; by default a pipeline's.
+        description: Text that --help begins with; its lines are kept.
+        usage: Flags that are needed; by default a pipeline's.
+        epilog: Text that --help ends with; by default a pipeline's.
 
     Returns:
         The configuration, and the arguments that are not ours: Beam's.
@@ -118,10 +118,10 @@ def make_parser(
     Args:
         config_class: The configuration.
         program: Name shown in the usage line.
-        description: What --help says first.
-        usage: What follows the name in the usage line; by default a pipeline's. Ends in "[@file]"
-            if flags are read from files, too.
-        epilog: What --help says last; by default a pipeline's.
+        description: Text that --help begins with.
+        usage: Text after the name in the usage line; by default a pipeline's. Ends in "[@file]" if
+            flags are read from files, too.
+        epilog: Text that --help ends with; by default a pipeline's.
     """
     if usage is None:
         output = _output_usage(config_class)

@@ -31,12 +31,12 @@ def run_program(
 
     Args:
         argv: Arguments without the program's name; None means sys.argv.
-        program: Its name, such as "verify".
-        config_class: Its flags.
-        description: What --help says first.
-        usage: What follows the program's name in the usage line.
-        epilog: What --help says last.
-        run: Given the flags, does the work and returns the exit code.
+        program: Name of the program, such as "verify".
+        config_class: Configuration, whose fields are the program's flags.
+        description: Text that --help begins with.
+        usage: Text after the program's name in the usage line.
+        epilog: Text that --help ends with.
+        run: Callback, given the flags; does the work and returns the exit code.
 
     Returns:
         The exit code: 2 for a bad flag, and see report_errors.

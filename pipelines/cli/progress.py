@@ -30,11 +30,11 @@ class ProgressLine:
     runners that work in this process.
 
     Attributes:
-        drawn: Set once something has been drawn.
+        drawn: Event that is set once something has been drawn.
     """
 
     def __init__(self, console: Console) -> None:
-        """Starts to draw."""
+        """Starts the line, and a thread that draws it anew until stop."""
         self.drawn = threading.Event()
         self._stop = threading.Event()
         self._progress = live_bar(

@@ -57,7 +57,7 @@ def describe_overlap(changes: VectorChanges) -> str:
 
 
 def describe_verdict(found: RunDiff) -> str:
-    """Says the verdict."""
+    """Returns the verdict on a line: its value, rounded down, and what that means."""
     verdict = found.verdict
     if verdict.value is None:
         return verdict.meaning

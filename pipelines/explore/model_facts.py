@@ -83,10 +83,10 @@ def list_missing(
     """Lists the flags whose values the model's files do not say.
 
     Args:
-        spec: What the files say.
+        spec: Contract of the call, as the files say it.
         model: The loaded model, or None if its image size is not known.
-        names: Its classes; may be empty.
-        misfit: Why the labels beside the model are not its own, or nothing.
+        names: Names of its classes; may be empty.
+        misfit: Reason that the labels beside the model are not its own, or nothing.
     """
     rows = []
     if model is None:

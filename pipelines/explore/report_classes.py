@@ -27,9 +27,9 @@ class Answer(NamedTuple):
     """A class that an image may be of.
 
     Attributes:
-        label: Its name.
-        score: As the run says.
-        share: Of a full bar.
+        label: Name of the class, cut where it is long; its number where it has no name.
+        score: Score as the run says, a share or a logit.
+        share: Length of the score's bar, from 0 to 1; 0 where scores are no shares.
     """
 
     label: str
@@ -53,8 +53,8 @@ class AnswerSheet(NamedTuple):
     """Images with their classes.
 
     Attributes:
-        title: What they are.
-        images: In order.
+        title: Heading above the images.
+        images: Images in the order in which the page shows them.
     """
 
     title: str
@@ -65,9 +65,9 @@ class ClassCount(NamedTuple):
     """How often a class is the best.
 
     Attributes:
-        label: Its name.
-        images: How many.
-        share: Of the most frequent class's count.
+        label: Name of the class, cut where it is long.
+        images: Number of images whose best class it is.
+        share: Share of the most frequent class's images, in (0, 1].
     """
 
     label: str
@@ -79,9 +79,9 @@ class ClassSection(NamedTuple):
     """What the page shows of classes.
 
     Attributes:
-        notes: What is worth knowing, in sentences.
+        notes: Sentences on what is worth knowing.
         counts: The most frequent classes.
-        distinct: How many classes are the best of some image.
+        distinct: Number of classes that are the best of some image.
         scores: Histogram of the best scores.
         sheets: Images: the least and the most certain, and some of the most frequent classes.
     """
@@ -100,8 +100,8 @@ def show_classes(
 
     Args:
         run: A run of pipelines.classify with at least one row.
-        on_rows: Told how many rows more have been read.
-        on_step: Told what is being done.
+        on_rows: Callback, told how many rows more have been read.
+        on_step: Callback, told what is being done.
 
     Raises:
         InputError: If a data file is damaged.

@@ -42,8 +42,8 @@ class Stage(NamedTuple):
 
     Attributes:
         name: The step.
-        seconds: Of all threads together.
-        share: Of all steps.
+        seconds: Wall time of all threads together, in seconds.
+        share: Share of the seconds of all steps, from 0 to 1.
     """
 
     name: str

@@ -32,19 +32,19 @@ class VectorSection(NamedTuple):
     """What the page shows of vectors.
 
     Attributes:
-        notes: What is worth knowing, in sentences.
+        notes: Sentences on what is worth knowing.
         health: Names and values.
         norms: Histogram of the vectors' lengths.
         extremes: Images of the shortest and longest vectors.
         spectrum: Share of the variance along each principal direction; None for too few vectors.
         queries: Some images, each with its nearest neighbours.
         map: The vectors on a plane.
-        map_caption: What it shows.
+        map_caption: Sentences on how the map was made, and what near and far mean in it.
         copies: The largest groups of the same bytes.
         near: The largest groups of near-duplicates.
-        near_caption: What was compared, and what may be missed.
+        near_caption: Sentences on what was compared, and what may be missed.
         neighbour_cosines: Histogram of the cosine to the nearest image; None if there is none.
-        sampled: Which part is of a sample, or empty.
+        sampled: Sentence on which figures are of a sample; empty if none are.
     """
 
     notes: list[Note]
@@ -69,8 +69,8 @@ def show_vectors(
 
     Args:
         run: A run of pipelines.embed with at least one row.
-        on_rows: Told how many vectors more have been read.
-        on_step: Told what is being done.
+        on_rows: Callback, told how many vectors more have been read.
+        on_step: Callback, told what is being done.
 
     Raises:
         InputError: If a data file is damaged.

@@ -32,12 +32,12 @@ class Match:
     """An image that was found.
 
     Attributes:
-        rank: From 1.
-        cosine: Between its vector and the query's.
-        image_id: Its key.
-        uri: Where it is.
+        rank: Place among the images found, from 1.
+        cosine: Cosine between its vector and the query's, from -1 to 1.
+        image_id: Key of the image in the run.
+        uri: URI of the image, as the run has it.
         is_same_file: Whether its bytes are the query's.
-        thumbnail: Its picture.
+        thumbnail: Small picture of the image, or why there is none.
     """
 
     rank: int

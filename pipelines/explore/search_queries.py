@@ -23,10 +23,10 @@ class Query:
     """An image that is looked for.
 
     Attributes:
-        name: As the user gave it.
-        content_sha256: Of its file.
-        thumbnail: Its picture.
-        row: Its number in the run, or None if it is a file.
+        name: Name as the user gave it: a URI, or the image_id of an image of the run.
+        content_sha256: sha256 of the encoded image, hexadecimal.
+        thumbnail: Small picture of the image, or why there is none.
+        row: Row number in the run, or None if the query is a file.
     """
 
     name: str
@@ -41,7 +41,7 @@ def read_queries(
     """Reads the images that are looked for, and their vectors.
 
     Args:
-        runs: One run, where they are looked for.
+        runs: Run that the images are looked for in; one alone.
         images: URIs of files; the run's model embeds them.
         image_ids: Images of the run.
         handle: The model, if it is no longer where the run found it.

@@ -40,12 +40,12 @@ class RunDirectory:
 
     @property
     def flag(self) -> str:
-        """How the user named it."""
+        """Flag and value by which the user named the output, for messages."""
         return f"--output {self.directory}"
 
     @property
     def staging(self) -> str:
-        """Where a run works until it is published."""
+        """Directory that a run works in until it is published."""
         return staging_path(self.directory)
 
     @property
@@ -87,12 +87,12 @@ class RefreshRoot:
 
     @property
     def flag(self) -> str:
-        """How the user named it."""
+        """Flag and value by which the user named the output, for messages."""
         return f"--output_root {self.directory}"
 
     @property
     def staging(self) -> str:
-        """Where a run works until it is published."""
+        """Directory that a run works in until it is published."""
         return self.root.staging
 
     def choose_output(self) -> str:

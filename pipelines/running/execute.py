@@ -174,7 +174,7 @@ def leaving_on_interrupt(progress: ProgressLine, last_act: Callable[[], str]) ->
 
     Args:
         progress: The line that is on the terminal.
-        last_act: Called then; returns what to say.
+        last_act: Callback for that moment; returns what to say.
     """
 
     def leave(signal_number: int, frame: FrameType | None) -> None:

@@ -36,9 +36,9 @@ def forecast_run(plan: RunPlan, flags: PlanFlags, beam_argv: Sequence[str], *, o
 
     Args:
         plan: The run.
-        flags: What is asked of the forecast.
+        flags: Flags that say what is asked of the forecast.
         beam_argv: Beam's flags.
-        output: What is to be said of the run's output.
+        output: Sentence on whether the run could start at its output.
 
     Returns:
         EXIT_DONE.

@@ -81,7 +81,7 @@ class Launch:
 
     @property
     def stem(self) -> str:
-        """What the data files hold: "embeddings" or "classifications"."""
+        """Word for the content of the data files: "embeddings" or "classifications"."""
         return STEMS[self.program]
 
     @property
@@ -120,7 +120,7 @@ class Launch:
 
     @property
     def base_fingerprint(self) -> str:
-        """What the fingerprints of all shards share."""
+        """Fingerprint of the recipe and the columns, a part of each shard's (sha256)."""
         return fingerprint_json({"recipe": self.recipe, "columns": self.column_recipe})
 
     @property
@@ -164,7 +164,7 @@ def prepare_launch(
         config: The flags.
         model_dir: The model's local directory.
         program: "embed" or "classify".
-        make_outputs: Says what becomes of the model's outputs.
+        make_outputs: Callback, which says what becomes of the model's outputs.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.

@@ -26,9 +26,9 @@ def run_program(
     Args:
         argv: Arguments without the program's name; None means sys.argv.
         program: "embed", "classify" or "refresh".
-        config_class: Its flags.
-        description: What --help says first.
-        run: Given the flags and Beam's, does the work and returns the exit code.
+        config_class: Configuration, whose fields are the program's flags.
+        description: Text that --help begins with.
+        run: Callback, given the flags and Beam's; does the work and returns the exit code.
 
     Returns:
         The exit code: 0 published, 1 failed, 2 bad flag, model or input.

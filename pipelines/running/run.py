@@ -30,11 +30,11 @@ def run_into(
     """Launches a run, claims its output, plans and executes it; with --plan, only foretells it.
 
     Args:
-        destination: Where it goes.
+        destination: Place that the run goes to.
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        make_outputs: Says what becomes of the model's outputs.
+        make_outputs: Callback, which says what becomes of the model's outputs.
 
     Returns:
         The exit code.

@@ -55,8 +55,9 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
 
     Args:
         launch: The checked flags.
-        claim: What the run may do there.
-        destination: Where it goes; asked what it builds on, now that nobody else can write there.
+        claim: Claim of the output, which says what the run may do there.
+        destination: Place that the run goes to; asked what it builds on, now that nobody else can
+            write there.
 
     Raises:
         UserError: If the run to build on or the canaries cannot be used.

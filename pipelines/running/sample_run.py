@@ -49,7 +49,7 @@ def run_sample(plan: RunPlan, sample: Sample, threads: int) -> SampleRun:
 
     Args:
         plan: The run.
-        sample: What to run of it.
+        sample: Images and files to run of it.
         threads: Shards worked on at once.
 
     Raises:

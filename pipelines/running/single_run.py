@@ -36,7 +36,7 @@ def run_once(
         config: The flags.
         beam_argv: Beam's flags.
         program: "embed" or "classify".
-        make_outputs: Says what becomes of the model's outputs.
+        make_outputs: Callback, which says what becomes of the model's outputs.
 
     Returns:
         The exit code.

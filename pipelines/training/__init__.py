@@ -1,1 +1,1 @@
-"""The parts of train_classifier."""
+"""train_classifier's parts: labelled runs, heads, fine-tuning, export."""

@@ -58,9 +58,9 @@ def export_classifier(
 
     Args:
         body: The model that made the vectors.
-        reusable: That model, loaded; perhaps trained further.
-        head: What was trained.
-        files: What lies beside it.
+        reusable: Reusable form of that model, loaded; perhaps trained further.
+        head: Head that was trained.
+        files: Contents of the files that lie beside it.
         output: Local directory, absent or empty.
         scratch: A directory for what is needed meanwhile.
         compare: Callback, given the classifier as it was written; raises RunError if it is not what
@@ -128,7 +128,7 @@ def compare_logits(
     Args:
         found: float32 [images, classes].
         wanted: float32 [images, classes], what was trained gives.
-        origin: What the wanted ones are of.
+        origin: Words for what gave the wanted ones, such as "the stored vectors".
         tolerance: Share of the largest logit, or of 1 if that is smaller.
 
     Raises:

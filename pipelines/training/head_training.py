@@ -21,10 +21,10 @@ class MeasuredHead(NamedTuple):
     """A head, and what it is worth.
 
     Attributes:
-        settings: How it was trained.
+        settings: Settings that it was trained with.
         trained: Kernel and bias for vectors as they are, and what the passes reached.
         standardization: Mean and deviation of the training vectors.
-        metrics: What it does on the validation rows.
+        metrics: Metrics on the validation rows.
     """
 
     settings: HeadSettings

@@ -24,8 +24,8 @@ class LabelledRuns(NamedTuple):
 
     Attributes:
         runs: The vectors.
-        labels: One row a vector.
-        is_validation: bool [rows].
+        labels: Classes of the vectors, one row a vector.
+        is_validation: bool [rows], true for a row that validates.
     """
 
     runs: EmbeddingRuns

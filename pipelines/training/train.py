@@ -43,10 +43,10 @@ class TrainedClassifier(NamedTuple):
 
     Attributes:
         network: The model that was trained further; None if it is as it was, and not loaded yet.
-        head: What makes logits of them.
-        metrics: What both do on the validation images.
+        head: Head that makes logits of the model's vectors.
+        metrics: Metrics of model and head on the validation images.
         training_counts: int64 [classes], images trained with.
-        notes: What metrics.json says besides, of fine-tuning.
+        notes: Further content of metrics.json, of fine-tuning; empty without it.
         compare: Callback, given the classifier as it was written; raises RunError if it is not what
             was trained, and says on a line what it found.
     """
@@ -172,7 +172,7 @@ def describe_training(
         config: The flags.
         runs: The vectors.
         linear: The head that was trained on them.
-        classifier: What came of it.
+        classifier: Result of the training.
     """
     measured = classifier.metrics.to_dict()
     counts = classifier.training_counts.tolist()

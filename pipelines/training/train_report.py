@@ -18,8 +18,8 @@ def print_metrics(console: Console, metrics: ClassMetrics, training: npt.NDArray
     """Prints a line a class, the worst if there are many, and the accuracy.
 
     Args:
-        console: Where to.
-        metrics: Of the validation images.
+        console: Terminal to print on.
+        metrics: Metrics of the validation images.
         training: int64 [classes], images trained with.
     """
     recall, precision = metrics.recall, metrics.precision

@@ -20,7 +20,7 @@ class TunableModel(NamedTuple):
     Attributes:
         body: The model that made the vectors, as it was found.
         network: The model.
-        arguments: What it is passed in training.
+        arguments: Arguments that the model is passed in training besides images, by name.
     """
 
     body: ModelOfRun
@@ -33,7 +33,7 @@ def load_tunable_model(body: ModelOfRun, model_arguments: Sequence[str]) -> Tuna
 
     Args:
         body: The model that made the vectors.
-        model_arguments: Each is NAME=VALUE.
+        model_arguments: Arguments, each NAME=VALUE.
 
     Raises:
         ModelError: If it cannot be fine-tuned; says why.

@@ -19,8 +19,9 @@ class ChangedImage(NamedTuple):
 
     Attributes:
         image_id: Name of the image in the later run.
-        before: What it was, if its content has changed and the old one can still be read.
-        after: What it is.
+        before: Picture of what it was; None if its content is the same, or the old one cannot be
+            read any more.
+        after: Picture of what it is, or why there is none.
     """
 
     image_id: str
@@ -40,7 +41,7 @@ def draw_changed_images(
     Args:
         before: The earlier run.
         after: The later run.
-        join: Their rows.
+        join: Rows of both runs, put together by image.
         pairs: int64 [images], numbers of pairs, each at most once.
         side_pixels: Longest side of a picture.
 

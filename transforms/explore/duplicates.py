@@ -30,8 +30,8 @@ class Probes(NamedTuple):
     Attributes:
         cosines: float32 [probes], to the nearest image of other bytes; probes without one are left
             out.
-        near: How many have a near-duplicate.
-        found: How many of those the search of near-duplicates has found.
+        near: Number of probes that have a near-duplicate.
+        found: Number of those that the search of near-duplicates has found.
     """
 
     cosines: npt.NDArray[np.float32]
@@ -46,7 +46,7 @@ class Duplicates(NamedTuple):
         copies: Images of the same bytes.
         near: Near-duplicates of different bytes; of copies only the first is in a group.
         unchecked: Pairs that may be near-duplicates and were too many to check.
-        probes: What an exact search says, of a sample.
+        probes: Result of an exact search, for a sample.
     """
 
     copies: list[DuplicateGroup]
@@ -61,7 +61,7 @@ def find_duplicates(run: PublishedRun, survey: VectorSurvey, least_cosine: float
     Args:
         run: The run.
         survey: Survey of its vectors.
-        least_cosine: What makes a near-duplicate.
+        least_cosine: Smallest cosine of near-duplicates.
 
     Raises:
         InputError: If a data file is damaged.

@@ -34,7 +34,7 @@ class Sheet(NamedTuple):
     """Images that a page shows side by side, under a title.
 
     Attributes:
-        title: What they are.
+        title: Heading above the images; may be empty.
         cards: The images.
         texts: A line below each, as many as cards.
     """
@@ -81,8 +81,8 @@ def make_card(
     """Returns the card of an image, its name made short.
 
     Args:
-        name: Its image_id or uri.
-        thumbnail: Its picture.
+        name: image_id or URI of the image.
+        thumbnail: Small picture of the image, or why there is none.
         columns: Further columns of its row.
     """
     parts = name.rsplit("/", _NAME_PARTS)

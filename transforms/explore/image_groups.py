@@ -20,7 +20,7 @@ class ImageGroups(NamedTuple):
     """Which group each image is in: its directory, or its value in a column.
 
     Attributes:
-        meaning: What the groups are; empty if there is nothing that tells images apart.
+        meaning: Sentence on what the groups are; empty if nothing tells images apart.
         names: Names of the groups, in order; empty likewise.
         group_of: The name of each image's group.
     """

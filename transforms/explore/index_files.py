@@ -45,7 +45,7 @@ class WrittenIndex:
 
     Attributes:
         path: Path of faiss's file.
-        size_bytes: Its size.
+        size_bytes: Size of faiss's file, in bytes.
     """
 
     path: str
@@ -71,7 +71,7 @@ def write_index(
         index: The index.
         run: The run that it is of.
         directory: Directory to write to; may be there.
-        seconds: What took how long, for index.json.
+        seconds: Seconds of each part of the work, by its name, for index.json.
 
     Raises:
         OSError: If it cannot be written; what was there is still there.
@@ -122,7 +122,7 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
 
     Args:
         run: The run.
-        directory: Where its index may be.
+        directory: Directory where the run's index may be.
 
     Returns:
         The index, or why it cannot be used, or None if there is none.

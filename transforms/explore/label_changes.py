@@ -106,8 +106,8 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
 
     Args:
         before: A run of pipelines.classify.
-        after: Another.
-        join: Their rows.
+        after: Another such run, the later one.
+        join: Rows of both runs, put together by image.
 
     Raises:
         InputError: If a file is damaged.

@@ -24,7 +24,7 @@ def read_named_images(
 
     Args:
         uris: URIs as in the column `uri` of a run.
-        columns: Where images are in files of many.
+        columns: Columns that images are in, in files of many.
         max_image_bytes: Larger ones are not read.
 
     Yields:

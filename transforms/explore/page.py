@@ -22,7 +22,7 @@ def render_page(template: str, scripts: Iterable[str] = (), **values: Any) -> st
         template: A file of transforms/explore/templates; it extends page.html.
         scripts: JavaScript to run once the page is there, in order. Nothing in it may be from data;
             hand that over in a `data-` attribute or a `<script type="application/json">`.
-        values: What the template shows. A name that is missing is an error.
+        values: Values that the template shows. A name that is missing is an error.
 
     Returns:
         An HTML document.

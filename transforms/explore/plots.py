@@ -44,7 +44,7 @@ class MapPoint(NamedTuple):
     Attributes:
         name: Name of the image.
         picture: A `data:` URI, or empty.
-        group: What its colour stands for, or empty.
+        group: Name of the group that its colour stands for, or empty.
     """
 
     name: str
@@ -86,7 +86,7 @@ def plot_shares(target: str, shares: npt.NDArray[np.float64], x_label: str) -> P
     Args:
         target: The element's id.
         shares: float64 [count], from 0 to 1, descending.
-        x_label: What is counted.
+        x_label: Label of the horizontal axis: what is counted.
     """
     shares = shares[shares > 1e-9]
     figure = _figure(
@@ -110,7 +110,7 @@ def plot_map(
     Args:
         target: The element's id.
         places: float32 [count, 2].
-        points: What is shown of each; text is escaped.
+        points: Name, picture and group of each point; text is escaped.
         groups: The groups that have colours, at most 20; empty for one colour.
     """
     models, palettes, transform = map(

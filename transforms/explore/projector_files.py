@@ -86,7 +86,7 @@ class WrittenProjector(NamedTuple):
     Attributes:
         rows: Images in it.
         of: Images of the run.
-        without_picture: Those of rows that are gone, damaged, or have changed.
+        without_picture: Number of rows whose image is gone, damaged, or has changed.
     """
 
     rows: int
@@ -98,7 +98,8 @@ def write_projector(runs: EmbeddingRuns, directory: str) -> WrittenProjector:
     """Writes a directory that `tensorboard --logdir` shows; whole or not at all.
 
     Args:
-        runs: One run. Of more than MAX_POINTS images so many are drawn, the same every time.
+        runs: Run to show; one alone. Of more than MAX_POINTS images so many are drawn, the same
+            every time.
         directory: A local one, absent or empty.
 
     Raises:

@@ -71,8 +71,8 @@ def embed_query_images(
 
     Args:
         images: The images.
-        model: The run's.
-        policy: What the run did to every image.
+        model: Model of the run.
+        policy: Policy by which the run turned every image into pixels.
 
     Returns:
         float32 [images, embedding_dim], not normalized.

@@ -26,7 +26,7 @@ class Verdict:
 
     Attributes:
         value: Number from 0, of cosines from -1, to 1; None if nothing can be compared.
-        meaning: What the value is, or why there is none.
+        meaning: Sentence on what the value is, or why there is none.
     """
 
     value: float | None
@@ -40,9 +40,9 @@ class RunDiff:
     Attributes:
         before: The earlier run.
         after: The later run.
-        join: Their rows.
-        vectors: What became of the vectors; None for runs of pipelines.classify, or without pairs.
-        labels: What became of the classes; None for runs of pipelines.embed, or without pairs.
+        join: Rows of both runs, put together by image.
+        vectors: Changes of the vectors; None for runs of pipelines.classify, or without pairs.
+        labels: Changes of the classes; None for runs of pipelines.embed, or without pairs.
     """
 
     before: PublishedRun
@@ -69,7 +69,7 @@ class RunDiff:
 
     @property
     def verdict(self) -> Verdict:
-        """One number for a scheduler."""
+        """The likeness of the runs as one number, which a scheduler can put a limit on."""
         count = int(self.join.is_unchanged.sum())
         images = f"{count:,} image{'s' * (count != 1)} of unchanged content"
         if not count:

@@ -46,7 +46,7 @@ class RunJoin:
     recovered: Rows
 
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Returns the number of pairs: images that both runs have a row of."""
         return len(self.before)
 
 

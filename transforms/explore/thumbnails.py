@@ -38,7 +38,8 @@ class Thumbnail(NamedTuple):
 
     Attributes:
         jpeg: A JPEG file of fresh pixels, nothing of the original in it; empty if there is none.
-        note: What is wrong: it is gone, damaged, or has changed since the run; else empty.
+        note: Words for what is wrong: it is gone, damaged, or has changed since the run; else
+            empty.
     """
 
     jpeg: bytes

@@ -92,8 +92,8 @@ def compare_vectors(
 
     Args:
         before: A run of pipelines.embed.
-        after: Another.
-        join: Their rows, at least one pair.
+        after: Another such run, the later one.
+        join: Rows of both runs, put together by image; at least one pair.
         k: Neighbours an image; fewer if there are fewer images.
         advance: Callback, told how many pairs were done.
 

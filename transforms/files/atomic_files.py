@@ -38,7 +38,7 @@ def write_whole(path: str, content: bytes) -> WrittenFile:
 
 
 def read_whole(path: str) -> bytes:
-    """Reads a small file."""
+    """Returns the content of a small file of any file system, as it is stored."""
     with open_as_stored(path) as stream:
         return stream.read()
 

@@ -27,7 +27,7 @@ class HashingStream:
         return self.size_bytes
 
     def flush(self) -> None:
-        """Does nothing: close flushes."""
+        """Keeps what is buffered: close flushes it."""
 
     def close(self) -> None:
         """Closes the stream beneath; only then is the file there on an object store."""

@@ -116,7 +116,7 @@ def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record 
 
 
 def write_record(handle: SupportsWrite, data: bytes) -> None:
-    """Writes one record."""
+    """Writes a record in its frame: the length, the data, and a checksum of each."""
     length = _LENGTH.pack(len(data))
     handle.write(length + _masked_checksum(length) + data + _masked_checksum(data))
 

@@ -32,7 +32,7 @@ class Comparison:
 
         Args:
             previous: The earlier run's shards; none if there is no such run.
-            base_fingerprint: What the fingerprints of this run's shards share.
+            base_fingerprint: Fingerprint of this run's recipe and columns, a part of every shard's.
             has_same_recipe: Whether the earlier rows are what this run would make.
 
         Raises:
@@ -89,7 +89,7 @@ class Comparison:
         """Returns what became of all images, those of TFRecord, Parquet and tar files included.
 
         Args:
-            files: How many images each of them holds now, about.
+            files: Number of images that each of them holds now, about.
         """
         changes = self._changes.copy()
         in_files: collections.defaultdict[Change, float] = collections.defaultdict(float)

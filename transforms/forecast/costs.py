@@ -35,11 +35,11 @@ class Costs:
     """What a run costs, whatever its size, and for each image and file.
 
     Attributes:
-        start_seconds: Before the first image and after the last: imports, listing, loading the
-            model, publishing.
-        images_per_second: Of one worker, in between.
-        file_bytes: Of an output file without rows.
-        row_bytes: That a row adds to it.
+        start_seconds: Seconds before the first image and after the last: imports, listing, loading
+            the model, publishing.
+        images_per_second: Rate of one worker between the first image and the last.
+        file_bytes: Size of an output file without rows, in bytes.
+        row_bytes: Bytes that a row adds to it.
     """
 
     start_seconds: float
@@ -53,9 +53,9 @@ class Costs:
         A shard is the unit of work: the run ends when the worker with the most of them does.
 
         Args:
-            images: To be computed.
-            shards: Into which they are cut, equally.
-            workers: Like the one that was measured.
+            images: Number of images to be computed.
+            shards: Number of shards into which they are cut, equally.
+            workers: Number of workers like the one that was measured.
         """
         if not images:
             return self.start_seconds
@@ -72,12 +72,12 @@ class SampleCosts:
     """What a sample took.
 
     Attributes:
-        images: Rows and failures.
+        images: Number of images: rows and failures.
         rows: Rows written.
-        seconds: From building the pipeline to its end.
-        images_per_second: Between the first images and the last.
-        file_bytes: Sizes of its data files.
-        empty_file_bytes: Size of the one without rows.
+        seconds: Seconds from building the pipeline to its end.
+        images_per_second: Rate between the first images and the last.
+        file_bytes: Sizes of its data files, in bytes.
+        empty_file_bytes: Size of the data file without rows, in bytes.
     """
 
     images: int
@@ -91,7 +91,7 @@ class SampleCosts:
         """Separates what is spent once from what is spent on every image.
 
         Args:
-            launch_seconds: What a run spends before it builds its pipeline, and on listing.
+            launch_seconds: Seconds that a run spends before it builds its pipeline, and on listing.
         """
         once = max(self.seconds - self.images / self.images_per_second, 0)
         of_rows = sum(self.file_bytes) - len(self.file_bytes) * self.empty_file_bytes

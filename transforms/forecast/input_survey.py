@@ -25,7 +25,7 @@ class Survey:
 
     Attributes:
         images: Listed images, of directories, globs and manifests.
-        image_bytes: Their sizes, as far as they are listed.
+        image_bytes: Bytes of the images whose sizes are listed.
         unsized: Images whose sizes are not, as in manifests of remote images.
         files: TFRecord, Parquet and tar files, in order of uri.
         skipped: Names in directories that are no images, by the reason.
@@ -56,9 +56,9 @@ def take_survey(
     Args:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        columns: What to take from files, and the carried columns.
+        columns: Columns to take from files, and the carried ones.
         draw: Images to draw.
-        is_wanted: Told every listed image; whether it may be drawn.
+        is_wanted: Callback, told every listed image; returns whether it may be drawn.
 
     Raises:
         InputError: If there is nothing to read, a file is matched twice, an image_id is not unique,

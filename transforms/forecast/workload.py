@@ -17,7 +17,7 @@ class Workload:
     """What a run would read, and how much of that it would compute.
 
     Attributes:
-        survey: All inputs, counted.
+        survey: Survey of all inputs, counted.
         counts: Images in each TFRecord, Parquet and tar file.
         listed_to_compute: Listed images that the model would be given.
         files_to_compute: TFRecord, Parquet and tar files whose images it would be given.
@@ -34,22 +34,22 @@ class Workload:
 
     @property
     def images(self) -> int:
-        """All images, about."""
+        """Number of all images; an estimate where files do not tell theirs."""
         return self.survey.images + _images_in(self.counts.values())
 
     @property
     def in_files_to_compute(self) -> int:
-        """Images in files_to_compute, about."""
+        """Number of images in files_to_compute; an estimate where files do not tell theirs."""
         return _images_in(self.counts[file] for file in self.files_to_compute)
 
     @property
     def images_to_compute(self) -> int:
-        """Images that the model would be given, about."""
+        """Number of images that the model would be given; likewise an estimate."""
         return self.listed_to_compute + self.in_files_to_compute
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to compute."""
+        """Whether the model would be given no image."""
         return not self.files_to_compute and not self.survey.drawn
 
 
@@ -66,9 +66,9 @@ def take_workload(
     Args:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        columns: What to take from files, and the carried columns.
+        columns: Columns to take from files, and the carried ones.
         draw: Listed images to draw, of those to be computed.
-        comparison: With the run before; it is told every image.
+        comparison: Comparison with the run before; it is told every image.
 
     Raises:
         UserError: If the inputs cannot be read, as the run would.

@@ -73,11 +73,11 @@ class ImageHeader:
     """What is known of an image before it is decoded.
 
     Attributes:
-        format: One of PILLOW_FORMATS; multi-picture JPEG (MPO) is JPEG.
+        format: Name of the format, one of PILLOW_FORMATS; multi-picture JPEG (MPO) is JPEG.
         height: Height as stored, in pixels.
         width: Width as stored, in pixels.
         orientation: EXIF orientation, 1 (upright) to 8; from 5 on, height and width change places.
-        decoder: Who decodes it: "tensorflow" or "pillow".
+        decoder: Library that decodes it: "tensorflow" or "pillow".
     """
 
     format: str

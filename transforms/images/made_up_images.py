@@ -13,7 +13,7 @@ def sample_images(count: int, image_size: tuple[int, int]) -> list[bytes]:
     """Draws soft colours with some noise; the same ones every time.
 
     Args:
-        count: How many.
+        count: Number of images.
         image_size: (height, width) in pixels of what they shall be resized to; they are a third
             larger, so that resizing makes colours between those of bytes.
 

@@ -31,7 +31,7 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
 
     Args:
         encoded: The whole file.
-        header: What `read_header` says of it, within the policy's limits.
+        header: Header as `read_header` gives it, within the policy's limits.
 
     Returns:
         uint8 [header.height, header.width, 3].

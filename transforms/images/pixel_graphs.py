@@ -26,7 +26,7 @@ class PlacementRow(NamedTuple):
 
     Attributes:
         ratio_index: Place in RATIOS of what both sides are divided by in decoding.
-        flips: One of Flips.
+        flips: Value of Flips that turns the image upright.
         is_turned: 1 if rows and columns change places after resizing, else 0.
         top: First row of the region to resize, in decoded pixels.
         left: First column of it.
@@ -52,7 +52,7 @@ class PlacementRow(NamedTuple):
 
     @classmethod
     def of(cls, placement: Placement) -> "PlacementRow":
-        """Packs what `place` says."""
+        """Packs what `place` says of an image into 11 integers."""
         ratio, flips, is_turned, region, size, corner = placement
         return cls(RATIOS.index(ratio), flips, is_turned, *region, *size, *corner)
 
@@ -66,18 +66,19 @@ class PixelGraphs:
     """The graphs of one policy, traced once. Threads may run them at the same time.
 
     Attributes:
-        decode_together: Takes string [batch] and int32 [batch, 11], files and PlacementRows; gives
-            the pixels, [batch, height, width, 3] of the policy's size and dtype, and int32
+        decode_together: Graph from string [batch] and int32 [batch, 11], files and PlacementRows,
+            to the pixels, [batch, height, width, 3] of the policy's size and dtype, and int32
             [batch, 2], heights and widths as decoded. Fails if one file does.
         decode_alone: The same of one file, without the batch.
-        finish_alone: Takes uint8 [height, width, 3], decoded by somebody else, and int32 [11].
+        finish_alone: Graph from uint8 [height, width, 3], decoded by somebody else, and int32 [11],
+            to the pixels of one image.
     """
 
     def __init__(self, policy: Preprocessing) -> None:
         """Traces the graphs; nothing is traced later.
 
         Args:
-            policy: What to do.
+            policy: Size, range and dtype of the pixels, and the way there.
         """
         self._policy = policy
         pixels = tf.TensorSpec((*policy.image_size, 3), policy.dtype)

@@ -28,8 +28,9 @@ def from_unit_range(images: tf.Tensor, input_range: str, dtype: str) -> tf.Tenso
 
     Args:
         images: float32 [..., height, width, 3] in [0, 1].
-        input_range: One of INPUT_RANGES.
-        dtype: One of INPUT_DTYPES. "uint8" means 0..255, rounded, whatever input_range.
+        input_range: Range that a model takes, one of INPUT_RANGES.
+        dtype: NumPy name of its dtype, one of INPUT_DTYPES. "uint8" means 0..255, rounded, whatever
+            input_range.
     """
     if dtype == "uint8":
         return tf.saturate_cast(tf.round(_to_levels(images)), tf.uint8)

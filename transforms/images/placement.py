@@ -112,8 +112,8 @@ class Placement(NamedTuple):
     """Where an image's pixels go. All but the corner is of the image as it is stored.
 
     Attributes:
-        ratio: What both sides are divided by, rounding up, in decoding; one of RATIOS.
-        flips: How it is mirrored to turn it upright.
+        ratio: Divisor of both sides in decoding, rounding up; one of RATIOS.
+        flips: Mirroring that turns the image upright.
         is_turned: Whether rows and columns then change places.
         region: The part to resize, in decoded pixels.
         size: Height and width to resize it to.
@@ -139,7 +139,7 @@ def place(
 
     Args:
         height: Height of the whole image as stored, in pixels.
-        width: Its width.
+        width: Width of the whole image as stored, in pixels.
         orientation: EXIF orientation to undo, 1 to 8.
         policy: The size, and the way there.
         may_shrink: Whether to take the largest of RATIOS that leaves, down and across, no fewer

@@ -30,17 +30,18 @@ class Preprocessing:
 
     Attributes:
         image_size: Height and width that the model takes, in pixels.
-        resize_mode: How an image gets that size: "squash" changes its aspect ratio; "crop" keeps
-            the largest centred box of the target's aspect ratio, times crop_fraction; "pad" fits
-            the whole image in and fills the rest with black.
+        resize_mode: Way to that size: "squash" changes the aspect ratio; "crop" keeps the largest
+            centred box of the target's aspect ratio, times crop_fraction; "pad" fits the whole
+            image in and fills the rest with black.
         crop_fraction: Share of that box's height and width that "crop" keeps, in (0, 1]. 0.875 is
             what the Slim and TPU reference networks are evaluated with.
-        interpolation: One of INTERPOLATIONS, as in `tf.image.resize`.
+        interpolation: Method of `tf.image.resize`, one of INTERPOLATIONS.
         antialias: Whether to filter when making smaller, as in `tf.image.resize`. "nearest" and
             "area" know no filter.
-        input_range: What 0..255 becomes: "0,1", "-1,1", "0,255", or "imagenet": [0, 1] less the
-            mean of ImageNet, over its standard deviation, by channel.
-        dtype: What the model takes. "uint8" means 0..255, rounded, whatever input_range.
+        input_range: Range that 0..255 becomes: "0,1", "-1,1", "0,255", or "imagenet": [0, 1] less
+            the mean of ImageNet, over its standard deviation, by channel.
+        dtype: NumPy name of the dtype that the model takes. "uint8" means 0..255, rounded, whatever
+            input_range.
         exif: "apply" turns images upright by their EXIF orientation, "ignore" does not.
         decode: "exact" decodes every pixel. "fast" has libjpeg decode a JPEG file at a half, a
             quarter or an eighth of its sides: the smallest that still covers what is wanted of it.

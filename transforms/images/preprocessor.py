@@ -27,10 +27,10 @@ class Preprocessed(NamedTuple):
     """A batch of images, those that could be decoded, in order.
 
     Attributes:
-        pixels: [good, height, width, 3], of the policy's size, dtype and range; read only.
+        pixels: Array [good, height, width, 3], of the policy's size, dtype and range; read only.
         heights: int32 [good], heights of the upright images before resizing, in pixels.
-        widths: int32 [good], their widths.
-        errors: What is wrong with the others, by place in the batch.
+        widths: int32 [good], widths of the same, in pixels.
+        errors: Errors of the images that could not be decoded, by place in the batch.
     """
 
     pixels: npt.NDArray[Any]
@@ -57,14 +57,14 @@ class Preprocessor:
         """Traces the graphs; nothing is traced later.
 
         Args:
-            policy: What to do.
+            policy: Size, range and dtype of the pixels, and the way there.
         """
         self._policy = policy
         self._graphs = PixelGraphs(policy)
 
     @property
     def policy(self) -> Preprocessing:
-        """The policy that it follows."""
+        """The policy by which it makes pixels of images."""
         return self._policy
 
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:

@@ -36,8 +36,8 @@ def count_in_files(files: Sequence[InputFile], columns: FileColumns) -> dict[Inp
     the rest are taken to hold as many images a stored byte.
 
     Args:
-        files: In any order.
-        columns: Which field of a tar's samples is the image.
+        files: Files in any order.
+        columns: Columns that say which field of a tar's samples is the image.
 
     Raises:
         OSError: If the storage fails.

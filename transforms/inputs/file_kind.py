@@ -19,7 +19,7 @@ Peek = Callable[[str, str | None, str | None, Sequence[str]], pa.Schema | None]
 
 
 def _taken(name: str) -> str | None:
-    """Leaves nothing out."""
+    """Finds no reason to skip a file."""
     return None
 
 
@@ -28,7 +28,7 @@ class FileKind:
     """A kind of file that holds images.
 
     Attributes:
-        word: Its name for people, as in "3 TFRecord files".
+        word: Name of the kind for people, as in "3 TFRecord files".
         name: Pattern found in the names of such files.
         glob: Pattern found in the last part of a glob that matches such files and no others.
         read: The reader.

@@ -76,7 +76,7 @@ class ImageFiles:
         return part.finish(_carried_columns(refs, self._columns.carried))
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the reading threads, also where images still wait."""
         self._threads.shutdown(cancel_futures=True)
 
     def _read_at_hand(self, refs: Sequence[ImageRef], members: _Members) -> list[_Content]:

@@ -30,7 +30,7 @@ def look_through(images: Iterable[object], bytes_read: Callable[[], int]) -> Loo
 
     Args:
         images: The file's, good or bad, in order.
-        bytes_read: Tells how far into the file, as it is stored, these have come.
+        bytes_read: Callback, returns how many bytes of the file, as it is stored, these lie in.
     """
     counted = read = 0
     for _ in images:

@@ -65,7 +65,7 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
 
     Args:
         uri: The manifest.
-        carried: What manifest_schema gave, or of several manifests together.
+        carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", or a column.
 
     Raises:

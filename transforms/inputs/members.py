@@ -51,9 +51,9 @@ def read_members(
     """Reads images out of files, each file once and no further than it must.
 
     Args:
-        uris: For which is_member holds.
-        columns: Which feature, column or field holds the image.
-        max_image_bytes: Largest encoded image that is read.
+        uris: URIs for which is_member holds.
+        columns: Feature, column or field that holds the image.
+        max_image_bytes: Largest encoded image that is read, in bytes.
 
     Yields:
         Each uri and the encoded image, or what is wrong with it, in the order of the files.

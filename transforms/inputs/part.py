@@ -36,7 +36,7 @@ class ReadPart(NamedTuple):
 
     @property
     def matched(self) -> int:
-        """Inputs that it accounts for."""
+        """Number of inputs that it accounts for."""
         reused = self.reused.num_rows if self.reused else 0
         return self.rows.num_rows + len(self.failures) + reused
 
@@ -64,7 +64,7 @@ class PartBuilder:
         self._encoded.append(encoded)
 
     def fail(self, image_id: str, uri: str, error: ImageError) -> None:
-        """Sets an input aside."""
+        """Adds an input that could not be read, as a failure of the part."""
         failure = Failure(image_id, uri, Step.READ, error.error_type, str(error))
         self._failures.append(failure)
 

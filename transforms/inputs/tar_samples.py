@@ -91,9 +91,8 @@ def read_samples(
     """Groups an archive's members, holding those that are wanted and no other.
 
     Args:
-        archive: Of which nothing has been read.
-        image_key: The field that is the image; None means the one whose name is an image's
-            extension.
+        archive: Archive of which nothing has been read.
+        image_key: Field that is the image; None means the one whose name is an image's extension.
         texts: The other fields that are wanted.
         max_image_bytes: Largest encoded image that is read.
 

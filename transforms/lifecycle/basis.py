@@ -47,8 +47,8 @@ class Refresh:
 
     Attributes:
         run: The earlier run.
-        differing: What of the recipe is another now, by its dotted name; nothing is taken then, and
-            all is computed again.
+        differing: Differences of the recipe, "was ..., is ..." by dotted name. With any, nothing is
+            taken, and all is computed again.
         max_deleted_fraction: Largest share of the earlier run's images that may be gone.
     """
 
@@ -68,12 +68,12 @@ class Refresh:
 
     @property
     def previous(self) -> Previous:
-        """What workers are told of the earlier run."""
+        """Facts of the earlier run that workers are told."""
         return Previous(self.run.directory, self.has_same_recipe)
 
     @property
     def counts(self) -> PreviousCounts:
-        """What run.json says of the earlier run."""
+        """Facts of the earlier run that run.json says."""
         because = describe_differences(self.differing) if self.differing else None
         return _counts(self.run, because, self.max_deleted_fraction)
 
@@ -102,12 +102,12 @@ class Completion:
 
     @property
     def previous(self) -> Previous:
-        """What workers are told of the earlier run."""
+        """Facts of the earlier run that workers are told."""
         return Previous(self.run.directory, has_same_recipe=True, keeps_all=True)
 
     @property
     def counts(self) -> PreviousCounts:
-        """What run.json says of the earlier run."""
+        """Facts of the earlier run that run.json says."""
         return _counts(self.run)
 
     @property
@@ -129,7 +129,7 @@ def refresh(run: PublishedRun, recipe: Mapping[str, Any], max_deleted_fraction: 
 
     Args:
         run: The earlier run.
-        recipe: What decides a row of this run.
+        recipe: Recipe of this run: all that decides a row.
         max_deleted_fraction: Largest share of its images that may be gone.
     """
     return Refresh(run, why_recomputed(run, recipe, limits=True), max_deleted_fraction)
@@ -142,7 +142,7 @@ def complete(run: PublishedRun, recipe: Mapping[str, Any]) -> Completion:
 
     Args:
         run: The earlier run.
-        recipe: What decides a row of this run.
+        recipe: Recipe of this run: all that decides a row.
 
     Raises:
         FlagError: If its rows were made otherwise than this run's would be.

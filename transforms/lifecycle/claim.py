@@ -61,10 +61,11 @@ def claim_output(
     """Holds an output for one run.
 
     Args:
-        choose_output: Returns the run directory, absolute; called when nobody else can write.
-        staging_directory: Where the run works.
-        plan: What it is going to do: program, config, and COMPARED.
-        flag: How the user named the output, for messages.
+        choose_output: Callback, returns the run directory, absolute; called when nobody else can
+            write.
+        staging_directory: Directory that the run works in.
+        plan: Plan of the run: program, config, and COMPARED.
+        flag: Flag and value by which the user named the output, for messages.
         resume: Whether to go on where a dead run stopped.
         overwrite: Whether to replace what is there.
 

@@ -149,7 +149,7 @@ def decide(found: Found, *, resume: bool, overwrite: bool) -> Decision:
         --resume --overwrite  go on           start
 
     Args:
-        found: What lies there.
+        found: State of what lies there.
         resume: Whether the user said --resume.
         overwrite: Whether the user said --overwrite.
     """

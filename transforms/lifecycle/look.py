@@ -29,10 +29,10 @@ def look(
     """Looks at what lies where a run wants to write, whoever lives there.
 
     Args:
-        output: The run directory; None if it will be a new one.
-        staging_directory: Where the run would work.
-        plan: What it is going to do; see claim_output.
-        flag: How the user named the output.
+        output: Run directory; None if it will be a new one.
+        staging_directory: Directory that the run would work in.
+        plan: Plan of the run; see claim_output.
+        flag: Flag and value by which the user named the output.
     """
     waiting = staging.read_plan(staging_directory)
     unfinished = None

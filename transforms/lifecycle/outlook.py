@@ -36,10 +36,10 @@ def look_at_output(
     """Says whether claim_output would let a run write, and what is there; changes nothing.
 
     Args:
-        output: The run directory; None if it would be a new one under a refresh root.
-        staging_directory: Where the run would work.
-        plan: What it would do; see claim_output.
-        flag: How the user named the output.
+        output: Run directory; None if it would be a new one under a refresh root.
+        staging_directory: Directory that the run would work in.
+        plan: Plan of the run; see claim_output.
+        flag: Flag and value by which the user named the output.
         resume: Whether the run would go on where a dead one stopped.
         overwrite: Whether it would replace what is there.
     """

@@ -48,7 +48,7 @@ class PreviousRows:
 
         Args:
             refs: Images by image_id.
-            failures: Those of them that failed, by image_id.
+            failures: Failures among them, by image_id.
         """
         return cls(
             is_reusable=False,
@@ -82,7 +82,7 @@ class PreviousRows:
 
         Args:
             rows: Row numbers of the predecessor.
-            read: As many rows as read: image_id, uri, content_sha256, carried columns.
+            read: Rows as read, as many: image_id, uri, content_sha256, carried columns.
         """
         taken = self.table.take(pa.array(rows, pa.int64()))
         for field, column in zip(taken.schema, taken.columns, strict=True):
@@ -127,7 +127,7 @@ def rows_as_read(refs: Sequence[ImageRef], contents: Sequence[str], carried: pa.
 
     Args:
         refs: The images.
-        contents: Their content_sha256.
+        contents: Hashes of the images' bytes, as in content_sha256.
         carried: The carried columns.
     """
     own = [[ref.image_id for ref in refs], [ref.uri for ref in refs], list(contents)]

@@ -80,7 +80,7 @@ def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool
 
     Args:
         run: The earlier run.
-        recipe: This run's.
+        recipe: Recipe of this run.
         limits: Whether the limits on images count; they decide which fail, and no row.
     """
     found = differences(run.record["recipe"], recipe)

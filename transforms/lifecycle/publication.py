@@ -62,7 +62,7 @@ class PreviousCounts:
         directory: Run directory.
         images: Images it accounted for.
         files: Images by the uri of the TFRecord, Parquet or tar file they are in.
-        recomputed_because: Why none of its rows are used, or None if they are.
+        recomputed_because: Reason that none of its rows are used, or None if they are.
         max_deleted_fraction: Largest share of its images that may be gone.
     """
 

@@ -20,7 +20,7 @@ def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
     """Joins what is left of sifted parts, so that the model sees full batches.
 
     Args:
-        parts: Of a batch at most each; at least one.
+        parts: Parts, at least one, each of a batch at most.
         batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
     """
     waiting: ReadPart | None = None

@@ -109,7 +109,7 @@ class ShardReuse:
         """Takes the images out of what was read whose content is known: the second phase.
 
         Args:
-            part: What was read of the images that must be, one part after the other.
+            part: Batch of the images that must be read, as read; they come in order.
 
         Returns:
             What the model must see, the failures, and the rows that are known.
@@ -178,7 +178,7 @@ class ShardReuse:
 
         Args:
             image_id: The image.
-            content: Its content_sha256; None if it could not be read.
+            content: Hash of its bytes, as in content_sha256; None if it could not be read.
         """
         self._seen.add(image_id)
         row = self._previous.row_of_id.get(image_id)
@@ -204,9 +204,9 @@ class ShardReuse:
 
         Args:
             as_read: Images that keep a row, as read.
-            rows: Which row of the predecessor each keeps.
+            rows: Row number of the predecessor that each keeps.
             firsts: The image_id whose row each duplicate shares.
-            changes: How many images are of each kind.
+            changes: Number of images of each kind of change.
             duplicates: Images that share the row of another one, as read; None if there are none.
         """
         if duplicates is None:

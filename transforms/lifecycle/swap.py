@@ -30,8 +30,8 @@ def put_in_place(complete: str, target: str, parking: str) -> None:
 
     Args:
         complete: The directory; on the same file system as the target.
-        target: Where it shall be: absent, an empty directory, or one that is replaced.
-        parking: Where what is replaced goes; absent.
+        target: Path that it gets: absent, an empty directory, or one that is replaced.
+        parking: Path that gets what is replaced; absent.
 
     Raises:
         OSError: If it cannot; then the target is as it was.

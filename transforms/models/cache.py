@@ -31,7 +31,7 @@ def fill_once(cache: pathlib.Path, key: str, fill: Callable[[pathlib.Path], None
     Args:
         cache: Directory of the cache; made if need be.
         key: Name of the entry, and of the lock by which the processes of a machine take turns.
-        fill: Writes the entry's files into the empty directory it is given.
+        fill: Callback, writes the entry's files into the empty directory it is given.
 
     Returns:
         The entry's directory.

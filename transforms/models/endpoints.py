@@ -96,13 +96,13 @@ class Endpoint:
     """Something in a SavedModel that can be called.
 
     Attributes:
-        kind: How it is called.
+        kind: Way to call it: as an object, by a signature, or by one of its attributes.
         name: "__call__", the signature's, or the attribute's.
-        inputs: Every way it was traced, for messages.
+        inputs: Inputs of every trace, for messages.
         traces: The ways in which images alone can be given to it, for inference; may be empty.
         training: Whether it takes `training`.
         trains: Whether images can be given to it with training=True too.
-        hyperparameters: Its other arguments and their defaults; what is no scalar, as text.
+        hyperparameters: Other arguments with their defaults; what is no scalar, as text.
     """
 
     kind: EndpointKind

@@ -19,9 +19,9 @@ class EngineSettings:
     """How a model is to be run.
 
     Attributes:
-        engine: One of ENGINES.
-        precision: One of PRECISIONS. "auto" is the fastest that the machine has and that keeps
-            the answers close to those of float32.
+        engine: Name of the engine, one of ENGINES.
+        precision: Name of the precision, one of PRECISIONS. "auto" is the fastest that the machine
+            has and that keeps the answers close to those of float32.
         num_threads: The engine's threads, or None for one a core.
         pixel_range: Smallest and largest value of the pixels that the model will get.
         batch_size: Images of a full batch: what an engine that compiles every size pads to.

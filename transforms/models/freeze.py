@@ -88,8 +88,8 @@ def import_graph(
 
     Args:
         graph: The graph.
-        images: Its input, as it is named there.
-        outputs: Its output.
+        images: Input of the graph, as it is named there.
+        outputs: Output of the graph, likewise.
         variables: Variables whose values become constants, by the names of the tensors that get
             them and have no source in the graph.
 

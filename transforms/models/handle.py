@@ -35,7 +35,7 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
         handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that Beam's
             FileSystems reads), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
             numbered versions (TF Serving's layout) means its highest.
-        cache_dir: Where unpacked and copied models are kept, by default image-inference under
+        cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
 
     Returns:

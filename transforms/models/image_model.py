@@ -61,7 +61,7 @@ class ImageModel:
         output_dim: Width of the output.
         outputs_are_probabilities: Whether the probe's rows are non-negative and sum to 1.
         output_range: Smallest and largest value of the probe's outputs.
-        warnings: What the probe noticed that is worth telling the user.
+        warnings: Sentences on what the probe noticed that is worth telling the user.
         num_variables: Number of variables of the part in use.
         num_parameters: Number of floats in them.
         num_trainable_variables: Number of the object's variables for fine-tuning.
@@ -81,9 +81,9 @@ class ImageModel:
 
         Args:
             model_dir: A directory that holds saved_model.pb.
-            spec: How to call it.
+            spec: Contract of the call: how images go in and the output comes out.
             image_size: (height, width) in pixels.
-            settings: How to run it.
+            settings: Engine, precision and batch size to run it with.
 
         Raises:
             ModelError: If it cannot be loaded, the engine or machine cannot run it so, or its
@@ -107,7 +107,7 @@ class ImageModel:
 
     @property
     def report(self) -> EngineReport:
-        """What runs the model, and the batch size that it has learned."""
+        """Engine, precision and device that run the model, and the batch size it has learned."""
         return dataclasses.replace(self._report, batch_size=self._sizing.learned)
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

@@ -47,7 +47,7 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
 
     Args:
         model_dir: A directory that holds saved_model.pb.
-        spec: How to call it.
+        spec: Contract of the call.
         image_size: (height, width) in pixels.
 
     Raises:
@@ -96,9 +96,9 @@ def image_function(
 
     Args:
         owner: The restored object.
-        spec: How to call it.
-        training: What is passed as `training` where the model takes that.
-        arguments: What is passed besides: some of the spec's hyperparameters.
+        spec: Contract of the call.
+        training: Value of `training` where the model takes that.
+        arguments: Further arguments: some of the spec's hyperparameters.
     """
     call = _endpoint(owner, spec, {**arguments, "training": training})
 

@@ -48,7 +48,7 @@ class OpenVinoEngine:
         Args:
             loaded: The model. Its variables are read in place: freezing first takes more memory,
                 and EfficientNetV2-B0 then runs 2.6 times as long.
-            precision: One of `precisions()`.
+            precision: Name of the precision, one of `precisions()`.
             num_threads: Threads for all streams, or None for one a core.
 
         Raises:

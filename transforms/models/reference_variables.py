@@ -29,7 +29,7 @@ class WithoutReferences(tf.Module):  # type: ignore[misc]
 
         Args:
             name: Name of the signature.
-            signature: One that has reference variables, and no tables.
+            signature: Signature that has reference variables, and no tables.
         """
         super().__init__()
         names = _names(signature, _OPERATIONS)

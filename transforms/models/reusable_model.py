@@ -31,9 +31,9 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
     last image.
 
     Attributes:
-        variables: All that a call uses.
-        trainable_variables: Of these, what the original has for fine-tuning. None of a signature
-            without such a list: it is a graph for inference.
+        variables: Variables that a call uses.
+        trainable_variables: Variables among these that the original has for fine-tuning. None of a
+            signature without such a list: it is a graph for inference.
         regularization_losses: Functions of no arguments, each returns a scalar; the original's.
     """
 
@@ -54,11 +54,11 @@ class ReusableModel(tf.Module):  # type: ignore[misc]
 
         Args:
             owner: The restored object; becomes part of this one.
-            spec: How to call it.
+            spec: Contract of the original's call.
             image_size: (height, width) in pixels, or None for every size that the original takes.
-            input_range: What the original takes, one of INPUT_RANGES; of no effect for uint8.
-            training_arguments: What the original is passed besides images in training: some of its
-                hyperparameters.
+            input_range: Range that the original takes, one of INPUT_RANGES; of no effect for uint8.
+            training_arguments: Arguments that the original is passed besides images in training:
+                some of its hyperparameters.
 
         Raises:
             ModelError: If the original does not take that size.
@@ -149,7 +149,7 @@ def save_reusable(
         module: A ReusableModel, or what is built on one and traced alike.
         directory: Local; absent or empty.
         image_size: (height, width) that the signature takes, or None for any.
-        signature: What serving_default is instead of the call.
+        signature: Function that serving_default is instead of the call.
         check: Callback, given the directory of the written model before it has its name; raises to
             stop.
 

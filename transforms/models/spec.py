@@ -45,9 +45,10 @@ class ModelSpec:
         batch_size: Images in every call, or None for any number.
         training: Whether it takes `training`, False for inference.
         trains: Whether it takes training=True too, for fine-tuning.
-        hyperparameters: Its other arguments and their defaults; left alone but in fine-tuning.
-        output_keys: Names of its outputs; "" for a bare tensor.
-        output_key: The one in use.
+        hyperparameters: Other arguments of the call with their defaults; left alone but in
+            fine-tuning.
+        output_keys: Names of the outputs; "" for a bare tensor.
+        output_key: Name of the output in use.
         output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For run.json.
         output_dim: Width of the output, or None where it is not declared.
         signatures: All signatures.

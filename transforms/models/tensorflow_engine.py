@@ -53,8 +53,8 @@ class TensorFlowEngine:
 
         Args:
             loaded: The model.
-            precision: One of `precisions()`.
-            num_threads: Not used: TensorFlow's threads are the process's (configure_tensorflow).
+            precision: Name of the precision, one of `precisions()`.
+            num_threads: Ignored: TensorFlow's threads are the process's (configure_tensorflow).
             xla: Whether to compile with XLA; None means on a GPU. On CPUs it is 1 to 14 times
                 slower than TensorFlow's own kernels.
 

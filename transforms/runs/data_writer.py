@@ -11,9 +11,9 @@ class OutputFile:
     """One data file on any file system, being written.
 
     Args:
-        path: Where it is to be.
-        schema: Its columns; what the metadata says is noted in it, if its format can.
-        output_format: One of transforms.runs.formats.FORMATS.
+        path: Path or URI that it is to have.
+        schema: Columns of the file; what the metadata says is noted in it, if its format can.
+        output_format: Name of its format, one of transforms.runs.formats.FORMATS.
     """
 
     def __init__(self, path: str, schema: pa.Schema, output_format: str) -> None:

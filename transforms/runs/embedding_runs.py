@@ -24,8 +24,8 @@ class FirstRows(NamedTuple):
     """The first rows of a shard.
 
     Attributes:
-        keys: image_id and content_sha256.
-        refs: Where the images are; if the shard is a file, places in it.
+        keys: Pairs of image_id and content_sha256, one a row.
+        refs: References to the images; if the shard is a file, places in it.
         vectors: float32 [rows, dim].
     """
 
@@ -39,7 +39,7 @@ class EmbeddingRuns:
     """Published runs of pipelines.embed whose vectors can be used together.
 
     Attributes:
-        runs: At least one; all of one recipe.
+        runs: Runs of one recipe, at least one.
     """
 
     runs: tuple[PublishedRun, ...]

@@ -47,7 +47,7 @@ class FailureGroup(NamedTuple):
 
     Attributes:
         reason: "step/error_type", as in run.json.
-        failures: How many there are.
+        failures: Number of failures for the reason.
         examples: The first few, as in failures.jsonl.
     """
 

@@ -9,9 +9,9 @@ class Finding:
 
     Attributes:
         file: The file's name within the run.
-        what: What is wrong with it.
-        got: What is there.
-        wanted: What should be.
+        what: Name of what is wrong with the file, such as "columns".
+        got: Text of what is there.
+        wanted: Text of what should be there.
     """
 
     file: str

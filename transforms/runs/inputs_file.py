@@ -41,7 +41,7 @@ def write_inputs(
     Args:
         path: The file; Arrow IPC.
         shard: The shard.
-        failures: Its failures.
+        failures: Failures of the shard.
         carried: The carried columns.
     """
     if shard.kind is ShardKind.IMAGES:

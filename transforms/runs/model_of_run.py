@@ -17,11 +17,11 @@ class ModelOfRun(NamedTuple):
     """The feature-vector model that made the vectors.
 
     Attributes:
-        handle: As the run, or the user, names it.
-        model_dir: Its local directory.
-        fingerprint: sha256 over its files.
-        spec: How it is called.
-        policy: What was done to every image.
+        handle: Handle of the model, as the run or the user names it.
+        model_dir: Local directory of the model.
+        fingerprint: sha256 over the model's files, hexadecimal.
+        spec: Contract of the model's call.
+        policy: Policy by which every image became pixels.
         normalize: "l2" if the vectors were scaled to length 1, else "none".
     """
 
@@ -38,7 +38,7 @@ def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
 
     Args:
         runs: The vectors.
-        handle: Where it is now, or None for where the run found it.
+        handle: Handle of the model now, or None for the one that the run had.
 
     Raises:
         UserError: If it is not there, is another one now, or decoding has changed since.
@@ -83,7 +83,7 @@ def load_model_of_run(
 
     Args:
         model: The model.
-        training_arguments: What it is passed in training.
+        training_arguments: Arguments that it is passed in training besides images.
 
     Raises:
         TypeError, ValueError: If it does not take those arguments.

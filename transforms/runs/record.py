@@ -80,9 +80,9 @@ class PublishedRun:
     """A published run, as its run.json says.
 
     Attributes:
-        directory: Where it is.
+        directory: Path or URI of the run directory.
         record: The content of run.json.
-        results: Its shards, in order.
+        results: Shards of the run, in order.
     """
 
     directory: str
@@ -91,7 +91,7 @@ class PublishedRun:
 
     @property
     def name(self) -> str:
-        """The last part of its directory."""
+        """Name of the run: the last part of its directory."""
         return self.directory.rpartition("/")[2]
 
     @property

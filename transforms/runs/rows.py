@@ -26,7 +26,7 @@ def open_run(handle: str) -> PublishedRun:
     """Reads the record of a published run.
 
     Args:
-        handle: Its directory, or the root of refreshes: then the run that LATEST names.
+        handle: Directory of the run, or the root of refreshes: then the run that LATEST names.
 
     Raises:
         InputError: If there is no complete run.
@@ -45,7 +45,7 @@ def read_shard(
 
     Args:
         record: The run.json of its run.
-        shard: One of the run's.
+        shard: Shard of the run.
         names: Columns of the output; a carried column of a TFRecord is one of lists.
 
     Raises:
@@ -102,8 +102,8 @@ def to_matrix(column: pa.Array, path: str) -> npt.NDArray[np.float32]:
     """Returns a column of vectors as [rows, embedding_dim]; of float32 without a copy.
 
     Args:
-        column: Of at least one row.
-        path: Where it is from.
+        column: Vectors, at least one row.
+        path: Path of the file that it is from.
 
     Raises:
         InputError: If the vectors are of different lengths.
@@ -183,7 +183,7 @@ def find_rows(run: PublishedRun, image_ids: Sequence[str]) -> npt.NDArray[np.int
 
     Args:
         run: The run.
-        image_ids: Any number, also one twice.
+        image_ids: Keys, any number, also one twice.
 
     Returns:
         int64 [image_ids], numbers of rows.

@@ -20,7 +20,7 @@ class BatchCoder(Coder):
     """
 
     def encode(self, value: Batch) -> bytes:
-        """Returns the coded batch."""
+        """Returns the batch as bytes: a pickle that holds its rows as an Arrow stream."""
         rows = pa.BufferOutputStream()
         with pa.ipc.new_stream(rows, value.rows.schema) as stream:
             stream.write_batch(value.rows)

@@ -51,8 +51,8 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     """Reads every image once, only to hash it.
 
     Attributes:
-        columns: Which feature or column holds the image, for members of files.
-        max_image_bytes: Largest encoded image that is read.
+        columns: Feature, column or field that holds the image, for members of files.
+        max_image_bytes: Largest encoded image that is read, in bytes.
     """
 
     columns: FileColumns

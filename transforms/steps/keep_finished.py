@@ -168,8 +168,8 @@ class KeepFinished(beam.PTransform[PCollection[Shard], Kept]):
     """Takes the shards out that need no work; small elements only.
 
     Attributes:
-        staging: Where the run works.
-        base_fingerprint: What all shards' fingerprints share.
+        staging: Directory that the run works in.
+        base_fingerprint: Fingerprint of the recipe and the columns, a part of every shard's.
         is_resumed: Whether commit records of an earlier start count.
         previous: The run that this one builds on, if there is one.
         digests: Whether results carry digests of the ids, for CheckUniqueIds.

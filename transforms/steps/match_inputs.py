@@ -80,7 +80,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         sources: The classified --input patterns.
         manifests: URIs of manifests.
         carried: The carried columns, read from the manifests.
-        image_id_from: Where image_id comes from, or None for each kind's default.
+        image_id_from: Origin of the image_id, or None for each kind's default.
     """
 
     sources: tuple[Source, ...]

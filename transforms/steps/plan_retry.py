@@ -33,8 +33,8 @@ class PlanRetry(beam.PTransform[beam.Pipeline, PCollection[Shard]]):
     """Plans every shard of an earlier run again. Takes the pipeline's root; lists no input.
 
     Attributes:
-        directory: The earlier run.
-        shard_count: Its shards.
+        directory: Directory of the earlier run.
+        shard_count: Number of the earlier run's shards.
     """
 
     directory: str
@@ -45,7 +45,7 @@ class PlanRetry(beam.PTransform[beam.Pipeline, PCollection[Shard]]):
 
     @beam.typehints.no_annotations
     def expand(self, root: beam.Pipeline) -> PCollection[Shard]:
-        """Returns the shards."""
+        """Returns the shards, one for each of the earlier run's."""
         return (
             root
             | "Numbers" >> beam.Create(range(self.shard_count), reshuffle=False)

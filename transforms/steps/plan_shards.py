@@ -51,7 +51,7 @@ class ShardSizes:
 
     Attributes:
         rows_per_file: Rows an output file of listed images should hold at most.
-        at_least: Their number in the run before.
+        at_least: Number of shards of listed images in the run before.
     """
 
     rows_per_file: int
@@ -128,7 +128,7 @@ class PlanShards(
     their content, so that equal ones meet. Only references are shuffled.
 
     Attributes:
-        sizes: How many shards there shall be.
+        sizes: Sizes that decide how many shards of listed images there are.
     """
 
     sizes: ShardSizes
@@ -140,7 +140,7 @@ class PlanShards(
     def expand(
         self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
     ) -> PCollection[Shard]:
-        """Returns the shards."""
+        """Returns the shards of images, and one for every file."""
         images, files = matched
         counted = (
             AsSingleton(

@@ -85,8 +85,8 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
     """Turns encoded images into pixels, batch for batch, one batch ahead of the model.
 
     Attributes:
-        policy: What is done to every image.
-        num_model_threads: TensorFlow's threads, or None for one a core.
+        policy: Size, range and dtype of the pixels, and the way there.
+        num_model_threads: Number of TensorFlow's threads, or None for one a core.
     """
 
     policy: Preprocessing

@@ -198,7 +198,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
     A step of the pipeline rather than of the launcher, which may be gone by then.
 
     Attributes:
-        publication: What run.json says that is known before the run.
+        publication: Content of run.json that is known before the run.
         skipped: PCollection[str], why names in directories were passed over.
         damaged: PCollection[str], what of an earlier run could not be used.
     """

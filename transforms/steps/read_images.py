@@ -38,9 +38,9 @@ class ReadPolicy:
     """How shards are read.
 
     Attributes:
-        columns: What to take from files of images, and the carried columns.
+        columns: Columns to take from files of images, and the carried ones.
         batch_size: Images a batch at most; files of BATCH_BYTES end one, too.
-        max_image_bytes: Largest encoded image that is read.
+        max_image_bytes: Largest encoded image that is read, in bytes.
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
@@ -98,7 +98,7 @@ class ShardReader:
             )
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads that read ahead, and those that read image files."""
         self._ahead.shutdown(cancel_futures=True)
         self._image_files.close()
 
@@ -181,7 +181,7 @@ class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]
     runner then retries the shard.
 
     Attributes:
-        policy: How shards are read.
+        policy: Columns and limits of the reading.
     """
 
     policy: ReadPolicy

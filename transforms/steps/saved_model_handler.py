@@ -37,10 +37,10 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
 
         Args:
             handle: The model, as the user names it.
-            fingerprint: Its fingerprint at launch.
-            spec: How it is called.
-            image_size: Height and width of the pixels it gets.
-            settings: How it is run.
+            fingerprint: Fingerprint of the model at launch.
+            spec: Contract of the model's call.
+            image_size: Height and width of the pixels it gets, in pixels.
+            settings: Engine, precision and batch size to run it with.
         """
         # The batches are made by ReadImages: one in, one out, whatever the bundle.
         super().__init__(min_batch_size=1, max_batch_size=1)

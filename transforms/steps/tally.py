@@ -35,7 +35,7 @@ class Tally:
             )
 
     def counts(self) -> Counts:
-        """Returns the counts now."""
+        """Returns what has been added up since the last reset."""
         return self._counts
 
     def reset(self) -> None:

@@ -100,7 +100,7 @@ class ToEmbeddings(beam.PTransform[PCollection[Predictions], PCollection[OutputR
         dtype: "float32" or "float16".
         normalize: "none" or "l2".
         carried: The carried columns.
-        metadata: What the table's footer says.
+        metadata: Entries of the table's footer, by name.
     """
 
     dtype: str

@@ -58,9 +58,9 @@ def to_class_columns(
 
     Args:
         logits: float32 [batch, num_classes].
-        activation: As for activate.
+        activation: Name of the activation, as for activate.
         k: Classes a row.
-        labels: One name a class, or None: class_label then holds nulls.
+        labels: Names of the classes, one a class, or None: class_label then holds nulls.
     """
     # Ranked by logit: rounding a score to float32 must not change the order.
     index = top_k_classes(logits, k)
@@ -109,7 +109,7 @@ class ToTopK(beam.PTransform[PCollection[Predictions], PCollection[OutputRows]])
         activation: "softmax", "sigmoid" or "none".
         labels: Class names as read from the label file, or None.
         carried: The carried columns.
-        metadata: What the table's footer says.
+        metadata: Entries of the table's footer, by name.
     """
 
     top_k: int

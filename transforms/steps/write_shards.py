@@ -30,7 +30,8 @@ class StagingTarget:
 
     Attributes:
         staging: Directory that no reader looks into.
-        output_format: One of transforms.runs.formats.FORMATS, in which file names end.
+        output_format: Name of the format, one of transforms.runs.formats.FORMATS, in which file
+            names end.
         carried: The carried columns.
         digests: Whether results carry digests of the ids, for CheckUniqueIds.
     """
@@ -206,7 +207,7 @@ class WriteShards(beam.PTransform[PCollection[OutputRows], PCollection[ShardResu
     fails loudly if not. Safe to re-run: every attempt writes files of its own.
 
     Attributes:
-        target: Where and how.
+        target: Directory and format to write in.
     """
 
     target: StagingTarget

@@ -45,7 +45,7 @@ class ClassLabels:
 
     @property
     def per_row(self) -> npt.NDArray[np.int64]:
-        """How many classes each row has."""
+        """Number of classes of each row."""
         return np.diff(self.starts)
 
     def select(self, rows: npt.NDArray[np.bool_]) -> "ClassLabels":
@@ -116,7 +116,7 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
     """Turns names into classes.
 
     Args:
-        lists: Each row's labels, as strings; null where it has none.
+        lists: Labels of each row, as strings; null where it has none.
         exclusive: Whether a row is of exactly one class; one without then takes no part.
 
     Raises:

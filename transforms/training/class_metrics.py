@@ -14,7 +14,7 @@ class ClassMetrics:
 
     Attributes:
         names: The classes.
-        rows: How many rows.
+        rows: Number of rows.
         right: Rows predicted right: all their classes and no other.
         confusion: int64 [classes, classes]; how many rows of class i were predicted to be of class
             j. If classes do not exclude each other, a row counts in several places.

@@ -30,7 +30,7 @@ def draw_confusion(metrics: ClassMetrics) -> str:
     browser shows the numbers of a cell under the pointer.
 
     Args:
-        metrics: What to draw.
+        metrics: Metrics whose confusion matrix is drawn.
 
     Returns:
         An SVG document.

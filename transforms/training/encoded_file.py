@@ -34,7 +34,7 @@ class EncodedFile:
 
     @property
     def size_bytes(self) -> int:
-        """Size of all images together."""
+        """Size of all images together, in bytes."""
         return self._starts[-1]
 
     def append(self, encoded: bytes) -> int:

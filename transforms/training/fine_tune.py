@@ -42,7 +42,7 @@ class FineTuneSettings:
         body_learning_rate: Rate of Adam for the model, at first. After a pass that does not make
             the validation loss smaller training goes on from the best weights, with smaller steps.
         head_learning_rate: Rate of Adam for the head on standardised vectors, at first.
-        augmentation: How training images are changed: "flip_and_crop", "crop" or "none".
+        augmentation: Change of training images: "flip_and_crop", "crop" or "none".
         seed: Seed of the order of the images, and of how they are changed.
     """
 
@@ -64,12 +64,12 @@ class FineTuneEpoch(NamedTuple):
 
     Attributes:
         number: Number of the pass, from 1; 0 is before any.
-        loss: Mean over the training images while the weights still moved, with all regularization;
-            None before any.
+        loss: Mean loss over the training images while the weights still moved, with all
+            regularization; None before any.
         validation_loss: Loss of the validation images after it, without regularization.
         validation_accuracy: Share of them predicted right, in [0, 1].
         images: Number of images that were trained with.
-        seconds: Time that training took, without validation.
+        seconds: Wall time of the training, without validation, in seconds.
     """
 
     number: int
@@ -86,9 +86,9 @@ class FineTuned(NamedTuple):
     Attributes:
         kernel: float32 [dim, classes], of the head, for vectors as the model gives them.
         bias: float32 [classes].
-        epochs: What the passes reached, number 0 first.
+        epochs: Passes with what they reached, number 0 first.
         best: The pass after which the weights were these.
-        metrics: What these weights do on the validation images.
+        metrics: Metrics of these weights on the validation images.
         logits: Images to logits with these; float32, [batch, height, width, 3] in [0, 1] and
             [batch, classes].
     """
@@ -126,7 +126,7 @@ def fine_tune(
         validation: Images that say when to stop.
         standardization: Mean and deviation of the vectors that the head was trained on.
         normalize: "l2" if it was trained on vectors of length 1, else "none".
-        settings: How.
+        settings: Rates, limits and augmentation of the training.
         on_images: Callback, told how many images more were trained with or have validated.
         on_epoch: Callback, told of every pass as it ends, and first of how training starts.
 
@@ -240,12 +240,12 @@ class _Network:
         return [tf.identity(variable) for variable in self._variables()]
 
     def restore(self, state: Sequence[tf.Tensor]) -> None:
-        """Takes an earlier state."""
+        """Sets all that training moves to what an earlier state() returned."""
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 
     def take_smaller_steps(self) -> None:
-        """Makes both learning rates smaller."""
+        """Multiplies both learning rates by SMALLER_STEPS."""
         for optimizer in self._optimizers:
             optimizer.learning_rate = float(optimizer.learning_rate) * SMALLER_STEPS
 

@@ -26,7 +26,7 @@ def is_validation(keys: pa.ChunkedArray, fraction: float) -> npt.NDArray[np.bool
     among others, is on the side where it was.
 
     Args:
-        keys: One a row.
+        keys: Keys, one a row.
         fraction: Expected share of validation rows, in (0, 1).
 
     Returns:

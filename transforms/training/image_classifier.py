@@ -41,7 +41,7 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
     Attributes:
         labels: The file of the class names, one a line; saved with the model.
         variables: Variables of the feature-vector model, then the head's.
-        trainable_variables: Those of them to train on, in the same order.
+        trainable_variables: Variables among these to train on, in the same order.
         regularization_losses: Losses of the model, then the head's: functions of no arguments, each
             returns a scalar.
     """
@@ -56,8 +56,8 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
         """Traces the call for inference and for training.
 
         Args:
-            body: Gives the feature vectors.
-            head: Makes logits of them.
+            body: Model that gives the feature vectors.
+            head: Head that makes logits of them.
             image_size: (height, width) in pixels.
             labels_path: A file named labels.txt.
         """

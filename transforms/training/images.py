@@ -61,7 +61,7 @@ class LabelledImages:
         Args:
             file: File that holds the images.
             places: int64 [rows], place of each in the file.
-            labels: One row an image.
+            labels: Classes of the images, one row an image.
             preprocessor: Decoder of them, to float32.
         """
         self._file = file
@@ -169,11 +169,11 @@ def gather_images(
     """Reads every labelled image once, wherever it is, into one file.
 
     Args:
-        runs: Where the images are.
-        labels: One row an image.
+        runs: Runs whose rows name the images.
+        labels: Classes of the images, one row an image.
         is_validation: bool [rows].
-        preprocessor: Decodes them, to float32.
-        file: Where they go, on a disk with room for them.
+        preprocessor: Decoder of them, to float32.
+        file: File that they go to, on a disk with room for them.
         on_images: Callback, told how many images more have been gone through.
 
     Raises:

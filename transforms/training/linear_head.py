@@ -31,7 +31,7 @@ class HeadSettings:
 
     Attributes:
         activation: "softmax", classes exclude each other; "sigmoid", each is decided by itself.
-        l2: Times the sum of the squared weights, for standardised vectors, is added to the loss.
+        l2: Weight of the sum of the squared weights, for standardised vectors, in the loss.
         label_smoothing: Share of every target that is spread over all classes, in [0, 1).
         class_weights: "none", or "balanced": rows count by the inverse of their class's number.
         epochs: Most passes over the training rows.
@@ -58,8 +58,8 @@ class Epoch(NamedTuple):
 
     Attributes:
         number: Number of the pass, from 1.
-        loss: Mean over the training rows while the weights still moved, with the L2 term.
-        validation_loss: After it, likewise.
+        loss: Mean loss over the training rows while the weights still moved, with the L2 term.
+        validation_loss: Mean loss over the validation rows after it, likewise.
     """
 
     number: int
@@ -73,7 +73,7 @@ class TrainedHead(NamedTuple):
     Attributes:
         kernel: float32 [dim, classes].
         bias: float32 [classes].
-        epochs: What the passes reached.
+        epochs: Passes with what they reached, in order.
         best: The pass after which the weights were these.
     """
 
@@ -102,7 +102,7 @@ def train_head(
         training: Rows to fit.
         validation: Rows that say when to stop.
         standardization: Mean and deviation of the training rows; folded into the weights.
-        settings: How.
+        settings: Rates, limits and weights of the training.
         on_epoch: Callback, told of every pass as it ends.
 
     Raises:

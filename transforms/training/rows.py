@@ -38,10 +38,10 @@ def gather_rows(
     """Reads every vector once, into nameless files.
 
     Args:
-        runs: Where the vectors are.
-        labels: One row a vector.
+        runs: Runs that hold the vectors.
+        labels: Classes of the vectors, one row a vector.
         is_validation: bool [rows].
-        directory: Where the files are, on a disk with room for them.
+        directory: Directory of the files, on a disk with room for them.
         on_rows: Callback, told how many rows more have been read.
 
     Raises:

@@ -36,8 +36,8 @@ def read_stored_images(runs: EmbeddingRuns, policy: Preprocessing) -> StoredImag
     Images that are gone or have changed are left out; there may be none.
 
     Args:
-        runs: Where the vectors are.
-        policy: What is done to the images.
+        runs: Runs that hold the vectors.
+        policy: Policy by which the images become pixels.
 
     Raises:
         InputError: If a data file is damaged.

@@ -63,7 +63,7 @@ class VectorFile:
 
         Args:
             dim: Numbers a vector.
-            labels: One row a vector, at least one.
+            labels: Classes of the vectors, one row a vector, at least one.
 
         Raises:
             ValueError: If there are fewer vectors.
@@ -87,7 +87,7 @@ class LabelledVectors:
 
         Args:
             vectors: float32 [rows, dim], in memory or in a file.
-            labels: One row a vector.
+            labels: Classes of the vectors, one row a vector.
         """
         self._vectors = vectors
         self.labels = labels

@@ -118,7 +118,7 @@ def build_index(
         plan: The plan for these vectors.
         sample: float32 [sample, dim], the vectors of the plan's sample; normalized in place.
         vectors: All vectors in order, float32 [some, dim] a time, of any length.
-        trained: Called once the lists are known and the vectors follow.
+        trained: Callback for when the lists are known and the vectors follow.
     """
     faiss = import_extra("faiss")
     normalize(sample)

@@ -63,7 +63,7 @@ def find_typical(vectors: npt.NDArray[np.float32], count: int) -> npt.NDArray[np
 
     Args:
         vectors: float32 [rows, dim]; at least one.
-        count: How many centres; fewer where vectors are equal.
+        count: Number of centres; fewer where vectors are equal.
 
     Returns:
         int64 [at most count], places among the vectors, those of the largest clusters first.

@@ -81,7 +81,7 @@ def find_candidates(sketches: npt.NDArray[np.float32], least_cosine: float) -> P
 
     Args:
         sketches: float32 [rows, sketch_dim], of vectors of length 1.
-        least_cosine: What makes a near-duplicate.
+        least_cosine: Smallest cosine of near-duplicates.
     """
     faiss = import_extra("faiss")
     rows, dim = sketches.shape
@@ -121,7 +121,7 @@ def check_pairs(
     Args:
         rows: int64 [pairs, 2], places among the vectors.
         vectors: float32 [rows, dim], of length 1.
-        least_cosine: What makes a near-duplicate.
+        least_cosine: Smallest cosine of near-duplicates.
     """
     cosines = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _SMALL):

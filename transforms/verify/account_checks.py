@@ -57,7 +57,7 @@ class Inputs:
 
     @property
     def count(self) -> int:
-        """Rows of the file."""
+        """Number of rows in the file."""
         return self._table.num_rows
 
     def reasons(self) -> dict[str, int]:
@@ -81,7 +81,7 @@ def check_inputs(
 
     Args:
         name: The file's name within the run.
-        inputs: Its content.
+        inputs: Content of the inputs file.
         shard: The entry.
         record: The content of run.json.
     """
@@ -107,10 +107,10 @@ class FailureLines:
     """What failures.jsonl holds.
 
     Attributes:
-        count: Its lines.
+        count: Number of lines.
         malformed: Numbers of the lines that are no failures, counted from 1.
         reasons: Failures by "step/error_type".
-        digests: One digest a failure, of its image_id, as bytes.
+        digests: Digests of the failures' image_ids as bytes, one uint64 a failure.
     """
 
     count: int = 0

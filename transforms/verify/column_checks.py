@@ -33,7 +33,7 @@ def check_schema(
 
     Args:
         name: The file's name within the run.
-        schema: Its schema.
+        schema: Schema of the data file.
         record: The content of run.json.
         first: Schema of a file before, if there is one: all are to have the same carried types.
     """

@@ -24,7 +24,7 @@ class CheckedRows:
     """What is kept of the rows of a data file.
 
     Attributes:
-        id_digests: One uint64 digest a row, of its image_id, in order, as bytes.
+        id_digests: Digests of the image_ids as bytes, one uint64 a row, in order.
         embedding_dim: Length of the vectors, if there are any.
         schema: The columns of the file, if its format keeps them.
     """
@@ -47,7 +47,7 @@ def check_data(
 
     Args:
         name: The file's name within the run.
-        shard: Its entry in run.json.
+        shard: Entry of the file's shard in run.json.
         record: The content of run.json.
         allow_zero_vectors: Whether a vector may be 0 throughout.
         embedding_dim: Length of the vectors of the run, if it is known.

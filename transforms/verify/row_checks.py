@@ -42,7 +42,7 @@ class RowChecks:
     """The checks of one data file's rows; a kind of bad row becomes one finding.
 
     Args:
-        model_columns: What the model's outputs have become.
+        model_columns: Columns that the model's outputs have become.
         is_sorted: Whether the rows must be in order of image_id.
         allow_zero_vectors: Whether a vector may be 0 throughout.
         embedding_dim: Length that every vector must have, or None for that of the first.
@@ -70,7 +70,7 @@ class RowChecks:
 
         Args:
             rows: The batch, with `columns`.
-            image_ids: Its image_id column.
+            image_ids: Values of the batch's image_id column.
         """
         self.rows += rows.num_rows
         faults = find_bad_images(rows)

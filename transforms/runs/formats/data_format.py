@@ -16,17 +16,17 @@ class RowWriter(Protocol):
     """A writer of one file: takes rows of one schema, then ends the file."""
 
     def write(self, rows: pa.RecordBatch) -> None:
-        """Writes rows, in order."""
+        """Writes rows of the writer's schema after those before."""
 
     def finish(self) -> None:
         """Writes what is buffered and the footer; the stream stays open."""
 
     def abandon(self) -> None:
-        """Writes nothing more."""
+        """Drops what is buffered; the file is not finished."""
 
 
 def _any_columns(carried: pa.Schema) -> None:
-    """Finds nothing wrong."""
+    """Accepts carried columns of any type."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

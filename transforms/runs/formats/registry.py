@@ -9,7 +9,7 @@ from transforms.runs.formats.data_format import DataFormat
 
 
 def format_named(name: str) -> DataFormat:
-    """Returns one of FORMATS."""
+    """Returns the format of a name that is in FORMATS, such as "parquet"."""
     # By name, so that FORMATS can be read where nothing may be imported, as by --help.
     module = importlib.import_module(f"transforms.runs.formats.{name}")
     found: DataFormat = module.FORMAT

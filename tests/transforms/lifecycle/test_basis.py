@@ -11,7 +11,7 @@ from transforms.records import InputFile, ShardKey, ShardKind, ShardResult, Writ
 from transforms.runs.record import PublishedRun
 
 PREPROCESSING = {"max_image_pixels": 10, "decode": "x"}
-RECIPE = {"model": {"fingerprint": "a"}, "preprocessing": PREPROCESSING}
+RECIPE = {"program": "embed", "model": {"fingerprint": "a"}, "preprocessing": PREPROCESSING}
 IMAGES = (Source(ShardKind.IMAGES, "/photos/a.jpg", "/photos/a.jpg", False),)
 TAR = (Source(ShardKind.TAR, "/photos/*.tar", "/photos", False),)
 DIRECTORY = (Source(ShardKind.IMAGES, "/photos", "/photos", True),)

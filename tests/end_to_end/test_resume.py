@@ -63,7 +63,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("in") / "photos"
     folder.mkdir()
     for seed in range(6):
-        (folder / f"{seed}.png").write_bytes(encode(photo(700, 900, seed), "PNG"))
+        (folder / f"{seed}.png").write_bytes(encode(photo(500, 640, seed), "PNG"))
     for n in range(6, 240):
         shutil.copyfile(folder / f"{n % 6}.png", folder / f"{n}.png")
     (folder / "broken.png").write_bytes(b"no image")

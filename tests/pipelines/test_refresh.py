@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, verify
-from tests.support.models import save_mean_color
+from pipelines import classify, embed, verify
+from tests.support.models import save_mean_color, save_output
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.runs import (
     contents,
@@ -595,3 +595,50 @@ def test_names_that_are_not_utf8_are_images_like_others(shared: pathlib.Path) ->
     some = ["--manifest", str(lines), "--max_failed_fraction", "0.5"]
     assert run_embed(model, again, *some) == 0
     assert read(again)["uri"].to_pylist() == [(old / "broken.png").as_uri()]
+
+
+def test_a_file_below_such_a_directory_keeps_its_rows_although_a_failure_may_pass(
+    shared: pathlib.Path,
+) -> None:
+    """An image on which the model failed is tried again, if only its file could be opened."""
+    closed, root = shared / "in" / "closed", shared / "root"
+    closed.mkdir(parents=True)
+    (shared / "in" / "a.png").write_bytes(solid(1, 2, 3))
+    write_tar(closed / "a.tar", {"a.png": solid(9, 9, 9), "white.png": solid(255, 255, 255)})
+    model = save_output(
+        shared / "picky", lambda images: 1 / (1 - tf.reduce_mean(images, axis=[1, 2]))
+    )
+    argv = ["--input", str(shared / "in"), "--max_failed_fraction", "0.9"]
+    assert run_refresh(model, root, *argv) == 0
+    assert [failure["error_type"] for failure in read_failures(latest(root))] == ["ModelCall"]
+    first = latest(root)
+    closed.chmod(0)
+    with unprivileged():
+        assert run_refresh(model, root, *argv) == 0
+    closed.chmod(0o755)
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 3, "reused": 2}
+    assert matched(root) == 4
+    assert data_files(latest(root)) == data_files(first)
+
+
+def test_a_run_without_what_it_could_not_list_says_so(
+    shared: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, photos, out = str(shared / "model"), shared / "photos", shared / "root" / "out"
+    write_photos(photos, 10)
+    write_photos(photos / "closed", 2)
+    (photos / "closed").chmod(0)
+    with unprivileged():
+        assert run_embed(model, out, "--input", str(photos)) == 0
+    (photos / "closed").chmod(0o755)
+    captured = capsys.readouterr()
+    said = f"warning: {photos}/closed could not be listed: permission denied; what is below it is"
+    assert f"{said} not in this run\n" in captured.err
+    assert read_record(out)["counts"] == {
+        "matched": 11, "written": 10, "failed": 1, "skipped": 0,
+    }  # fmt: skip
+    (failure,) = read_failures(out)
+    assert verify.main([str(out)]) == 0
+    again = shared / "root" / "again"
+    assert embed.main(["--retry_failed", str(out), "--output", str(again)]) == 0
+    assert read_failures(again) == [failure]  # It lists nothing: a new run does.

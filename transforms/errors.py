@@ -53,6 +53,10 @@ class PermissionDeniedError(ImageError):
     """The object is there and may not be read."""
 
 
+class UnlistedError(ImageError):
+    """A directory that could not be listed; how many images it holds is not known."""
+
+
 class UnstableImageError(ImageError):
     """A file that changes while it is read."""
 

@@ -33,7 +33,13 @@ class Step(enum.StrEnum):
 
 
 PASSING_REASONS = frozenset(
-    {"read/NotFound", "read/PermissionDenied", "read/UnstableImage", "model/ModelCall"}
+    {
+        "read/NotFound",
+        "read/PermissionDenied",
+        "read/UnstableImage",
+        "read/Unlisted",
+        "model/ModelCall",
+    }
 )
 """Failures, as "step/error_type", that the same bytes may not have another time."""
 
@@ -50,6 +56,8 @@ class ImageRef:
             not known. The modification time in nanoseconds, or generation and checksum on gs://.
         carried: Values of the carried columns, in the order of the run's carried schema.
         content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning.
+        unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
+            how many images are in it, so that it is one, which fails.
     """
 
     image_id: str
@@ -58,6 +66,7 @@ class ImageRef:
     version: str | None = None
     carried: tuple[Any, ...] = ()
     content_sha256: str | None = None
+    unlisted: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

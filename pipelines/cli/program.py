@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pipelines.cli.parser import Config, parse_own_flags
 from transforms.errors import RunError, UserError, printable
 from transforms.machine.noise import quiet_libraries
+from transforms.machine.utf8 import restart_in_utf8
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -41,6 +42,8 @@ def run_program(
     Returns:
         The exit code: 2 for a bad flag, and see report_errors.
     """
+    if argv is None:
+        restart_in_utf8()
 
     def work() -> int:
         config = parse_own_flags(

@@ -35,6 +35,7 @@ from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.lifecycle.publication import PreviousCounts
+from transforms.lifecycle.recall import describe_unseen
 from transforms.records import Change, Step
 
 _MESSAGE_CHARS = 200
@@ -74,7 +75,7 @@ class Forecast:
 def format_forecast(forecast: Forecast, flags: PlanFlags) -> str:
     """Says what was found, what the sample showed, and what the run would take."""
     rows = [
-        *_inputs(forecast.workload),
+        *_inputs(forecast),
         *_changes(forecast),
         ("output", forecast.output),
         ("model", _model(forecast)),
@@ -88,7 +89,8 @@ def format_forecast(forecast: Forecast, flags: PlanFlags) -> str:
     return align(rows)
 
 
-def _inputs(workload: Workload) -> Iterator[_Row]:
+def _inputs(forecast: Forecast) -> Iterator[_Row]:
+    workload = forecast.workload
     survey, counts = workload.survey, workload.counts
     size_bytes = survey.image_bytes + sum(file.size_bytes for file in survey.files)
     about = _about(counts.values())
@@ -104,6 +106,10 @@ def _inputs(workload: Workload) -> Iterator[_Row]:
             yield "", f"{about}{images:,} in {len(own):,} {files_of.word} files, {size}"
     if survey.unsized:
         yield "", f"{survey.unsized:,} whose sizes are not listed, and not in these bytes"
+    builds_on_run = forecast.previous is not None
+    unseen = describe_unseen(survey.unseen, builds_on_run=builds_on_run, shown=REASONS_SHOWN)
+    for place, text in enumerate(unseen):
+        yield "" if place else "unlisted", text
     if survey.skipped:
         yield "skipped", f"{sum(survey.skipped.values()):,}"
         yield from list_reasons(survey.skipped)

@@ -1,6 +1,7 @@
 """The pipeline in one sentence; what it is made of is ready-made."""
 
 import dataclasses
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
@@ -8,7 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.running.launched_model import make_handler
 from pipelines.running.run_plan import RunPlan
-from transforms.lifecycle.basis import Completion
+from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard, ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
@@ -28,7 +29,8 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     """Adds the whole pipeline to root; runs nothing."""
     register_batch_coder()
     launch, publication = plan.launch, plan.publication
-    shards, skipped = _plan_shards(root, plan)
+    planned = _plan_shards(root, plan)
+    shards = planned.shards
     if launch.canaries is not None:
         known = root | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
         shards = (shards, known) | "WithCanaries" >> beam.Flatten()
@@ -48,7 +50,8 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    _ = results | "Publish" >> Publish(publication, skipped, kept.damaged)
+    warnings = (planned.warnings, kept.damaged)
+    _ = results | "Publish" >> Publish(publication, planned.skipped, warnings)
 
 
 @dataclasses.dataclass(eq=False)
@@ -97,23 +100,43 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
         )
 
 
-def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> tuple[PCollection[Shard], PCollection[str]]:
-    """Returns the shards of the run, and why names in directories were passed over."""
-    launch = plan.launch
+class _Planned(NamedTuple):
+    """What a run works on.
+
+    Attributes:
+        shards: PCollection[Shard], of the run.
+        skipped: PCollection[str], why names in directories were passed over.
+        warnings: PCollection[str], what could not be listed.
+    """
+
+    shards: PCollection[Shard]
+    skipped: PCollection[str]
+    warnings: PCollection[str]
+
+
+def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
+    launch, basis = plan.launch, plan.basis
     if plan.sample is not None:
         shards = root | "Sample" >> beam.Create(plan.sample.shards, reshuffle=False)
-        return shards, root | "NothingSkipped" >> beam.Create([])
-    if isinstance(plan.basis, Completion):
-        retry = PlanRetry(plan.basis.run.directory, len(plan.basis.results))
-        return root | "PlanRetry" >> retry, root | "NothingSkipped" >> beam.Create([])
+        return _Planned(shards, *_nothing(root))
+    if isinstance(basis, Completion):
+        retry = PlanRetry(basis.run.directory, len(basis.results))
+        return _Planned(root | "PlanRetry" >> retry, *_nothing(root))
     matched = root | "MatchInputs" >> MatchInputs(
         launch.sources,
         launch.config.manifest,
         launch.columns.carried,
         launch.columns.image_id_from,
+        (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
     )
     images = matched.images
     if plan.places_by_content:
         hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
         images = images | "HashImages" >> hashing
-    return (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes), matched.skipped
+    shards = (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes)
+    return _Planned(shards, matched.skipped, matched.warnings)
+
+
+def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], PCollection[str]]:
+    nothing = root | "NothingSkipped" >> beam.Create([])
+    return nothing, nothing

@@ -9,6 +9,7 @@ from pipelines.cli.program import report_errors
 from pipelines.cli.run_flags import RunConfig
 from transforms.machine.garbage import importing
 from transforms.machine.noise import quiet_libraries
+from transforms.machine.utf8 import restart_in_utf8
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -33,6 +34,8 @@ def run_program(
     Returns:
         The exit code: 0 published, 1 failed, 2 bad flag, model or input.
     """
+    if argv is None:
+        restart_in_utf8()
 
     def work() -> int:
         config, beam_argv = parse_flags(

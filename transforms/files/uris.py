@@ -5,8 +5,10 @@ import errno
 import gzip
 import io
 import os
+import pathlib
 import re
 import stat
+import urllib.parse
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -29,6 +31,34 @@ def without_file_scheme(uri: str) -> str:
     return uri.removeprefix("file://") if uri.startswith("file:///") else uri
 
 
+def uri_of_path(path: str) -> str:
+    r"""Returns a local path as text that can be stored: itself, or a file: URI if it is not UTF-8.
+
+    Python has the name caf\xe9 of Latin-1 as "caf\udce9", which no file of text can hold:
+
+        "/n/日本.jpg"       -> "/n/日本.jpg"
+        "/n/caf\udce9.jpg" -> "file:///n/caf%E9.jpg"
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return pathlib.PurePath(path).as_uri()
+    return path
+
+
+def path_of_uri(uri: str) -> str:
+    """Returns the local path that uri_of_path was given; any other URI as it is."""
+    if not uri.startswith("file:///"):
+        return uri
+    return os.fsdecode(urllib.parse.unquote_to_bytes(uri.removeprefix("file://")))
+
+
+def is_of_no_text(uri: str) -> bool:
+    """Tells whether a URI is what uri_of_path makes of a name that is not UTF-8."""
+    path = path_of_uri(uri)
+    return path != uri and uri_of_path(path) == uri
+
+
 def open_uri(uri: str) -> BinaryIO:
     """Opens a file to read its bytes as they are stored, never decompressed.
 
@@ -39,9 +69,8 @@ def open_uri(uri: str) -> BinaryIO:
         OSError: If the storage fails; trying again may help.
     """
     with _own_errors(uri):
-        if is_local(uri):
-            return _open_local(uri)
-        return open_as_stored(uri)
+        path = path_of_uri(uri)
+        return _open_local(path) if is_local(path) else open_as_stored(path)
 
 
 def read_remote(uri: str, max_bytes: int) -> bytes:

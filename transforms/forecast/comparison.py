@@ -38,6 +38,7 @@ class Comparison:
         Raises:
             OSError: If it cannot be read.
         """
+        self.previous = previous
         self._base_fingerprint = base_fingerprint
         self._has_same_recipe = has_same_recipe
         self._files = {r.file.uri: r for r in previous if r.file is not None}
@@ -57,7 +58,7 @@ class Comparison:
         """Counts a listed image; tells whether its row must be computed. Call once an image."""
         rows = self._rows
         is_known = ref.image_id in rows.refs
-        self._met += is_known
+        self._met += is_known and ref.unlisted is None
         stays = rows.is_listed_alike(ref)
         if ref.image_id in rows.failures:
             stays = stays and rows.lasting_failure(ref.image_id) is not None
@@ -96,7 +97,7 @@ class Comparison:
         for file, images in files.items():
             in_files[self._change_of(file)] += images
         changes.update({change: round(images) for change, images in in_files.items()})
-        changes[Change.DELETED] += len(self._rows.refs) - self._met
+        changes[Change.DELETED] += len(self._rows.refs) - len(self._rows.unlisted) - self._met
         here = {file.uri for file in files}
         changes[Change.DELETED] += sum(
             r.images for uri, r in self._files.items() if uri not in here

@@ -3,20 +3,23 @@
 import collections
 import dataclasses
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.source import Source
-from transforms.records import ImageRef, InputFile
+from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
+from transforms.records import ImageRef, InputFile, ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import ShardSizes, check_not_empty, plan_file_shards, sorted_by_id
+
+_Found = ImageRef | InputFile | Skipped | Unseen
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class Survey:
         unsized: Images whose sizes are not, as in manifests of remote images.
         files: TFRecord, Parquet and tar files, in order of uri.
         skipped: Names in directories that are no images, by the reason.
+        unseen: Directories that cannot be listed; each counts as an image.
         drawn: Some of the listed images: those whose ids have the smallest digests. The same ones
             every time, and spread over the whole listing.
     """
@@ -38,6 +42,7 @@ class Survey:
     unsized: int
     files: tuple[InputFile, ...]
     skipped: Mapping[str, int]
+    unseen: tuple[Unseen, ...]
     drawn: tuple[ImageRef, ...]
 
 
@@ -48,6 +53,7 @@ def take_survey(
     *,
     draw: int,
     is_wanted: Callable[[ImageRef], bool],
+    previous: Sequence[ShardResult] = (),
 ) -> Survey:
     """Lists every input, as a run does; opens no image.
 
@@ -59,6 +65,7 @@ def take_survey(
         columns: Columns to take from files, and the carried ones.
         draw: Images to draw.
         is_wanted: Callback, told every listed image; returns whether it may be drawn.
+        previous: Shards of the run before, from which comes what cannot be listed now.
 
     Raises:
         InputError: If there is nothing to read, a file is matched twice, an image_id is not unique,
@@ -69,30 +76,34 @@ def take_survey(
     skipped: collections.Counter[str] = collections.Counter()
     digests = bytearray()
     lottery = _Lottery(draw)
-    for found in _listed(sources, manifests, columns):
+    unseen: list[Unseen] = []
+    for found in _listed(sources, manifests, columns, previous):
         match found:
             case ImageRef():
                 digest = digest_ids([found.image_id])
                 digests += digest
                 image_bytes += found.size_bytes or 0
                 unsized += found.size_bytes is None
-                if is_wanted(found):
+                if is_wanted(found) and found.unlisted is None:
                     lottery.enter(digest, found)
             case InputFile():
                 files.append(found)
             case Skipped():
                 skipped[found.reason] += 1
+            case Unseen():
+                unseen.append(found)
     every = np.frombuffer(digests, np.uint64)
     check_not_empty(len(every), files)
     ordered = [shard.file for shard in plan_file_shards(0, files, ShardSizes(1))]
     if repeated := _repeated(every):
-        _refuse_copies(repeated, _listed(sources, manifests, columns))
+        _refuse_copies(repeated, _listed(sources, manifests, columns, previous))
     return Survey(
         images=len(every),
         image_bytes=image_bytes,
         unsized=unsized,
         files=tuple(file for file in ordered if file is not None),
         skipped=dict(skipped.most_common()),
+        unseen=tuple(unseen),
         drawn=lottery.winners(),
     )
 
@@ -118,14 +129,31 @@ class _Lottery:
 
 
 def _listed(
-    sources: tuple[Source, ...], manifests: tuple[str, ...], columns: FileColumns
-) -> Iterator[ImageRef | InputFile | Skipped]:
+    sources: tuple[Source, ...],
+    manifests: tuple[str, ...],
+    columns: FileColumns,
+    previous: Sequence[ShardResult],
+) -> Iterator[_Found]:
+    unseen: dict[str, list[Unseen]] = {}
     for source in sources:
         for found in list_source(source):
-            if isinstance(found, ImageFile):
-                yield to_image_ref(found, columns.image_id_from)
+            match found:
+                case ImageFile():
+                    yield to_image_ref(found, columns.image_id_from)
+                case Unlisted():
+                    unseen.setdefault(found.uri, []).append(Unseen(source, found))
+                case _:
+                    yield found
+    for first, *_ in unseen.values():
+        yield first
+        yield to_unlisted_ref(first.directory)
+    every = [one for several in unseen.values() for one in several]
+    for result in previous if every else ():
+        for again in recall(result, every, columns.image_id_from):
+            if isinstance(again, ImageFile):
+                yield to_image_ref(again, columns.image_id_from)
             else:
-                yield found
+                yield again
     for uri in manifests:
         yield from read_manifest(uri, columns.carried, columns.image_id_from)
 
@@ -135,9 +163,7 @@ def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:
     return frozenset(value.tobytes() for value in values[counts > 1])
 
 
-def _refuse_copies(
-    repeated: frozenset[bytes], listed: Iterator[ImageRef | InputFile | Skipped]
-) -> None:
+def _refuse_copies(repeated: frozenset[bytes], listed: Iterator[_Found]) -> None:
     """Raises InputError for two images of one id; digests alone may be equal by chance."""
     refs = (found for found in listed if isinstance(found, ImageRef))
     sorted_by_id(ref for ref in refs if digest_ids([ref.image_id]) in repeated)

@@ -74,7 +74,14 @@ def take_workload(
         UserError: If the inputs cannot be read, as the run would.
     """
     started = time.monotonic()
-    survey = take_survey(sources, manifests, columns, draw=draw, is_wanted=comparison.must_compute)
+    survey = take_survey(
+        sources,
+        manifests,
+        columns,
+        draw=draw,
+        is_wanted=comparison.must_compute,
+        previous=comparison.previous,
+    )
     listing_seconds = time.monotonic() - started
     carried = {file for file in survey.files if comparison.is_carried_over(file)}
     files = tuple(file for file in survey.files if file not in carried)

@@ -1,6 +1,7 @@
 """The columns that are taken from files of images, decided once at launch, and ids from names."""
 
 import dataclasses
+import pathlib
 
 import pyarrow as pa
 
@@ -43,6 +44,8 @@ def image_id(uri: str, root: str, image_id_from: str | None) -> str:
         case None | "uri":
             return uri
         case "relative_path":
+            if uri.startswith("file:///"):  # A name that is not UTF-8: see uri_of_path.
+                root = pathlib.PurePath(root).as_uri()
             return uri.removeprefix(root + "/")
         case "filename":
             return uri.rpartition("/")[2]

@@ -50,4 +50,17 @@ class Skipped:
     reason: str
 
 
-Listed = ImageFile | InputFile | Skipped
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A directory in a listing whose own files are not seen.
+
+    Attributes:
+        uri: Place of it.
+        reason: Words of the operating system, as "permission denied".
+    """
+
+    uri: str
+    reason: str
+
+
+Listed = ImageFile | InputFile | Skipped | Unlisted

@@ -8,11 +8,12 @@ from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from transforms.errors import ImageError, UnstableImageError
+from transforms.errors import ImageError, UnlistedError, UnstableImageError
 from transforms.files.uris import (
     is_in_memory,
     is_local,
     open_uri,
+    path_of_uri,
     read_remote,
     read_within,
     version_of,
@@ -63,7 +64,7 @@ class ImageFiles:
         members = dict(read_members(uris, self._columns, self._max_image_bytes))
         at_hand = self._read_at_hand(refs, members)
         rest = refs[len(at_hand) :]
-        reads = REMOTE_READS if any(not is_local(ref.uri) for ref in rest) else LOCAL_READS
+        reads = REMOTE_READS if any(not _is_local(ref) for ref in rest) else LOCAL_READS
         size = -(-len(rest) // reads) or 1
         parts = [rest[start : start + size] for start in range(0, len(rest), size)]
         others = self._threads.map(lambda part: self._read_several(part, members), parts)
@@ -104,6 +105,8 @@ def _read_or_error(
     read: Callable[[ImageRef, int], _T], ref: ImageRef, max_image_bytes: int
 ) -> _T | ImageError:
     try:
+        if ref.unlisted is not None:
+            raise UnlistedError(ref.unlisted)
         if ref.size_bytes is not None:
             check_size(ref.size_bytes, max_image_bytes)
         return read(ref, max_image_bytes)
@@ -111,16 +114,20 @@ def _read_or_error(
         return error
 
 
+def _is_local(ref: ImageRef) -> bool:
+    return is_local(path_of_uri(ref.uri))
+
+
 def _read_from_memory(ref: ImageRef, max_image_bytes: int) -> bytes | None:
     """Returns a local file that is in the page cache and stays as it is, or None."""
-    if not is_local(ref.uri):
+    if not _is_local(ref):
         return None
     with open_uri(ref.uri) as handle:
         return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
 
 
 def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
-    if not is_local(ref.uri):
+    if not _is_local(ref):
         return read_remote(ref.uri, max_image_bytes)
     for _ in range(READS):
         with open_uri(ref.uri) as handle:

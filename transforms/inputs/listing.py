@@ -7,8 +7,8 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError
-from transforms.files.uris import is_local, without_file_scheme
-from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped
+from transforms.files.uris import is_local, path_of_uri, uri_of_path, without_file_scheme
+from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
@@ -43,7 +43,8 @@ def list_source(source: Source) -> Iterator[Listed]:
     """Lists the files of an input, directory by directory, names in order.
 
     A directory gives the files whose names say that they hold images; a glob or a named file gives
-    everything that matches. What is left out comes as Skipped, to be counted. Of a directory /d:
+    everything that matches. What is left out comes as Skipped, to be counted; a directory that
+    cannot be listed as Unlisted, unless it is hidden. Of a directory /d:
 
         Entry("/d/a.jpg", 9, "1")  -> ImageFile("/d/a.jpg", "/d", 9, "1")
         Entry("/d/b.tar", 9, "1")  -> InputFile(TAR, "/d/b.tar", "/d", 9, "1")
@@ -55,12 +56,20 @@ def list_source(source: Source) -> Iterator[Listed]:
     entries = list_local(source) if is_local(source.pattern) else list_remote(source)
     try:
         for entry in entries:
-            yield entry if isinstance(entry, Skipped) else _listed(entry, source)
+            match entry:
+                case Entry():
+                    yield listed_as(entry, source)
+                case Unlisted() if source.is_directory and _is_hidden(entry.uri, source.root):
+                    yield Skipped(entry.uri, "hidden")
+                case _:
+                    yield entry
     except (GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
 def _classify(uri: str) -> Source:
+    if is_local(uri):
+        _check_can_be_listed(uri)
     if os.path.isdir(uri) if is_local(uri) else is_remote_directory(uri):
         folder = uri.rstrip("/")
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
@@ -78,11 +87,27 @@ def _classify(uri: str) -> Source:
     return source
 
 
+def _check_can_be_listed(path: str) -> None:
+    """Raises OSError or InputError for a local path that nothing can be said of, not even no."""
+    if uri_of_path(path) != path:
+        raise InputError(
+            f"--input {path!r}: the name is not UTF-8; rename it, or name a directory above it: "
+            "such names are read there"
+        )
+    try:
+        os.lstat(path)
+        if os.path.isdir(path):
+            os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
 def _cannot_be_listed(uri: str, error: Exception) -> InputError:
     return InputError(f"--input {uri!r} cannot be listed: {refusal(uri, error)}")
 
 
-def _listed(entry: Entry, source: Source) -> Listed:
+def listed_as(entry: Entry, source: Source) -> ImageFile | InputFile | Skipped:
+    """Tells what a file of an input is, by its name."""
     kind = source.kind
     if kind is ShardKind.IMAGES:
         kind = kind_of_name(entry.uri)
@@ -93,8 +118,12 @@ def _listed(entry: Entry, source: Source) -> Listed:
     return InputFile(kind, entry.uri, source.root, entry.size_bytes or 0, entry.version)
 
 
+def _is_hidden(uri: str, root: str) -> bool:
+    return "/." in path_of_uri(uri)[len(root) :]
+
+
 def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:
-    if "/." in uri[len(root) :]:
+    if _is_hidden(uri, root):
         return "hidden"
     if kind is not ShardKind.IMAGES:
         return FILE_KINDS[kind].reason_to_skip(uri)

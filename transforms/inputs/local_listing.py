@@ -1,18 +1,20 @@
-"""Local files of an --input, directory by directory, and what of them cannot be taken."""
+"""Local files of an --input, directory by directory, and what of them cannot be taken or seen."""
 
 import os
 import stat
 from collections.abc import Iterator
 
-from transforms.inputs.entries import Entry, Skipped
+from transforms.files.uris import uri_of_path
+from transforms.inputs.entries import Entry, Skipped, Unlisted
 from transforms.inputs.source import Source, has_wildcards
 
 
-def list_local(source: Source) -> Iterator[Entry | Skipped]:
+def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
     """Lists the files that a local input stands for, names in order within each directory.
 
-    Links to directories, pipes, names that are not UTF-8 and directories that may not be read come
-    as Skipped. A broken link is a file without a size: opening it says what is wrong.
+    Links to directories and pipes come as Skipped. Directories that may not be read, or fail, come
+    as Unlisted. A broken link is a file without a size: opening it says what is wrong. A name that
+    is not UTF-8 comes as a file: URI.
     """
     # Not FileSystems.match: it drops broken links, unreadable and linked directories unseen.
     # A name may hold wildcards; one without them is a file even if it went away since.
@@ -20,30 +22,52 @@ def list_local(source: Source) -> Iterator[Entry | Skipped]:
     if not source.is_directory and is_file:
         yield _entry(source.pattern)
         return
-    unreadable: list[OSError] = []
-    for folder, subfolders, names in os.walk(source.root or "/", onerror=unreadable.append):
+    errors: list[OSError] = []
+    for folder, subfolders, names in os.walk(source.root or "/", onerror=errors.append):
         subfolders.sort()
         if not source.is_directory and _is_deepest(source.pattern, folder):
             subfolders.clear()
+        if error := _why_closed(folder, [*names[:1], *subfolders[:1]]):
+            error.filename = folder
+            errors.append(error)
+            subfolders.clear()
+            continue
         paths = (os.path.join(folder, name) for name in sorted(names))
         yield from (_entry(path) for path in paths if source.matches(path))
         links = (os.path.join(folder, name) for name in subfolders)
-        yield from (Skipped(path, "linked directory") for path in links if os.path.islink(path))
-    yield from (Skipped(str(error.filename), "unreadable directory") for error in unreadable)
+        yield from (
+            Skipped(uri_of_path(path), "linked directory") for path in links if os.path.islink(path)
+        )
+    for error in errors:
+        folder = str(error.filename)
+        if source.may_match_below(folder):
+            yield Unlisted(uri_of_path(folder), (error.strerror or str(error)).lower())
+
+
+def _why_closed(folder: str, names: list[str]) -> OSError | None:
+    """Returns why a directory that may be read may not be entered, or None.
+
+    Its names are seen then, and nothing of what they name: no size, no time.
+    """
+    try:
+        for name in names:
+            os.lstat(os.path.join(folder, name))
+    except PermissionError as error:
+        return error
+    except OSError:  # This one went away, or fails by itself.
+        return None
+    return None
 
 
 def _entry(path: str) -> Entry | Skipped:
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # os.walk gives the byte 0xff as "\udcff", half a surrogate pair.
-        return Skipped(os.fsencode(path).decode(errors="replace"), "name is not UTF-8")
+    uri = uri_of_path(path)
     try:
         status = os.stat(path)
     except OSError:  # A broken link, most often; opening it says what is wrong.
-        return Entry(path, None, None)
+        return Entry(uri, None, None)
     if not stat.S_ISREG(status.st_mode):
-        return Skipped(path, "not a regular file")
-    return Entry(path, status.st_size, str(status.st_mtime_ns))
+        return Skipped(uri, "not a regular file")
+    return Entry(uri, status.st_size, str(status.st_mtime_ns))
 
 
 def _is_deepest(glob: str, folder: str) -> bool:

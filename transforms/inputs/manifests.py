@@ -12,7 +12,13 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
-from transforms.files.uris import is_local, open_buffered, without_file_scheme
+from transforms.files.uris import (
+    is_local,
+    is_of_no_text,
+    open_buffered,
+    path_of_uri,
+    without_file_scheme,
+)
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, PEEK_ROWS, ManifestFormat
 from transforms.records import ImageRef
@@ -100,6 +106,8 @@ def _open_manifest(uri: str) -> Iterator[tuple[io.BufferedReader, ManifestFormat
 
 def _absolute(uri: str, folder: str) -> str:
     """Returns where an image is: cats/1.jpg in gs://b/lists is gs://b/lists/cats/1.jpg."""
+    if is_of_no_text(uri):
+        return uri
     uri = without_file_scheme(uri)
     if not is_local(uri) or os.path.isabs(uri):
         return uri
@@ -108,10 +116,11 @@ def _absolute(uri: str, folder: str) -> str:
 
 def _listing(uri: str) -> tuple[int | None, str | None]:
     """Returns a local file's size and version; one in a store would cost a request each."""
-    if not is_local(uri):
+    path = path_of_uri(uri)
+    if not is_local(path):
         return None, None
     try:
-        status = os.stat(uri)
+        status = os.stat(path)
     except (OSError, ValueError):  # Opening it says what is wrong.
         return None, None
     return status.st_size, str(status.st_mtime_ns)

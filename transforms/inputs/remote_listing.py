@@ -67,6 +67,8 @@ def refusal(uri: str, error: Exception) -> str:
     if isinstance(error, Forbidden | Unauthorized) and error.errors:
         # Who lacks which permission; the error itself starts with the request's long URL.
         return f"{bucket} is closed: {error.errors[0]['message']}"
+    if isinstance(error, PermissionError):
+        return f"{(error.strerror or str(error)).lower()}; whoever runs this must be let in"
     return str(error)
 
 

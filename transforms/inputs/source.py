@@ -33,6 +33,22 @@ class Source:
             return uri.startswith(self.root + "/")
         return _glob_regex(self.pattern).match(uri) is not None
 
+    def may_match_below(self, folder: str) -> bool:
+        """Tells whether a directory of a local input may hold a file of it, at any depth.
+
+        /a/*/cats/*.jpg may have some below /a/b and /a/b/cats, and none below /a/b/dogs.
+        """
+        if self.is_directory:
+            return True
+        parts = self.pattern.split("/")
+        names = folder.rstrip("/").split("/")
+        for part, name in zip(parts, names, strict=False):
+            if "**" in part or ("[" in part and "]" not in part):  # A [/] is of two parts.
+                return True
+            if not _glob_regex(part).match(name):
+                return False
+        return len(names) < len(parts)
+
 
 def has_wildcards(uri: str) -> bool:
     """Tells whether a uri may be a glob; a file's name may hold the same characters."""

@@ -10,7 +10,7 @@ from transforms.errors import FlagError, InputError, RunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems
 from transforms.inputs.columns import image_id
-from transforms.inputs.entries import ImageFile
+from transforms.inputs.entries import ImageFile, Unlisted
 from transforms.inputs.listing import classify_input, list_source
 from transforms.records import CANARIES, ImageRef, Shard, ShardKind, ShardResult
 from transforms.runs.data_file import iter_rows
@@ -34,9 +34,12 @@ def canary_shard(directory: str) -> Shard:
         source = classify_input(directory)
     except InputError as error:
         raise InputError(str(error).replace("--input", "--canaries", 1)) from error
+    listed = list(list_source(source))
+    if closed := [found for found in listed if isinstance(found, Unlisted)]:
+        raise InputError(f"--canaries: {closed[0].uri} cannot be listed: {closed[0].reason}")
     refs = [
         ImageRef(image_id(found.uri, found.root, "relative_path"), found.uri)
-        for found in list_source(source)
+        for found in listed
         if isinstance(found, ImageFile)
     ]
     if not refs:

@@ -60,6 +60,11 @@ class PreviousRows:
             failures=failures,
         )
 
+    @property
+    def unlisted(self) -> frozenset[str]:
+        """The image_ids that stand for directories which could not be listed: no images."""
+        return frozenset(name for name, ref in self.refs.items() if ref.unlisted is not None)
+
     def is_listed_alike(self, ref: ImageRef) -> bool:
         """Whether the listing says that an image is as it was."""
         before = self.refs.get(ref.image_id)

@@ -93,7 +93,7 @@ def run_record(
     publication: Publication,
     results: list[ShardResult],
     skipped: Iterable[str],
-    damaged: Iterable[str] = (),
+    warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Returns the content of run.json."""
     failures: collections.Counter[str] = collections.Counter()
@@ -117,7 +117,7 @@ def run_record(
         **_changes(publication, results),
         "failures_by_reason": dict(failures.most_common()),
         "skipped_by_reason": dict(skipped_reasons.most_common()),
-        "warnings": sorted({*damaged, *_warnings(publication.previous, results)}),
+        "warnings": sorted({*warnings, *_warnings(publication.previous, results)}),
         "files": [_published_entry(publication, result) for result in results],
         "engines": _engines(results),
         "seconds_by_step": {step.value: round(seconds[step], 3) for step in Step},

@@ -154,7 +154,8 @@ class ShardReuse:
         Returns:
             A part without images.
         """
-        before = {*self._previous.row_of_id, *self._previous.failures}
+        previous = self._previous
+        before = {*previous.row_of_id, *previous.failures} - previous.unlisted
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
         changes = collections.Counter({Change.DELETED: len(gone)})
         reused = self._reused(rows_as_read([], [], self._carried), [], [], changes)

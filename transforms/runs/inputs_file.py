@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from transforms.errors import UnlistedError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.records import Failure, ImageRef, Shard, ShardKind, Step, WrittenFile
 from transforms.schemas import IMAGE_ID, URI
@@ -12,6 +13,7 @@ from transforms.schemas import IMAGE_ID, URI
 CHUNK_ROWS = 8192
 
 _CARRIED = "carried"
+_UNLISTED = UnlistedError("").error_type
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -73,6 +75,7 @@ def read_inputs(path: str) -> tuple[tuple[ImageRef, ...], tuple[Failure, ...]]:
             row["size_bytes"],
             row["version"],
             tuple((row.get(_CARRIED) or {}).values()),
+            unlisted=row["message"] if row["error_type"] == _UNLISTED else None,
         )
         for row in rows
     )

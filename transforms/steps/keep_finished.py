@@ -9,8 +9,10 @@ from typing import Literal, NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
+from transforms.errors import ImageError
 from transforms.files.atomic_files import is_intact, link_or_copy
 from transforms.files.file_systems import FileSystems
+from transforms.files.uris import open_uri
 from transforms.lifecycle.previous_run import Previous, PreviousShards
 from transforms.lifecycle.staging import commit, read_commit, writing_shard
 from transforms.records import (
@@ -93,7 +95,7 @@ class _KeepShard(beam.DoFn):
                 return None
             predecessor = Predecessor(result.data, result.inputs, changes={})
             return dataclasses.replace(shard, predecessor=predecessor)
-        if result.may_pass:
+        if result.may_pass and _can_be_read(shard):
             # Its rows stay, and only what failed is tried again.
             predecessor = Predecessor(
                 result.data, result.inputs, keeps_all=True, changes=result.changes
@@ -131,7 +133,7 @@ class _KeepShard(beam.DoFn):
                 self._previous.has_same_recipe
                 and parent.fingerprint == shard.fingerprint
                 and _is_listed(shard)
-                and not parent.may_pass
+                and not (parent.may_pass and _can_be_read(shard))
             )
         if not is_same:
             return None
@@ -161,6 +163,17 @@ def _is_listed(shard: Shard) -> bool:
     if shard.file is not None:
         return shard.file.version is not None
     return all(ref.version is not None for ref in shard.refs)
+
+
+def _can_be_read(shard: Shard) -> bool:
+    """Whether it helps to try again what failed: a file that does not open now keeps its rows."""
+    if shard.file is None:
+        return True
+    try:
+        open_uri(shard.file.uri).close()
+    except (ImageError, OSError):
+        return False
+    return True
 
 
 @dataclasses.dataclass(eq=False)

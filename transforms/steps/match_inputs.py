@@ -7,34 +7,43 @@ from typing import Literal, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from transforms.inputs.columns import image_id
-from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.source import Source
+from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, RefChunk
+from transforms.steps.recall_unseen import RecallUnseen
 
 CHUNK_REFS = 32_768
 """Images an element of a listing: enough that its parts, one a shard, still compress well."""
 
+UNSEEN_SHOWN = 8
+"""Directories that a run warns of by name; failures.jsonl has all."""
+
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], str]
+_Unseen = TaggedOutput[Literal["unseen"], Unseen]
 
 
 class Matched(NamedTuple):
     """Outputs of MatchInputs.
 
     Attributes:
-        images: PCollection[RefChunk], from listings and manifests.
+        images: PCollection[RefChunk], from listings and manifests; a directory that could not be
+            listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet and tar.
         skipped: PCollection[str], why each passed-over name in a directory is no image.
+        warnings: PCollection[str], directories that could not be listed, in words.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
     skipped: PCollection[str]
+    warnings: PCollection[str]
 
 
 def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
@@ -52,7 +61,7 @@ def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
 
 def _match_source(
     source: Source, image_id_from: str | None
-) -> Iterator[RefChunk | _File | _Skipped]:
+) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
     for found in list_source(source):
         match found:
@@ -65,11 +74,22 @@ def _match_source(
                 yield _File("files", found)
             case Skipped():
                 yield _Skipped("skipped", found.reason)
+            case Unlisted():
+                refs.append(to_unlisted_ref(found))
+                yield _Unseen("unseen", Unseen(source, found))
     yield from in_chunks(refs)
 
 
 def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[RefChunk]:
     return in_chunks(read_manifest(uri, carried, image_id_from))
+
+
+def _describe_unseen(_: None, unseen: list[Unseen], builds_on_run: bool) -> Iterator[str]:
+    yield from describe_unseen(unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN)
+
+
+def _to_chunk(refs: list[ImageRef]) -> RefChunk:
+    return RefChunk(tuple(refs))
 
 
 @dataclasses.dataclass(eq=False)
@@ -81,12 +101,15 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         manifests: URIs of manifests.
         carried: The carried columns, read from the manifests.
         image_id_from: Origin of the image_id, or None for each kind's default.
+        previous: The run that this one refreshes, and the number of its shards: what is below
+            directories that cannot be listed is taken from it. None if there is no such run.
     """
 
     sources: tuple[Source, ...]
     manifests: tuple[str, ...]
     carried: pa.Schema
     image_id_from: str | None
+    previous: tuple[str, int] | None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -99,7 +122,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             | "Sources" >> beam.Create(self.sources, reshuffle=False)
             | "MatchSource"
             >> beam.FlatMap(_match_source, self.image_id_from).with_outputs(
-                "files", "skipped", main="images"
+                "files", "skipped", "unseen", main="images"
             )
         )
         named = (
@@ -107,5 +130,26 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
             | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
         )
-        images = (listed.images, named) | "Images" >> beam.Flatten()
-        return Matched(images, listed.files, listed.skipped)
+        images, files = [listed.images, named], [listed.files]
+        if self.previous is not None:
+            recalling = RecallUnseen(*self.previous, self.image_id_from)
+            recalled = listed.unseen | "RecallUnseen" >> recalling
+            files.append(recalled.files)
+            images.append(
+                recalled.images
+                | "ToImageRef" >> beam.Map(to_image_ref, self.image_id_from)
+                | "BatchRefs" >> beam.BatchElements(1, CHUNK_REFS)
+                | "ToChunk" >> beam.Map(_to_chunk)
+            )
+        warnings = (
+            root
+            | "Once" >> beam.Create([None], reshuffle=False)
+            | "DescribeUnseen"
+            >> beam.FlatMap(_describe_unseen, AsList(listed.unseen), self.previous is not None)
+        )
+        return Matched(
+            images | "Images" >> beam.Flatten().with_output_types(RefChunk),
+            files | "Files" >> beam.Flatten().with_output_types(InputFile),
+            listed.skipped,
+            warnings,
+        )

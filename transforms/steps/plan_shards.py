@@ -17,10 +17,16 @@ from transforms.steps.tally import TALLY
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     """Sorts one shard's images.
 
+    A directory that two globs could not list comes once.
+
     Raises:
         InputError: If two have one image_id; names both.
     """
-    ordered = tuple(sorted(refs, key=lambda ref: (ref.image_id, ref.uri)))
+    chosen = list(refs)
+    unlisted = {ref.uri: ref for ref in chosen if ref.unlisted is not None}
+    if unlisted:
+        chosen = [ref for ref in chosen if ref.unlisted is None] + list(unlisted.values())
+    ordered = tuple(sorted(chosen, key=lambda ref: (ref.image_id, ref.uri)))
     for first, second in itertools.pairwise(ordered):
         if first.image_id == second.image_id:
             where = (

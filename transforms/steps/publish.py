@@ -34,7 +34,7 @@ def publish_run(
     results: Iterable[ShardResult],
     skipped: Iterable[str],
     publication: Publication,
-    damaged: Iterable[str] = (),
+    warnings: Iterable[str] = (),
 ) -> None:
     """Makes a complete run visible in one step; see docs/run_lifecycle.md.
 
@@ -48,7 +48,7 @@ def publish_run(
     if not _is_done(publication):
         every = list(results)
         chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-        record = run_record(publication, chosen, skipped, damaged)
+        record = run_record(publication, chosen, skipped, warnings)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         if not any(result.images for result in chosen):
             raise RunError("no images found: the input files hold none; nothing is published")
@@ -185,10 +185,10 @@ def _publish(
     _: None,
     results: list[ShardResult],
     skipped: list[str],
-    damaged: list[str],
+    warnings: list[str],
     publication: Publication,
 ) -> None:
-    publish_run(results, skipped, publication, damaged)
+    publish_run(results, skipped, publication, warnings)
 
 
 @dataclasses.dataclass(eq=False)
@@ -200,12 +200,12 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
     Attributes:
         publication: Content of run.json that is known before the run.
         skipped: PCollection[str], why names in directories were passed over.
-        damaged: PCollection[str], what of an earlier run could not be used.
+        warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
     """
 
     publication: Publication
     skipped: PCollection[str]
-    damaged: PCollection[str]
+    warnings: tuple[PCollection[str], ...]
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -213,6 +213,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
     @beam.typehints.no_annotations
     def expand(self, results: PCollection[ShardResult]) -> PCollection[None]:
         """Publishes; the output is empty."""
+        warnings = self.warnings | "Warnings" >> beam.Flatten()
         return (
             results.pipeline
             | "Once" >> beam.Create([None])
@@ -221,7 +222,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
                 _publish,
                 AsList(results),
                 AsList(self.skipped),
-                AsList(self.damaged),
+                AsList(warnings),
                 self.publication,
             )
         )

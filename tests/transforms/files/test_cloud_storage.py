@@ -107,7 +107,7 @@ def test_directories_globs_and_objects_are_listed_as_on_disk(
     shown = [item.uri + "-" * isinstance(item, Skipped) for item in found]
     assert shown == [f"{cloud.uri}/{name}" for name in expected.split()]
     for item in found:
-        assert isinstance(item, Skipped) or item.size_bytes == 3
+        assert isinstance(item, Skipped) or getattr(item, "size_bytes", None) == 3
 
 
 def test_a_listed_image_or_file_has_its_version_and_root(cloud: Cloud) -> None:

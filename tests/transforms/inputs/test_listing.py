@@ -1,5 +1,6 @@
 import os
 import pathlib
+import urllib.parse
 from collections.abc import Iterator
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import InputError
+from transforms.files.uris import open_uri, path_of_uri
 from transforms.inputs.columns import image_id
-from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import classify_input, list_source
 from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
@@ -191,22 +193,87 @@ def test_links_and_pipes_neither_crash_nor_vanish(tmp_path: pathlib.Path) -> Non
     assert (broken.size_bytes, broken.version) == (None, None)
 
 
-def test_a_name_that_is_not_utf8_is_counted(tmp_path: pathlib.Path) -> None:
-    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes(b"123")
-    assert list(list_source(classify_input(str(tmp_path)))) == [
-        Skipped(f"{tmp_path}/\ufffd.jpg", "name is not UTF-8")
-    ]
+@pytest.mark.parametrize("name", [b"\xff.jpg", b"caf\xe9 %/b#1.jpg", b"100%E9/\xe9.JPG"])
+def test_a_name_that_is_not_utf8_is_an_image_of_a_file_uri(
+    tmp_path: pathlib.Path, name: bytes
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"123")
+    source = classify_input(str(tmp_path))
+    (found,) = list_source(source)
+    assert isinstance(found, ImageFile)
+    assert found.uri == path.as_uri()
+    assert (found.size_bytes, found.version) == (3, str(path.stat().st_mtime_ns))
+    assert path_of_uri(found.uri) == str(path)
+    with open_uri(found.uri) as handle:
+        assert handle.read() == b"123"
+    relative = image_id(found.uri, found.root, "relative_path")
+    assert urllib.parse.unquote_to_bytes(relative) == name
 
 
-def test_an_unreadable_directory_is_counted() -> None:
+def test_other_names_that_are_not_utf8_are_skipped_and_counted(tmp_path: pathlib.Path) -> None:
+    for name in (b".\xff/x.jpg", b"\xff.txt"):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"123")
+    found = list(list_source(classify_input(str(tmp_path))))
+    root = tmp_path.as_uri()
+    assert set(found) == {
+        Skipped(f"{root}/.%FF/x.jpg", "hidden"),
+        Skipped(f"{root}/%FF.txt", ".txt"),
+    }
+
+
+def test_an_input_whose_own_name_is_not_utf8_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff")
+    path.mkdir()
+    with pytest.raises(InputError, match="the name is not UTF-8; rename it, or name a directory"):
+        classify_input(str(path))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("", {"closed", "d/closed"}),
+        ("**/*.jpg", {"closed", "d/closed", ".closed"}),
+        ("*/*.jpg", {"closed", ".closed"}),
+        ("*/*/*.jpg", {"closed", "d/closed", ".closed"}),
+        ("[c-d]*/closed/*.jpg", {"closed", "d/closed"}),
+        ("d/*/*.jpg", {"d/closed"}),
+        ("e*/**/*.jpg", set()),
+        ("*/open/*.jpg", {"closed", ".closed"}),
+        ("*.jpg", set()),
+    ],
+)
+@pytest.mark.parametrize("mode", [0, 0o444, 0o111])
+def test_a_directory_that_cannot_be_listed_is_named_if_an_image_may_be_in_it(
+    pattern: str, expected: set[str], mode: int
+) -> None:
+    closed = ("closed", "d/closed", ".closed")
     with folder_of_another_user() as folder:
-        make_files(folder, "closed/x.jpg", "y.jpg")
-        (folder / "closed").chmod(0)
+        make_files(folder, "y.jpg", "e/z.jpg", *(f"{name}/sub/x.jpg" for name in closed))
+        for name in closed:
+            make_files(folder, f"{name}/x.jpg")
+            (folder / name).chmod(mode)
         with unprivileged():
-            assert names_of(folder, folder) == {
-                "y.jpg": "image",
-                "closed": "skipped: unreadable directory",
-            }
+            found = list(list_source(classify_input(str(folder / pattern))))
+        for name in closed:
+            (folder / name).chmod(0o700)
+    unlisted = [one for one in found if isinstance(one, Unlisted)]
+    assert sorted(one.uri for one in unlisted) == sorted(f"{folder}/{name}" for name in expected)
+    assert {one.reason for one in unlisted} <= {"permission denied"}
+    if not pattern:
+        assert Skipped(f"{folder}/.closed", "hidden") in found
+
+
+@pytest.mark.parametrize("pattern", ["closed", "closed/in/x.jpg", "closed/in"])
+def test_an_input_that_may_not_be_looked_into_is_refused(pattern: str) -> None:
+    with folder_of_another_user() as folder:
+        make_files(folder, "closed/in/x.jpg")
+        (folder / "closed").chmod(0)
+        with unprivileged(), pytest.raises(InputError, match="cannot be listed: permission denied"):
+            classify_input(str(folder / pattern))
         (folder / "closed").chmod(0o700)
 
 

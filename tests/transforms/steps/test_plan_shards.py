@@ -50,6 +50,11 @@ def test_the_hash_of_an_id_never_changes() -> None:
     assert [shard_index(f"photo-{i}.jpg", 16) for i in range(6)] == [0, 12, 15, 0, 14, 4]
 
 
+def test_a_directory_that_two_globs_could_not_list_is_there_once() -> None:
+    closed = ImageRef("/photos", "/photos", unlisted="permission denied")
+    assert sorted_by_id([closed, *refs("b"), closed]) == (closed, *refs("b"))
+
+
 def test_images_are_sorted_by_id() -> None:
     assert sorted_by_id(refs("b", "a", "C")) == tuple(refs("C", "a", "b"))
 

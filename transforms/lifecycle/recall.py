@@ -1,0 +1,100 @@
+"""What a listing could not see, out of the listing of the run before: taken as still there.
+
+Tonight /photos/family may not be listed. Of the run before, whose shard was given
+
+    /photos/a.jpg         100 bytes, version 1
+    /photos/family/b.jpg  200 bytes, version 2
+
+b.jpg is recalled, as ImageFile("/photos/family/b.jpg", "/photos", 200, "2"). To all that follows it
+is an image that did not change: it keeps its row, and nobody opens it.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from transforms.files.uris import path_of_uri
+from transforms.inputs.columns import image_id
+from transforms.inputs.entries import Entry, ImageFile, Unlisted
+from transforms.inputs.listing import listed_as
+from transforms.inputs.source import Source
+from transforms.records import ImageRef, InputFile, ShardResult
+from transforms.runs.inputs_file import read_inputs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unseen:
+    """A directory that the listing of an input could not see into.
+
+    Attributes:
+        source: The input.
+        directory: The directory.
+    """
+
+    source: Source
+    directory: Unlisted
+
+    def covers(self, uri: str) -> bool:
+        """Tells whether a file of the input is below the directory."""
+        path = path_of_uri(uri)
+        folder = path_of_uri(self.directory.uri).rstrip("/")
+        return path.startswith(f"{folder}/") and self.source.matches(path)
+
+
+def to_unlisted_ref(found: Unlisted) -> ImageRef:
+    """Gives a directory that cannot be listed the place of an image, which fails when it is read.
+
+    So it is a failure like any other: of one shard, counted, and tried again by the next run.
+    """
+    message = (
+        f"{found.reason}; what is in this directory is not known until a run can list it: let "
+        "whoever runs this in, or name other directories with --input"
+    )
+    return ImageRef(found.uri, found.uri, unlisted=message)
+
+
+def describe_unseen(unseen: Sequence[Unseen], *, builds_on_run: bool, shown: int) -> Iterator[str]:
+    """Says which directories could not be listed, a line each, for the end of a run.
+
+    Args:
+        unseen: The directories.
+        builds_on_run: Whether the run before was asked for what is below them.
+        shown: Lines at most, but for one that counts the rest.
+    """
+    fate = "keeps the rows of the run before" if builds_on_run else "is not in this run"
+    places = {one.directory.uri: one.directory.reason for one in unseen}
+    for uri in sorted(places)[:shown]:
+        yield f"{uri} could not be listed: {places[uri]}; what is below it {fate}"
+    if len(places) > shown:
+        rest = len(places) - shown
+        yield f"{rest} more directories could not be listed: read/Unlisted in failures.jsonl"
+
+
+def recall(
+    result: ShardResult, unseen: Sequence[Unseen], image_id_from: str | None
+) -> Iterator[ImageFile | InputFile]:
+    """Finds what a shard of the run before was given from below directories that are not seen now.
+
+    What a manifest named is none of it: the manifest names it again.
+
+    Args:
+        result: Shard of the run before.
+        unseen: The directories.
+        image_id_from: Origin of the image_id, or None for each kind's default.
+
+    Raises:
+        pa.ArrowInvalid, OSError: If its inputs file is damaged.
+    """
+    if result.file is not None:
+        file = result.file
+        entries = {file.uri: Entry(file.uri, file.size_bytes, file.version)}
+    else:
+        refs = [ref for ref in read_inputs(result.inputs.path)[0] if ref.unlisted is None]
+        entries = {ref.image_id: Entry(ref.uri, ref.size_bytes, ref.version) for ref in refs}
+    for key, entry in entries.items():
+        source = next((one.source for one in unseen if one.covers(entry.uri)), None)
+        found = source and listed_as(entry, source)
+        match found:
+            case ImageFile() if key == image_id(found.uri, found.root, image_id_from or "uri"):
+                yield found
+            case InputFile() if result.file is not None:
+                yield found

@@ -15,6 +15,7 @@ from google.api_core import exceptions as google_exceptions
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 from transforms.files.cloud_storage import is_cloud_uri, read_object
 from transforms.files.file_systems import FileSystems, open_as_stored
+from transforms.files.file_uris import without_file_scheme as without_file_scheme
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -22,11 +23,6 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.E
 def is_local(uri: str) -> bool:
     """Whether a URI has no scheme, so that it is a path on this machine."""
     return FileSystems.get_scheme(uri) is None
-
-
-def without_file_scheme(uri: str) -> str:
-    """Returns file:///a/b, as Spark and Arrow write it, as the path /a/b; others as they are."""
-    return uri.removeprefix("file://") if uri.startswith("file:///") else uri
 
 
 def open_uri(uri: str) -> BinaryIO:

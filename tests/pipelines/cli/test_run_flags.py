@@ -107,6 +107,31 @@ def test_impossible_values_are_refused(argv: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("~/v [1]", "/home/me/v [1]"),
+        ("~", "/home/me"),
+        ("a/~/v", "a/~/v"),
+        ("file:///a%20b", "/a b"),
+        ("file:/a", "/a"),
+        ("gs://b/~%20", "gs://b/~%20"),
+    ],
+)
+def test_every_location_goes_home_and_is_the_path_of_its_uri(
+    monkeypatch: pytest.MonkeyPatch, text: str, path: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    names = ("input", "manifest", "model", "output", "canaries", "retry_failed", "labels")
+    flags = {field.name: field for field in dataclasses.fields(ClassifyConfig)}
+    assert {name: flags[name].metadata["read"](text) for name in names} == dict.fromkeys(
+        names, path
+    )
+    assert flags["image_key"].metadata["read"](text) == text
+    config, _ = parse(["--input=photos", "--model=m", "--output=~/x"])
+    assert vars(config)["output"] == "/home/me/x"
+
+
+@pytest.mark.parametrize(
     "argv", [["--image_size", "big"], ["--batch_size", "x"], ["--exif", "maybe"], ["--top_k", "3x"]]
 )
 def test_values_that_do_not_parse_exit_with_2(argv: list[str]) -> None:

@@ -26,6 +26,15 @@ def test_a_txt_manifest_is_a_uri_a_line(tmp_path: pathlib.Path) -> None:
     assert list(read_manifest(uri, NOTHING, None)) == [ImageRef(it, it) for it in expected]
 
 
+def test_uris_of_local_files_are_paths_as_spark_and_python_write_them(
+    tmp_path: pathlib.Path,
+) -> None:
+    uris = ["file:///My%20Photos/a%20b.jpg", "file:/c.jpg", "file://localhost/d.jpg", "e%20f.jpg"]
+    manifest = write(tmp_path / "m.txt", "\n".join(uris))
+    expected = ["/My Photos/a b.jpg", "/c.jpg", "/d.jpg", f"{tmp_path}/e%20f.jpg"]
+    assert [ref.uri for ref in read_manifest(manifest, NOTHING, None)] == expected
+
+
 def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -97,9 +97,9 @@ def check_directory(name: str, directory: str) -> None:
     """Checks a directory's name.
 
     Raises:
-        FlagError: If it is empty or a glob.
+        FlagError: If it is empty, or a glob in an object store, where names cannot be quoted.
     """
     if not directory:
         raise FlagError(f"--{name} is required")
-    if set("*?[").intersection(directory):
-        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
+    if "://" in directory and set("*?[").intersection(directory):
+        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [ there")

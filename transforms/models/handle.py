@@ -19,6 +19,7 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
+from transforms.models.plain_path import plain_path
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -175,7 +176,7 @@ def _model_root(directory: str, handle: str) -> str:
     found = directory
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
-            return found
+            return plain_path(found)
         names = sorted(os.listdir(found))
         children = [name for name in names if os.path.isdir(os.path.join(found, name))]
         version = _latest_version(
@@ -187,7 +188,7 @@ def _model_root(directory: str, handle: str) -> str:
             handle,
         )
         if version is not None:
-            return os.path.join(found, version)
+            return plain_path(os.path.join(found, version))
         if names != children or len(children) != 1:
             break
         found = os.path.join(found, children[0])

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from transforms.errors import CorruptImageError, UnsupportedFormatError
+from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
 
 _SAMPLE_FORMAT_TAG = 339
@@ -38,6 +38,7 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
 
     Raises:
         CorruptImageError: If it cannot be decoded whole.
+        ImageTooLargeError: If there is not the memory, or a row is too long for Pillow.
         UnsupportedFormatError: If its samples are no colours: floating point, signed, L*a*b*.
     """
     try:
@@ -58,6 +59,11 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
                     "measurements; convert them to 8-bit colours"
                 )
             return _rgb(stored)
+    except MemoryError as error:  # Pillow's, also for rows that are too long for it.
+        raise ImageTooLargeError(
+            f"{header.height} x {header.width} pixels are more than can be held in memory as "
+            f"{header.format}"
+        ) from error
     except PILLOW_ERRORS as error:
         raise CorruptImageError(f"damaged {header.format} data: {reason(error)}") from error
 

@@ -30,6 +30,15 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
     """
     with _open_manifest(uri) as (handle, manifest_format):
         schema = manifest_format.schema(handle, uri)
+        first = None
+        if URI in schema.names:
+            handle.seek(0)
+            first = next(manifest_format.rows(handle, uri, [URI]), None)
+    if first and str(first.values.get(URI)).lower().startswith(("http://", "https://")):
+        raise InputError(
+            f"{first.where}: {first.values[URI]!r} is on the web; wanted files or objects: download"
+            " them first, for instance by img2dataset"
+        )
     if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
         return schema
     for name in (URI, *carry_columns):

@@ -140,6 +140,49 @@ def test_values_that_do_not_parse_exit_with_2(argv: list[str]) -> None:
     assert exit_info.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--inptu", "photos/"], r"--inptu; did you mean --input\?"),
+        (["--modle=m"], r"--modle; did you mean --model\?"),
+        (["--top_k", "3"], "--top_k is no flag of this program, but of classify and refresh"),
+        (["--output_root=r"], "--output_root is no flag of this program, but of refresh"),
+    ],
+)
+def test_a_misspelt_flag_is_named_before_what_is_missing(argv: list[str], message: str) -> None:
+    with pytest.raises(FlagError, match=message):
+        parse(argv)
+
+
+def test_beams_flags_and_a_runners_are_not_taken_for_ours() -> None:
+    for beam_argv in (
+        ["--num_workers=3", "--labels=a=b"],
+        ["--runner=FlinkRunner", "--inputs=3"],
+    ):
+        assert parse(NEEDED + beam_argv)[1] == beam_argv
+
+
+def test_names_in_kebab_case_are_those_in_snake_case(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "my.flags"
+    file.write_text("--max-image-pixels=7\n")
+    config, rest = parse(
+        [*NEEDED, "--image-size", "224", "--no-antialias", f"@{file}", "--temp-x=1"]
+    )
+    assert (config.image_size, config.antialias, config.max_image_pixels) == ((224, 224), False, 7)
+    assert rest == ["--temp-x=1"]
+
+
+def test_an_at_sign_that_begins_no_file_of_flags_is_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--input", "@photos"])
+    assert capsys.readouterr().err == (
+        "embed: @photos is no file of flags: no such file or directory; of a path that begins with "
+        "@ write ./@photos\n"
+    )
+
+
 def test_flags_are_read_from_a_file(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "nightly.flags"
     file.write_text("# nightly\n--input 'my photos/' --model m  # two on a line\n\n--output out\n")

@@ -231,10 +231,13 @@ def test_beams_flags_are_handed_on() -> None:
         (["-x"], r"unknown flag or argument -x"),
     ],
 )
-def test_unknown_flags_are_refused_with_a_hint(argv: list[str], message: str) -> None:
+def test_unknown_flags_are_refused_with_a_hint(
+    argv: list[str], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     _, rest = parse(["--model", "m", "--output", "o", "--input", "i", *argv[:0]])
     with pytest.raises(FlagError, match=message):
         check_beam_flags(EmbedConfig, [*rest, *argv])
+    assert not caplog.records
 
 
 def test_a_runner_that_is_none_is_refused() -> None:

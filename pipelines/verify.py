@@ -69,12 +69,13 @@ def _check_directory(run: str) -> None:
     Raises:
         UserError: If not.
     """
+    from transforms.files.file_systems import list_files  # Beam: --help does without.
     from transforms.files.uris import is_local
-    from transforms.runs.directory import absolute_output, list_files  # Beam: --help does without.
+    from transforms.runs.directory import absolute_output
 
-    if set("*?[").intersection(run):
-        raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
     directory = absolute_output(run)
+    if set("*?[").intersection(run) and not os.path.isdir(directory):
+        raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
     try:
         found = list_files(directory)
     except (OSError, ValueError) as error:  # ValueError: an unknown scheme.

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import difflib
+import logging
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -31,6 +32,8 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     known = [f"--{field.name}" for field in dataclasses.fields(config_class)]
     unknown: list[str] = []
 
+    # Beam logs at once what it does not know; here that becomes one line, or is a job server's.
+    logging.getLogger(PipelineOptions.__module__).setLevel(logging.ERROR)
     options = PipelineOptions(list(beam_argv))
     try:
         runner = create_runner(options.view_as(StandardOptions).runner or "DirectRunner")

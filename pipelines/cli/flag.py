@@ -2,15 +2,20 @@
 
 import argparse
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from transforms.errors import FlagError
+from transforms.files.file_uris import without_file_scheme
 from transforms.models.engine_settings import AUTO
 
 REQUIRED = dataclasses.MISSING
 """The default of a flag that has none: it must be given."""
+
+LOCATIONS = ("URI", "DIR", "FILE", "HANDLE", "ROOT", "RUN", "RUN_A", "RUN_B")
+"""Words that stand for a path or URI in --help: such a value is read by location."""
 
 OPTIONS = "options"
 """The group of argparse's own that --help is in; a program of few flags has no other."""
@@ -21,7 +26,7 @@ def flag(
     group: str,
     default: object = None,
     *,
-    read: Callable[[str], Any] = str,
+    read: Callable[[str], Any] | None = None,
     choices: Sequence[str] | None = None,
     metavar: str | None = None,
     repeatable: bool = False,
@@ -33,12 +38,15 @@ def flag(
         help_text: Text that --help shows for it; the default is added.
         group: Heading that it is under.
         default: Value if the flag is not given; a bool makes it a switch.
-        read: Maker of the value from the text; bool gives it a --no- form, too.
+        read: Maker of the value from the text; bool gives it a --no- form, too. None means
+            location where the metavar is one of LOCATIONS, else the text as it is.
         choices: Texts that it may be.
         metavar: Word that stands for its value in --help.
         repeatable: Whether several make a tuple.
         positional: Whether its value stands alone, without the flag's name.
     """
+    if read is None:
+        read = location if metavar in LOCATIONS else str
     metadata = {
         "help": help_text,
         "group": group,
@@ -56,6 +64,14 @@ def argument(help_text: str, metavar: str, *, repeatable: bool = False) -> Any: 
     return flag(
         help_text, OPTIONS, REQUIRED, metavar=metavar, repeatable=repeatable, positional=True
     )
+
+
+def location(text: str) -> str:
+    """Reads a path or URI: ~/a goes home, as by a shell; a file:/// URI becomes its path.
+
+    A shell leaves the ~ in --output=~/a to the program.
+    """
+    return without_file_scheme(os.path.expanduser(text))
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -81,9 +97,9 @@ def check_directory(name: str, directory: str) -> None:
     """Checks a directory's name.
 
     Raises:
-        FlagError: If it is empty or a glob.
+        FlagError: If it is empty, or a glob in an object store, where names cannot be quoted.
     """
     if not directory:
         raise FlagError(f"--{name} is required")
-    if set("*?[").intersection(directory):
-        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [")
+    if "://" in directory and set("*?[").intersection(directory):
+        raise FlagError(f"--{name} {directory}: a directory's name may hold no *, ? or [ there")

@@ -5,16 +5,19 @@ import dataclasses
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pipelines.cli.flag import OPTIONS
+from pipelines.cli.spelling import check_spelling
 from transforms.errors import printable
 
 Config = TypeVar("Config")
 
 _EXIT_USAGE = 2
 _AT_FILES = "[@file]"
+_NO_FLAGS_FILE = re.compile(r"\[Errno \d+\] (.+): '(.+)'")
 
 _EPILOG = """\
 beam flags, on the same command line:
@@ -36,7 +39,7 @@ class FlagParser(argparse.ArgumentParser):
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Splits a line of an @file as a shell would."""
         try:
-            return shlex.split(arg_line, comments=True)
+            return [self._in_snake_case(word) for word in shlex.split(arg_line, comments=True)]
         except ValueError as error:
             self.error(f"cannot read {arg_line!r} of an @file: {error}")
 
@@ -44,15 +47,32 @@ class FlagParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parses; arguments and @files that are not UTF-8 could not be written to run.json."""
+        words = sys.argv[1:] if args is None else args
         try:
-            parsed, rest = super().parse_known_args(args, namespace)
+            parsed, rest = super().parse_known_args(
+                [self._in_snake_case(word) for word in words], namespace
+            )
             json.dumps([vars(parsed), rest], ensure_ascii=False).encode()
         except UnicodeError as error:
             self.error(f"an argument or @file is not UTF-8: {error}")
         return parsed, rest
 
+    def _in_snake_case(self, word: str) -> str:
+        """Returns --image-size=224 as --image_size=224, if that is a flag; others as they are."""
+        name, equals, value = word.partition("=")
+        flag = f"--{name[2:].replace('-', '_')}"
+        known = self._option_string_actions
+        if name.startswith("--") and name not in known and flag in known:
+            return f"{flag}{equals}{value}"
+        return word
+
     def error(self, message: str) -> NoReturn:
         """Ends the program with one line; argparse would say how it is called, too."""
+        if absent := _NO_FLAGS_FILE.fullmatch(message):
+            message = (
+                f"@{absent[2]} is no file of flags: {absent[1].lower()}; of a path that begins "
+                f"with @ write ./@{absent[2]}"
+            )
         self.exit(_EXIT_USAGE, f"{self.prog.rpartition('.')[2]}: {printable(message)}\n")
 
 
@@ -86,6 +106,7 @@ def parse_flags(
         config_class, program=program, description=description, usage=usage, epilog=epilog
     )
     values, others = parser.parse_known_args(argv)
+    check_spelling(config_class, others)
     return _fill(config_class, values), others
 
 

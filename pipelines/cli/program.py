@@ -1,14 +1,13 @@
 """How every program begins and ends: flags, one line for an error of ours, and an exit code."""
 
-import os
 import re
-import select
 import sys
 from collections.abc import Callable, Sequence
 
 from pipelines.cli.parser import Config, parse_own_flags
 from transforms.errors import RunError, UserError, printable
 from transforms.machine.noise import quiet_libraries
+from transforms.machine.streams import lasting_streams
 from transforms.machine.utf8 import restart_in_utf8
 
 EXIT_FAILED = 1
@@ -60,28 +59,27 @@ def run_program(
     return report_errors(program, work)
 
 
-def report_errors(program: str, work: Callable[[], int]) -> int:
-    """Runs work; turns our own errors into one line on stderr and an exit code."""
-    try:
-        return work()
-    except (UserError, RunError) as error:
-        print(f"{program}: {printable(_STEP.sub('', str(error)))}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
-    except SystemExit as ended:  # The parser's, after --help or a flag that does not parse.
-        return int(ended.code or 0)
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        # As after `| head`. Python would fail again when it empties its buffers at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+def report_errors(
+    program: str, work: Callable[[], int], *, drops_on: type[OSError] = BrokenPipeError
+) -> int:
+    """Runs work; turns our own errors into one line on stderr and an exit code.
 
+    Whether anybody reads what it prints, as with `| head`, changes neither work nor exit code.
 
-def _nobody_reads() -> bool:
-    """Whether standard output is a pipe that was closed at its other end."""
-    poll = select.poll()
-    poll.register(sys.stdout, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    Args:
+        program: Name of the program, such as "verify".
+        work: Callback; does the work and returns the exit code.
+        drops_on: Errors of standard output that are no reason to stop: all of them where what is
+            printed is not what was asked for.
+    """
+    with lasting_streams(drops_on):
+        try:
+            return work()
+        except (UserError, RunError) as error:
+            print(f"{program}: {printable(_STEP.sub('', str(error)))}", file=sys.stderr)
+            return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
+        except SystemExit as ended:  # The parser's, after --help or a flag that does not parse.
+            return int(ended.code or 0)
+        except KeyboardInterrupt:
+            print(f"{program}: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED

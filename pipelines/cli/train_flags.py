@@ -35,7 +35,9 @@ class TrainConfig:
         metavar="URI",
     )
     model: str | None = flag(
-        "the feature-vector model, if it is no longer where the run found it", "input", metavar="M"
+        "the feature-vector model, if it is no longer where the run found it",
+        "input",
+        metavar="HANDLE",
     )
     split_by: str = flag(
         "column whose hash says whether an image validates: images with one value stay together; "

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipelines.cli.wording import describe_changes, describe_engines, describe_size
-from transforms.files.file_systems import FileSystems
+from transforms.files.file_systems import FileSystems, last_updated
 from transforms.runs.directory import SUCCESS_FILE
 from transforms.runs.record import PublishedRun
 
@@ -145,8 +145,7 @@ def _describe_files(record: Mapping[str, Any]) -> str:
 
 def _published(run: PublishedRun) -> str:
     path = FileSystems.join(run.directory, SUCCESS_FILE)
-    (found,) = FileSystems.match([path])[0].metadata_list
-    updated = found.last_updated_in_seconds
+    updated = last_updated(path)
     if not updated:
         return "unknown"
     return f"{datetime.datetime.fromtimestamp(updated, datetime.UTC):%Y-%m-%d %H:%M} UTC"

@@ -16,7 +16,8 @@ from apache_beam.transforms.resources import parse_resource_hints
 
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
-from transforms.files.uris import is_local, without_file_scheme
+from transforms.files.file_uris import without_file_scheme
+from transforms.files.uris import is_local
 
 URI_FLAGS = ("input", "manifest", "output", "output_root", "retry_failed", "canaries")
 """Flags that name what workers read or write."""

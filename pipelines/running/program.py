@@ -50,4 +50,4 @@ def run_program(
         with quiet_libraries():
             return run(config, beam_argv)
 
-    return report_errors(program, work)
+    return report_errors(program, work, drops_on=OSError)

@@ -4,8 +4,10 @@ import contextlib
 import csv
 import hashlib
 import json
+import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, embed, verify
+from pipelines import classify, embed, refresh, verify
 from tests.support.images import encode, photo
 from tests.support.runs import (
     hashes,
@@ -502,7 +504,7 @@ def test_a_run_replaces_another_only_if_told(
         (["--input", "{photos}", "--output", "{photos}/vectors"], "is inside --input"),
         (["--input", "{photos}/**", "--output", "{photos}/vectors"], "is inside --input"),
         (["--input", "{photos}", "--output", "foo://vectors"], "foo://vectors"),
-        (["--input", "{photos}", "--output", "{photos}/../out[1]"], "may hold no"),
+        (["--input", "{photos}", "--output", "gs://bucket/out[1]"], "may hold no"),
         (["--input", "{photos}", "--runner", "FooRunner"], "FooRunner"),
         (["--input", "{photos}", "--direct_num_workers", "x"], "invalid int value"),
     ],
@@ -535,6 +537,29 @@ def test_a_relative_output_is_the_same_directory(
     assert embed.main([*argv, "--output", "out", "--overwrite"]) == 0
     assert read(tmp_path / "out").num_rows == 2
     assert not (tmp_path / ".out.staging").exists()
+
+
+def test_brackets_and_stars_in_any_path_stand_for_themselves(
+    tmp_path: pathlib.Path, mean_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = tmp_path / "[2021] *? trip"
+    write_photos(trip / "photos", 2)
+    shutil.copytree(mean_color, trip / "mod[e]l")
+    # What the names mean as globs must stay untouched.
+    for bait in ("2 x trip", "2 x trip/v1", "2 x trip/.v1.staging"):
+        (tmp_path / bait).mkdir()
+        (tmp_path / bait / "_SUCCESS").touch()
+    monkeypatch.chdir(trip)
+    argv = ["--input", "photos", "--model", "mod[e]l"]
+    for output in ("v[1]", str(trip / "v*")):
+        assert embed.main([*argv, "--output", output]) == 0
+        assert embed.main([*argv, "--output", output, "--overwrite"]) == 0
+        assert verify.main([output]) == 0
+    for _ in range(2):
+        assert refresh.main([*argv, "--output_root", "night?ly"]) == 0
+    assert verify.main(["night?ly"]) == 0
+    assert sorted(os.listdir(trip)) == ["mod[e]l", "night?ly", "photos", "v*", "v[1]"]
+    assert len(list(tmp_path.rglob("2 x trip/**/_SUCCESS"))) == 3
 
 
 def test_float16_and_normalized_vectors(tmp_path: pathlib.Path, mean_color: str) -> None:

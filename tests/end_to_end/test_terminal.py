@@ -7,10 +7,12 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from pipelines.cli.progress import ProgressLine, describe_rate
 from pipelines.cli.wording import describe_shares, format_summary
+from tests.support.runs import write_photos
 from transforms.steps.tally import TALLY, Counts, Tally
 
 RECORD: dict[str, Any] = {
@@ -157,3 +159,80 @@ def test_native_noise_is_not_shown_beside_our_own_errors() -> None:
         "    pass\n"
     )
     assert done.stderr == ""
+
+
+def run_unread(body: str, redirection: str) -> int:
+    """Runs a program, given as the body of its work, in a shell; returns its exit code."""
+    code = (
+        "import os, sys\n"
+        "from pipelines.cli.program import report_errors\n"
+        "from transforms.machine.noise import quiet_libraries\n"
+        "def work():\n"
+        "    with quiet_libraries():\n"
+        f"        {body}\n"
+        "sys.exit(report_errors('test', work, drops_on=OSError))\n"
+    )
+    shell = f'set -o pipefail; "$0" -c "$1" {redirection}; exit ${{PIPESTATUS[0]}}'
+    return subprocess.run(
+        ["bash", "-c", shell, sys.executable, code],
+        check=False,
+        cwd=pathlib.Path(__file__).parents[2],
+    ).returncode
+
+
+SAYS_MUCH = "[print('x' * 9999, file=f) for f in (sys.stdout, sys.stderr)]; os.write(9, b'end')"
+
+
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        "| sleep 0",
+        "2>&1 | sleep 0",
+        "2> >(sleep 0)",
+        "2>&-",
+        ">&-",
+        "<&- >&- 2>&-",
+        ">/dev/full",
+        "2>/dev/full",
+    ],
+)
+def test_what_nobody_reads_changes_neither_the_work_nor_the_exit_code(
+    tmp_path: pathlib.Path, redirection: str
+) -> None:
+    end = tmp_path / "end"
+    wait = "import time; time.sleep(0.3); "
+    assert run_unread(f"{wait}{SAYS_MUCH}; return 0", f"9>{end} {redirection}") == 0
+    assert end.read_text() == "end"
+    assert run_unread(f"{wait}{SAYS_MUCH}; return 7", f"9>{end} {redirection}") == 7
+
+
+def test_a_full_disk_is_an_error_of_a_program_whose_output_is_what_it_prints() -> None:
+    code = (
+        "from pipelines.cli.program import report_errors\n"
+        "report_errors('test', lambda: print('found') or 0)\n"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=pathlib.Path(__file__).parents[2],
+        )
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("redirection", ["| true", "2>&-"])
+def test_a_run_is_published_and_exits_with_0_though_nobody_reads(
+    tmp_path: pathlib.Path, mean_color: str, redirection: str
+) -> None:
+    write_photos(tmp_path / "photos", 3)
+    command = (
+        f'"$0" -m pipelines.embed --model {mean_color} --input {tmp_path}/photos '
+        f"--output {tmp_path}/out {redirection}; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command, sys.executable], check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "_SUCCESS").exists()

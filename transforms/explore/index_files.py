@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 from transforms.errors import ImageError, InputError, brief
 from transforms.files.atomic_files import read_whole, sync, write_whole
-from transforms.files.file_systems import BeamIOError, FileSystems, create_as_stored
+from transforms.files.file_systems import BeamIOError, FileSystems, create_as_stored, delete
 from transforms.files.uris import is_local, open_uri
 from transforms.machine.extras import import_extra
-from transforms.runs.directory import delete
 from transforms.runs.recipe import fingerprint_json
 from transforms.runs.record import PublishedRun
 from transforms.vectors.ann_index import RECALL_AT, AnnIndex

@@ -15,7 +15,8 @@ import pyarrow.csv
 
 from transforms.errors import InputError, OutputError
 from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
-from transforms.files.uris import is_local, without_file_scheme
+from transforms.files.file_uris import without_file_scheme
+from transforms.files.uris import is_local
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.record import PublishedRun
 from transforms.runs.row_labels import labels_of_column, labels_of_directories

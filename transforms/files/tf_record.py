@@ -28,6 +28,9 @@ _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _GZIP_NAME = re.compile(r"\.gz(-\d+-of-\d+)?$", re.IGNORECASE)
+_ZLIB_MAGIC = b"\x78"
+"""RFC 1950, 2.2: with the usual window; the next byte makes a multiple of 31 of the two."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
 _REST_LOST = "the rest of the file is lost"
@@ -136,6 +139,15 @@ def _checked_length(header: bytes, offset: int) -> int:
     if _masked_checksum(header[: _LENGTH.size]) != header[_LENGTH.size :]:
         if offset == 0 and header.startswith(_GZIP_MAGIC):
             raise _EndOfReadableError("this is gzip; the name of a compressed file ends in .gz")
+        if (
+            offset == 0
+            and header[:1] == _ZLIB_MAGIC
+            and int.from_bytes(header[:2], "big") % 31 == 0
+        ):
+            raise _EndOfReadableError(
+                "this is zlib, which is not read; wanted no compression or gzip: write it again "
+                "with TFRecordOptions('GZIP') and a name that ends in .gz"
+            )
         raise _EndOfReadableError("the checksum of the record's length is wrong")
     (length,) = _LENGTH.unpack_from(header)
     return length

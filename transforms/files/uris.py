@@ -5,10 +5,8 @@ import errno
 import gzip
 import io
 import os
-import pathlib
 import re
 import stat
-import urllib.parse
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -17,6 +15,7 @@ from google.api_core import exceptions as google_exceptions
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 from transforms.files.cloud_storage import is_cloud_uri, read_object
 from transforms.files.file_systems import FileSystems, open_as_stored
+from transforms.files.file_uris import path_of_uri
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -24,39 +23,6 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.E
 def is_local(uri: str) -> bool:
     """Whether a URI has no scheme, so that it is a path on this machine."""
     return FileSystems.get_scheme(uri) is None
-
-
-def without_file_scheme(uri: str) -> str:
-    """Returns file:///a/b, as Spark and Arrow write it, as the path /a/b; others as they are."""
-    return uri.removeprefix("file://") if uri.startswith("file:///") else uri
-
-
-def uri_of_path(path: str) -> str:
-    r"""Returns a local path as text that can be stored: itself, or a file: URI if it is not UTF-8.
-
-    Python has the name caf\xe9 of Latin-1 as "caf\udce9", which no file of text can hold:
-
-        "/n/日本.jpg"       -> "/n/日本.jpg"
-        "/n/caf\udce9.jpg" -> "file:///n/caf%E9.jpg"
-    """
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return pathlib.PurePath(path).as_uri()
-    return path
-
-
-def path_of_uri(uri: str) -> str:
-    """Returns the local path that uri_of_path was given; any other URI as it is."""
-    if not uri.startswith("file:///"):
-        return uri
-    return os.fsdecode(urllib.parse.unquote_to_bytes(uri.removeprefix("file://")))
-
-
-def is_of_no_text(uri: str) -> bool:
-    """Tells whether a URI is what uri_of_path makes of a name that is not UTF-8."""
-    path = path_of_uri(uri)
-    return path != uri and uri_of_path(path) == uri
 
 
 def open_uri(uri: str) -> BinaryIO:

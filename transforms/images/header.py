@@ -10,7 +10,7 @@ import PIL.Image
 
 # Every plugin of the allow-list registers here, so that none is imported while threads decode.
 from PIL import (
-    AvifImagePlugin,  # noqa: F401
+    AvifImagePlugin,
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     IcoImagePlugin,
@@ -21,10 +21,26 @@ from PIL import (
     PsdImagePlugin,  # noqa: F401
     TiffImagePlugin,
     WebPImagePlugin,  # noqa: F401
+    _avif,
 )
 
-from transforms.errors import CorruptImageError, UnsupportedFormatError, brief
+from transforms.errors import (
+    CorruptImageError,
+    ImageTooLargeError,
+    UnsupportedFormatError,
+    brief,
+)
+from transforms.images.orientation import read_orientation
+from transforms.images.run_lengths import check_run_lengths
 from transforms.images.signatures import describe
+from transforms.images.stripped import (
+    PNG_SIGNATURE,
+    gif_first_frame,
+    jpeg_segments,
+    png_chunks,
+    strip,
+)
+from transforms.images.tiff_limits import check_tags, check_tiles
 
 # The policy's limits are checked on the header instead. Pillow's would warn at one size and fail
 # at another, neither of them ours.
@@ -62,10 +78,9 @@ PILLOW_ERRORS = (
 TENSORFLOW_FORMATS = ("JPEG", "PNG")
 """Formats that TensorFlow decodes right; of the others it knows some, wrongly in part."""
 
-ORIENTATION_TAG = 0x0112
-"""EXIF 2.32, table 4."""
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+_APP1 = b"\xe1"
+_EXIF = b"Exif\0\0"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,6 +117,10 @@ def read_header(encoded: bytes) -> ImageHeader:
         height, width, orientation = _READERS.get(format, _read_pillow)(encoded, format)
     except PILLOW_ERRORS as error:
         raise CorruptImageError(f"damaged {format} header: {reason(error)}") from error
+    except MemoryError as error:
+        raise ImageTooLargeError(
+            f"the {format} header asks for more memory than there is"
+        ) from error
     if height < 1 or width < 1:
         raise CorruptImageError(f"damaged {format} header: {height} x {width} pixels")
     decoder = "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
@@ -116,8 +135,12 @@ def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
     Raises:
         Exception: One of PILLOW_ERRORS.
     """
-    factory = _PngPixels if format == "PNG" else PIL.Image.OPEN[format][0]
-    return factory(io.BytesIO(encoded), "")
+    if format == "TIFF":
+        check_tags(encoded)
+    elif format == "BMP":
+        check_run_lengths(encoded)
+    factory = _FACTORIES.get(format, PIL.Image.OPEN[format][0])
+    return factory(io.BytesIO(strip(encoded, format)), "")
 
 
 class _PngPixels(PngImagePlugin.PngImageFile):
@@ -125,6 +148,30 @@ class _PngPixels(PngImagePlugin.PngImageFile):
 
     def load_end(self) -> None:
         pass
+
+
+class _AvifPixels(AvifImagePlugin.AvifImageFile):
+    """An AVIF whose EXIF is not read: how it is turned is said by its own properties.
+
+    Attributes:
+        orientation: EXIF orientation that those properties come to, 1 to 8.
+    """
+
+    orientation = 1
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        codec, threads = "auto", AvifImagePlugin._get_default_max_threads()
+        self._decoder = _avif.AvifDecoder(self.fp.read(), codec, threads)
+        self._size, self.n_frames, self._mode, _, _, self.orientation, _ = self._decoder.get_info()
+        self.is_animated = self.n_frames > 1
+        self.seek(0)
+
+
+_FACTORIES: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
+    "PNG": _PngPixels,
+    "AVIF": _AvifPixels,
+}
 
 
 def reason(error: Exception) -> str:
@@ -166,30 +213,45 @@ def _accepts(format: str, prefix: bytes) -> bool:
 def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
     image = open_with_pillow(encoded, format)
     width, height = image.size
-    orientation = _orientation(image.getexif)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    orientation = 1
+    if format == "WEBP":
+        orientation = read_orientation(image.info.get("exif", b""))
+    elif isinstance(image, _AvifPixels):
+        orientation = image.orientation
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        orientation = read_orientation(encoded)
         if orientation >= 5:
             # Pillow says the size of a TIFF as it is seen.
             width, height = height, width
-        _check_tiles(image)
+        check_tiles(image)
     return height, width, orientation
+
+
+def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
+    # Not by Pillow: it gathers all EXIF there is, and reads more of it than we want.
+    size = orientation = None
+    for kind, start, end in jpeg_segments(encoded):
+        if kind in _START_OF_FRAME:
+            bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
+            if bits != 8 or layers not in (1, 3, 4):
+                raise SyntaxError(f"cannot handle {layers} layers of {bits} bits")
+            size = height, width
+        elif kind == _APP1 and orientation is None and encoded.startswith(_EXIF, start):
+            orientation = read_orientation(encoded[start:end])
+    if size is None:
+        raise SyntaxError("no frame before the first scan")
+    return *size, orientation or 1
 
 
 def _read_png(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it refuses images for their text, and loads the pixels to look for EXIF.
     # Source: PNG specification, third edition, 11.2.1 and 11.3.4.5.
-    # A search of all bytes is fast and finds too much; the walk over the chunks decides.
     width, height = _png_size(encoded, 0)
-    block = _png_chunk(encoded, b"eXIf") if b"eXIf" in encoded else None
-    if block is None:
-        return height, width, 1
-
-    def load() -> PIL.Image.Exif:
-        exif = PIL.Image.Exif()
-        exif.load(block)
-        return exif
-
-    return height, width, _orientation(load)
+    orientation = None
+    for kind, start, end in png_chunks(encoded):
+        if kind == b"eXIf" and orientation is None:
+            orientation = read_orientation(encoded[start:end])
+    return height, width, orientation or 1
 
 
 def _png_size(encoded: bytes, start: int) -> tuple[int, int]:
@@ -201,58 +263,24 @@ def _png_size(encoded: bytes, start: int) -> tuple[int, int]:
         signature              length        kind      width         height
     """
     signature, _, kind, width, height = struct.unpack_from(">8sI4sII", encoded, start)
-    if signature != _PNG_SIGNATURE or kind != b"IHDR":
+    if signature != PNG_SIGNATURE or kind != b"IHDR":
         raise SyntaxError("the IHDR chunk is not the first")
     return width, height
 
 
-def _png_chunk(encoded: bytes, wanted: bytes) -> bytes | None:
-    """Returns the content of the first chunk of a kind, or None.
-
-    A chunk is its content's length, its kind, the content and 4 bytes of checksum, which is not
-    looked at: 12 bytes more than its content.
-    """
-    offset = len(_PNG_SIGNATURE)
-    while offset + 8 <= len(encoded):
-        length, kind = struct.unpack_from(">I4s", encoded, offset)
-        if kind == wanted:
-            return encoded[offset + 8 : offset + 8 + length]
-        offset += 12 + length
-    return None
-
-
 def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it makes room for the first frame before it says its size.
-    # Source: GIF89a specification, 18 to 24. After the screen and its palette come blocks:
-    #   21 f9  04 .. .. .. ..  00      an extension: its parts each after their length, 0 ends it
-    #   2c  left top width height ..   a frame, each of these 2 bytes
-    #   3b                             the end
-    # Between them some programs leave bytes that are none of these; they are passed over.
-    width, height, flags = struct.unpack_from("<HHB", encoded, 6)
-    offset = 13 + _gif_palette(flags)
-    while (kind := encoded[offset]) != 0x2C:
-        if kind == 0x3B:
-            raise SyntaxError("no frame")
-        offset += 1
-        if kind == 0x21:
-            offset += 1
-            while encoded[offset]:
-                offset += 1 + encoded[offset]
-            offset += 1
-    left, top, frame_width, frame_height = struct.unpack_from("<HHHH", encoded, offset + 1)
+    width, height = struct.unpack_from("<HH", encoded, 6)
+    start, _ = gif_first_frame(encoded)
+    left, top, frame_width, frame_height = struct.unpack_from("<HHHH", encoded, start + 1)
     # As Pillow and browsers do for frames that do not fit the screen.
     return max(height, top + frame_height), max(width, left + frame_width), 1
-
-
-def _gif_palette(flags: int) -> int:
-    """Returns the bytes of a palette: flags & 7 is 2 for one of 2 ** 3 colours."""
-    return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
 def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     # The directory may say 16 x 16 of an image of any size, and Pillow decodes when it opens.
     start = IcoImagePlugin.IcoFile(io.BytesIO(encoded)).entry[0].offset
-    if encoded.startswith(_PNG_SIGNATURE, start):
+    if encoded.startswith(PNG_SIGNATURE, start):
         width, height = _png_size(encoded, start)
         return height, width, 1
     # A bitmap of Windows 2 has a header of 12 bytes and sides of 16 bits; later ones have more.
@@ -264,24 +292,9 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
 
 
 _Reader = Callable[[bytes, str], tuple[int, int, int]]
-_READERS: dict[str, _Reader] = {"PNG": _read_png, "GIF": _read_gif, "ICO": _read_ico}
-
-
-def _orientation(read_exif: Callable[[], PIL.Image.Exif]) -> int:
-    try:
-        value = read_exif().get(ORIENTATION_TAG, 1)
-    except PILLOW_ERRORS:
-        # A damaged EXIF block says nothing about the image; it is shown as it is stored.
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _check_tiles(image: TiffImagePlugin.TiffImageFile) -> None:
-    # A tile is decoded whole, however little of it the image takes.
-    width, height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
-    most = max(_MAX_TILE_PIXELS, 4 * image.size[0] * image.size[1])
-    if width and height and width * height > most:
-        raise ValueError(f"tiles of {height} x {width} pixels")
-
-
-_MAX_TILE_PIXELS = 4096 * 4096
+_READERS: dict[str, _Reader] = {
+    "JPEG": _read_jpeg,
+    "PNG": _read_png,
+    "GIF": _read_gif,
+    "ICO": _read_ico,
+}

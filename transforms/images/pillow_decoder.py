@@ -1,14 +1,20 @@
 """Decodes what TensorFlow cannot, or gets wrong, with Pillow."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from transforms.errors import CorruptImageError, UnsupportedFormatError
+from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
 
 _SAMPLE_FORMAT_TAG = 339
 """TIFF 6.0, section 19: 1 is unsigned, 2 signed, 3 floating point."""
+
+_BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0
+"""TIFF 6.0, sections 4 and 8."""
 
 _TRANSPOSE = PIL.Image.Transpose
 _UNDO = {
@@ -38,6 +44,7 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
 
     Raises:
         CorruptImageError: If it cannot be decoded whole.
+        ImageTooLargeError: If there is not the memory, or a row is too long for Pillow.
         UnsupportedFormatError: If its samples are no colours: floating point, signed, L*a*b*.
     """
     try:
@@ -57,17 +64,34 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
                     f"the {header.format} file holds floating-point or signed samples, which are "
                     "measurements; convert them to 8-bit colours"
                 )
+            if stored.mode.startswith("I"):
+                return _rgb_of_gray(stored, tags)
             return _rgb(stored)
+    except MemoryError as error:  # Pillow's, also for rows that are too long for it.
+        raise ImageTooLargeError(
+            f"{header.height} x {header.width} pixels are more than can be held in memory as "
+            f"{header.format}"
+        ) from error
     except PILLOW_ERRORS as error:
         raise CorruptImageError(f"damaged {header.format} data: {reason(error)}") from error
 
 
+def _rgb_of_gray(image: PIL.Image.Image, tags: Mapping[int, Any]) -> npt.NDArray[np.uint8]:
+    """Takes the upper 8 bits of gray samples of 12, 16 or 32 bits.
+
+    Pillow leaves those as they are in the file, also where 0 stands for white.
+    """
+    gray = np.asarray(image)
+    if image.mode == "I":
+        gray = gray.view(np.uint32)
+    bits = 12 if tags.get(_BITS_TAG, ()) == (12,) else 8 * gray.itemsize
+    levels = (gray >> (bits - 8)).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+        levels = 255 - levels
+    return np.repeat(levels[..., np.newaxis], 3, axis=-1)
+
+
 def _rgb(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
-    if image.mode.startswith("I"):
-        gray = np.asarray(image)
-        if image.mode == "I":
-            gray = (gray.view(np.uint32) >> 16).astype(np.uint16)
-        return np.repeat((gray >> 8).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
     if image.mode == "LAB":
         raise UnsupportedFormatError("L*a*b* colours; convert them to RGB")
     # Else Pillow looks for one colour to stand for what is transparent.

@@ -9,11 +9,11 @@ from typing import BinaryIO, TypeVar
 import pyarrow as pa
 
 from transforms.errors import ImageError, UnlistedError, UnstableImageError
+from transforms.files.file_uris import path_of_uri
 from transforms.files.uris import (
     is_in_memory,
     is_local,
     open_uri,
-    path_of_uri,
     read_remote,
     read_within,
     version_of,

@@ -7,7 +7,8 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError
-from transforms.files.uris import is_local, path_of_uri, uri_of_path, without_file_scheme
+from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
+from transforms.files.uris import is_local
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name

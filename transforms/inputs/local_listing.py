@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from transforms.files.uris import uri_of_path
+from transforms.files.file_uris import uri_of_path
 from transforms.inputs.entries import Entry, Skipped, Unlisted
 from transforms.inputs.source import Source, has_wildcards
 

@@ -12,13 +12,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
-from transforms.files.uris import (
-    is_local,
-    is_of_no_text,
-    open_buffered,
-    path_of_uri,
-    without_file_scheme,
-)
+from transforms.files.file_uris import is_of_no_text, path_of_uri, without_file_scheme
+from transforms.files.uris import is_local, open_buffered
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, PEEK_ROWS, ManifestFormat
 from transforms.records import ImageRef
@@ -36,6 +31,15 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
     """
     with _open_manifest(uri) as (handle, manifest_format):
         schema = manifest_format.schema(handle, uri)
+        first = None
+        if URI in schema.names:
+            handle.seek(0)
+            first = next(manifest_format.rows(handle, uri, [URI]), None)
+    if first and str(first.values.get(URI)).lower().startswith(("http://", "https://")):
+        raise InputError(
+            f"{first.where}: {first.values[URI]!r} is on the web; wanted files or objects: download"
+            " them first, for instance by img2dataset"
+        )
     if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
         return schema
     for name in (URI, *carry_columns):

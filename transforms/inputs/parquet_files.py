@@ -123,6 +123,12 @@ def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[st
                 raise CorruptRecordError(
                     f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
                 )
+    id_column = _id_column(columns)
+    if id_column in schema.names and pa.types.is_nested(schema.field(id_column).type):
+        raise CorruptRecordError(
+            f"column {id_column!r} is {schema.field(id_column).type}; wanted a string or a number "
+            "as image_id: name another column by --image_id_from, or say --image_id_from uri"
+        )
     image_type = schema.field(image_key).type
     if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
         image_type = image_type.field("bytes").type
@@ -131,6 +137,11 @@ def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[st
             f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "
             "with a binary field named bytes"
         )
+
+
+def _id_column(columns: FileColumns) -> str | None:
+    """Returns the column that holds ids, which need not be there; None if none does."""
+    return columns.id_column or (ID_KEY if columns.image_id_from is None else None)
 
 
 def _is_bytes(values: pa.DataType) -> bool:
@@ -180,7 +191,7 @@ class _Batches:
             uri = key = f"{self._file.uri}#{self._next_row + row}"
             try:
                 key = self._image_id(uri, names[row], paths[row])
-                image = self._image(images[row])
+                image = self._image(images[row], paths[row])
             except ImageError as error:
                 part.fail(key, uri, error)
             else:
@@ -217,7 +228,7 @@ class _Batches:
             ) from error
 
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:
-        id_key = self._columns.id_column or ID_KEY
+        id_key = _id_column(self._columns)
         if id_key not in batch.schema.names:
             return [None] * batch.num_rows
         return batch.column(id_key).cast(pa.string()).to_pylist()
@@ -230,7 +241,12 @@ class _Batches:
             raise CorruptRecordError(f"its column {key!r} (--image_id_from) is empty")
         return name or path or uri
 
-    def _image(self, content: bytes | None) -> bytes:
+    def _image(self, content: bytes | None, path: str | None) -> bytes:
+        if content is None and path is not None:
+            raise CorruptRecordError(
+                f"its column {self._image_key!r} holds a path, {path!r}, and no bytes; wanted the "
+                "image's bytes: give the paths as --manifest, or embed the files as you write it"
+            )
         if content is None:
             raise CorruptRecordError(f"its column {self._image_key!r} is null")
         check_size(len(content), self._max_image_bytes)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import warnings
 
 from transforms.files.file_systems import FileSystem
 from transforms.records import ShardKind
@@ -72,4 +73,7 @@ def with_any_character(uri: str) -> str:
 def _glob_regex(glob: str) -> re.Pattern[str]:
     # Beam's ** needs a directory in between; here, as in a shell, **/ also stands for none:
     # of a/**/*.jpg it makes a/.*/[^/]*\.jpg, which misses a/x.jpg; a/(?:.*/)?[^/]*\.jpg does not.
-    return re.compile(FileSystem.translate_pattern(glob).replace(".*/", "(?:.*/)?"))
+    with warnings.catch_warnings():
+        # Of [[], which is how a glob says [.
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(FileSystem.translate_pattern(glob).replace(".*/", "(?:.*/)?"))

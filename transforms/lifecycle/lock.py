@@ -31,7 +31,7 @@ from google.api_core.exceptions import GoogleAPIError
 from transforms.errors import OutputError
 from transforms.files import cloud_storage
 from transforms.files.atomic_files import read_whole, write_whole
-from transforms.files.file_systems import BeamIOError, FileSystems
+from transforms.files.file_systems import BeamIOError, FileSystems, delete
 from transforms.files.uris import is_local
 from transforms.lifecycle.owner import Owner, is_dead_here, read_owner
 from transforms.lifecycle.staging import LOCK_FILE
@@ -89,7 +89,7 @@ def release_handed_over(staging: str) -> None:
     """Ends a lock that was handed over, as the job's last act there; leaves any other."""
     path = FileSystems.join(staging, LOCK_FILE)
     if not is_local(path) and FileSystems.exists(path) and _is_handed_over(read_whole(path)):
-        FileSystems.delete([path])
+        delete([path])
 
 
 def remove_staging(staging: str) -> None:
@@ -170,7 +170,7 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
             if hold.is_handed_over:
                 write_whole(path, _remote_text(owner, is_handed_over=True).encode())
             else:
-                FileSystems.delete([path])
+                delete([path])
 
 
 def _is_abandoned(content: bytes) -> bool:

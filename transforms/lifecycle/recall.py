@@ -12,7 +12,7 @@ is an image that did not change: it keeps its row, and nobody opens it.
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from transforms.files.uris import path_of_uri
+from transforms.files.file_uris import path_of_uri
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import Entry, ImageFile, Unlisted
 from transforms.inputs.listing import listed_as

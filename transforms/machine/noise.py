@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 
 from transforms.errors import RunError, UserError
+from transforms.machine.streams import DroppingStream
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def quiet_libraries() -> Iterator[None]:
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as notes, open(terminal, "w", buffering=1) as stderr:
         if _writes_to_descriptor_2(python_stderr):
-            sys.stderr = stderr
+            sys.stderr = DroppingStream(stderr)
         python_stderr.flush()
         os.dup2(notes.fileno(), 2)
         try:
@@ -31,9 +32,11 @@ def quiet_libraries() -> Iterator[None]:
             raise
         except Exception:
             notes.seek(0)
-            os.write(terminal, notes.read())
+            with contextlib.suppress(OSError):  # Nobody reads it.
+                os.write(terminal, notes.read())
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(terminal, 2)
             sys.stderr = python_stderr
 

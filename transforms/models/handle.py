@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from transforms.errors import ModelError
 from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems, open_as_stored
+from transforms.files.file_uris import without_file_scheme
 from transforms.models.cache import (
     MAX_MODEL_BYTES,
     MAX_MODEL_FILES,
@@ -18,6 +19,7 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
+from transforms.models.plain_path import plain_path
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -44,11 +46,12 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     Raises:
         ModelError: If there is no such model, or it cannot be fetched, unpacked or recognised.
     """
+    handle = without_file_scheme(handle)
     scheme = _SCHEME.match(handle)
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
-    if scheme is None or scheme[1].lower() == "file":
-        return _resolve_local(handle[scheme.end() :] if scheme else handle, _cache(cache_dir))
+    if scheme is None:
+        return _resolve_local(handle, _cache(cache_dir))
     if scheme[1].lower() in ("http", "https"):
         return _model_root(_resolve_hub(handle), handle)
     return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
@@ -173,7 +176,7 @@ def _model_root(directory: str, handle: str) -> str:
     found = directory
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
-            return found
+            return plain_path(found)
         names = sorted(os.listdir(found))
         children = [name for name in names if os.path.isdir(os.path.join(found, name))]
         version = _latest_version(
@@ -185,7 +188,7 @@ def _model_root(directory: str, handle: str) -> str:
             handle,
         )
         if version is not None:
-            return os.path.join(found, version)
+            return plain_path(os.path.join(found, version))
         if names != children or len(children) != 1:
             break
         found = os.path.join(found, children[0])

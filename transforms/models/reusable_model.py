@@ -13,7 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from transforms.errors import ModelError, OutputError, brief
-from transforms.files.uris import is_local, without_file_scheme
+from transforms.files.file_uris import without_file_scheme
+from transforms.files.uris import is_local
 from transforms.images.pixel_range import from_unit_range
 from transforms.models.endpoints import EndpointKind
 from transforms.models.loaded_model import NO_ARGUMENTS, image_function, part_in_use, restore

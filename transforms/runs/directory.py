@@ -1,12 +1,12 @@
 """The output directory: the names in it, and what it holds."""
 
-import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems
-from transforms.files.uris import is_local, without_file_scheme
+from transforms.files.file_systems import list_files
+from transforms.files.file_uris import without_file_scheme
+from transforms.files.uris import is_local
 from transforms.runs.formats import FORMATS
 
 RUN_FILE = "run.json"
@@ -38,27 +38,6 @@ def absolute_output(output: str) -> str:
     """Returns the run directory without closing slash; a local one as an absolute path."""
     path = without_file_scheme(output)
     return os.path.realpath(path) if is_local(path) else path.rstrip("/")
-
-
-def list_files(directory: str) -> list[FileMetadata]:
-    """Lists every file below a directory; empty if there is no such directory."""
-    with _absent_is_empty():
-        return [
-            found
-            for match in FileSystems.match([FileSystems.join(directory, "**")])
-            for found in match.metadata_list
-        ]
-    return []
-
-
-@contextlib.contextmanager
-def _absent_is_empty() -> Iterator[None]:
-    try:
-        yield
-    except BeamIOError as error:
-        causes = (error.exception_details or {}).values()
-        if not all(isinstance(cause, FileNotFoundError) for cause in causes):
-            raise
 
 
 def names_in(output: str) -> list[str]:
@@ -95,13 +74,6 @@ def describe(names: Iterable[str]) -> str:
     if SUCCESS_FILE in names:
         return f"a published run ({sum(map(is_data_file, names))} data files)"
     return f"a part of a run ({some(names)})"
-
-
-def delete(paths: Iterable[str]) -> None:
-    """Deletes files; there is nothing to do for none."""
-    doomed = list(paths)
-    if doomed:
-        FileSystems.delete(doomed)
 
 
 def some(names: list[str]) -> str:

@@ -9,9 +9,9 @@ import uuid
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole, write_whole
-from transforms.files.file_systems import FileSystems
+from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
-from transforms.runs.directory import IN_PLACE_STAGING, SUCCESS_FILE, delete, list_files
+from transforms.runs.directory import IN_PLACE_STAGING, SUCCESS_FILE
 from transforms.runs.record import PublishedRun, is_published, read_published_run
 
 LATEST = "LATEST"

@@ -12,7 +12,7 @@ from apache_beam.pvalue import AsList, PCollection
 
 from transforms.errors import RunError
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
-from transforms.files.file_systems import FileSystems
+from transforms.files.file_systems import FileSystems, delete
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
@@ -91,7 +91,7 @@ def _make_visible(publication: Publication, results: list[ShardResult], text: st
     assembled, replaced = (
         os.path.join(publication.staging, name) for name in (staging.ASSEMBLED, staging.REPLACED)
     )
-    run_directory.delete(path for path in (assembled, replaced) if os.path.exists(path))
+    delete(path for path in (assembled, replaced) if os.path.exists(path))
     _assemble(assembled, publication, results, text)
     for directory in (os.path.join(assembled, run_directory.INPUTS), assembled):
         sync(directory)
@@ -177,8 +177,8 @@ def _retire_earlier_run(output: str) -> None:
         name: FileSystems.join(output, name) for name in earlier if run_directory.is_ours(name)
     }
     if SUCCESS_FILE in paths:
-        run_directory.delete([paths.pop(SUCCESS_FILE)])
-    run_directory.delete(paths.values())
+        delete([paths.pop(SUCCESS_FILE)])
+    delete(paths.values())
 
 
 def _publish(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.errors import InputError, brief
-from transforms.files.file_systems import FileSystems
+from transforms.files.file_systems import FileSystems, list_files
 from transforms.files.uris import open_uri
 from transforms.records import ShardKind, ShardResult, WrittenFile
 from transforms.runs.directory import (
@@ -16,7 +16,6 @@ from transforms.runs.directory import (
     IN_PLACE_STAGING,
     RUN_FILE,
     SUCCESS_FILE,
-    list_files,
 )
 from transforms.runs.failures import read_failed_ids
 from transforms.runs.finding import Finding

@@ -107,12 +107,80 @@ def test_impossible_values_are_refused(argv: list[str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("~/v [1]", "/home/me/v [1]"),
+        ("~", "/home/me"),
+        ("a/~/v", "a/~/v"),
+        ("file:///a%20b", "/a b"),
+        ("file:/a", "/a"),
+        ("gs://b/~%20", "gs://b/~%20"),
+    ],
+)
+def test_every_location_goes_home_and_is_the_path_of_its_uri(
+    monkeypatch: pytest.MonkeyPatch, text: str, path: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    names = ("input", "manifest", "model", "output", "canaries", "retry_failed", "labels")
+    flags = {field.name: field for field in dataclasses.fields(ClassifyConfig)}
+    assert {name: flags[name].metadata["read"](text) for name in names} == dict.fromkeys(
+        names, path
+    )
+    assert flags["image_key"].metadata["read"](text) == text
+    config, _ = parse(["--input=photos", "--model=m", "--output=~/x"])
+    assert vars(config)["output"] == "/home/me/x"
+
+
+@pytest.mark.parametrize(
     "argv", [["--image_size", "big"], ["--batch_size", "x"], ["--exif", "maybe"], ["--top_k", "3x"]]
 )
 def test_values_that_do_not_parse_exit_with_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         parse(NEEDED + argv, ClassifyConfig)
     assert exit_info.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--inptu", "photos/"], r"--inptu; did you mean --input\?"),
+        (["--modle=m"], r"--modle; did you mean --model\?"),
+        (["--top_k", "3"], "--top_k is no flag of this program, but of classify and refresh"),
+        (["--output_root=r"], "--output_root is no flag of this program, but of refresh"),
+    ],
+)
+def test_a_misspelt_flag_is_named_before_what_is_missing(argv: list[str], message: str) -> None:
+    with pytest.raises(FlagError, match=message):
+        parse(argv)
+
+
+def test_beams_flags_and_a_runners_are_not_taken_for_ours() -> None:
+    for beam_argv in (
+        ["--num_workers=3", "--labels=a=b"],
+        ["--runner=FlinkRunner", "--inputs=3"],
+    ):
+        assert parse(NEEDED + beam_argv)[1] == beam_argv
+
+
+def test_names_in_kebab_case_are_those_in_snake_case(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "my.flags"
+    file.write_text("--max-image-pixels=7\n")
+    config, rest = parse(
+        [*NEEDED, "--image-size", "224", "--no-antialias", f"@{file}", "--temp-x=1"]
+    )
+    assert (config.image_size, config.antialias, config.max_image_pixels) == ((224, 224), False, 7)
+    assert rest == ["--temp-x=1"]
+
+
+def test_an_at_sign_that_begins_no_file_of_flags_is_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--input", "@photos"])
+    assert capsys.readouterr().err == (
+        "embed: @photos is no file of flags: no such file or directory; of a path that begins with "
+        "@ write ./@photos\n"
+    )
 
 
 def test_flags_are_read_from_a_file(tmp_path: pathlib.Path) -> None:
@@ -163,10 +231,13 @@ def test_beams_flags_are_handed_on() -> None:
         (["-x"], r"unknown flag or argument -x"),
     ],
 )
-def test_unknown_flags_are_refused_with_a_hint(argv: list[str], message: str) -> None:
+def test_unknown_flags_are_refused_with_a_hint(
+    argv: list[str], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     _, rest = parse(["--model", "m", "--output", "o", "--input", "i", *argv[:0]])
     with pytest.raises(FlagError, match=message):
         check_beam_flags(EmbedConfig, [*rest, *argv])
+    assert not caplog.records
 
 
 def test_a_runner_that_is_none_is_refused() -> None:

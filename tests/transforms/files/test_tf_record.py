@@ -2,6 +2,7 @@ import gzip
 import io
 import pathlib
 import struct
+import zlib
 
 import pytest
 import tensorflow as tf
@@ -70,6 +71,13 @@ def test_tensorflow_reads_what_is_written_and_writes_what_is_read(tmp_path: path
 def test_a_name_that_says_gz_is_unpacked(tmp_path: pathlib.Path, name: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(frames(RECORDS)))
     assert read_file(tmp_path / name) == GOOD
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_zlib_is_named_with_the_way_on(tmp_path: pathlib.Path, level: int) -> None:
+    path = tmp_path / "x.tfrecord"
+    path.write_bytes(zlib.compress(frames(RECORDS), level))
+    assert "this is zlib, which is not read; wanted" in str(only_damage(read_file(path)).error)
 
 
 def test_gzip_without_the_name_is_recognised(tmp_path: pathlib.Path) -> None:

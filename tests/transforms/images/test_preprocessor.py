@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from tests.support.images import STORE, claim_size, encode, exif, photo, save
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
+from transforms.images.header import read_header
+from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pixel_range import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
@@ -253,6 +255,35 @@ def unsigned(tiff: bytes) -> bytes:
     return tiff.replace(sample_format + b"\2", sample_format + b"\1")
 
 
+def gray_tiff(levels: Array, bits: int, *, white_is_zero: bool, order: str = "<") -> bytes:
+    """Makes a TIFF of one gray sample a pixel, whose upper 8 bits are the levels.
+
+    Args:
+        levels: uint8 [height, width].
+        bits: Bits of a sample: 8, 12, 16 or 32.
+        white_is_zero: Whether 0 stands for white.
+        order: Byte order, "<" or ">".
+    """
+    height, width = levels.shape
+    # Of 12 bits and more the lower ones repeat the upper ones: white is all ones.
+    samples = [int(f"{level:02x}" * 4, 16) >> (32 - bits) for level in levels.ravel()]
+    if white_is_zero:
+        samples = [(1 << bits) - 1 - sample for sample in samples]
+    if bits == 12:
+        text = "".join(f"{sample:03x}" for sample in samples)
+        data = bytes.fromhex(text)
+    else:
+        data = b"".join(
+            sample.to_bytes(bits // 8, "little" if order == "<" else "big") for sample in samples
+        )
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, int(not white_is_zero))]
+    tags += [(273, 134), (277, 1), (278, height), (279, len(data)), (339, 1)]
+    mark = {"<": b"II", ">": b"MM"}[order]
+    directory = b"".join(struct.pack(f"{order}HHLL", tag, 4, 1, value) for tag, value in tags)
+    head = mark + struct.pack(f"{order}HLH", 42, 8, len(tags))
+    return head + directory + bytes(4) + data
+
+
 RGB = np.asarray(palette(SCENE).convert("RGB"))
 POLICIES: dict[str, tuple[bytes, Array]] = {
     "tiff": (encode(SCENE, "TIFF"), SCENE),
@@ -293,6 +324,27 @@ POLICIES: dict[str, tuple[bytes, Array]] = {
 def test_every_kind_of_samples_becomes_colours(kind: str) -> None:
     file, wanted = POLICIES[kind]
     np.testing.assert_allclose(only(file), reference(wanted), rtol=0, atol=1e-6)
+
+
+REFUSED_TIFFS = {
+    (False, 12, ">"), (False, 32, ">"),
+    (True, 12, "<"), (True, 12, ">"), (True, 16, ">"), (True, 32, "<"), (True, 32, ">"),
+}  # fmt: skip
+"""What Pillow does not read: whether white is zero, bits, byte order."""
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 12, 16, 32])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_black_is_black_in_every_gray_tiff(bits: int, white_is_zero: bool, order: str) -> None:
+    levels = SCENE[:36, :52, 0]
+    file = gray_tiff(levels, bits, white_is_zero=white_is_zero, order=order)
+    if (white_is_zero, bits, order) in REFUSED_TIFFS:
+        with pytest.raises(CorruptImageError):
+            read_header(file)
+        return
+    pixels = decode_with_pillow(file, read_header(file))
+    np.testing.assert_array_equal(pixels, np.repeat(levels[..., np.newaxis], 3, -1))
 
 
 @pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])

@@ -8,7 +8,8 @@ import pytest
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import InputError
-from transforms.files.uris import open_uri, path_of_uri
+from transforms.files.file_uris import path_of_uri
+from transforms.files.uris import open_uri
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import classify_input, list_source

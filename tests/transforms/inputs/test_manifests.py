@@ -26,6 +26,30 @@ def test_a_txt_manifest_is_a_uri_a_line(tmp_path: pathlib.Path) -> None:
     assert list(read_manifest(uri, NOTHING, None)) == [ImageRef(it, it) for it in expected]
 
 
+def test_uris_of_local_files_are_paths_as_spark_and_python_write_them(
+    tmp_path: pathlib.Path,
+) -> None:
+    uris = ["file:///My%20Photos/a%20b.jpg", "file:/c.jpg", "file://localhost/d.jpg", "e%20f.jpg"]
+    manifest = write(tmp_path / "m.txt", "\n".join(uris))
+    expected = ["/My Photos/a b.jpg", "/c.jpg", "/d.jpg", f"{tmp_path}/e%20f.jpg"]
+    assert [ref.uri for ref in read_manifest(manifest, NOTHING, None)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.txt", "https://example.com/a.jpg\nb.jpg\n"),
+        ("m.csv", "label,uri\n1,HTTP://example.com/a.jpg\n"),
+        ("m.jsonl", '{"uri": "https://example.com/a.jpg"}\n'),
+    ],
+)
+def test_a_manifest_of_the_web_is_refused_at_launch(
+    tmp_path: pathlib.Path, name: str, content: str
+) -> None:
+    with pytest.raises(InputError, match=r"a\.jpg' is on the web; wanted files .*: download"):
+        manifest_schema(write(tmp_path / name, content), [])
+
+
 def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
     tmp_path: pathlib.Path,
 ) -> None:

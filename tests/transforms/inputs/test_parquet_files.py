@@ -257,3 +257,22 @@ def test_damage_anywhere_never_raises(
     for part in parts:
         assert part.rows.num_rows == len(part.encoded)
     assert sum(part.rows.num_rows + len(part.failures) for part in parts) > 0 or mask
+
+
+def test_rows_that_hold_a_path_and_no_bytes_say_so(tmp_path: pathlib.Path) -> None:
+    images = pa.array([{"bytes": None, "path": "/a.jpg"}, {"bytes": b"1", "path": "/b.jpg"}])
+    (part,) = read(make_file(tmp_path / "x.parquet", pa.table({"image": images})))
+    assert ids([part]) == ["/b.jpg"]
+    assert "holds a path, '/a.jpg', and no bytes; wanted" in part.failures[0].message
+
+
+def test_ids_that_are_lists_are_refused_at_launch_unless_they_are_not_used(
+    tmp_path: pathlib.Path,
+) -> None:
+    table = pa.table({"image": pa.array([b"1"], pa.binary()), "image_id": pa.array([[1]])})
+    file = make_file(tmp_path / "x.parquet", table)
+    for image_id_from in (None, "image_id"):
+        with pytest.raises(InputError, match=r"'image_id' is list<.*; wanted a string"):
+            peek_parquet_schema(file.uri, None, image_id_from, [])
+    assert peek_parquet_schema(file.uri, None, "uri", []) == NOTHING
+    assert ids(read(file, FileColumns(None, "uri", NOTHING))) == [f"{file.uri}#0"]

@@ -1,5 +1,7 @@
 """Which names an input stands for."""
 
+import warnings
+
 import pytest
 
 from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
@@ -33,3 +35,11 @@ def test_wildcards_are_found_cut_off_and_replaced() -> None:
     assert fixed_part("gs://b/a/x-*.jpg") == "gs://b/a/x-"
     assert fixed_part("gs://b/a/x.jpg") == "gs://b/a/x.jpg"
     assert with_any_character("/a/x[1].jpg") == "/a/x?1].jpg"
+
+
+def test_a_glob_may_say_a_bracket_without_a_warning() -> None:
+    source = Source(ShardKind.IMAGES, "/a/[[]x]/*.jpg", "/a", is_directory=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert source.matches("/a/[x]/1.jpg")
+    assert not source.matches("/a/x/1.jpg")

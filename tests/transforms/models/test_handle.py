@@ -90,7 +90,7 @@ def write_archive(path: pathlib.Path, root: pathlib.Path, arcname: str = ".") ->
     return path
 
 
-@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}"])
+@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file:{}", "file://localhost{}"])
 def test_a_directory_resolves_to_itself(tmp_path: pathlib.Path, form: str) -> None:
     model = write_model(tmp_path / "model")
     assert os.path.samefile(resolve_model(form.format(model)), model)

@@ -1,0 +1,47 @@
+"""Flags that are nearly ours, or another program's: named before anything is missed for them."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.cli.classify_flags import ClassifyConfig
+from pipelines.cli.embed_flags import EmbedConfig
+from pipelines.cli.refresh_flags import RefreshConfig
+from transforms.errors import FlagError
+
+_PROGRAMS = {"embed": EmbedConfig, "classify": ClassifyConfig, "refresh": RefreshConfig}
+_OF_BEAM = ("--label", "--labels", "--num_workers", "--max_num_workers")
+"""Beam's flags that are like one of ours."""
+
+_OF_A_CLUSTER = ("--runner", "--job_endpoint")
+_LIKENESS = 0.8
+
+
+def check_spelling(config_class: type[Any], others: Sequence[str]) -> None:
+    """Checks that no argument that is not ours is meant to be; takes no time, unlike Beam's flags.
+
+    Args:
+        config_class: The configuration whose flags are ours.
+        others: Arguments that are not.
+
+    Raises:
+        FlagError: If one is; names the flag that was meant, or the program that has it.
+    """
+    names = [word.partition("=")[0] for word in others if word.startswith("--")]
+    # A runner may have any flags.
+    if set(names) & set(_OF_A_CLUSTER):
+        return
+    own = _flags(config_class)
+    for name in names:
+        if name in _OF_BEAM:
+            continue
+        theirs = [program for program, other in _PROGRAMS.items() if name in _flags(other)]
+        if theirs:
+            raise FlagError(f"{name} is no flag of this program, but of {' and '.join(theirs)}")
+        if close := difflib.get_close_matches(name, own, 1, _LIKENESS):
+            raise FlagError(f"unknown flag or argument {name}; did you mean {close[0]}?")
+
+
+def _flags(config_class: type[Any]) -> list[str]:
+    return [f"--{field.name}" for field in dataclasses.fields(config_class)]

@@ -1,0 +1,51 @@
+"""Local paths are what they are: no character of them stands for others."""
+
+import os
+import pathlib
+
+import pytest
+
+from transforms.files.file_systems import delete, last_updated, list_files
+
+NAMES = ["[ab]", "a*", "a?", "[!x]", "**", "]["]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_local_directory_is_listed_and_deleted_by_its_name_alone(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    folders = [tmp_path / other for other in (name, "a", "ab", "b", "abc")]
+    for folder in folders:
+        (folder / "[d]").mkdir(parents=True)
+        (folder / "[d]" / "x[1].txt").write_bytes(b"123")
+        (folder / "[d]" / "x1.txt").write_bytes(b"4")
+    inside = folders[0] / "[d]"
+    assert sorted((found.path, found.size_in_bytes) for found in list_files(str(folders[0]))) == [
+        (f"{inside}/x1.txt", 1),
+        (f"{inside}/x[1].txt", 3),
+    ]
+    assert last_updated(f"{inside}/x[1].txt") == os.path.getmtime(f"{inside}/x[1].txt")
+    delete([f"{inside}/x[1].txt"])
+    assert os.listdir(inside) == ["x1.txt"]
+    delete([str(folders[0])])
+    assert sorted(os.listdir(tmp_path)) == sorted(folder.name for folder in folders[1:])
+    assert all(len(os.listdir(folder / "[d]")) == 2 for folder in folders[1:])
+
+
+def test_what_is_absent_is_empty_to_list_and_an_error_to_delete(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    assert list_files(str(tmp_path / "absent")) == []
+    assert list_files(str(tmp_path / "file")) == []
+    delete([])
+    with pytest.raises(FileNotFoundError):
+        delete([str(tmp_path / "absent"), str(tmp_path / "file")])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_is_deleted_and_what_it_leads_to_stays(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    delete([str(tmp_path / "link")])
+    assert os.listdir(tmp_path) == ["real"]
+    assert os.listdir(tmp_path / "real") == ["x"]

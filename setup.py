@@ -36,6 +36,7 @@ setup(
         "pyarrow>=20.0",
         "requests>=2.32",
         "rich>=13.0",
+        "simplejpeg>=1.9,<2",
         "tensorflow-metadata>=1.21",
     ],
     extras_require={

@@ -70,6 +70,9 @@ class PixelGraphs:
             to the pixels, [batch, height, width, 3] of the policy's size and dtype, and int32
             [batch, 2], heights and widths as decoded. Fails if one file does.
         decode_alone: The same of one file, without the batch.
+        finish_together: Graph from uint8 [values], pixels decoded by somebody else one image behind
+            another, int64 [batch], the first value of each, int32 [batch, 2], their heights and
+            widths, and int32 [batch, 11], to the pixels of a batch.
         finish_alone: Graph from uint8 [height, width, 3], decoded by somebody else, and int32 [11],
             to the pixels of one image.
     """
@@ -96,8 +99,26 @@ class PixelGraphs:
                 parallel_iterations=os.cpu_count() or 1,
             )
 
+        def finish_together(
+            values: tf.Tensor, starts: tf.Tensor, sizes: tf.Tensor, rows: tf.Tensor
+        ) -> tf.Tensor:
+            def finish(index: tf.Tensor) -> tf.Tensor:
+                shape = tf.concat([sizes[index], [3]], 0)
+                end = starts[index] + tf.reduce_prod(tf.cast(shape, tf.int64))
+                return self._finish(tf.reshape(values[starts[index] : end], shape), rows[index])
+
+            return tf.map_fn(
+                finish,
+                tf.range(tf.shape(starts)[0]),
+                fn_output_signature=pixels,
+                parallel_iterations=os.cpu_count() or 1,
+            )
+
         batch = [tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, row)]
         self.decode_together = _trace(decode_together, *batch)
+        values, starts = tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.int64)
+        sizes = tf.TensorSpec([None, 2], tf.int32)
+        self.finish_together = _trace(finish_together, values, starts, sizes, batch[1])
         self.decode_alone = _trace(self._decode, encoded, row)
         self.finish_alone = _trace(self._finish, tf.TensorSpec([None, None, 3], tf.uint8), row)
 

@@ -14,8 +14,8 @@ INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 
-DECODER_VERSION = "3"
-"""Rises whenever the same bytes and policy give other pixels; part of every fingerprint."""
+DECODER_VERSION = "4"
+"""Rises whenever the same bytes and policy give other pixels, or none; in every fingerprint."""
 
 LIMITS = ("max_image_bytes", "max_image_pixels")
 """Fields of the policy that decide which images fail, and no pixel."""

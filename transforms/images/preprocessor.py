@@ -9,18 +9,22 @@ import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.images.header import ImageHeader, read_header
+from transforms.images.jpeg_batches import JpegBatches, ReadImage
 from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
 from transforms.images.tensor_view import view
 
-# The end-of-image marker of JPEG; the kind of a PNG's last chunk.
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_PNG_END = b"IEND"
+"""The kind of a PNG's last chunk."""
 _TAIL_BYTES = 64
-"""Where whole files have their end marker; some programs append a little."""
+"""Where whole files have it; some programs append a little."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
+
+_Part = tuple[list[int], npt.NDArray[Any]]
+"""Places of images in the batch, and their pixels [places, height, width, 3]."""
 
 
 class Preprocessed(NamedTuple):
@@ -61,6 +65,7 @@ class Preprocessor:
         """
         self._policy = policy
         self._graphs = PixelGraphs(policy)
+        self._jpegs = JpegBatches(self._graphs)
 
     @property
     def policy(self) -> Preprocessing:
@@ -70,43 +75,56 @@ class Preprocessor:
     def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
 
-        Most batches are one call to TensorFlow. What is left goes one by one. Of a batch of
-        [JPEG, GIF, a JPEG cut short, HTML, JPEG]:
+        JPEG files are decoded side by side. PNG files are one call to TensorFlow. What is left goes
+        one by one. Of a batch of [JPEG, PNG, GIF, a JPEG cut short, HTML, PNG]:
 
-            headers read        images 0, 1, 2, 4; an error for 3
-            promising           0 and 4: a format for TensorFlow, and the end is there
-            together            0 and 4, in one call; all or nothing, as one failure fails the call
-            alone               1 by Pillow; 2 fails with TensorFlow, then with Pillow: an error
-            result              pixels of 0, 1, 4; errors {2: ..., 3: ...}
+            headers read        images 0, 1, 2, 3, 5; an error for 4
+            jpegs               0; an error for 3
+            together            1 and 5, in one call; all or nothing, as one failure fails the call
+            alone               2 by Pillow
+            result              pixels of 0, 1, 2, 5; errors {3: ..., 4: ...}
 
         Args:
             encoded: Image files, whole, of any mix of formats.
         """
-        images: dict[int, _Image] = {}
+        images: dict[int, ReadImage] = {}
         errors: dict[int, ImageError] = {}
         for index, data in enumerate(encoded):
             try:
                 images[index] = self._read(data)
             except ImageError as error:
                 errors[index] = error
-        together = [index for index, image in images.items() if image.is_promising]
-        batch = self._run_together([images[index] for index in together])
-        rows = {} if batch is None else dict(zip(together, batch, strict=True))
-        for index in images.keys() - rows.keys():
+        jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
+        batch = self._jpegs([images[index] for index in jpegs])
+        errors |= {jpegs[place]: error for place, error in batch.errors.items()}
+        parts = [([jpegs[place] for place in places], pixels) for places, pixels in batch.parts]
+        together = [index for index, image in images.items() if _is_promising(image)]
+        pixels = self._run_together([images[index] for index in together])
+        if pixels is not None:
+            parts.append((together, pixels))
+        done = {index for places, _ in parts for index in places}
+        for index in sorted(images.keys() - errors.keys() - done):
             try:
-                rows[index] = self._run_alone(images[index])
+                parts.append(([index], self._run_alone(images[index])[np.newaxis]))
             except ImageError as error:
                 errors[index] = error
-        good = sorted(rows)
-        # Else the tensor's own memory is the answer, and nothing is copied.
-        if batch is None or good != together:
-            batch = np.empty((len(good), *self._policy.image_size, 3), self._policy.dtype)
-            for row, index in enumerate(good):
-                batch[row] = rows[index]
-        sizes = np.array([images[index].upright_size for index in good], np.int32).reshape(-1, 2)
-        return Preprocessed(batch, sizes[:, 0].copy(), sizes[:, 1].copy(), errors)
+        good = sorted(images.keys() - errors.keys())
+        sizes = np.array([_upright_size(images[index]) for index in good], np.int32).reshape(-1, 2)
+        heights, widths = sizes[:, 0].copy(), sizes[:, 1].copy()
+        return Preprocessed(self._joined(parts, good), heights, widths, errors)
 
-    def _read(self, encoded: bytes) -> "_Image":
+    def _joined(self, parts: list[_Part], good: list[int]) -> npt.NDArray[Any]:
+        """Returns the pixels of all parts in order: if it is one part, its own memory."""
+        if len(parts) == 1 and parts[0][0] == good:
+            return parts[0][1]
+        joined = np.empty((len(good), *self._policy.image_size, 3), self._policy.dtype)
+        rows = {index: row for row, index in enumerate(good)}
+        for places, pixels in parts:
+            for index, image in zip(places, pixels, strict=True):
+                joined[rows[index]] = image
+        return joined
+
+    def _read(self, encoded: bytes) -> ReadImage:
         """Reads the header, checks the limits, and says where the pixels go."""
         policy = self._policy
         if len(encoded) > policy.max_image_bytes:
@@ -119,7 +137,7 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, --max_image_pixels is "
                 f"{policy.max_image_pixels}"
             )
-        return _Image(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
+        return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
@@ -127,7 +145,7 @@ class Preprocessor:
         may_shrink = may_shrink and header.format == "JPEG"
         return place(header.height, header.width, orientation, self._policy, may_shrink=may_shrink)
 
-    def _run_together(self, images: Sequence["_Image"]) -> npt.NDArray[Any] | None:
+    def _run_together(self, images: Sequence[ReadImage]) -> npt.NDArray[Any] | None:
         """Runs TensorFlow on a batch, in one call; returns None if one image fails."""
         if not images:
             return None
@@ -137,11 +155,11 @@ class Preprocessor:
             pixels, sizes = self._graphs.decode_together(encoded, rows)
         except _TENSORFLOW_ERRORS:
             return None
-        decoded_sizes = [list(image.decoded_size) for image in images]
+        decoded_sizes = [list(_decoded_size(image)) for image in images]
         # Data of another size than its header says would be put in the wrong place.
         return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
-    def _run_alone(self, image: "_Image") -> npt.NDArray[Any]:
+    def _run_alone(self, image: ReadImage) -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
         if header.decoder == "tensorflow":
@@ -152,7 +170,7 @@ class Preprocessor:
                 pass
             else:
                 height, width = size.numpy().tolist()
-                if (height, width) != image.decoded_size:
+                if (height, width) != _decoded_size(image):
                     ratio = image.placement.ratio
                     raise CorruptImageError(
                         f"the {header.format} header says {header.height} x {header.width} "
@@ -165,28 +183,18 @@ class Preprocessor:
         return view(self._graphs.finish_alone(decoded, row))
 
 
-class _Image(NamedTuple):
-    """An image whose header is read and whose pixels are not."""
+def _is_promising(image: ReadImage) -> bool:
+    """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
+    # Most bad files are cut short.
+    return image.header.format == "PNG" and _PNG_END in image.encoded[-_TAIL_BYTES:]
 
-    encoded: bytes
-    header: ImageHeader
-    placement: Placement
 
-    @property
-    def is_promising(self) -> bool:
-        """Whether TensorFlow is likely to decode it; one failure would cost its batch a retry."""
-        if self.header.decoder != "tensorflow":
-            return False
-        # Most bad files are cut short.
-        return _ENDS[self.header.format] in self.encoded[-_TAIL_BYTES:]
+def _upright_size(image: ReadImage) -> tuple[int, int]:
+    """Returns height and width before anything is done to it."""
+    height, width = image.header.height, image.header.width
+    return (width, height) if image.placement.is_turned else (height, width)
 
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Height and width, before anything is done to it."""
-        height, width = self.header.height, self.header.width
-        return (width, height) if self.placement.is_turned else (height, width)
 
-    @property
-    def decoded_size(self) -> tuple[int, int]:
-        """Height and width of what TensorFlow decodes, as stored."""
-        return self.placement.decoded_size(self.header.height, self.header.width)
+def _decoded_size(image: ReadImage) -> tuple[int, int]:
+    """Returns height and width of what TensorFlow decodes, as stored."""
+    return image.placement.decoded_size(image.header.height, image.header.width)

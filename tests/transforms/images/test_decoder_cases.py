@@ -19,6 +19,14 @@ from transforms.images.preprocessor import Preprocessed, Preprocessor
 TENSORFLOW = "tf_2.21_decode_image(channels=3,expand_animations=False)"
 PILLOW = "pillow_12.3"
 WRONG_IN_TENSORFLOW = ("gif-transparent-diff", "bmp-palette8", "bmp-rgb32-bitfields")
+PAINTED_OVER = {
+    "decoder_cases/jpeg-progressive/imagetestsuite__8e5e74dbf9b68a322fbb9512db837329.jpg",
+    "decoder_cases/jpeg-progressive/imagetestsuite__f6b4389c3cf0f5997b2e5a4b905aea8d.jpg",
+    "decoder_cases/jpeg-silently-different/tf_core__bad_huffman.jpg",
+}
+"""Damaged files that both decoders take, with a few right pixels and the rest made up."""
+ENDLESS = "decoder_cases/jpeg-truncated-recoverable/pillow__truncated_jpeg.jpg"
+"""A whole photo that lacks the last byte of its end marker; both decoders refuse it."""
 SIZE = (64, 48)
 
 Row = dict[str, str]
@@ -40,7 +48,11 @@ def results(cases: Cases) -> Preprocessed:
 
 def decode_with_the_better_decoder(row: Row, file: bytes) -> npt.NDArray[Any]:
     """Returns the upright image, uint8 [height, width, 3]."""
-    if row[TENSORFLOW] == "ok" and row["category"] not in WRONG_IN_TENSORFLOW:
+    if row["path"] == ENDLESS:
+        file += b"\xd9"
+    if row["path"] == ENDLESS or (
+        row[TENSORFLOW] == "ok" and row["category"] not in WRONG_IN_TENSORFLOW
+    ):
         stored = tf.io.decode_image(file, channels=3, expand_animations=False).numpy()
     else:
         with PIL.Image.open(io.BytesIO(file)) as image:
@@ -55,7 +67,12 @@ def decode_with_the_better_decoder(row: Row, file: bytes) -> npt.NDArray[Any]:
 
 def test_every_decodable_case_gives_right_pixels(cases: Cases, results: Preprocessed) -> None:
     good = [case for index, case in enumerate(cases) if index not in results.errors]
-    decodable = [case for case in cases if "ok" in (case[0][PILLOW], case[0][TENSORFLOW])]
+    decodable = [
+        case
+        for case in cases
+        if case[0]["path"] == ENDLESS
+        or ("ok" in (case[0][PILLOW], case[0][TENSORFLOW]) and case[0]["path"] not in PAINTED_OVER)
+    ]
     assert [row["path"] for row, _ in good] == [row["path"] for row, _ in decodable]
     for number, (row, file) in enumerate(good):
         upright = decode_with_the_better_decoder(row, file)
@@ -75,7 +92,12 @@ REASONS = {
     "not-a-jpeg": ("UnsupportedFormat", "looks like a JPEG image with damaged first bytes"),
     "jpeg-corrupt": ("CorruptImage", "damaged JPEG header"),
     "jpeg-truncated-recoverable": ("CorruptImage", "damaged JPEG"),
-    "large-photo": ("CorruptImage", "image file is truncated"),
+    "jpeg-progressive": ("CorruptImage", "damaged JPEG data: libjpeg says: "),
+    "jpeg-silently-different": (
+        "CorruptImage",
+        "libjpeg says: Corrupt JPEG data: 260 extraneous bytes before marker 0xd9",
+    ),
+    "large-photo": ("CorruptImage", "libjpeg says: Corrupt JPEG data: premature end of data"),
     "png-corrupt": ("", "PNG"),
     "avif/heic": ("UnsupportedFormat", "looks like a HEIC photo"),
     "bomb": ("", ""),

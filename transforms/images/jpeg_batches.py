@@ -1,0 +1,142 @@
+"""Decodes JPEG files side by side, into one piece of memory that TensorFlow reads in place."""
+
+import concurrent.futures
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from transforms.errors import CorruptImageError, ImageError
+from transforms.images.header import ImageHeader
+from transforms.images.jpeg_decoder import decode_jpeg
+from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
+from transforms.images.placement import Placement
+from transforms.images.tensor_view import view
+
+_CORES = os.cpu_count() or 1
+_ALIGNMENT = 64
+"""Bytes; TensorFlow reads in place what starts at a multiple, and copies what does not."""
+_PIECE_BYTES = 64_000_000
+"""Memory of a piece that holds more than an image a core."""
+
+
+class ReadImage(NamedTuple):
+    """An image file whose header is read and whose pixels are not."""
+
+    encoded: bytes
+    header: ImageHeader
+    placement: Placement
+
+
+class JpegBatch(NamedTuple):
+    """What became of a batch of JPEG files.
+
+    Attributes:
+        parts: Places in the batch, and their pixels [places, height, width, 3]; read only.
+        others: Places of the files that another library is to decode.
+        errors: Errors of the files that are damaged, by place.
+    """
+
+    parts: list[tuple[list[int], npt.NDArray[Any]]]
+    others: list[int]
+    errors: dict[int, ImageError]
+
+
+class JpegBatches:
+    """Decodes batches of JPEG files on a thread a core. Threads may call it at the same time."""
+
+    def __init__(self, graphs: PixelGraphs) -> None:
+        """Makes the threads.
+
+        Args:
+            graphs: Graphs that finish what is decoded.
+        """
+        self._graphs = graphs
+        self._threads = concurrent.futures.ThreadPoolExecutor(_CORES, "jpeg")
+        # One piece at a time has all cores, so that callers do not multiply the decoded images.
+        self._turn = threading.Lock()
+
+    def __call__(self, images: Sequence[ReadImage]) -> JpegBatch:
+        """Decodes and finishes a batch; a bad image costs only itself."""
+        batch = JpegBatch([], [], {})
+        for places in _pieces(images):
+            with self._turn:
+                self._run(images, places, batch)
+        return batch
+
+    def _run(self, images: Sequence[ReadImage], places: list[int], batch: JpegBatch) -> None:
+        """Decodes the images of a piece and adds what became of them.
+
+        Three images of 2 x 2, 1 x 1 and 5 x 5 pixels, the second damaged:
+
+            memory      12 bytes, 52 unused; 3 bytes, 61 unused; 75 bytes, 53 unused
+            starts      0  128
+            sizes       2 x 2  5 x 5
+        """
+        rooms = [_room(images[place].header) for place in places]
+        starts = [0, *itertools.accumulate(rooms)]
+        memory = _aligned(starts[-1])
+
+        def decode(number: int) -> tuple[int, int] | ImageError | None:
+            encoded, header, placement = images[places[number]]
+            size = header.height, header.width
+            room = memory[starts[number] : starts[number + 1]]
+            try:
+                decoded = decode_jpeg(encoded, size, placement.ratio, room)
+            except ImageError as error:
+                return error
+            if decoded not in (None, placement.decoded_size(*size)):
+                return CorruptImageError(f"the JPEG data decode to {decoded} pixels")
+            return decoded
+
+        results = list(self._threads.map(decode, range(len(places))))
+        good = []
+        for number, result in enumerate(results):
+            if isinstance(result, ImageError):
+                batch.errors[places[number]] = result
+            elif result is None:
+                batch.others.append(places[number])
+            else:
+                good.append(number)
+        if good:
+            pixels = self._graphs.finish_together(
+                tf.experimental.dlpack.from_dlpack(memory.__dlpack__()),
+                tf.constant([starts[number] for number in good], tf.int64),
+                tf.constant([results[number] for number in good], tf.int32),
+                tf.constant(
+                    [PlacementRow.of(images[places[number]].placement) for number in good], tf.int32
+                ),
+            )
+            batch.parts.append(([places[number] for number in good], view(pixels)))
+
+
+def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:
+    """Yields the places of images to decode at a time: one a core, more if they are small."""
+    places: list[int] = []
+    piece_bytes = 0
+    for place, image in enumerate(images):
+        image_bytes = _room(image.header)
+        if len(places) >= _CORES and piece_bytes + image_bytes > _PIECE_BYTES:
+            yield places
+            places, piece_bytes = [], 0
+        places.append(place)
+        piece_bytes += image_bytes
+    if places:
+        yield places
+
+
+def _room(header: ImageHeader) -> int:
+    """Returns the bytes of a whole image, rounded up to the alignment."""
+    return -(-header.height * header.width * 3 // _ALIGNMENT) * _ALIGNMENT
+
+
+def _aligned(size: int) -> npt.NDArray[np.uint8]:
+    """Returns memory whose first byte is aligned; what is never written, is never there."""
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size]

@@ -64,6 +64,16 @@ def test_logits_and_top_1_are_those_of_the_reference_formula(
     assert [row["class_index"][0] for row in rows] == reference.argmax(axis=1).tolist()
 
 
+PAINTED_OVER = (
+    "imagetestsuite__8e5e74dbf9b68a322fbb9512db837329.jpg",
+    "imagetestsuite__f6b4389c3cf0f5997b2e5a4b905aea8d.jpg",
+    "tf_core__bad_huffman.jpg",
+)
+"""Damaged JPEG files, of which other decoders make up most of the pixels."""
+LACKS_ITS_END = "pillow__truncated_jpeg.jpg"
+"""A whole photo but for the last byte of its end marker, which other decoders refuse."""
+
+
 def test_every_decoder_case_is_a_row_or_a_failure_with_a_reason(
     shared_data: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -79,6 +89,8 @@ def test_every_decoder_case_is_a_row_or_a_failure_with_a_reason(
     tensorflow_key = next(key for key in next(iter(cases.values())) if key.startswith("tf_"))
     for name, case in cases.items():
         is_decodable = "ok" in (case["pillow_12.3"], case[tensorflow_key])
+        if pathlib.PurePath(name).name in (*PAINTED_OVER, LACKS_ITS_END):
+            is_decodable = not is_decodable
         assert (name in rows) == is_decodable, (name, failures.get(name))
         if name in failures:
             assert len(failures[name]["message"]) > 15

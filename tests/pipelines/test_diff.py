@@ -323,4 +323,4 @@ def test_who_stops_reading_gets_no_traceback(folder: pathlib.Path, tmp_path: pat
         assert done.stderr is not None
         done.stdout.close()
         assert done.stderr.read() == ""
-    assert done.returncode == 1
+    assert done.returncode == 0, "who reads what is printed does not change the verdict"

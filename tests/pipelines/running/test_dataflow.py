@@ -228,7 +228,7 @@ def test_what_is_on_this_machine_is_refused(
     argv = [f"--{flag}={value}" for flag, value in given.items()]
     assert embed.main([*argv, "--runner=DataflowRunner"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"embed: --{name} {given[name]} is on this machine")
+    assert error.startswith(f"embed: --{name} {tmp_path} is on this machine")
     assert len(error.splitlines()) == 1
 
 

@@ -421,7 +421,7 @@ def test_a_new_run_has_the_time_for_a_name(tmp_path: pathlib.Path) -> None:
         (["--keep", "0"], "--keep must be at least 1"),
         (["--max_deleted_fraction", "2"], "--max_deleted_fraction must be from 0 to 1"),
         (["--output_root", "{photos}/root"], "is inside --input"),
-        (["--output_root", "roo*t"], "may hold no"),
+        (["--output_root", "gs://bucket/roo*t"], "may hold no"),
     ],
 )
 def test_what_cannot_be_refreshed_is_refused(

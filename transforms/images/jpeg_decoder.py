@@ -9,6 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from transforms.errors import CorruptImageError, brief
+from transforms.images.stripped import MARKER
 
 _BEYOND_SIMPLEJPEG = re.compile(r"nsupported|not implemented|Could not determine|incompatible")
 """What is said of files that may well be whole: lossless, 12 bits, an unusual subsampling."""
@@ -111,13 +112,11 @@ def _segments(encoded: bytes) -> Iterator[tuple[int, int, int]]:
     offset = 2
     while True:
         # Bytes that are no marker are passed over, as libjpeg does.
-        offset = encoded.find(b"\xff", offset)
-        if offset < 0 or offset + 4 > len(encoded):
+        found = MARKER.search(encoded, offset)
+        if found is None or found.start() + 4 > len(encoded):
             raise ValueError("The data end before the first scan")
-        kind = encoded[offset + 1]
-        if kind == 0xFF:
-            offset += 1
-        elif kind == 0 or kind in _WITHOUT_LENGTH:
+        offset, kind = found.start(), found[1][0]
+        if kind in _WITHOUT_LENGTH:
             offset += 2
         elif kind in (_START_OF_IMAGE, _END_OF_IMAGE):
             raise ValueError("No scan")

@@ -14,7 +14,9 @@ MAX_PARTS = 200_000
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-_MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)
+MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)
+"""A marker of a JPEG; what it is not found in is passed over, however long."""
+
 _START_OF_SCAN = 0xDA
 _JPEG_METADATA = {*range(0xE1, 0xF0), 0xFE} - {0xEE}
 """Markers of EXIF, XMP, profiles and comments; APP0 and APP14 say what the colours are."""
@@ -67,7 +69,7 @@ def jpeg_segments(encoded: bytes) -> Iterator[Part]:
     """
     offset = 2
     for _ in range(MAX_PARTS):
-        found = _MARKER.search(encoded, offset)
+        found = MARKER.search(encoded, offset)
         if found is None or found[1][0] < 0xC0:
             raise SyntaxError("no marker found")
         offset = found.end()

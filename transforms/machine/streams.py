@@ -57,11 +57,8 @@ def lasting_streams(drops_on: type[OSError]) -> Iterator[None]:
         drops_on: Errors of standard output that are no reason to stop. Those of standard error
             never are.
     """
-    for descriptor in (
-        0,
-        1,
-        2,
-    ):  # A file that is opened later would get the number of a closed one.
+    # A file that is opened later would get the number of a closed one.
+    for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:

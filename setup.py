@@ -47,7 +47,8 @@ setup(
         "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
             *EXPLORE,
-            # duckdb, lancedb, pandas, polars: what people read the output with.
+            # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
+            "datasets>=5.2",
             "duckdb",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",

@@ -1,4 +1,4 @@
-"""python -m pipelines.verify: whether a published run is what its run.json says."""
+"""python -m pipelines.verify: whether a published run is what its _run.json says."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
 
 DESCRIPTION = """\
 Checks published runs again: every file's size and sha256, columns, footer and rows, and that all
-counts reconcile with run.json. Changes nothing. Each thing that is wrong is one line:
+counts reconcile with _run.json. Changes nothing. Each thing that is wrong is one line:
 FILE: what, got, wanted.
 
   python -m pipelines.verify vectors/

@@ -46,7 +46,7 @@ class FlagParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses; arguments and @files that are not UTF-8 could not be written to run.json."""
+        """Parses; arguments and @files that are not UTF-8 could not be written to _run.json."""
         words = sys.argv[1:] if args is None else args
         try:
             parsed, rest = super().parse_known_args(

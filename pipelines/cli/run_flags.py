@@ -258,7 +258,9 @@ class SingleRunConfig(PlanFlags, RunConfig):
         if self.retry_failed is not None and self.deduplicate:
             raise FlagError("--deduplicate does nothing with --retry_failed; drop it")
         if self.retry_failed is not None and self.plan:
-            raise FlagError("--plan says nothing of --retry_failed: that run's failures.jsonl does")
+            raise FlagError(
+                "--plan says nothing of --retry_failed: that run's _failures.jsonl does"
+            )
 
     @property
     def names_inputs_otherwise(self) -> bool:

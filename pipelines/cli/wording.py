@@ -9,6 +9,7 @@ from rich import filesize
 
 from transforms.errors import printable
 from transforms.models.engine_settings import AUTO
+from transforms.runs.directory import FAILURES_FILE
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.models.spec import ModelSpec
@@ -24,7 +25,7 @@ def format_summary(
     """Says counts, failures by reason, speed, where the time went, and where the files are.
 
     Args:
-        record: The content of run.json.
+        record: The content of _run.json.
         output: The run directory.
         seconds: Wall time of the run, model loading included.
         workers: Threads or processes that this machine used, or nothing if others did.
@@ -79,7 +80,7 @@ def summary_rows(
         ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
     ]
     if counts["failed"]:
-        rows.append(("failures", f"{output.rstrip('/')}/failures.jsonl"))
+        rows.append(("failures", f"{output.rstrip('/')}/{FAILURES_FILE}"))
     return rows
 
 

@@ -7,8 +7,6 @@ import pyarrow as pa
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import ImageCard, Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
-from transforms.files.file_systems import FileSystems
-from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
@@ -24,13 +22,12 @@ def show_failures(run: PublishedRun) -> list[Sheet]:
     An image that can be drawn, for it was the model that failed or a limit of time, is.
 
     Raises:
-        InputError: If failures.jsonl cannot be read.
+        InputError: If _failures.jsonl cannot be read.
     """
-    path = FileSystems.join(run.directory, FAILURES_FILE)
     try:
-        groups = group_failures(path)
+        groups = group_failures(run.failures_path)
     except (ImageError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{run.failures_path} cannot be read: {error}") from error
     return [_show(run, group) for group in groups[:_REASONS_SHOWN]]
 
 

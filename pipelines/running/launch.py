@@ -142,7 +142,7 @@ class Launch:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What run.json says that is known at launch."""
+        """What _run.json says that is known at launch."""
         model, policy = self.model, self.policy
         return {
             **self.plan_record,

@@ -20,7 +20,7 @@ class RunPlan:
     Attributes:
         launch: Launch, checked before there was a place to write.
         basis: Earlier run that it builds on, if there is one, and how.
-        publication: Place of the run, what its run.json will say, and when it may be published.
+        publication: Place of the run, what its _run.json will say, and when it may be published.
         is_resumed: Whether commit records of an earlier start count.
         sample: Images to compute in place of the inputs; None in a run.
     """

@@ -34,7 +34,7 @@ class SampleRun(NamedTuple):
     """What a sample showed.
 
     Attributes:
-        record: Content of its run.json.
+        record: Content of its _run.json.
         failures: Failures by reason, the most frequent first.
         costs: Seconds and bytes that it took.
     """

@@ -50,7 +50,7 @@ def measure_changed(data: pathlib.Path, linked: pathlib.Path, model: str) -> dic
     refreshed = run_program("refresh", *flags, "--output_root", root)
     full = run_program("embed", *flags, "--output", data / f"full-{model}")
     run = root / (root / "LATEST").read_text().strip()
-    changes = json.loads((run / "run.json").read_text())["changes"]
+    changes = json.loads((run / "_run.json").read_text())["changes"]
     wanted = round(images * CHANGED_SHARE)
     if (changes["changed"], changes["unchanged"]) != (wanted, images - wanted):
         sys.exit(f"wrong refresh: {changes}")
@@ -74,7 +74,7 @@ def measure_unchanged(data: pathlib.Path, rows: int) -> dict[str, object]:
     )
     figures = run_program("refresh", *flags)
     run = root / (root / "LATEST").read_text().strip()
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((run / "_run.json").read_text())
     if record["changes"]["unchanged"] != rows or record["inferences_saved"] != rows:
         sys.exit(f"wrong refresh: {record['changes']}")
     size = sum(entry["size_bytes"] for entry in record["files"])

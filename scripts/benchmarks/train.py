@@ -57,7 +57,7 @@ def write_run(root: pathlib.Path, rows: int, dim: int, classes: int) -> None:
     assert embed.main([*flags, "--output", str(root / "one")]) == 0
     run = root / "vectors"
     run.mkdir()
-    record = json.loads((root / "one" / "run.json").read_text())
+    record = json.loads((root / "one" / "_run.json").read_text())
     (entry,) = record["files"]
     one = pq.read_schema(root / "one" / entry["path"])
     random = np.random.default_rng(SEED)
@@ -91,7 +91,7 @@ def write_run(root: pathlib.Path, rows: int, dim: int, classes: int) -> None:
             column_encoding={"embedding.list.element": "BYTE_STREAM_SPLIT"},
         )
         record["files"].append({**entry, "path": name, "rows": len(ids), "shard": [shard, count]})
-    (run / "run.json").write_text(json.dumps(record))
+    (run / "_run.json").write_text(json.dumps(record))
     (run / "_SUCCESS").touch()
 
 

@@ -4,7 +4,7 @@ Every kill is a SIGKILL of a fresh process; then the same command runs again wit
 while a reader looks at the output as fast as it can. Checked are:
 
 - the reader: nothing or the earlier run, then the new one; each of them whole, at every look;
-- the resumed run: its data files, _inputs and failures.jsonl are those of an undisturbed run, byte
+- the resumed run: its data files, _inputs and _failures.jsonl are those of an undisturbed run, byte
   for byte, and no staging is left;
 - the shards that were committed before the kill: published by the very inodes they had.
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-OWN_FILES = {"_SUCCESS", "run.json", "failures.jsonl", "_inputs"}
+OWN_FILES = {"_SUCCESS", "_run.json", "_failures.jsonl", "_inputs"}
 FAULTS_SHOWN = 5
 
 
@@ -48,8 +48,8 @@ def _look_inside(directory: int) -> Look:
     if not names >= OWN_FILES:
         return Look("a part", f"{len(names)} names and no {sorted(OWN_FILES - names)}")
     try:
-        record = json.loads(_read_in(directory, "run.json"))
-        failures = _read_in(directory, "failures.jsonl").count(b"\n")
+        record = json.loads(_read_in(directory, "_run.json"))
+        failures = _read_in(directory, "_failures.jsonl").count(b"\n")
         sizes = {
             file["path"]: (file["size_bytes"], os.stat(file["path"], dir_fd=directory).st_size)
             for entry in record["files"]
@@ -61,7 +61,7 @@ def _look_inside(directory: int) -> Look:
     wrong = [f"{path}: {size} bytes" for path, (wanted, size) in sizes.items() if size != wanted]
     unlisted = ((names - OWN_FILES) | inputs) ^ sizes.keys()
     if unlisted:
-        wrong.append(f"names and run.json differ: {sorted(unlisted)[:3]}")
+        wrong.append(f"names and _run.json differ: {sorted(unlisted)[:3]}")
     if failures != record["counts"]["failed"]:
         wrong.append(f"{failures} failures of {record['counts']['failed']}")
     return Look(record["run_id"], "; ".join(wrong) or None)

@@ -125,5 +125,5 @@ def contents(run: pathlib.Path) -> dict[str, str]:
     return {
         str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name != "run.json"
+        if path.is_file() and path.name != "_run.json"
     }

@@ -96,7 +96,12 @@ def assert_vectors(vectors: object, rows: Rows) -> None:
 
 def test_the_page_and_these_tests_name_the_same() -> None:
     libraries = ["NumPy", "PyArrow", "pandas", "Polars", "DuckDB", "LanceDB", "faiss", "tf.data"]
-    assert list(BLOCKS) == [*libraries, "Labels in DuckDB", "Labels in Polars"]
+    assert list(BLOCKS) == [
+        "The directory as it is",
+        *libraries,
+        "Labels in DuckDB",
+        "Labels in Polars",
+    ]
     assert PAGE.count("```python") == len(BLOCKS)
     readme = pathlib.Path(__file__).parents[2].joinpath("README.md").read_text()
     assert f"```python\n{BLOCKS['NumPy']}```" in readme
@@ -110,6 +115,34 @@ def test_the_run_is_what_the_model_says(rows: Rows) -> None:
     wanted = colours @ projection()
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     np.testing.assert_allclose(rows.vectors, wanted, atol=1e-5)
+
+
+def test_the_directory_as_it_is(folder: pathlib.Path, rows: Rows) -> None:
+    assert (folder / "vectors" / "_failures.jsonl").read_text()
+    of_pandas = "frame['embedding'].list.flatten().to_numpy()"
+    of_pyarrow = "table['embedding'].combine_chunks().flatten().to_numpy()"
+    of_datasets = "images.with_format('numpy')['embedding'][:].reshape(-1)"
+    names = ["list(frame['image_id'])", "table['image_id'].to_pylist()", "list(images['image_id'])"]
+    left = after(
+        folder, BLOCKS["The directory as it is"], *names, of_pandas, of_pyarrow, of_datasets
+    )
+    for ids, vectors in zip(left[:3], left[3:], strict=True):
+        assert ids == rows.ids
+        assert_vectors(vectors.reshape(-1, DIM), rows)
+
+
+def test_datasets_reads_a_run_of_one_file(tmp_path: pathlib.Path, folder: pathlib.Path) -> None:
+    """It reads what most of the files are: a draw, of which Parquet is the favourite."""
+    record = json.loads((folder / "vectors" / "_run.json").read_text())
+    for name in ("_run.json", "_failures.jsonl", "_SUCCESS", record["files"][0]["path"]):
+        copy = tmp_path / "vectors" / name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes((folder / "vectors" / name).read_bytes())
+    inputs = record["files"][0]["inputs"]["path"]
+    (tmp_path / "vectors" / "_inputs").mkdir()
+    (tmp_path / "vectors" / inputs).write_bytes((folder / "vectors" / inputs).read_bytes())
+    (count,) = after(tmp_path, BLOCKS["The directory as it is"], "len(images)")
+    assert count == record["files"][0]["rows"]
 
 
 def test_numpy(folder: pathlib.Path, rows: Rows) -> None:
@@ -283,7 +316,7 @@ def best_label(name: str) -> str:
 
 
 def test_the_run_describes_itself(folder: pathlib.Path) -> None:
-    record = json.loads((folder / "vectors" / "run.json").read_text())
+    record = json.loads((folder / "vectors" / "_run.json").read_text())
     assert record["program"] == "embed"
     assert record["model"]["output_dim"] == DIM
     assert record["preprocessing"]["image_size"] == [24, 24]

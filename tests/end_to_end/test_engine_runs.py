@@ -1,4 +1,4 @@
-"""Runs by every engine: the same rows, what run.json says of it, and when rows are reused."""
+"""Runs by every engine: the same rows, what _run.json says of it, and when rows are reused."""
 
 import json
 import pathlib
@@ -27,7 +27,7 @@ if has_bfloat16():
 
 
 def run_json(run: pathlib.Path) -> dict[str, Any]:
-    return json.loads((run / "run.json").read_text())
+    return json.loads((run / "_run.json").read_text())
 
 
 @pytest.mark.parametrize(("engine", "precision"), SHAPES)

@@ -184,10 +184,10 @@ def test_a_damaged_record_of_the_run_before_is_refused_with_the_way_on(
     argv = ["--input", str(tmp_path / "photos")]
     assert run_refresh(mean_color, root, *argv) == 0
     run = latest(root)
-    (run / "run.json").write_text("{")
+    (run / "_run.json").write_text("{")
     assert run_refresh(mean_color, root, *argv) == 2
     error = capsys.readouterr().err
-    assert str(run / "run.json") in error
+    assert str(run / "_run.json") in error
     assert "move" in error
     assert len(error.splitlines()) == 1
     shutil.move(run, tmp_path / "aside")

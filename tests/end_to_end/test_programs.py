@@ -67,8 +67,8 @@ def test_embed_writes_one_row_an_image_with_the_models_own_numbers(
         "_SUCCESS",
         "_inputs",
         *(f"embeddings-{n:05d}-of-00004.parquet" for n in range(4)),
-        "failures.jsonl",
-        "run.json",
+        "_failures.jsonl",
+        "_run.json",
     ]
     assert read_record(out)["counts"] == {"matched": 70, "written": 70, "failed": 0, "skipped": 0}
 
@@ -135,7 +135,7 @@ def test_too_many_failures_exit_with_1_and_publish_nothing(
     assert run_embed(mean_color, out, "--input", str(tmp_path / "photos")) == 1
     assert "1 of 4 images failed (25.0%" in capsys.readouterr().err
     assert not out.exists()
-    assert (tmp_path / ".out.staging" / "failures.jsonl").read_text().count("\n") == 1
+    assert (tmp_path / ".out.staging" / "_failures.jsonl").read_text().count("\n") == 1
 
 
 def test_two_runs_and_any_number_of_workers_write_the_same_bytes(
@@ -458,7 +458,7 @@ def test_the_failures_of_a_run_are_a_manifest(tmp_path: pathlib.Path, mean_color
     argv = ["--input", str(photos), "--image_id_from", "filename", "--max_failed_fraction", "1"]
     run_embed(mean_color, tmp_path / "first", *argv)
     (photos / "later.png").write_bytes(solid(9, 9, 9))
-    manifest = str(tmp_path / "first" / "failures.jsonl")
+    manifest = str(tmp_path / "first" / "_failures.jsonl")
     assert run_embed(mean_color, tmp_path / "second", "--manifest", manifest) == 0
     assert read(tmp_path / "second").column("image_id").to_pylist() == ["later.png"]
 

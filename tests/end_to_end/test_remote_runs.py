@@ -32,7 +32,7 @@ def ids_in(cloud: Cloud, run: str, tmp_path: pathlib.Path) -> list[str]:
 
 
 def record_of(cloud: Cloud, run: str) -> dict[str, dict[str, int]]:
-    return json.loads(cloud.get(f"{run}/run.json"))
+    return json.loads(cloud.get(f"{run}/_run.json"))
 
 
 def latest(cloud: Cloud) -> str:
@@ -51,8 +51,8 @@ def test_a_run_is_published_replaced_and_leaves_no_staging(
         "_SUCCESS",
         *(f"_inputs/{n:05d}-of-00002.arrow" for n in range(2)),
         *(f"embeddings-{n:05d}-of-00002.parquet" for n in range(2)),
-        "failures.jsonl",
-        "run.json",
+        "_failures.jsonl",
+        "_run.json",
     ]
     assert cloud.names("out/") == [f"out/{name}" for name in names]
     assert embed.main(argv) == 2

@@ -174,7 +174,7 @@ def test_failures_inside_files_are_a_manifest(tmp_path: pathlib.Path, mean_color
     images = pa.array([solid(6, 0, 0), solid(5, 0, 0)], pa.binary())
     pq.write_table(pa.table({"image": images}), tmp_path / "b.parquet")
     write_tar(tmp_path / "c.tar", {"k.png": solid(8, 0, 0), "k.txt": b"", "l.png": solid(9, 0, 0)})
-    argv = ["--manifest", str(run / "failures.jsonl"), "--max_failed_fraction", "0.5"]
+    argv = ["--manifest", str(run / "_failures.jsonl"), "--max_failed_fraction", "0.5"]
     assert run_embed(mean_color, tmp_path / "new", *argv) == 0
     assert read(tmp_path / "new")["image_id"].to_pylist() == [
         f"{tmp_path}/a.tfrecord#0",

@@ -50,7 +50,7 @@ def test_the_summary_says_what_happened_and_where_it_is() -> None:
         "2 threads",
         "time in   read 10%, decode 20%, model 65%, write 5%",
         "files     2 (2.0 MB) in out/",
-        "failures  out/failures.jsonl",
+        "failures  out/_failures.jsonl",
     ]
 
 

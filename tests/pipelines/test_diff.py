@@ -285,7 +285,7 @@ def test_a_damaged_file_is_said(
     folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder / "after", tmp_path / "run")
-    entry = json.loads((tmp_path / "run" / "run.json").read_text())["files"][0]
+    entry = json.loads((tmp_path / "run" / "_run.json").read_text())["files"][0]
     (tmp_path / "run" / entry["path"]).write_bytes(b"PAR1")
     argv = [str(folder / "before"), str(tmp_path / "run"), "--output", str(tmp_path / "d.html")]
     assert diff.main(argv) == 2

@@ -223,7 +223,7 @@ def test_a_launched_template_is_a_job_that_publishes(
         cloud, "out", two, hints, "--antialias=true", "--resume=false", launch=launch_as_dataflow
     )
     run_job(job)
-    record = json.loads(cloud.get("out/run.json"))
+    record = json.loads(cloud.get("out/_run.json"))
     assert record["counts"]["written"] == 20
     assert record["config"]["antialias"] is True
     assert len(record["config"]["inference_hints"]) == 2

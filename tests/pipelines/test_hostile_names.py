@@ -99,13 +99,13 @@ def test_a_run_says_its_failures_alike(
     capsys.readouterr()
     assert run_embed(str(folder / "model"), tmp_path / f"bad{RESET}", "--input", str(path)) == 1
     captured = capsys.readouterr()
-    assert as_shown(f".bad{RESET}.staging/failures.jsonl") in captured.err
+    assert as_shown(f".bad{RESET}.staging/_failures.jsonl") in captured.err
     assert captured.err.count("\n") == 1
     assert "\x1b" not in captured.out + captured.err
     some = ["--input", str(path), "--max_failed_fraction", "0.5"]
     assert run_embed(str(folder / "model"), tmp_path / f"out{RESET}", *some) == 0
     captured = capsys.readouterr()
-    assert as_shown(f"out{RESET}/failures.jsonl") in captured.out
+    assert as_shown(f"out{RESET}/_failures.jsonl") in captured.out
     assert "\x1b" not in captured.out + captured.err
     # Shards are by a hash of the path: of one photo alone it is known which is found twice.
     one = next((folder / "photos").glob("blue*/000.png"))

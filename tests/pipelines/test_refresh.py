@@ -118,7 +118,7 @@ def forget_column(run: pathlib.Path, name: str) -> None:
         pq.write_table(pq.read_table(path).drop_columns([name]), path)
         entry["size_bytes"] = path.stat().st_size
         entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (run / "run.json").write_text(json.dumps(record))
+    (run / "_run.json").write_text(json.dumps(record))
 
 
 def test_rows_that_lack_a_column_of_now_are_computed_again(
@@ -591,7 +591,7 @@ def test_names_that_are_not_utf8_are_images_like_others(shared: pathlib.Path) ->
     assert old.as_uri() in {failure["image_id"] for failure in read_failures(latest(root))}
     (old / "broken.png").write_bytes(solid(5, 5, 5))
     again = shared / "again"
-    lines = latest(root) / "failures.jsonl"
+    lines = latest(root) / "_failures.jsonl"
     some = ["--manifest", str(lines), "--max_failed_fraction", "0.5"]
     assert run_embed(model, again, *some) == 0
     assert read(again)["uri"].to_pylist() == [(old / "broken.png").as_uri()]

@@ -255,8 +255,8 @@ def test_counts_that_run_json_has_wrong_are_an_error(
     folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder / "vectors", tmp_path / "vectors")
-    record = json.loads((tmp_path / "vectors" / "run.json").read_text())
+    record = json.loads((tmp_path / "vectors" / "_run.json").read_text())
     record["files"][0]["rows"] += 1
-    (tmp_path / "vectors" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "vectors" / "_run.json").write_text(json.dumps(record))
     assert main([str(tmp_path / "vectors"), "--output", str(tmp_path / "out.html")]) == 2
-    assert f"run.json says {PHOTOS + 2}" in capsys.readouterr().err
+    assert f"_run.json says {PHOTOS + 2}" in capsys.readouterr().err

@@ -223,7 +223,7 @@ def test_the_model_may_have_moved_and_must_be_the_runs(
     other = save_logits(tmp_path / "other")
     assert run_search(tmp_path, *image, "--model", other) == 2
     error = capsys.readouterr().err
-    assert json.loads((tmp_path / "run/run.json").read_text())["model"]["fingerprint"] in error
+    assert json.loads((tmp_path / "run/_run.json").read_text())["model"]["fingerprint"] in error
     assert error.count("\n") == 1
 
 
@@ -236,7 +236,7 @@ def test_the_model_may_have_moved_and_must_be_the_runs(
         (["--image_id", "007.png"], "like it are 'photo-007.png'"),
         (["--image", "{0}/nothing.jpg"], "nothing.jpg: no such file"),
         (["--image", "{0}"], "is a directory"),
-        (["--image", "{0}/run/run.json"], "run.json: not an image"),
+        (["--image", "{0}/run/_run.json"], "_run.json: not an image"),
         (["--image", "{0}/broken.png"], "broken.png: "),
         (["--image_id", "copy.png", "--output", "{0}/run/x.html"], "is in a run"),
         (["--image_id", "copy.png", "--output", "{0}"], "wanted a name that ends in .html"),

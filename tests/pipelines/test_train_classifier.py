@@ -293,9 +293,9 @@ def _gone_model(run: pathlib.Path) -> None:
 
 
 def _edit(run: pathlib.Path, change: Any) -> None:  # noqa: ANN401
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((run / "_run.json").read_text())
     change(record)
-    (run / "run.json").write_text(json.dumps(record))
+    (run / "_run.json").write_text(json.dumps(record))
 
 
 def _not_finite(run: pathlib.Path) -> None:

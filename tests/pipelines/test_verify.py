@@ -97,15 +97,15 @@ class Run:
         return self.directory / name
 
     def record(self) -> dict[str, Any]:
-        return json.loads(self.path("run.json").read_text())
+        return json.loads(self.path("_run.json").read_text())
 
     def change_record(self, change: Callable[[dict[str, Any]], object]) -> None:
         record = self.record()
         change(record)
-        self.path("run.json").write_text(json.dumps(record))
+        self.path("_run.json").write_text(json.dumps(record))
 
     def seal(self, name: str) -> None:
-        """Makes run.json name a file as it is now."""
+        """Makes _run.json name a file as it is now."""
         content = self.path(name).read_bytes()
 
         def change(record: dict[str, Any]) -> None:
@@ -162,7 +162,7 @@ Damage = Callable[[Run], list[str]]
 def truncated_file(run: Run) -> list[str]:
     content = run.path(FIRST).read_bytes()
     run.path(FIRST).write_bytes(content[:-100])
-    sizes = f"got {len(content) - 100} bytes, wanted {len(content)}, by run.json"
+    sizes = f"got {len(content) - 100} bytes, wanted {len(content)}, by _run.json"
     return [f"{FIRST}: size, {sizes}"]
 
 
@@ -172,7 +172,7 @@ def flipped_byte(run: Run) -> list[str]:
     content[len(content) // 2] ^= 1
     run.path(FIRST).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()
-    return [f"{FIRST}: sha256, got {found}, wanted {wanted}, by run.json"]
+    return [f"{FIRST}: sha256, got {found}, wanted {wanted}, by _run.json"]
 
 
 def flipped_byte_of_the_inputs(run: Run) -> list[str]:
@@ -181,7 +181,7 @@ def flipped_byte_of_the_inputs(run: Run) -> list[str]:
     content[len(content) // 2] ^= 1
     run.path(SECOND_INPUTS).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()
-    return [f"{SECOND_INPUTS}: sha256, got {found}, wanted {wanted}, by run.json"]
+    return [f"{SECOND_INPUTS}: sha256, got {found}, wanted {wanted}, by _run.json"]
 
 
 def missing_file(run: Run) -> list[str]:
@@ -199,7 +199,7 @@ def missing_inputs(run: Run) -> list[str]:
 def extra_files(run: Run) -> list[str]:
     for name in ("embeddings-00002-of-00003.parquet", ".hidden", "_inputs/x.arrow.partial"):
         run.path(name).write_bytes(b"123")
-    wanted = "got 3 bytes, wanted only files that run.json names"
+    wanted = "got 3 bytes, wanted only files that _run.json names"
     return [
         f".hidden: foreign, {wanted}",
         f"_inputs/x.arrow.partial: foreign, {wanted}",
@@ -213,24 +213,24 @@ def missing_success(run: Run) -> list[str]:
 
 
 def missing_record(run: Run) -> list[str]:
-    run.path("run.json").unlink()
-    return ["run.json: missing, got no file, wanted one: nothing else can be checked"]
+    run.path("_run.json").unlink()
+    return ["_run.json: missing, got no file, wanted one: nothing else can be checked"]
 
 
 def cut_record(run: Run) -> list[str]:
-    run.path("run.json").write_text('{"files": [')
+    run.path("_run.json").write_text('{"files": [')
     reason = "Expecting value: line 1 column 12 (char 11)"
-    return [f"run.json: unreadable, got {reason}, wanted JSON: nothing else can be checked"]
+    return [f"_run.json: unreadable, got {reason}, wanted JSON: nothing else can be checked"]
 
 
 def record_that_is_no_object(run: Run) -> list[str]:
-    run.path("run.json").write_text("[]")
-    return ["run.json: unreadable, got no object, wanted JSON: nothing else can be checked"]
+    run.path("_run.json").write_text("[]")
+    return ["_run.json: unreadable, got no object, wanted JSON: nothing else can be checked"]
 
 
 def record_of_another_version(run: Run) -> list[str]:
     run.change_record(lambda record: record.update(run_format_version=1))
-    return ["run.json: run_format_version, got 1, wanted 2"]
+    return ["_run.json: run_format_version, got 1, wanted 2 or 3"]
 
 
 def record_without_what_is_needed(run: Run) -> list[str]:
@@ -241,49 +241,49 @@ def record_without_what_is_needed(run: Run) -> list[str]:
 
     run.change_record(change)
     return [
-        "run.json: counts.written, got None, wanted a whole number",
-        "run.json: model.fingerprint, got None, wanted a string",
-        "run.json: failures_by_reason, got {'decode/UnsupportedFormat': '1'}, wanted a count for "
+        "_run.json: counts.written, got None, wanted a whole number",
+        "_run.json: model.fingerprint, got None, wanted a string",
+        "_run.json: failures_by_reason, got {'decode/UnsupportedFormat': '1'}, wanted a count for "
         "each reason",
-        "run.json: recipe.outputs.format, got 'orc', wanted parquet or tfrecord",
-        "run.json: recipe.outputs.embedding_dtype, got 5, wanted float32 or float16",
+        "_run.json: recipe.outputs.format, got 'orc', wanted parquet or tfrecord",
+        "_run.json: recipe.outputs.embedding_dtype, got 5, wanted float32 or float16",
     ]
 
 
 def entry_without_rows(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"][1].pop("rows"))
-    return ["run.json: files[1], got no 'rows', wanted an entry as a run writes it"]
+    return ["_run.json: files[1], got no 'rows', wanted an entry as a run writes it"]
 
 
 def entry_with_a_negative_size(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"][0].update(size_bytes=-1))
     reason = "rows, failed, failures or size_bytes that are no counts"
-    return [f"run.json: files[0], got {reason}, wanted an entry as a run writes it"]
+    return [f"_run.json: files[0], got {reason}, wanted an entry as a run writes it"]
 
 
 def entry_with_a_bad_hash(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"][0]["inputs"].update(sha256="abc"))
     reason = "a sha256 that is not 64 hexadecimal digits"
-    return [f"run.json: files[0], got {reason}, wanted an entry as a run writes it"]
+    return [f"_run.json: files[0], got {reason}, wanted an entry as a run writes it"]
 
 
 def entry_with_seconds_of_another_form(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"][0].update(seconds=[1]))
     reason = "'list' object has no attribute 'items'"
-    return [f"run.json: files[0], got {reason}, wanted an entry as a run writes it"]
+    return [f"_run.json: files[0], got {reason}, wanted an entry as a run writes it"]
 
 
 def entry_of_another_place(run: Run) -> list[str]:
     run.path(FIRST).rename(run.path("elsewhere.parquet"))
     run.change_record(lambda record: record["files"][0].update(path="elsewhere.parquet"))
     reason = f"path 'elsewhere.parquet' instead of '{FIRST}'"
-    return [f"run.json: files[0], got {reason}, wanted an entry as a run writes it"]
+    return [f"_run.json: files[0], got {reason}, wanted an entry as a run writes it"]
 
 
 def entries_swapped(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"].reverse())
     return [
-        f"run.json: files[{n}], got shard [{1 - n}, 2] instead of [{n}, 2], wanted an entry as a "
+        f"_run.json: files[{n}], got shard [{1 - n}, 2] instead of [{n}, 2], wanted an entry as a "
         "run writes it"
         for n in (0, 1)
     ]
@@ -291,40 +291,40 @@ def entries_swapped(run: Run) -> list[str]:
 
 def changed_matched(run: Run) -> list[str]:
     run.change_record(lambda record: record["counts"].update(matched=99))
-    return ["run.json: counts.matched, got 99, wanted 41, written + failed + skipped"]
+    return ["_run.json: counts.matched, got 99, wanted 41, written + failed + skipped"]
 
 
 def changed_written(run: Run) -> list[str]:
     run.change_record(lambda record: record["counts"].update(written=41, matched=42))
-    return ["run.json: counts.written, got 41, wanted 40, the sum over files"]
+    return ["_run.json: counts.written, got 41, wanted 40, the sum over files"]
 
 
 def changed_skipped(run: Run) -> list[str]:
     run.change_record(lambda record: record["counts"].update(skipped=1, matched=42))
-    return ["run.json: counts.skipped, got 1, wanted 0, the sum of skipped_by_reason"]
+    return ["_run.json: counts.skipped, got 1, wanted 0, the sum of skipped_by_reason"]
 
 
 def changed_failed(run: Run) -> list[str]:
     run.change_record(lambda record: record["counts"].update(failed=2, matched=42))
     return [
-        "run.json: counts.failed, got 2, wanted 1, the sum over files",
-        "failures.jsonl: lines, got 1, wanted 2, run.json's failed",
+        "_run.json: counts.failed, got 2, wanted 1, the sum over files",
+        "_failures.jsonl: lines, got 1, wanted 2, _run.json's failed",
     ]
 
 
 def changed_reasons(run: Run) -> list[str]:
     run.change_record(lambda record: record.update(failures_by_reason={"read/NotFound": 1}))
     return [
-        "run.json: failures_by_reason, got read/NotFound 1, wanted decode/UnsupportedFormat 1, "
+        "_run.json: failures_by_reason, got read/NotFound 1, wanted decode/UnsupportedFormat 1, "
         "the sums over files",
-        "failures.jsonl: reasons, got decode/UnsupportedFormat 1, wanted read/NotFound 1, "
-        "by run.json",
+        "_failures.jsonl: reasons, got decode/UnsupportedFormat 1, wanted read/NotFound 1, "
+        "by _run.json",
     ]
 
 
 def changed_failed_of_a_file(run: Run) -> list[str]:
     run.change_record(lambda record: record["files"][0].update(failed=3))
-    return ["run.json: files[0].failed, got 3, wanted 0, the sum of its failures"]
+    return ["_run.json: files[0].failed, got 3, wanted 0, the sum of its failures"]
 
 
 def changed_reasons_of_a_file(run: Run) -> list[str]:
@@ -335,9 +335,9 @@ def changed_reasons_of_a_file(run: Run) -> list[str]:
     run.change_record(change)
     return [
         f"{SECOND_INPUTS}: failures, got decode/UnsupportedFormat 1, wanted read/NotFound 1, "
-        "by run.json",
-        "failures.jsonl: reasons, got decode/UnsupportedFormat 1, wanted read/NotFound 1, "
-        "by run.json",
+        "by _run.json",
+        "_failures.jsonl: reasons, got decode/UnsupportedFormat 1, wanted read/NotFound 1, "
+        "by _run.json",
     ]
 
 
@@ -350,8 +350,8 @@ def changed_rows_of_a_file(run: Run) -> list[str]:
 
     run.change_record(change)
     return [
-        f"{FIRST_INPUTS}: rows, got {rows}, wanted {rows + 1}, the rows and failures by run.json",
-        f"{FIRST}: rows, got {rows}, wanted {rows + 1}, by run.json",
+        f"{FIRST_INPUTS}: rows, got {rows}, wanted {rows + 1}, the rows and failures by _run.json",
+        f"{FIRST}: rows, got {rows}, wanted {rows + 1}, by _run.json",
     ]
 
 
@@ -361,7 +361,7 @@ def removed_row(run: Run) -> list[str]:
     run.write_table(FIRST, table.slice(1))
     lost = table["image_id"][0].as_py()
     return [
-        f"{FIRST}: rows, got {rows - 1}, wanted {rows}, by run.json",
+        f"{FIRST}: rows, got {rows - 1}, wanted {rows}, by _run.json",
         f"{FIRST_INPUTS}: image_ids, got 1 (first {lost!r}) without a row, wanted a row in {FIRST} "
         "for each",
     ]
@@ -397,7 +397,7 @@ def file_in_place_of_another(run: Run) -> list[str]:
     name = first["image_id"][0].as_py()
     mine = second["image_id"].to_pylist()
     return [
-        f"{SECOND}: rows, got {len(first)}, wanted {len(second)}, by run.json",
+        f"{SECOND}: rows, got {len(first)}, wanted {len(second)}, by _run.json",
         f"{SECOND_INPUTS}: image_ids, got {len(mine)} (first {mine[0]!r}) without a row, wanted a "
         f"row in {SECOND} for each",
         f"{SECOND}: image_ids, got {len(first)} (first {name!r}) not given to it, wanted those of "
@@ -494,9 +494,9 @@ def other_footer(run: Run) -> list[str]:
     del metadata[b"preprocessing_fingerprint"]
     run.write_table(FIRST, table.replace_schema_metadata(metadata))
     return [
-        f"{FIRST}: model_fingerprint in the footer, got {policy}, wanted {model}, run.json's "
+        f"{FIRST}: model_fingerprint in the footer, got {policy}, wanted {model}, _run.json's "
         "model.fingerprint",
-        f"{FIRST}: preprocessing_fingerprint in the footer, got none, wanted {policy}, run.json's "
+        f"{FIRST}: preprocessing_fingerprint in the footer, got none, wanted {policy}, _run.json's "
         "preprocessing.fingerprint",
     ]
 
@@ -535,42 +535,42 @@ def input_that_is_lost(run: Run) -> list[str]:
     run.write_inputs(FIRST_INPUTS, rows)
     return [
         f"{FIRST_INPUTS}: rows, got {len(rows)}, wanted {len(rows) + 1}, the rows and failures by "
-        "run.json",
+        "_run.json",
         f"{FIRST}: image_ids, got 1 (first {lost!r}) not given to it, wanted those of "
         f"{FIRST_INPUTS}",
     ]
 
 
 def missing_failures(run: Run) -> list[str]:
-    run.path("failures.jsonl").unlink()
-    return ["failures.jsonl: missing, got no file, wanted one, empty if nothing failed"]
+    run.path("_failures.jsonl").unlink()
+    return ["_failures.jsonl: missing, got no file, wanted one, empty if nothing failed"]
 
 
 def removed_failure(run: Run) -> list[str]:
-    run.path("failures.jsonl").write_text("")
+    run.path("_failures.jsonl").write_text("")
     return [
-        "failures.jsonl: lines, got 0, wanted 1, run.json's failed",
-        f"failures.jsonl: image_ids, got 1 (first {BAD!r}) left out, wanted each failure in "
+        "_failures.jsonl: lines, got 0, wanted 1, _run.json's failed",
+        f"_failures.jsonl: image_ids, got 1 (first {BAD!r}) left out, wanted each failure in "
         "_inputs",
     ]
 
 
 def renamed_failure(run: Run) -> list[str]:
-    path = run.path("failures.jsonl")
+    path = run.path("_failures.jsonl")
     path.write_text(path.read_text().replace(f'"image_id": "{BAD}"', '"image_id": "good.png"'))
     return [
-        f"failures.jsonl: image_ids, got 1 (first {BAD!r}) left out, wanted each failure in "
+        f"_failures.jsonl: image_ids, got 1 (first {BAD!r}) left out, wanted each failure in "
         "_inputs",
-        "failures.jsonl: image_ids, got 1 (first 'good.png') that did not fail, wanted failures "
+        "_failures.jsonl: image_ids, got 1 (first 'good.png') that did not fail, wanted failures "
         "only",
     ]
 
 
 def cut_failure(run: Run) -> list[str]:
-    path = run.path("failures.jsonl")
+    path = run.path("_failures.jsonl")
     path.write_text(path.read_text()[:50])
     return [
-        "failures.jsonl: malformed lines, got 1 of them, first line 1, wanted failures as JSON "
+        "_failures.jsonl: malformed lines, got 1 of them, first line 1, wanted failures as JSON "
         "objects"
     ]
 
@@ -706,13 +706,13 @@ def carried_column_of_another_type(run: Run) -> list[str]:
 def failure_of_a_file_lost(run: Run) -> list[str]:
     name = "_inputs/00000-of-00001.arrow"
     run.write_inputs(name, [])
-    failed = run.path("failures.jsonl").read_text()
+    failed = run.path("_failures.jsonl").read_text()
     image_id = json.loads(failed)["image_id"]
     return [
-        f"{name}: rows, got 0, wanted 1, the failures by run.json",
-        f"{name}: failures, got none, wanted decode/UnsupportedFormat 1, by run.json",
-        f"failures.jsonl: image_ids, got 1 (first {image_id!r}) that did not fail, wanted failures "
-        "only",
+        f"{name}: rows, got 0, wanted 1, the failures by _run.json",
+        f"{name}: failures, got none, wanted decode/UnsupportedFormat 1, by _run.json",
+        f"_failures.jsonl: image_ids, got 1 (first {image_id!r}) that did not fail, "
+        "wanted failures only",
     ]
 
 
@@ -982,8 +982,8 @@ def test_a_run_in_a_bucket_is_checked_alike(
     assert main([f"{uri}/"]) == 1
     sizes = f"got {len(content) - 1} bytes, wanted {len(content)}"
     assert capsys.readouterr().out.splitlines() == [
-        f"{uri}/notes.txt: foreign, got 3 bytes, wanted only files that run.json names",
-        f"{uri}/{FIRST}: size, {sizes}, by run.json",
+        f"{uri}/notes.txt: foreign, got 3 bytes, wanted only files that _run.json names",
+        f"{uri}/{FIRST}: size, {sizes}, by _run.json",
     ]
     assert main([f"{cloud.uri}/none"]) == 2
     assert "is no directory" in capsys.readouterr().err

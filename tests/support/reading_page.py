@@ -1,6 +1,7 @@
 """The commands and programs of docs/reading_the_output.md, run as they stand."""
 
 import contextlib
+import os
 import pathlib
 import pickle
 import re
@@ -38,6 +39,8 @@ def after(folder: pathlib.Path, block: str, *expressions: str) -> list[Any]:
     dump = f"import pathlib, pickle\nleft = pickle.dumps([{', '.join(expressions)}])\n"
     program = f"{block}\n{dump}pathlib.Path('left.pickle').write_bytes(left)"
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # datasets keeps what it has read there, and may ask a hub what there is.
+    env = {**os.environ, "HF_HOME": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return pickle.loads((folder / "left.pickle").read_bytes())

@@ -75,7 +75,7 @@ def swap_content(path: pathlib.Path, content: bytes) -> None:
 
 def contents(run: pathlib.Path) -> dict[str, bytes]:
     """Returns all that a run says of its images: data, inputs and failures, by name."""
-    paths = [*run.glob("*-of-*"), *run.glob("_inputs/*"), run / "failures.jsonl"]
+    paths = [*run.glob("*-of-*"), *run.glob("_inputs/*"), run / "_failures.jsonl"]
     return {str(path.relative_to(run)): path.read_bytes() for path in sorted(paths)}
 
 
@@ -91,13 +91,13 @@ def vectors_of(table: pa.Table) -> npt.NDArray[Any]:
 
 
 def read_failures(run: pathlib.Path) -> list[dict[str, str]]:
-    """Reads failures.jsonl."""
-    return [json.loads(line) for line in (run / "failures.jsonl").read_text().splitlines()]
+    """Reads _failures.jsonl."""
+    return [json.loads(line) for line in (run / "_failures.jsonl").read_text().splitlines()]
 
 
 def read_record(run: pathlib.Path) -> dict[str, Any]:
-    """Reads run.json."""
-    return json.loads((run / "run.json").read_text())
+    """Reads _run.json."""
+    return json.loads((run / "_run.json").read_text())
 
 
 def hashes(run: pathlib.Path) -> dict[str, str]:

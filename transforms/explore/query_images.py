@@ -38,7 +38,7 @@ def read_query_images(record: Mapping[str, Any], uris: Sequence[str]) -> QueryIm
     """Reads images.
 
     Args:
-        record: The run.json of the run: the limit on files, and where images are in files.
+        record: The _run.json of the run: the limit on files, and where images are in files.
         uris: Files, or images in files as the run names them (`file#index`).
 
     Raises:

@@ -9,8 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import InputError, brief
-from transforms.files.file_systems import FileSystems
-from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.embedding_runs import check_unique
 from transforms.runs.failures import read_failed_ids
 from transforms.runs.record import PublishedRun
@@ -142,11 +140,10 @@ def _split(rows: Rows, ids: pa.ChunkedArray, failed: pa.Array) -> tuple[Rows, Ro
 
 
 def _failed_ids(run: PublishedRun) -> pa.Array:
-    path = FileSystems.join(run.directory, FAILURES_FILE)
     try:
-        return pa.array(read_failed_ids(path), pa.large_string())
+        return pa.array(read_failed_ids(run.failures_path), pa.large_string())
     except DAMAGE as error:
-        raise InputError(f"{path} cannot be read: {brief(error)}") from error
+        raise InputError(f"{run.failures_path} cannot be read: {brief(error)}") from error
 
 
 def _occurrences(codes: Rows) -> Rows:

@@ -57,7 +57,7 @@ def read_thumbnails(record: Mapping[str, Any], rows: pa.Table, side_pixels: int)
     """Reads images of a run again and draws them small.
 
     Args:
-        record: The run.json of their run: where images are in files, and the limits on them.
+        record: The _run.json of their run: where images are in files, and the limits on them.
         rows: Table with the columns COLUMNS.
         side_pixels: Longest side of a picture.
 

@@ -61,7 +61,7 @@ def survey_vectors(
         on_rows: Callback, told how many rows more have been read.
 
     Raises:
-        InputError: If a file is damaged, or the run holds other rows than its run.json says.
+        InputError: If a file is damaged, or the run holds other rows than its _run.json says.
     """
     total = sum(shard.rows for shard in run.results)
     contents = bytearray()
@@ -79,7 +79,7 @@ def survey_vectors(
         if vectors.shape[1] != dim or stop > total:
             raise InputError(
                 f"{run.directory} has vectors of {vectors.shape[1]} numbers after {start:,} of "
-                f"{dim}; run.json says {total:,} rows"
+                f"{dim}; _run.json says {total:,} rows"
             )
         unit = norms.add(vectors)
         sketches[start:stop] = unit @ sketcher
@@ -89,5 +89,5 @@ def survey_vectors(
         on_rows(len(vectors))
         start = stop
     if sample is None or start != total:
-        raise InputError(f"{run.directory} has {start:,} vectors, run.json says {total:,}")
+        raise InputError(f"{run.directory} has {start:,} vectors, _run.json says {total:,}")
     return VectorSurvey(total, norms, np.frombuffer(contents, np.uint64), sketches, drawn, sample)

@@ -1,4 +1,4 @@
-"""Images out of TFRecord, Parquet and tar files by `file#index`, as failures.jsonl names them."""
+"""Images out of TFRecord, Parquet and tar files by `file#index`, as _failures.jsonl names them."""
 
 import collections
 import os

@@ -73,7 +73,7 @@ class Refresh:
 
     @property
     def counts(self) -> PreviousCounts:
-        """Facts of the earlier run that run.json says."""
+        """Facts of the earlier run that _run.json says."""
         because = describe_differences(self.differing) if self.differing else None
         return _counts(self.run, because, self.max_deleted_fraction)
 
@@ -107,7 +107,7 @@ class Completion:
 
     @property
     def counts(self) -> PreviousCounts:
-        """Facts of the earlier run that run.json says."""
+        """Facts of the earlier run that _run.json says."""
         return _counts(self.run)
 
     @property
@@ -121,7 +121,7 @@ class Completion:
 
 
 Basis = Fresh | Refresh | Completion
-"""Stays at launch: it holds all of run.json. Workers are told `previous`, Publish the `counts`."""
+"""Stays at launch: it holds all of _run.json. Workers are told `previous`, Publish the `counts`."""
 
 
 def refresh(run: PublishedRun, recipe: Mapping[str, Any], max_deleted_fraction: float) -> Refresh:

@@ -1,4 +1,4 @@
-"""What run.json says of a run: what is known before it, and what its shards add up to."""
+"""What _run.json says of a run: what is known before it, and what its shards add up to."""
 
 import collections
 import dataclasses
@@ -17,7 +17,7 @@ FATES = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.RETRIED}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What run.json says that is known before the run, and when a run may be published.
+    """What _run.json says that is known before the run, and when a run may be published.
 
     Attributes:
         run_id: Name of this run and no other; a run that is resumed keeps it.
@@ -29,7 +29,7 @@ class Publication:
         previous: Counts of the run that this one refreshes or completes, if there is one.
         canary_gate: Answers that the canaries must reproduce, if there are any.
         root: Refresh root, and how many runs to keep there, if the run is a refresh.
-        description: Further top-level keys of run.json: program, config, recipe, model,
+        description: Further top-level keys of _run.json: program, config, recipe, model,
             preprocessing, software.
     """
 
@@ -95,7 +95,7 @@ def run_record(
     skipped: Iterable[str],
     warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Returns the content of run.json."""
+    """Returns the content of _run.json."""
     failures: collections.Counter[str] = collections.Counter()
     seconds: collections.Counter[Step] = collections.Counter()
     skipped_reasons = collections.Counter(skipped)

@@ -66,7 +66,7 @@ def describe_unseen(unseen: Sequence[Unseen], *, builds_on_run: bool, shown: int
         yield f"{uri} could not be listed: {places[uri]}; what is below it {fate}"
     if len(places) > shown:
         rest = len(places) - shown
-        yield f"{rest} more directories could not be listed: read/Unlisted in failures.jsonl"
+        yield f"{rest} more directories could not be listed: read/Unlisted in _failures.jsonl"
 
 
 def recall(

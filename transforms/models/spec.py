@@ -49,7 +49,7 @@ class ModelSpec:
             fine-tuning.
         output_keys: Names of the outputs; "" for a bare tensor.
         output_key: Name of the output in use.
-        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For run.json.
+        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For _run.json.
         output_dim: Width of the output, or None where it is not declared.
         signatures: All signatures.
         sub_callables: All attributes that take images, for --signature.

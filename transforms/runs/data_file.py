@@ -18,7 +18,7 @@ def iter_rows(
     Args:
         path: The data file; its name's end says the format.
         columns: Some of the output's own columns, and carried ones.
-        carried: Types of those that are carried, as run.json names them. Those of a TFRecord come
+        carried: Types of those that are carried, as _run.json names them. Those of a TFRecord come
             back as lists, null where a record has none of the name.
 
     Raises:

@@ -9,11 +9,15 @@ from transforms.files.file_uris import without_file_scheme
 from transforms.files.uris import is_local
 from transforms.runs.formats import FORMATS
 
-RUN_FILE = "run.json"
-FAILURES_FILE = "failures.jsonl"
+# All that is no data begins with an underscore: what reads Parquet directories passes over it.
+RUN_FILE = "_run.json"
+FAILURES_FILE = "_failures.jsonl"
 SUCCESS_FILE = "_SUCCESS"
 INPUTS = "_inputs"
 IN_PLACE_STAGING = "_staging"
+
+EARLIER_NAMES = {RUN_FILE: "run.json", FAILURES_FILE: "failures.jsonl"}
+"""Names in runs of format 2, which are still read."""
 
 STEMS = {"embed": "embeddings", "classify": "classifications"}
 """What a program's data files hold."""
@@ -52,7 +56,7 @@ def names_in(output: str) -> list[str]:
 def is_ours(name: str) -> bool:
     """Tells whether a name in the run directory is one that a run writes."""
     return (
-        name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE)
+        name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE, *EARLIER_NAMES.values())
         or name.startswith(f"{INPUTS}/")
         or is_data_file(name)
     )

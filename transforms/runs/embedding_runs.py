@@ -46,7 +46,7 @@ class EmbeddingRuns:
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """The run.json of the first; model, preprocessing and recipe are those of all."""
+        """The _run.json of the first; model, preprocessing and recipe are those of all."""
         return self.runs[0].record
 
     @property
@@ -95,8 +95,8 @@ class EmbeddingRuns:
         """Reads the vectors, in the order of read_columns: float32 [some, embedding_dim] a time.
 
         Raises:
-            InputError: If a file is damaged, was made otherwise than its run.json says, or a vector
-                is not finite.
+            InputError: If a file is damaged, was made otherwise than its _run.json says, or a
+                vector is not finite.
         """
         dim: int | None = None
         for run, shard in self._shards():
@@ -121,7 +121,7 @@ class EmbeddingRuns:
                 count += len(vectors)
                 yield vectors
             if count != shard.rows:
-                raise InputError(f"{shard.data.path} has {count} rows, run.json says {shard.rows}")
+                raise InputError(f"{shard.data.path} has {count} rows, _run.json says {shard.rows}")
 
     def first_rows(self, shard: ShardResult, count: int) -> FirstRows:
         """Reads the first rows of a shard.

@@ -1,4 +1,4 @@
-"""failures.jsonl: a line a failure, written, read back, and grouped by reason."""
+"""_failures.jsonl: a line a failure, written, read back, and grouped by reason."""
 
 import collections
 import dataclasses
@@ -16,12 +16,12 @@ _FAILURE_FIELDS = {field.name for field in dataclasses.fields(Failure)}
 
 
 def failure_line(failure: Failure) -> str:
-    """Returns one line of failures.jsonl, with its newline."""
+    """Returns one line of _failures.jsonl, with its newline."""
     return json.dumps(dataclasses.asdict(failure), ensure_ascii=False) + "\n"
 
 
 def iter_failures(path: str) -> Iterator[dict[str, str] | None]:
-    """Reads failures.jsonl a line at a time; None for a line that is no failure.
+    """Reads _failures.jsonl a line at a time; None for a line that is no failure.
 
     Raises:
         ImageError, OSError: If it cannot be read.
@@ -38,7 +38,7 @@ def iter_failures(path: str) -> Iterator[dict[str, str] | None]:
 
 
 def read_failed_ids(path: str) -> Iterator[str]:
-    """Returns the image_ids in failures.jsonl, in order."""
+    """Returns the image_ids in _failures.jsonl, in order."""
     return (failure[IMAGE_ID] for failure in iter_failures(path) if failure is not None)
 
 
@@ -46,9 +46,9 @@ class FailureGroup(NamedTuple):
     """Failures for one reason.
 
     Attributes:
-        reason: "step/error_type", as in run.json.
+        reason: "step/error_type", as in _run.json.
         failures: Number of failures for the reason.
-        examples: The first few, as in failures.jsonl.
+        examples: The first few, as in _failures.jsonl.
     """
 
     reason: str
@@ -57,7 +57,7 @@ class FailureGroup(NamedTuple):
 
 
 def group_failures(path: str) -> list[FailureGroup]:
-    """Reads failures.jsonl, a line at a time; lines that are no failures are passed over.
+    """Reads _failures.jsonl, a line at a time; lines that are no failures are passed over.
 
     Returns:
         The groups, the largest first.

@@ -1,4 +1,4 @@
-"""Footers of data files: what they say of their making, against what run.json says.
+"""Footers of data files: what they say of their making, against what _run.json says.
 
 A format without a footer, as TFRecord, says nothing.
 """
@@ -15,7 +15,7 @@ FOOTER = {
     "model_fingerprint": "model.fingerprint",
     "preprocessing_fingerprint": "preprocessing.fingerprint",
 }
-"""What a footer must say, and where run.json says it."""
+"""What a footer must say, and where _run.json says it."""
 
 
 def dimension_of(schema: pa.Schema) -> int | None:
@@ -27,12 +27,12 @@ def dimension_of(schema: pa.Schema) -> int | None:
 
 
 def check_footer(name: str, schema: pa.Schema, record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that a data file says that it was made as run.json says."""
+    """Checks that a data file says that it was made as _run.json says."""
     footer = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     for key, place in FOOTER.items():
         found, wanted = footer.get(key, "none"), value_at(record, place)
         if found != wanted:
-            yield Finding(name, f"{key} in the footer", found, f"{wanted}, run.json's {place}")
+            yield Finding(name, f"{key} in the footer", found, f"{wanted}, _run.json's {place}")
 
 
 def value_at(record: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - of JSON

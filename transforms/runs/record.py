@@ -1,4 +1,4 @@
-"""run.json and the commit records: finished shards as JSON, and back."""
+"""_run.json and the commit records: finished shards as JSON, and back."""
 
 import dataclasses
 import json
@@ -17,9 +17,11 @@ from transforms.records import (
     Step,
     WrittenFile,
 )
-from transforms.runs.directory import RUN_FILE, SUCCESS_FILE
+from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 
-RUN_FORMAT_VERSION = 2
+RUN_FORMAT_VERSION = 3
+READ_FORMAT_VERSIONS = (2, RUN_FORMAT_VERSION)
+"""Format 2 differs in the names of _run.json and _failures.jsonl only."""
 
 
 def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
@@ -77,11 +79,11 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
 
 @dataclasses.dataclass(frozen=True)
 class PublishedRun:
-    """A published run, as its run.json says.
+    """A published run, as its _run.json says.
 
     Attributes:
         directory: Path or URI of the run directory.
-        record: The content of run.json.
+        record: The content of _run.json.
         results: Shards of the run, in order.
     """
 
@@ -95,9 +97,20 @@ class PublishedRun:
         return self.directory.rpartition("/")[2]
 
     @property
+    def failures_path(self) -> str:
+        """Path or URI of _failures.jsonl."""
+        return FileSystems.join(self.directory, name_by(self.record, FAILURES_FILE))
+
+    @property
     def image_shard_count(self) -> int:
         """Shards of listed images; those of files follow them."""
         return sum(result.kind is ShardKind.IMAGES for result in self.results)
+
+
+def name_by(record: Mapping[str, Any], name: str) -> str:
+    """Returns what RUN_FILE or FAILURES_FILE is called in a run of that record's format."""
+    is_earlier = record["run_format_version"] != RUN_FORMAT_VERSION
+    return EARLIER_NAMES[name] if is_earlier else name
 
 
 def is_published(directory: str) -> bool:
@@ -106,13 +119,16 @@ def is_published(directory: str) -> bool:
 
 
 def read_record(directory: str) -> dict[str, Any]:
-    """Reads run.json.
+    """Reads _run.json.
 
     Raises:
         InputError: If it is not there or damaged.
     """
     path = FileSystems.join(directory, RUN_FILE)
+    earlier = FileSystems.join(directory, EARLIER_NAMES[RUN_FILE])
     try:
+        if not FileSystems.exists(path) and FileSystems.exists(earlier):
+            path = earlier
         record = json.loads(read_whole(path))
     except (OSError, BeamIOError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}; is {directory} a run?") from error
@@ -130,13 +146,15 @@ def read_published_run(directory: str) -> PublishedRun:
     if not is_published(directory):
         raise InputError(f"{directory} holds no complete run: no {SUCCESS_FILE} in it")
     record = read_record(directory)
-    if record.get("run_format_version") != RUN_FORMAT_VERSION:
+    version = record.get("run_format_version")
+    if version not in READ_FORMAT_VERSIONS:
         raise InputError(
-            f"{directory}: run.json is of format {record.get('run_format_version')}, wanted "
-            f"{RUN_FORMAT_VERSION}: it was written by another version of this program"
+            f"{directory}: _run.json is of format {version}, wanted "
+            f"{' or '.join(map(str, READ_FORMAT_VERSIONS))}: it was written by another version of "
+            "this program"
         )
     try:
         results = tuple(result_from_dict(entry, directory) for entry in record["files"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{directory}: run.json is damaged: {error!r}") from error
+        raise InputError(f"{directory}: _run.json is damaged: {error!r}") from error
     return PublishedRun(directory, record, results)

@@ -44,7 +44,7 @@ def read_shard(
     """Reads columns of a shard, in order, some rows at a time; without rows one empty batch.
 
     Args:
-        record: The run.json of its run.
+        record: The _run.json of its run.
         shard: Shard of the run.
         names: Columns of the output; a carried column of a TFRecord is one of lists.
 
@@ -154,12 +154,12 @@ def read_vectors(
             if matrix.shape[1] != vectors.shape[1] or filled + len(matrix) > count:
                 raise InputError(
                     f"{shard.data.path} has {matrix.shape[1]} numbers a vector and more rows than "
-                    f"run.json says, wanted {vectors.shape[1]} numbers and {shard.rows} rows"
+                    f"_run.json says, wanted {vectors.shape[1]} numbers and {shard.rows} rows"
                 )
             vectors[filled : filled + len(matrix)] = matrix
             filled += len(matrix)
     if filled != count:
-        raise InputError(f"{run.directory} has {filled:,} vectors, run.json says {count:,}")
+        raise InputError(f"{run.directory} has {filled:,} vectors, _run.json says {count:,}")
     return vectors
 
 
@@ -175,7 +175,7 @@ def _take_of_shard(
         first += batch.num_rows
         if first > rows[-1]:
             return
-    raise InputError(f"{shard.data.path} has {first} rows, run.json says {shard.rows}")
+    raise InputError(f"{shard.data.path} has {first} rows, _run.json says {shard.rows}")
 
 
 def find_rows(run: PublishedRun, image_ids: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -22,7 +22,7 @@ CHUNK_REFS = 32_768
 """Images an element of a listing: enough that its parts, one a shard, still compress well."""
 
 UNSEEN_SHOWN = 8
-"""Directories that a run warns of by name; failures.jsonl has all."""
+"""Directories that a run warns of by name; _failures.jsonl has all."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], str]

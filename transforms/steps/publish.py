@@ -107,7 +107,7 @@ def _make_visible(publication: Publication, results: list[ShardResult], text: st
 def _assemble(
     directory: str, publication: Publication, results: list[ShardResult], text: str
 ) -> None:
-    """Puts a run together: data files, inputs, failures, run.json, and _SUCCESS last."""
+    """Puts a run together: data files, inputs, failures, _run.json, and _SUCCESS last."""
     staged, names = [], []
     for result in results:
         staged += [result.data.path, result.inputs.path]
@@ -198,7 +198,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
     A step of the pipeline rather than of the launcher, which may be gone by then.
 
     Attributes:
-        publication: Content of run.json that is known before the run.
+        publication: Content of _run.json that is known before the run.
         skipped: PCollection[str], why names in directories were passed over.
         warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
     """

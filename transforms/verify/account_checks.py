@@ -77,13 +77,13 @@ class Inputs:
 def check_inputs(
     name: str, inputs: Inputs, shard: ShardResult, record: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Checks that an inputs file agrees with its entry in run.json.
+    """Checks that an inputs file agrees with its entry in _run.json.
 
     Args:
         name: The file's name within the run.
         inputs: Content of the inputs file.
         shard: The entry.
-        record: The content of run.json.
+        record: The content of _run.json.
     """
     plain = inputs_schema(pa.schema([])).names
     carries = bool(record["columns"]["carry_columns"])
@@ -95,16 +95,16 @@ def check_inputs(
     rows = shard.images if is_listing else shard.failed
     if inputs.count != rows:
         what = "rows and failures" if is_listing else "failures"
-        yield Finding(name, "rows", str(inputs.count), f"{rows}, the {what} by run.json")
+        yield Finding(name, "rows", str(inputs.count), f"{rows}, the {what} by _run.json")
     reasons = inputs.reasons()
     if reasons != shard.failures:
-        by_record = f"{format_counts(shard.failures)}, by run.json"
+        by_record = f"{format_counts(shard.failures)}, by _run.json"
         yield Finding(name, "failures", format_counts(reasons), by_record)
 
 
 @dataclasses.dataclass
 class FailureLines:
-    """What failures.jsonl holds.
+    """What _failures.jsonl holds.
 
     Attributes:
         count: Number of lines.
@@ -120,7 +120,7 @@ class FailureLines:
 
 
 def read_failure_lines(path: str) -> FailureLines:
-    """Reads failures.jsonl, a line at a time.
+    """Reads _failures.jsonl, a line at a time.
 
     Raises:
         ImageError, OSError: If it cannot be read.
@@ -137,13 +137,13 @@ def read_failure_lines(path: str) -> FailureLines:
 
 
 def check_failure_lines(lines: FailureLines, record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that failures.jsonl agrees with run.json."""
+    """Checks that _failures.jsonl agrees with _run.json."""
     failed, reasons = record["counts"]["failed"], record["failures_by_reason"]
     if lines.count != failed:
-        yield Finding(FAILURES_FILE, "lines", str(lines.count), f"{failed}, run.json's failed")
+        yield Finding(FAILURES_FILE, "lines", str(lines.count), f"{failed}, _run.json's failed")
     elif lines.malformed:
         got = f"{len(lines.malformed)} of them, first line {lines.malformed[0]}"
         yield Finding(FAILURES_FILE, "malformed lines", got, "failures as JSON objects")
     elif lines.reasons != reasons:
-        wanted = f"{format_counts(reasons)}, by run.json"
+        wanted = f"{format_counts(reasons)}, by _run.json"
         yield Finding(FAILURES_FILE, "reasons", format_counts(lines.reasons), wanted)

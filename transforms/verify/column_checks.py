@@ -1,4 +1,4 @@
-"""Columns and footers of data files against what run.json says of them."""
+"""Columns and footers of data files against what _run.json says of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def check_schema(
     Args:
         name: The file's name within the run.
         schema: Schema of the data file.
-        record: The content of run.json.
+        record: The content of _run.json.
         first: Schema of a file before, if there is one: all are to have the same carried types.
     """
     own = own_columns(record, dimension_of(schema) or 1)
@@ -61,7 +61,7 @@ def check_names(name: str, found: set[str], record: Mapping[str, Any]) -> Iterat
     Args:
         name: The file's name within the run.
         found: Names of the columns that some row has; none if it has no rows.
-        record: The content of run.json.
+        record: The content of _run.json.
     """
     wanted = {*own_columns(record).names, *record["columns"]["carry_columns"]}
     if found and found != wanted:

@@ -43,12 +43,12 @@ def check_data(
     embedding_dim: int | None,
     first: pa.Schema | None,
 ) -> Generator[Finding, None, CheckedRows | None]:
-    """Checks a data file whose bytes are those that run.json names.
+    """Checks a data file whose bytes are those that _run.json names.
 
     Args:
         name: The file's name within the run.
-        shard: Entry of the file's shard in run.json.
-        record: The content of run.json.
+        shard: Entry of the file's shard in _run.json.
+        record: The content of _run.json.
         allow_zero_vectors: Whether a vector may be 0 throughout.
         embedding_dim: Length of the vectors of the run, if it is known.
         first: Columns of a file of the run before this one, where one keeps them.
@@ -87,7 +87,7 @@ def check_data(
         yield from check_names(name, names, record)
     yield from checks.findings(name)
     if checks.rows != shard.rows:
-        yield Finding(name, "rows", str(checks.rows), f"{shard.rows}, by run.json")
+        yield Finding(name, "rows", str(checks.rows), f"{shard.rows}, by _run.json")
     return CheckedRows(digests, checks.embedding_dim, schema)
 
 

@@ -1,4 +1,4 @@
-"""run.json by itself: whether it is well formed, and whether its numbers add up."""
+"""_run.json by itself: whether it is well formed, and whether its numbers add up."""
 
 import collections
 import re
@@ -11,7 +11,7 @@ from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_fi
 from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at
 from transforms.runs.formats import FORMATS
-from transforms.runs.record import RUN_FORMAT_VERSION, result_from_dict
+from transforms.runs.record import READ_FORMAT_VERSIONS, result_from_dict
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -36,10 +36,11 @@ _CHOICES = {
 
 
 def check_form(record: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks that run.json is of this version and has what the other checks need."""
+    """Checks that _run.json is of a format that is read and has what the other checks need."""
     version = record.get("run_format_version")
-    if version != RUN_FORMAT_VERSION:
-        yield Finding(RUN_FILE, "run_format_version", repr(version), str(RUN_FORMAT_VERSION))
+    if version not in READ_FORMAT_VERSIONS:
+        wanted = " or ".join(map(str, READ_FORMAT_VERSIONS))
+        yield Finding(RUN_FILE, "run_format_version", repr(version), wanted)
         return
     for name, kind in _NEEDED.items():
         value = value_at(record, name)
@@ -65,7 +66,7 @@ def read_entries(
     """Reads the entries of files, which check_form has found to be a list.
 
     Args:
-        record: The content of run.json.
+        record: The content of _run.json.
         directory: The run.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A published run against its own run.json: every file, every row, every count."""
+"""A published run against its own _run.json: every file, every row, every count."""
 
 import hashlib
 from collections.abc import Generator, Iterator
@@ -12,6 +12,7 @@ from transforms.files.file_systems import FileSystems, list_files
 from transforms.files.uris import open_uri
 from transforms.records import ShardKind, ShardResult, WrittenFile
 from transforms.runs.directory import (
+    EARLIER_NAMES,
     FAILURES_FILE,
     IN_PLACE_STAGING,
     RUN_FILE,
@@ -21,7 +22,7 @@ from transforms.runs.failures import read_failed_ids
 from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at
 from transforms.runs.image_ids import digest_ids, read_ids
-from transforms.runs.record import read_record
+from transforms.runs.record import name_by, read_record
 from transforms.runs.rows import DAMAGE
 from transforms.verify.account_checks import (
     Digests,
@@ -48,8 +49,8 @@ class Verification:
         allow_zero_vectors: Whether a vector may be 0 throughout.
 
     Attributes:
-        record: The content of run.json, once it is read.
-        shards: The shards whose entry in run.json is well formed.
+        record: The content of _run.json, once it is read.
+        shards: The shards whose entry in _run.json is well formed.
         embedding_dim: Length of the vectors, once it is known.
     """
 
@@ -74,7 +75,7 @@ class Verification:
         }
         if SUCCESS_FILE not in self._sizes:
             yield _missing(SUCCESS_FILE, "one: without it this is no published run")
-        if RUN_FILE not in self._sizes:
+        if not {RUN_FILE, EARLIER_NAMES[RUN_FILE]} & self._sizes.keys():
             yield _missing(RUN_FILE, "one: nothing else can be checked")
             return
         try:
@@ -102,12 +103,12 @@ class Verification:
         yield from self._check_unique()
 
     def _check_names(self) -> Iterator[Finding]:
-        known = {RUN_FILE, FAILURES_FILE, SUCCESS_FILE}
+        known = {SUCCESS_FILE, *(name_by(self.record, name) for name in EARLIER_NAMES)}
         for entry in self.record["files"]:
             known |= {str(value_at(entry, "path")), str(value_at(entry, "inputs.path"))}
         for name, size in sorted(self._sizes.items()):
             if name not in known and not name.startswith(f"{IN_PLACE_STAGING}/"):
-                yield Finding(name, "foreign", f"{size} bytes", "only files that run.json names")
+                yield Finding(name, "foreign", f"{size} bytes", "only files that _run.json names")
 
     def _check_shard(self, shard: ShardResult) -> Iterator[Finding]:
         inputs = yield from self._check_inputs(shard)
@@ -163,14 +164,15 @@ class Verification:
         return np.frombuffer(rows.id_digests, np.uint64)
 
     def _check_failures(self) -> Iterator[Finding]:
-        path = FileSystems.join(self._directory, FAILURES_FILE)
-        if FAILURES_FILE not in self._sizes:
-            yield _missing(FAILURES_FILE, "one, empty if nothing failed")
+        name = name_by(self.record, FAILURES_FILE)
+        path = FileSystems.join(self._directory, name)
+        if name not in self._sizes:
+            yield _missing(name, "one, empty if nothing failed")
             return
         try:
             lines = read_failure_lines(path)
         except DAMAGE as error:
-            yield Finding(FAILURES_FILE, "unreadable", brief(error), "a file of JSON lines")
+            yield Finding(name, "unreadable", brief(error), "a file of JSON lines")
             return
         yield from check_failure_lines(lines, self.record)
         if lines.malformed or len(self._inputs) < len(self.record["files"]):
@@ -178,9 +180,9 @@ class Verification:
         told = np.frombuffer(lines.digests, np.uint64)
         failed = np.frombuffer(self._failed_digests, np.uint64)
         for lost in _difference(failed, told, self._failed_ids()):
-            yield Finding(FAILURES_FILE, "image_ids", f"{lost} left out", "each failure in _inputs")
+            yield Finding(name, "image_ids", f"{lost} left out", "each failure in _inputs")
         for new in _difference(told, failed, read_failed_ids(path)):
-            yield Finding(FAILURES_FILE, "image_ids", f"{new} that did not fail", "failures only")
+            yield Finding(name, "image_ids", f"{new} that did not fail", "failures only")
 
     def _failed_ids(self) -> Iterator[str]:
         for path in self._inputs:
@@ -211,19 +213,19 @@ class Verification:
                 yield Finding(name, "image_ids", got, "each in one row")
 
     def _find_damage(self, file: WrittenFile) -> Finding | None:
-        """Compares a file's size and sha256 with what run.json says."""
+        """Compares a file's size and sha256 with what _run.json says."""
         name = self._name(file)
         if name not in self._sizes:
             return _missing(name, f"one of {file.size_bytes} bytes")
         size = self._sizes[name]
         if size != file.size_bytes:
-            return Finding(name, "size", f"{size} bytes", f"{file.size_bytes}, by run.json")
+            return Finding(name, "size", f"{size} bytes", f"{file.size_bytes}, by _run.json")
         try:
             found = _hash_file(file.path)
         except DAMAGE as error:
             return Finding(name, "unreadable", brief(error), "a file that can be read whole")
         if found != file.sha256:
-            return Finding(name, "sha256", found, f"{file.sha256}, by run.json")
+            return Finding(name, "sha256", found, f"{file.sha256}, by _run.json")
         return None
 
     def _name(self, file: WrittenFile) -> str:

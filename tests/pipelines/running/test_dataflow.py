@@ -34,7 +34,7 @@ CHAIN = (
     "WriteShards/WriteShard",
 )
 MAX_CLOSURE_BYTES = 10_000
-"""The largest is what run.json says; a model would be megabytes."""
+"""The largest is what _run.json says; a model would be megabytes."""
 
 
 def stages(job: Job) -> list[tuple[dict[str, bytes], list[str]]]:
@@ -188,7 +188,7 @@ def test_a_written_job_publishes_without_its_launcher(
         assert f"{bucket.uri}/out/_staging/lock.json" in error
     run_job(job)
     assert "out/_SUCCESS" in bucket.names("out/")
-    assert json.loads(bucket.get("out/run.json"))["counts"]["written"] == PHOTOS
+    assert json.loads(bucket.get("out/_run.json"))["counts"]["written"] == PHOTOS
     assert not bucket.names("out/_staging/"), "the job ends the lock that it was left"
     capsys.readouterr()
     assert embed.main(flags(bucket, "out", "--runner=FnApiRunner", "--resume", *HINTS)) == 0
@@ -199,7 +199,7 @@ def test_a_job_that_never_ran_is_resumed_once_its_lock_is_deleted(bucket: Cloud)
     write_job(bucket, "never")
     bucket.delete("never/_staging/lock.json")
     assert embed.main(flags(bucket, "never", "--runner=FnApiRunner", "--resume")) == 0
-    assert json.loads(bucket.get("never/run.json"))["counts"]["written"] == PHOTOS
+    assert json.loads(bucket.get("never/_run.json"))["counts"]["written"] == PHOTOS
     assert not bucket.names("never/_staging/")
 
 

@@ -96,7 +96,7 @@ def test_damage_is_said_and_faiss_never_sees_it(tmp_path: pathlib.Path, mean_col
     data.write_bytes(whole)
     assert "format 99" in reason(index_format_version=99)
     assert "cannot be read" in reason(run=7)
-    for path in ("../run/run.json", "/etc/passwd", "vectors.faiss", 7):
+    for path in ("../run/_run.json", "/etc/passwd", "vectors.faiss", 7):
         assert (
             "damaged" in (text := reason(file={**notes["file"], "path": path})) or "cannot" in text
         )

@@ -55,9 +55,9 @@ def with_answers(
 ) -> None:
     """Copies a run, with other classes and labels, in the order of its rows."""
     shutil.copytree(published, copy)
-    record = json.loads((copy / "run.json").read_text())
+    record = json.loads((copy / "_run.json").read_text())
     record["recipe"]["outputs"]["labels"] = None if labels is None else "/".join(labels)
-    (copy / "run.json").write_text(json.dumps(record))
+    (copy / "_run.json").write_text(json.dumps(record))
     (shard,) = open_run(str(copy)).results
     table = pq.read_table(shard.data.path)
     columns = {

@@ -119,7 +119,7 @@ def test_a_damaged_run_is_said(
     before, after = runs
     shutil.copytree(after.directory, tmp_path / "copy")
     copy = open_run(str(tmp_path / "copy"))
-    (tmp_path / "copy" / "failures.jsonl").unlink()
+    (tmp_path / "copy" / "_failures.jsonl").unlink()
     with pytest.raises(InputError, match=r"failures\.jsonl cannot be read"):
         join_runs(before, copy)
     shutil.copyfile(copy.results[0].data.path, copy.results[1].data.path)

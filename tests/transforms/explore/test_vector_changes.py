@@ -155,15 +155,15 @@ def test_another_model_is_judged_by_its_neighbours(
 ) -> None:
     before = with_vectors(published, tmp_path / "before", vectors)
     with_vectors(published, tmp_path / "after", vectors[:, ::-1])
-    record = json.loads((tmp_path / "after" / "run.json").read_text())
+    record = json.loads((tmp_path / "after" / "_run.json").read_text())
     record["recipe"]["model"]["engine"] = "openvino"
-    (tmp_path / "after" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "after" / "_run.json").write_text(json.dumps(record))
     found = compare_runs(before, open_run(str(tmp_path / "after")), 5, lambda count: None)
     assert found.has_same_model
     assert found.verdict.value is not None
     assert found.verdict.value < 0.5
     record["recipe"]["model"]["fingerprint"] = "another"
-    (tmp_path / "after" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "after" / "_run.json").write_text(json.dumps(record))
     found = compare_runs(before, open_run(str(tmp_path / "after")), 5, lambda count: None)
     assert not found.has_same_model
     assert found.verdict.value == 1
@@ -184,7 +184,7 @@ def test_reads_the_rows_of_each_run(published: pathlib.Path, tmp_path: pathlib.P
     """The same images in another number of files, so in another order."""
     vectors = read_vectors(open_run(str(published)))
     assert len(vectors) == ROWS
-    record = json.loads((published / "run.json").read_text())
+    record = json.loads((published / "_run.json").read_text())
     flags = ["--input", *record["config"]["input"], "--image_id_from", "relative_path"]
     assert run_embed(record["config"]["model"], tmp_path / "run", *flags) == 0
     changes = compare(open_run(str(published)), open_run(str(tmp_path / "run")))

@@ -140,7 +140,7 @@ def test_a_failures_file_is_a_manifest(tmp_path: pathlib.Path) -> None:
         "error_type": "NotFound",
         "message": 'no such file: "cat.jpg"\n…',
     }
-    uri = write(tmp_path / "failures.jsonl", json.dumps(failure) + "\n")
+    uri = write(tmp_path / "_failures.jsonl", json.dumps(failure) + "\n")
     schema = manifest_schema(uri, ["error_type"])
     assert list(read_manifest(uri, schema, None)) == [
         ImageRef("cat", "/photos/cat.jpg", carried=("NotFound",))

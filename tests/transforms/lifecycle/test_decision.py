@@ -36,9 +36,9 @@ WAITING = {
 
 OUTPUTS = {
     "empty": Found(),
-    "part": Found(names=("run.json",)),
-    "run": Found(names=("_SUCCESS", "run.json"), is_published=True),
-    "this run": Found(names=("_SUCCESS", "run.json"), is_published=True, is_of_this_command=True),
+    "part": Found(names=("_run.json",)),
+    "run": Found(names=("_SUCCESS", "_run.json"), is_published=True),
+    "this run": Found(names=("_SUCCESS", "_run.json"), is_published=True, is_of_this_command=True),
 }
 
 FLAGS = [(False, False), (True, False), (False, True), (True, True)]

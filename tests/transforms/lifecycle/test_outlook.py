@@ -26,7 +26,7 @@ def hold_run(directory: pathlib.Path, batch_size: int = 4, run_id: str = "0") ->
     """Publishes a run."""
     directory.mkdir(exist_ok=True)
     record = {"run_id": run_id, "config": {"batch_size": batch_size}}
-    (directory / "run.json").write_text(json.dumps(record))
+    (directory / "_run.json").write_text(json.dumps(record))
     (directory / "_SUCCESS").write_text("")
 
 
@@ -55,7 +55,7 @@ def left_over(output: pathlib.Path, where: pathlib.Path) -> None:
 def leave_a_part(output: pathlib.Path, where: pathlib.Path) -> None:
     """Leaves what a run does that is put in place file by file and dies at it."""
     output.mkdir()
-    (output / "run.json").touch()
+    (output / "_run.json").touch()
 
 
 def of_another(output: pathlib.Path, where: pathlib.Path) -> None:

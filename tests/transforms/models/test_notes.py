@@ -27,7 +27,7 @@ def model(tmp_path: pathlib.Path) -> str:
 
 
 def run_classify(model: str, root: pathlib.Path, *flags: str) -> dict[str, Any]:
-    """Classifies the photos; returns run.json."""
+    """Classifies the photos; returns _run.json."""
     argv = ["--input", str(root / "photos"), "--model", model, "--output", str(root / "out")]
     assert classify.main([*argv, "--overwrite", *flags]) == 0
     return read_record(root / "out")

@@ -59,7 +59,7 @@ class Place:
         return pq.read_table([str(path) for path in sorted(self.output.glob("*.parquet"))])
 
     def record(self) -> dict[str, Any]:
-        return json.loads((self.output / "run.json").read_text())
+        return json.loads((self.output / "_run.json").read_text())
 
 
 @pytest.fixture(params=["beside", "inside"])
@@ -74,8 +74,8 @@ PUBLISHED = [
     "_inputs/00001-of-00002.arrow",
     "embeddings-00000-of-00002.parquet",
     "embeddings-00001-of-00002.parquet",
-    "failures.jsonl",
-    "run.json",
+    "_failures.jsonl",
+    "_run.json",
 ]
 
 
@@ -93,7 +93,7 @@ def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
     assert [entry["rows"] for entry in record["files"]] == [2, 2]
     assert [entry["failed"] for entry in record["files"]] == [2, 0]
     assert record["files"][0]["sha256"] == results[1].data.sha256
-    failures = (place.output / "failures.jsonl").read_text().splitlines()
+    failures = (place.output / "_failures.jsonl").read_text().splitlines()
     assert [json.loads(line)["image_id"] for line in failures] == ["x", "y"]
 
 
@@ -105,7 +105,7 @@ def test_too_many_failures_publish_nothing_and_keep_the_earlier_run(place: Place
         publish_run(results, [], place.publication(0.4, "next run"))
     assert place.names() == before
     assert place.read().num_rows == 2
-    assert (place.staging / "failures.jsonl").read_text().count("\n") == 1
+    assert (place.staging / "_failures.jsonl").read_text().count("\n") == 1
 
 
 def test_the_allowed_share_of_failures_is_published(place: Place) -> None:
@@ -152,7 +152,7 @@ def test_publishing_again_after_success_changes_nothing(place: Place) -> None:
     publish_run(results, [], place.publication())
     publish_run(results, [], place.publication())
     assert place.names() == PUBLISHED
-    assert (place.output / "failures.jsonl").read_text().count("\n") == 1
+    assert (place.output / "_failures.jsonl").read_text().count("\n") == 1
 
 
 def test_a_run_that_cannot_be_described_leaves_the_earlier_one(place: Place) -> None:

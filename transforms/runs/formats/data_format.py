@@ -37,7 +37,7 @@ class DataFormat:
         writer: The maker of a writer: of a stream, for rows of a schema.
         read_rows: The reader of some columns of every row of the file at a path, at most BATCH_ROWS
             at a time; of a file without rows, one empty batch. It is told the types of the carried
-            columns as run.json names them, in case the file does not say. Raises ImageError if the
+            columns as _run.json names them, in case the file does not say. Raises ImageError if the
             file lacks a column, or that, pa.ArrowException or OSError if it is damaged.
         read_schema: The reader of the schema that a file holds, with what the run noted in it as
             metadata; None if files of the format hold none. Raises as read_rows.

@@ -70,12 +70,12 @@ def place(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Place:
 
 PUBLISHED = [
     "_SUCCESS",
+    "_failures.jsonl",
     "_inputs/00000-of-00002.arrow",
     "_inputs/00001-of-00002.arrow",
+    "_run.json",
     "embeddings-00000-of-00002.parquet",
     "embeddings-00001-of-00002.parquet",
-    "_failures.jsonl",
-    "_run.json",
 ]
 
 

@@ -70,12 +70,14 @@ def _inspect(config: InspectConfig) -> int:
         from transforms.models.class_names import labels_for, read_labels
         from transforms.models.handle import fingerprint_model, resolve_model
         from transforms.models.image_model import ImageModel
+        from transforms.models.model_files import check_files
         from transforms.models.notes import NOTES_FILE, read_notes
         from transforms.models.spec import inspect_saved_model
 
     configure_tensorflow()
     model_dir = resolve_model(config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
+    check_files(model_dir, spec.files)
     size = config.image_size or spec.image_size
     model = None
     if size is not None:

@@ -14,6 +14,7 @@ from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.models.handle import fingerprint_model
+from transforms.models.model_files import check_files
 from transforms.models.spec import ModelSpec, inspect_saved_model
 from transforms.steps.saved_model_handler import SavedModelHandler
 
@@ -41,9 +42,10 @@ def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
     """Inspects the model; loads no weights.
 
     Raises:
-        ModelError: If it cannot be called, or its image size is not known.
+        ModelError: If it is not whole, cannot be called, or its image size is not known.
     """
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
+    check_files(model_dir, spec.files)
     image_size = spec.choose_image_size(config.image_size)
     return LaunchedModel(config.model, fingerprint_model(model_dir), spec, image_size)
 

@@ -1,18 +1,16 @@
 """A loaded image model: pixels in, one row of numbers an image out."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from transforms.errors import InferenceError, ModelError, brief
+from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.batch_sizing import BatchSizing
 from transforms.models.engine_settings import AUTO, EngineSettings
+from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.spec import ModelSpec
@@ -37,8 +35,6 @@ so may bfloat16."""
 
 _PROBE_IMAGES = 4
 _COMPARED_IMAGES = 8
-
-_LoadErrors = (tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError)
 
 
 class Engine(Protocol):
@@ -94,8 +90,7 @@ class ImageModel:
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
         self._pixel_range = settings.pixel_range
-        with _as_model_error("cannot load the model"):
-            loaded = load_saved_model(model_dir, spec, image_size)
+        loaded = load_saved_model(model_dir, spec, image_size)
         self.num_variables = len(loaded.variables)
         self.num_parameters = loaded.num_parameters
         self.num_trainable_variables = loaded.num_trainable_variables
@@ -161,7 +156,7 @@ class ImageModel:
                 "a CUDA GPU of compute capability 7.0, or AVX512_FP16 and --engine openvino); use "
                 "one of these"
             )
-        with _as_model_error(f"{engine} cannot run the model"):
+        with as_model_error(f"{engine} cannot run the model"):
             started = engine_class(loaded, wanted, settings.num_threads)
         if started.compiles_every_size:
             self._sizing.fill_up_to(settings.batch_size)
@@ -190,7 +185,7 @@ class ImageModel:
             rows = np.concatenate([self._call(part, engine) for part in parts])
             return rows.reshape(len(rows), -1).astype(np.float64)
 
-        with _as_model_error("the model fails on random images"):
+        with as_model_error("the model fails on random images"):
             mine, theirs = answers(engine), answers(_Reference(loaded))
         if mine.shape != theirs.shape or not np.isfinite(mine).all():
             return 0.0
@@ -213,7 +208,7 @@ class ImageModel:
     def _probe(self, spec: ModelSpec) -> None:
         """Looks at the model's answers to a few random images."""
         pixels = self._random_images(_PROBE_IMAGES)
-        with _as_model_error("the model fails on random images"):
+        with as_model_error("the model fails on random images"):
             # A model of batch 1 never sees two images together.
             size = min(self._fixed_batch_size or 2, 2)
             pair = np.concatenate(
@@ -280,11 +275,3 @@ def _cosines(
     both_zero = (norms[0] == 0) & (norms[1] == 0)
     dots = (first * second).sum(axis=1)
     return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)
-
-
-@contextlib.contextmanager
-def _as_model_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (*_LoadErrors, InferenceError) as error:
-        raise ModelError(f"{what}: {brief(error)}") from error

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from transforms.models.changed_variables import refuse_changes
 from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
+from transforms.models.load_errors import as_model_error
+from transforms.models.model_files import check_files
 from transforms.models.reference_variables import without_references
 from transforms.models.spec import ModelSpec
 
@@ -51,11 +54,12 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
         image_size: (height, width) in pixels.
 
     Raises:
-        tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
-            cannot.
+        ModelError: If TensorFlow cannot, or a call would change the model.
     """
     owner = restore(model_dir, spec)
-    function = _trace(owner, spec, image_size)
+    with as_model_error("cannot load the model"):
+        function = _trace(owner, spec, image_size)
+    refuse_changes(function)
     variables = tuple({id(item): item for item in function.graph.variables}.values())
     trainable = [variable for variable in variables if variable.trainable]
     return LoadedModel(
@@ -71,13 +75,14 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     """Restores a SavedModel, or in its place what TensorFlow 2 can work with.
 
     Raises:
-        tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
-            cannot.
+        ModelError: If a file is missing, or TensorFlow cannot.
     """
-    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
-    if spec.kind is EndpointKind.SIGNATURE:
-        return without_references(owner, spec.endpoint, spec.output_key)
-    return owner
+    check_files(model_dir, spec.files)
+    with as_model_error("cannot load the model"):
+        owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+        if spec.kind is EndpointKind.SIGNATURE:
+            return without_references(owner, spec.endpoint, spec.output_key)
+        return owner
 
 
 def part_in_use(owner: tf.Module, spec: ModelSpec) -> tf.Module:

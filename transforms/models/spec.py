@@ -21,6 +21,7 @@ from transforms.models.endpoints import (
 )
 from transforms.models.handle import SAVED_MODEL
 from transforms.models.hub_module import declared_image_size, is_hub_module
+from transforms.models.model_files import files_beside, refuse_pointer
 
 _OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
@@ -57,6 +58,7 @@ class ModelSpec:
         hub_module: Whether it is in TF1 Hub's format.
         tensorflow_version: Version of TensorFlow that wrote it.
         labels: Path of the labels file that came with it, or None.
+        files: Files beside saved_model.pb that it is restored from, for check_files.
     """
 
     kind: EndpointKind
@@ -79,6 +81,7 @@ class ModelSpec:
     hub_module: bool
     tensorflow_version: str
     labels: str | None
+    files: tuple[str, ...]
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
@@ -164,6 +167,7 @@ def inspect_saved_model(
             (path for name in _LABELS if os.path.isfile(path := os.path.join(model_dir, name))),
             None,
         ),
+        files=files_beside(meta_graph),
     )
 
 
@@ -173,6 +177,7 @@ def _read_meta_graph(
     path = os.path.join(model_dir, SAVED_MODEL)
     saved_model = saved_model_pb2.SavedModel()
     try:
+        refuse_pointer(path)
         with open(path, "rb") as file:
             saved_model.ParseFromString(file.read())
     except (OSError, DecodeError) as error:

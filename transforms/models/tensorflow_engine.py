@@ -7,10 +7,11 @@ from tensorflow.core.protobuf import config_pb2, device_properties_pb2, rewriter
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.grappler.cluster import Cluster
 
-from transforms.errors import InferenceError, ModelError, OutOfMemoryError, brief
+from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.images.tensor_view import as_tensor
 from transforms.machine.cpu import has_bfloat16
 from transforms.models.freeze import MAX_FROZEN_BYTES, freeze, import_graph
+from transforms.models.load_errors import cause
 from transforms.models.loaded_model import LoadedModel
 
 _MIXED_PRECISION_PASS = {
@@ -118,9 +119,9 @@ def run_function(
     try:
         return tf.nest.flatten(function(as_tensor(pixels)))[0].numpy()
     except tf.errors.ResourceExhaustedError as error:
-        raise OutOfMemoryError(brief(error)) from error
+        raise OutOfMemoryError(cause(error)) from error
     except tf.errors.OpError as error:
-        raise InferenceError(brief(error)) from error
+        raise InferenceError(cause(error)) from error
 
 
 def _gpus() -> list[tf.config.PhysicalDevice]:

@@ -210,7 +210,7 @@ def test_a_feature_map_of_undeclared_shape_is_refused_at_load(
 def test_a_model_without_its_variables_is_refused_at_load(tmp_path: pathlib.Path) -> None:
     model_dir = save_output(tmp_path, lambda images: tf.reduce_mean(images, axis=[1, 2]))
     os.remove(tmp_path / "variables" / "variables.index")
-    with pytest.raises(ModelError, match="cannot load the model: "):
+    with pytest.raises(ModelError, match=r"variables\.index is not there"):
         load(model_dir)
 
 

@@ -38,6 +38,7 @@ MEAN_COLOR = ModelSpec(
     hub_module=False,
     tensorflow_version=tf.__version__,
     labels=None,
+    files=("variables/variables.index",),
 )
 
 SIGNATURE = {

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
+from pipelines.cli.run_flags import ACTIVATIONS
 from pipelines.running.program import run_program
+from transforms.errors import ModelError
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import import_tensorflow
 
@@ -41,21 +43,48 @@ def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, 
     return names
 
 
+def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
+    """Returns how scores are made; says so where the model has one output, and it was left open.
+
+    Raises:
+        ModelError: If it is the softmax of one number; or the model must be loaded to settle it,
+            and cannot be.
+    """
+    from pipelines.running.launched_model import make_handler, make_policy
+    from transforms.models.engine_settings import EngineSettings
+    from transforms.steps.to_top_k import SOFTMAX_OF_ONE
+
+    if config.activation is not None:
+        if config.activation == "softmax" and model.spec.output_dim == 1:
+            raise ModelError(SOFTMAX_OF_ONE)
+        return config.activation
+    if model.spec.output_dim not in (None, 1):
+        return ACTIVATIONS[0]
+    settings = EngineSettings(pixel_range=make_policy(config, model).pixel_range)
+    loaded = make_handler(model, settings).load_model()
+    if loaded.output_dim > 1:
+        return ACTIVATIONS[0]
+    if loaded.outputs_are_probabilities:
+        print("the model has one output, a probability: taken as it is (--activation none)")
+        return "none"
+    print("the model has one output, a logit: made a probability (--activation sigmoid)")
+    return "sigmoid"
+
+
 def class_outputs(
     config: ClassifyFlags, model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]
 ) -> "Outputs":
     """Returns the step that turns the model's outputs into the best classes.
 
     Raises:
-        ModelError: If the class names do not fit the model.
+        ModelError: If the class names or the activation do not fit the model.
     """
     from pipelines.running.launch import Outputs
     from transforms.runs.recipe import fingerprint_json
     from transforms.steps.to_top_k import ToTopK
 
     labels = read_model_labels(config.labels, model)
-    activation = config.activation
-    assert activation is not None, "the model's notes are filled in before"
+    activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}
     return Outputs(
         ToTopK(config.top_k, activation, labels, carried, footer),

@@ -121,13 +121,18 @@ def _commands(config: InspectConfig, model: "ImageModel | None", *, has_labels: 
         flags += ["--image_size", "{}x{}".format(*config.image_size)]
     elif model is None:
         flags += ["--image_size", "SIZE"]
-    is_classifier = has_labels or (model is not None and model.outputs_are_probabilities)
+    is_binary = model is not None and model.output_dim == 1
+    is_classifier = (
+        has_labels or is_binary or (model is not None and model.outputs_are_probabilities)
+    )
     embed = ["python", "-m", "pipelines.embed", *flags, "--output", "vectors/"]
     classify = ["python", "-m", "pipelines.classify", *flags, "--output", "classes/"]
     if config.labels:
         classify += ["--labels", config.labels]
     if model is not None and model.outputs_are_probabilities:
         classify += ["--activation", "none"]
+    elif is_binary:
+        classify += ["--activation", "sigmoid"]
     commands = [shlex.join(embed), shlex.join(classify)]
     return commands[::-1] if is_classifier else commands
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from pipelines.cli.flag import flag
-from pipelines.cli.run_flags import ACTIVATIONS, RunConfig, SingleRunConfig, noted_flag
+from pipelines.cli.run_flags import ACTIVATIONS, RunConfig, SingleRunConfig
 from transforms.errors import FlagError
 
 
@@ -12,9 +12,9 @@ class ClassifyFlags(RunConfig):
     """The flags that say what becomes of logits, for pipelines.classify and pipelines.refresh."""
 
     top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
-    activation: str | None = noted_flag(
-        "activation",
-        "turns the model's logits into scores; none if it already does",
+    activation: str | None = flag(
+        "turns the model's logits into scores (default: the model's image_model.json, else "
+        "softmax; sigmoid or none, as it needs, of one output)",
         "model",
         choices=ACTIVATIONS,
     )

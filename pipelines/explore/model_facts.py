@@ -61,12 +61,25 @@ def describe_output(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
         return [*rows, ("values", "not probed: the image size is not known")]
     low, high = model.output_range
     kind = "no probabilities (logits or features)"
-    if model.outputs_are_probabilities:
+    if output_dim == 1:
+        kind = "one logit" if not model.outputs_are_probabilities else "one probability, in [0, 1]"
+        kind += ", of the positive class of two"
+    elif model.outputs_are_probabilities:
         kind = "probabilities: not negative, and each row sums to 1"
     elif low >= 0 and high <= 1:
         kind = "all in [0, 1] without summing to 1: sigmoid probabilities or features, either"
     rows += [("values", kind), ("range", f"{low:.4g} to {high:.4g} on random images")]
     return rows + [("warning", text) for text in model.warnings]
+
+
+def describe_activation(model: "ImageModel") -> str:
+    """Says which activation a model's outputs want."""
+    if model.outputs_are_probabilities:
+        of_one = ", of one class; chosen by itself" if model.output_dim == 1 else ""
+        return "none: it returns probabilities" + of_one
+    if model.output_dim == 1:
+        return "sigmoid: it returns one logit; chosen by itself, if a classifier"
+    return "softmax, or sigmoid if several classes can hold; if a classifier"
 
 
 def describe_labels(uri: str | None, names: tuple[str, ...]) -> Rows:
@@ -96,14 +109,7 @@ def list_missing(
     if not names:
         rows.append(("--labels", misfit or "class names, if it is a classifier; none came with it"))
     if model is not None:
-        rows.append(
-            ("--activation", "none: it returns probabilities")
-            if model.outputs_are_probabilities
-            else (
-                "--activation",
-                "softmax, or sigmoid if several classes can hold; if a classifier",
-            )
-        )
+        rows.append(("--activation", describe_activation(model)))
     if len(spec.output_keys) > 1:
         rows.append(("--output_key", f"one of {', '.join(spec.output_keys)}"))
     return rows

@@ -14,6 +14,8 @@ Config = TypeVar("Config", bound=RunConfig)
 def with_model_notes(config: Config, model_dir: str) -> Config:
     """Fills in the flags that belong to a model: as given, as its notes say, or as by default.
 
+    An activation that neither says is left open: it depends on the model's outputs.
+
     Says on one line what the notes decide, and on another where they are overruled.
 
     Args:
@@ -33,7 +35,8 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     overruled = {name: notes[name] for name in names if name in given and name in notes}
     if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
         print(f"{NOTES_FILE} of the model says {printable(against)}, which your flags overrule")
-    return dataclasses.replace(config, **{**{n: NOTED[n] for n in names}, **taken, **given})
+    defaults = {n: NOTED[n] for n in names if n != "activation"}
+    return dataclasses.replace(config, **{**defaults, **taken, **given})
 
 
 def _read(handle: str, model_dir: str) -> Mapping[str, Any]:

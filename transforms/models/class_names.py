@@ -9,6 +9,8 @@ from transforms.errors import ModelError
 from transforms.files.file_systems import FileSystems
 
 BACKGROUND = "background"
+POSITIVE = "positive"
+"""Name of the class of a model with one output, where no labels name it."""
 
 MAX_LABELS_BYTES = 64 * 2**20
 """Largest labels file read; the longest known one (ImageNet-21k lemmas) is under 1 MB."""
@@ -46,6 +48,8 @@ def read_labels(uri: str) -> tuple[str, ...]:
 def labels_for(labels: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
     """Fits labels to a classifier's width, which may count a background class or not.
 
+    One output is the class that positive_class says, of two labels the second.
+
     Args:
         labels: Class names as read.
         num_classes: Width of the classifier's output.
@@ -62,6 +66,8 @@ def labels_for(labels: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
     """
     if len(labels) == num_classes:
         return labels
+    if (len(labels), num_classes) == (2, 1):
+        return labels[1:]
     if (len(labels), num_classes) == (1001, 1000) and BACKGROUND in labels[0].lower():
         return labels[1:]
     if (len(labels), num_classes) == (1000, 1001) and BACKGROUND not in labels[0].lower():
@@ -70,6 +76,23 @@ def labels_for(labels: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
         f"{len(labels)} labels do not fit a model with {num_classes} outputs; name the labels file "
         f"of this model with --labels"
     )
+
+
+def positive_class(labels: tuple[str, ...] | None) -> tuple[int, str]:
+    """Returns the number and the name of the class that a model's one output is the score of.
+
+    Of two labels it is the second: Keras numbers the folders "cat" and "dog" 0 and 1, and trains
+    the output towards that number. Without labels it has that number too.
+
+    Args:
+        labels: Class names as read, one or two, or None.
+
+    Source:
+        label_mode="binary" of https://keras.io/api/data_loading/image/.
+    """
+    if labels is None:
+        return 1, POSITIVE
+    return len(labels) - 1, labels[-1]
 
 
 def _read_text(uri: str) -> str:

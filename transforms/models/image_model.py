@@ -13,6 +13,7 @@ from transforms.models.engine_settings import AUTO, EngineSettings
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import OpenVinoEngine
+from transforms.models.probabilities import are_probabilities
 from transforms.models.spec import ModelSpec
 from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
 from transforms.records import EngineReport
@@ -55,7 +56,7 @@ class ImageModel:
 
     Attributes:
         output_dim: Width of the output.
-        outputs_are_probabilities: Whether the probe's rows are non-negative and sum to 1.
+        outputs_are_probabilities: Whether the probe's rows are probabilities already.
         output_range: Smallest and largest value of the probe's outputs.
         warnings: Sentences on what the probe noticed that is worth telling the user.
         num_variables: Number of variables of the part in use.
@@ -96,7 +97,7 @@ class ImageModel:
         self.num_trainable_variables = loaded.num_trainable_variables
         self.num_regularization_losses = loaded.num_regularization_losses
         self._engine, self._report = self._start_engine(loaded, settings)
-        self._probe(spec)
+        self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
 
@@ -205,7 +206,7 @@ class ImageModel:
         low, high = self._pixel_range
         return (low + images * (high - low)).astype(self._dtype)
 
-    def _probe(self, spec: ModelSpec) -> None:
+    def _probe(self, spec: ModelSpec, loaded: LoadedModel) -> None:
         """Looks at the model's answers to a few random images."""
         pixels = self._random_images(_PROBE_IMAGES)
         with as_model_error("the model fails on random images"):
@@ -236,11 +237,11 @@ class ImageModel:
                 "was saved in training mode; save it with training=False"
             )
         self.output_range = float(outputs.min()), float(outputs.max())
-        self.outputs_are_probabilities = bool(
-            self.output_dim > 1
-            and outputs.min() >= 0
-            and np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
-        )
+        if self.output_dim == 1:  # A logit that leaves [0, 1] anywhere does so at black or white.
+            flat = [np.full_like(pixels[:1], value) for value in (pixels.min(), pixels.max())]
+            with as_model_error("the model fails on flat images"):
+                outputs = np.concatenate([outputs, *(self._call(it, self._engine) for it in flat)])
+        self.outputs_are_probabilities = are_probabilities(outputs, loaded.function)
         warnings = []
         if np.ptp(outputs, axis=0).max() == 0:
             warnings.append("the model gives the same output for four different images")

@@ -1,7 +1,7 @@
 """ToTopK: predictions -> rows of the classification table."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import apache_beam as beam
 import numpy as np
@@ -10,9 +10,14 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
-from transforms.models.class_names import labels_for
+from transforms.errors import ModelError
+from transforms.models.class_names import labels_for, positive_class
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE, classification_schema
 
+SOFTMAX_OF_ONE = (
+    "the model has one output, and --activation softmax of one number is 1 for every image; use "
+    "--activation sigmoid, or none if the output is a probability"
+)
 ACTIVATED_TWICE = (
     "the model's outputs already are probabilities, and --activation is applied to them again: "
     "the scores mean little (their order holds); use --activation none"
@@ -52,7 +57,7 @@ def top_k_classes(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int
 
 
 def to_class_columns(
-    logits: npt.NDArray[np.float32], *, activation: str, k: int, labels: Sequence[str] | None
+    logits: npt.NDArray[np.float32], *, activation: str, k: int, labels: tuple[str, ...] | None
 ) -> dict[str, pa.Array]:
     """Returns the class_index, class_label and score columns.
 
@@ -60,11 +65,15 @@ def to_class_columns(
         logits: float32 [batch, num_classes].
         activation: Name of the activation, as for activate.
         k: Classes a row.
-        labels: Names of the classes, one a class, or None: class_label then holds nulls.
+        labels: Names of the classes, one a class, or None: class_label then holds nulls. Of one
+            logit, one name or two, as positive_class reads them.
     """
     # Ranked by logit: rounding a score to float32 must not change the order.
     index = top_k_classes(logits, k)
     scores = np.take_along_axis(activate(logits, activation), index, axis=1)
+    if logits.shape[1] == 1:
+        number, name = positive_class(labels)
+        index, labels = np.full_like(index, number), ("",) * number + (name,)
     offsets = pa.array(np.arange(0, index.size + 1, max(index.shape[1], 1), dtype=np.int32))
     if labels is None:
         names = pa.nulls(index.size, pa.string())
@@ -92,8 +101,17 @@ def to_top_k_rows(
     carried: pa.Schema,
     metadata: Mapping[str, str],
 ) -> OutputRows:
-    """Makes a batch's rows; see ToTopK for the arguments."""
-    names = labels if labels is None else labels_for(labels, batch.outputs.shape[1])
+    """Makes a batch's rows; see ToTopK for the arguments.
+
+    Raises:
+        ModelError: If the labels or the activation do not fit the model's width.
+    """
+    num_classes = batch.outputs.shape[1]
+    if num_classes == 1 and activation == "softmax":
+        raise ModelError(SOFTMAX_OF_ONE)
+    names = labels if labels is None else labels_for(labels, num_classes)
+    if num_classes == 1:
+        names = labels
     columns = to_class_columns(batch.outputs, activation=activation, k=top_k, labels=names)
     warnings = [ACTIVATED_TWICE] if activation != "none" and batch.outputs_are_probabilities else []
     return batch.tabulate(classification_schema(carried, metadata), columns, *warnings)

@@ -73,6 +73,8 @@ def test_labels_that_cannot_be_opened_are_a_model_error(uri: str) -> None:
     ("labels", "num_classes", "expected"),
     [
         (("a", "b"), 2, ("a", "b")),
+        (("a", "b"), 1, ("b",)),
+        (("b",), 1, ("b",)),
         (("background", *IMAGENET), 1001, ("background", *IMAGENET)),
         (("background", *IMAGENET), 1000, IMAGENET),
         (IMAGENET, 1001, ("background", *IMAGENET)),
@@ -88,7 +90,7 @@ def test_labels_fit_with_or_without_imagenets_background(
     ("labels", "num_classes"),
     [
         (("a", "b"), 3),
-        (("background", "a"), 1),  # the rule is for ImageNet's two widths only
+        (("background", "a", "b"), 2),  # the rule is for ImageNet's two widths only
         ((*IMAGENET, "Footer"), 1000),  # a copy with junk at its end, not at its start
         (("background", *IMAGENET[1:]), 1001),
         (IMAGENET, 512),

@@ -1,0 +1,121 @@
+"""Binary classifiers: one output, the score of the positive class."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines import classify, inspect_model
+from tests.support.images import encode
+from tests.support.models import save_output
+from tests.support.runs import read
+
+GRAYS = {"black.png": 0, "mid.png": 110, "white.png": 255}
+
+
+def logit(images: tf.Tensor) -> tf.Tensor:
+    """Of black, mid and white -4, -0.55 and 4: by sigmoid 0.018, 0.366 and 0.982."""
+    return tf.reduce_mean(images, [1, 2, 3])[:, None] * 8 - 4
+
+
+@pytest.fixture
+def photos(tmp_path: pathlib.Path) -> str:
+    (tmp_path / "photos").mkdir()
+    for name, gray in GRAYS.items():
+        image = np.full((20, 20, 3), gray, np.uint8)
+        (tmp_path / "photos" / name).write_bytes(encode(image, "PNG"))
+    return str(tmp_path / "photos")
+
+
+@pytest.fixture(params=["logit", "probability"])
+def model(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
+    if request.param == "logit":
+        return save_output(tmp_path / "model", logit)
+    return save_output(tmp_path / "model", lambda images: tf.sigmoid(logit(images)))
+
+
+def run(tmp_path: pathlib.Path, photos: str, model: str, *flags: str) -> int:
+    argv = ["--input", photos, "--model", model, "--output", str(tmp_path / "out"), *flags]
+    return classify.main(argv)
+
+
+def by_name(tmp_path: pathlib.Path, column: str) -> list[Any]:
+    rows = {
+        row["uri"].rpartition("/")[2]: row[column] for row in read(tmp_path / "out").to_pylist()
+    }
+    return [rows[name] for name in GRAYS]
+
+
+@pytest.mark.parametrize(
+    ("labels", "number", "name"),
+    [(None, 1, "positive"), ("dog\n", 0, "dog"), ("cat\ndog\n", 1, "dog")],
+)
+def test_the_score_is_the_probability_of_the_positive_class(
+    tmp_path: pathlib.Path,
+    photos: str,
+    model: str,
+    capsys: pytest.CaptureFixture[str],
+    labels: str | None,
+    number: int,
+    name: str,
+) -> None:
+    if labels:
+        (tmp_path / "model" / "labels.txt").write_text(labels)
+    assert run(tmp_path, photos, model) == 0
+    scores = 1 / (1 + np.exp(4 - 8 * np.array([[gray / 255] for gray in GRAYS.values()])))
+    np.testing.assert_allclose(by_name(tmp_path, "score"), scores, atol=1e-5)
+    assert by_name(tmp_path, "class_index") == [[number]] * 3
+    assert by_name(tmp_path, "class_label") == [[name]] * 3
+    said = capsys.readouterr().out
+    assert "the model has one output, a " in said
+    assert ("--activation sigmoid" in said) == (" a logit" in said)
+
+
+def test_softmax_of_one_number_is_refused(
+    tmp_path: pathlib.Path, photos: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, photos, model, "--activation", "softmax") == 2
+    assert "--activation softmax of one number is 1 for every image" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_sigmoid_of_a_probability_is_done_and_warned_of(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", lambda images: tf.sigmoid(logit(images)))
+    assert run(tmp_path, photos, model, "--activation", "sigmoid") == 0
+    captured = capsys.readouterr()
+    assert "outputs already are probabilities" in captured.out + captured.err
+
+
+def test_three_labels_fit_no_model_of_one_output(
+    tmp_path: pathlib.Path, photos: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model" / "labels.txt").write_text("a\nb\nc\n")
+    assert run(tmp_path, photos, model) == 2
+    assert "3 labels do not fit a model with 1 outputs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "flag"), [("logit", "sigmoid"), ("probability", "none")])
+def test_inspect_model_says_the_activation_and_puts_classify_first(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], kind: str, flag: str
+) -> None:
+    function = logit if kind == "logit" else lambda images: tf.sigmoid(logit(images))
+    model = save_output(tmp_path / "model", function)
+    assert inspect_model.main([model]) == 0
+    out = capsys.readouterr().out
+    assert f"one {kind}" in out
+    first = out[out.index("run it") :].splitlines()[1]
+    assert "pipelines.classify" in first
+    assert first.endswith(f"--activation {flag}")
+
+
+def test_a_width_that_is_not_declared_is_found_out(tmp_path: pathlib.Path, photos: str) -> None:
+    def undeclared(images: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.py_function(logit, [images], tf.float32), [None, None])
+
+    model = save_output(tmp_path / "model", undeclared)
+    assert run(tmp_path, photos, model) == 0
+    assert by_name(tmp_path, "score")[0][0] == pytest.approx(0.018, abs=1e-3)

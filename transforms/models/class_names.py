@@ -4,9 +4,11 @@ import ast
 import csv
 import io
 import json
+import re
 
 from transforms.errors import ModelError
 from transforms.files.file_systems import FileSystems
+from transforms.models.label_files import labels_within
 
 BACKGROUND = "background"
 POSITIVE = "positive"
@@ -15,13 +17,20 @@ POSITIVE = "positive"
 MAX_LABELS_BYTES = 64 * 2**20
 """Largest labels file read; the longest known one (ImageNet-21k lemmas) is under 1 MB."""
 
+_NUMBERED = re.compile(r"(\d{1,9})(?: |: ?|\t)(.*\S.*)")
+
 
 def read_labels(uri: str) -> tuple[str, ...]:
     """Reads class names in the order of the classifier's outputs.
 
-    The file name says how: `.csv` has a header with `id` and `name` (`display` is read past);
-    `.json` holds a list, `{"0": "tench"}` or `{"tench": 0}`; anything else is text, one name a
-    line, unless it is a dict literal in braces, as EfficientNet's labels_map.txt is.
+    The file name says how:
+
+    - `.csv` has a header with `id` and `name` (`display` is read past), or none and two columns;
+    - `.json` holds a list, `{"0": "tench"}`, `{"tench": 0}`, Keras' imagenet_class_index.json,
+      `{"0": ["n01440764", "tench"]}`, or is a file that `labels_within` knows;
+    - anything else is text, one name a line, unless it is a dict literal in braces, as
+      EfficientNet's labels_map.txt is. Where every line begins with its own number, as Teachable
+      Machine's do ("0 Class 1"), the numbers are dropped.
 
     Args:
         uri: The file; any scheme that Beam's FileSystems reads.
@@ -39,7 +48,8 @@ def read_labels(uri: str) -> tuple[str, ...]:
         labels = _from_json(text, uri)
     else:
         # One trailing newline ends the last line; a second one would be an empty name.
-        labels = tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+        lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        labels = _without_numbers(lines)
     if labels in ((), ("",)):
         raise ModelError(f"no labels in {uri}: want one name for each class")
     return labels
@@ -110,7 +120,17 @@ def _read_text(uri: str) -> str:
         raise ModelError(f"labels {uri} are not UTF-8 text: {error}") from error
 
 
+def _without_numbers(lines: list[str]) -> tuple[str, ...]:
+    """Drops "0 ", "1 ", ... or "0:", "1:", ... if all lines begin so, each with its own number."""
+    found = [_NUMBERED.match(line) for line in lines]
+    names = [match[2] for at, match in enumerate(found) if match and int(match[1]) == at]
+    return tuple(names if len(names) == len(lines) else lines)
+
+
 def _from_csv(text: str, uri: str) -> tuple[str, ...]:
+    first = next(csv.reader(io.StringIO(text)), [])
+    if len(first) == 2 and first[0].strip().isdecimal():
+        text = f"id,name\n{text}"
     rows = csv.DictReader(io.StringIO(text), strict=True)
     try:
         if not {"id", "name"} <= set(rows.fieldnames or ()):
@@ -130,12 +150,17 @@ def _from_json(text: str, uri: str) -> tuple[str, ...]:
             raise ModelError(
                 f"labels {uri} are neither JSON nor a dict literal: {error}"
             ) from error
+    within = labels_within(value)
+    value = value if within is None else within
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return tuple(value)
     if not isinstance(value, dict):
         raise ModelError(f'labels {uri} are neither a list of names, {{"0": name}} nor {{name: 0}}')
     if all(isinstance(number, int) for number in value.values()):
         return _by_id([(number, name) for name, number in value.items()], uri)
+    # Keras' imagenet_class_index.json has WordNet's number of a class before its name.
+    if all(isinstance(pair, list) and len(pair) == 2 for pair in value.values()):
+        value = {number: name for number, (_, name) in value.items()}
     return _by_id(list(value.items()), uri)
 
 

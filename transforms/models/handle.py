@@ -147,6 +147,8 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
     if SAVED_MODEL in files:
         return files
     version = _latest_version(files, uri)
+    if version is None and sum(path.endswith(f"/{SAVED_MODEL}") for path in files) == 1:
+        return files
     if version is None:
         raise ModelError(_not_a_model(uri, files))
     return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
@@ -172,26 +174,29 @@ def _resolve_hub(handle: str) -> str:
 
 
 def _model_root(directory: str, handle: str) -> str:
-    """Finds the directory of saved_model.pb: this one, its latest version, or its only child's."""
+    """Finds the directory of saved_model.pb: this one, its latest version, or its only child's.
+
+    An only child has no other directory beside it, or is the only one that holds saved_model.pb:
+    Teachable Machine's zip has labels.txt beside model.savedmodel/.
+    """
     found = directory
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
             return plain_path(found)
-        names = sorted(os.listdir(found))
-        children = [name for name in names if os.path.isdir(os.path.join(found, name))]
-        version = _latest_version(
-            (
-                f"{name}/{SAVED_MODEL}"
-                for name in children
-                if os.path.isfile(os.path.join(found, name, SAVED_MODEL))
-            ),
-            handle,
-        )
+        children = [
+            name
+            for name in sorted(os.listdir(found))
+            if os.path.isdir(os.path.join(found, name)) and not name.startswith((".", "__"))
+        ]
+        models = [
+            name for name in children if os.path.isfile(os.path.join(found, name, SAVED_MODEL))
+        ]
+        version = _latest_version((f"{name}/{SAVED_MODEL}" for name in models), handle)
         if version is not None:
             return plain_path(os.path.join(found, version))
-        if names != children or len(children) != 1:
+        if len(models or children) != 1:
             break
-        found = os.path.join(found, children[0])
+        found = os.path.join(found, (models or children)[0])
     raise ModelError(_not_a_model(handle, os.listdir(directory)))
 
 

@@ -21,6 +21,7 @@ from transforms.models.endpoints import (
 )
 from transforms.models.handle import SAVED_MODEL
 from transforms.models.hub_module import declared_image_size, is_hub_module
+from transforms.models.label_files import find_labels
 from transforms.models.model_files import files_beside, refuse_pointer
 
 _OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -29,7 +30,6 @@ _SIGNATURES = ("serving_default", "serve", "predict")
 _HUB_MODULE_SIGNATURES = ("default", "image_feature_vector", "image_classification")
 _LOGITS = ("logits", "probabilities")
 _FEATURES = "feature_vector"
-_LABELS = ("labels.txt", os.path.join("assets", "labels.txt"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,10 +163,7 @@ def inspect_saved_model(
         tags=tuple(sorted(meta_graph.meta_info_def.tags)),
         hub_module=hub_module,
         tensorflow_version=version,
-        labels=next(
-            (path for name in _LABELS if os.path.isfile(path := os.path.join(model_dir, name))),
-            None,
-        ),
+        labels=find_labels(model_dir),
         files=files_beside(meta_graph),
     )
 

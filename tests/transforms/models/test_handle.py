@@ -107,6 +107,14 @@ def test_the_highest_version_of_a_serving_layout_is_taken_by_number(
     assert "taking version 10 of 10, 2, 9" in caplog.text
 
 
+@pytest.mark.parametrize("beside", ["labels.txt", "docs/readme.md"])
+def test_the_only_folder_that_holds_a_model_is_taken(tmp_path: pathlib.Path, beside: str) -> None:
+    write_model(tmp_path / "model.savedmodel")
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_text("0 Class 1\n")
+    assert resolve_model(str(tmp_path)) == str(tmp_path / "model.savedmodel")
+
+
 @pytest.mark.parametrize("name", ["model.tar", "model.tar.gz", "model.tgz"])
 @pytest.mark.parametrize("arcname", [".", "", "mymodel", "mymodel/1"])
 def test_an_archive_is_unpacked_to_the_cache(
@@ -249,6 +257,11 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
         ([], "m", "no model .*m: want a directory that holds saved_model.pb"),
         ([], "", "empty model handle"),
         (["m/readme.txt"], "m", "no saved_model.pb in .*m, which holds readme.txt"),
+        (
+            ["m/a/saved_model.pb", "m/b/saved_model.pb"],
+            "m",
+            "no saved_model.pb in .*m, which holds a, b",
+        ),
         (["m/model.keras"], "m", r"export it first: model\.export\(directory\)"),
         (["m/weights.h5", "m/a.txt"], "m", "export it first"),
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
@@ -260,7 +273,7 @@ def test_what_is_no_model_is_named(
     tmp_path: pathlib.Path, names: list[str], handle: str, message: str
 ) -> None:
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelError, match=message):
         resolve_model(str(tmp_path / handle) if handle else "")

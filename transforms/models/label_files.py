@@ -1,0 +1,75 @@
+"""Where a model's class names lie: beside saved_model.pb, in its assets, or one level up.
+
+unpacked/labels.txt                        Teachable Machine: "0 Class 1", "1 Class 2"
+unpacked/model.savedmodel/saved_model.pb
+
+lobe/signature.json                        {"classes": {"Label": ["Apple", "Orange"]}}
+lobe/saved_model.pb
+
+vit/config.json                            {"id2label": {"0": "tench", "1": "goldfish"}}
+vit/saved_model/1/saved_model.pb
+"""
+
+import json
+import os
+
+_LABELS = "labels.txt"
+_MAX_JSON_BYTES = 16 * 2**20
+
+
+def find_labels(model_dir: str) -> str | None:
+    """Returns the path of the labels file that came with a model, or None.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb.
+    """
+    places = [os.path.join(model_dir, name) for name in (_LABELS, os.path.join("assets", _LABELS))]
+    places += [os.path.join(model_dir, name) for name in ("signature.json", "config.json")]
+    # One level up only where that holds this model alone: a directory of models is no model's.
+    parent = os.path.dirname(os.path.abspath(model_dir))
+    if _is_alone(model_dir, parent):
+        places += [os.path.join(parent, name) for name in (_LABELS, "config.json")]
+        above = os.path.dirname(parent)
+        if os.path.basename(parent) == "saved_model" and _is_alone(parent, above):
+            places.append(os.path.join(above, "config.json"))
+    return next((path for path in places if _holds_labels(path)), None)
+
+
+def _is_alone(directory: str, parent: str) -> bool:
+    """Tells whether a directory is the only one in its parent, but for hidden ones."""
+    with os.scandir(parent) as entries:
+        names = [it.name for it in entries if it.is_dir() and not it.name.startswith((".", "__"))]
+    return names == [os.path.basename(os.path.abspath(directory))]
+
+
+def _holds_labels(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    if not path.endswith(".json"):
+        return True
+    # A config.json or signature.json may be of anything.
+    try:
+        with open(path, encoding="utf-8") as file:
+            return labels_within(json.loads(file.read(_MAX_JSON_BYTES))) is not None
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def labels_within(value: object) -> object | None:
+    """Returns the class names inside Lobe's signature.json or Hugging Face's config.json, or None.
+
+    Args:
+        value: Content of the file.
+
+    Returns:
+        A list, or a dict by number as text.
+
+    Source:
+        https://github.com/lobe/lobe-python/blob/master/src/lobe/signature.py and
+        https://huggingface.co/docs/transformers/main_classes/configuration.
+    """
+    if not isinstance(value, dict):
+        return None
+    classes = value.get("classes")
+    labels = classes.get("Label") if isinstance(classes, dict) else value.get("id2label")
+    return labels if isinstance(labels, list | dict) else None

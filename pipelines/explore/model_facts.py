@@ -23,11 +23,13 @@ def describe_call(spec: "ModelSpec") -> Rows:
         ("written by", f"TensorFlow {spec.tensorflow_version or '(version not recorded)'}"),
         ("format", "TF1 Hub module" if spec.hub_module else "SavedModel"),
         ("called as", called_as(spec)),
-        ("images", f"{spec.input_name}: {spec.dtype} [batch, height, width, 3]"),
+        ("images", f"{spec.input_name}: {spec.dtype} {_layout(spec)}"),
         ("image size", f"{sizes} (height x width)"),
         ("batch size", "any" if spec.batch_size is None else f"{spec.batch_size}, padded"),
         ("training", f"{spec.training}" + ("" if spec.training == "absent" else ", False here")),
     ]
+    if spec.switches:
+        rows.append(("switches", f"{', '.join(spec.switches)}: False here"))
     others = [name for name in (*spec.signatures, *spec.sub_callables) if name != spec.endpoint]
     if spec.hyperparameters:
         values = ", ".join(f"{name}={value}" for name, value in spec.hyperparameters)
@@ -35,6 +37,14 @@ def describe_call(spec: "ModelSpec") -> Rows:
     if others:
         rows.append(("other entries", ", ".join(dict.fromkeys(others))))
     return rows
+
+
+def _layout(spec: "ModelSpec") -> str:
+    channels = 1 if spec.layout.is_gray else 3
+    made = ", gray: the luma of RGB" if spec.layout.is_gray else ""
+    if spec.layout.is_channels_first:
+        return f"[batch, {channels}, height, width]{made}"
+    return f"[batch, height, width, {channels}]{made}"
 
 
 def describe_weights(model: "ImageModel | None") -> Rows:

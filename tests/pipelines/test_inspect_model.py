@@ -107,7 +107,7 @@ def test_other_formats_are_named(
     ("name", "flags", "message"),
     [
         ("nested", [], "choose a part of it with --signature"),
-        ("tuple_output", [], "choose one with --output_key"),
+        ("features_and_logits", [], "choose one with --output_key"),
         ("mean_color", ["--image_size", "32"], "--image_size 32x32 does not fit"),
         ("mean_color", ["--labels", "no/such/file.txt"], "cannot read labels"),
     ],

@@ -27,6 +27,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import nested_structure_coder
 
+from transforms.models.tensor_info import TensorInfo
+
 Scalar: TypeAlias = bool | int | float | str
 
 ONLY_OUTPUT = ""
@@ -52,43 +54,13 @@ class Training(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """A tensor as declared: shape is None where not even its rank is known."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...] | None
-
-    def __str__(self) -> str:
-        """Such as "images: float32 [N, 224, 224, 3]"."""
-        if self.shape is None:
-            dimensions = "?"
-        else:
-            dimensions = ", ".join(
-                "N" if axis == 0 and size is None else "?" if size is None else str(size)
-                for axis, size in enumerate(self.shape)
-            )
-        return (
-            f"{self.name}: {self.dtype} [{dimensions}]"
-            if self.name
-            else (f"{self.dtype} [{dimensions}]")
-        )
-
-    @property
-    def holds_images(self) -> bool:
-        """Whether it can be [batch, height, width, 3] of numbers."""
-        if self.dtype in ("string", "resource", "variant", "bool"):
-            return False
-        return self.shape is None or (len(self.shape) == 4 and self.shape[3] in (3, None))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Trace:
     """One way to call an endpoint with images alone."""
 
     images: TensorInfo
     outputs: Mapping[str, TensorInfo]
     passes_training: bool = False
+    switches: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +75,7 @@ class Endpoint:
         training: Whether it takes `training`.
         trains: Whether images can be given to it with training=True too.
         hyperparameters: Other arguments with their defaults; what is no scalar, as text.
+        tensors: Inputs of every trace that are tensors, for messages.
     """
 
     kind: EndpointKind
@@ -112,6 +85,7 @@ class Endpoint:
     training: Training = Training.ABSENT
     trains: bool = False
     hyperparameters: tuple[tuple[str, Scalar], ...] = ()
+    tensors: tuple[tuple[TensorInfo, ...], ...] = ()
 
     def __str__(self) -> str:
         """Such as "signature serve(images: float32 [N, 224, 224, 3])"."""
@@ -161,12 +135,15 @@ def _attribute_endpoints(
 def _signature_endpoint(name: str, signature: meta_graph_pb2.SignatureDef) -> Endpoint:
     inputs = [_from_proto(key, signature.inputs[key]) for key in sorted(signature.inputs)]
     outputs = {key: _from_proto(key, signature.outputs[key]) for key in sorted(signature.outputs)}
-    takes_images = len(inputs) == 1 and inputs[0].holds_images
+    switches = tuple(it.name for it in inputs if it.is_switch)
+    images = [it for it in inputs if it.name not in switches]
+    takes_images = len(images) == 1 and images[0].holds_images
     return Endpoint(
         EndpointKind.SIGNATURE,
         name,
         inputs=(", ".join(map(str, inputs)),),
-        traces=(Trace(inputs[0], outputs),) if takes_images else (),
+        traces=(Trace(images[0], outputs, switches=switches),) if takes_images else (),
+        tensors=(tuple(inputs),),
     )
 
 
@@ -190,6 +167,7 @@ def _function_endpoint(
 ) -> Endpoint:
     arguments = _arguments(function.function_spec)
     inputs: list[str] = []
+    tensors: list[tuple[TensorInfo, ...]] = []
     traces: list[Trace] = []
     trains = False
     for key in function.concrete_functions:
@@ -209,6 +187,9 @@ def _function_endpoint(
         names = [*arguments, *map(str, range(len(arguments), len(args)))]
         bound = {**dict(zip(names, args, strict=False)), **kwargs}
         inputs.append(", ".join(_describe(key, value) for key, value in bound.items()))
+        tensors.append(
+            tuple(_from_spec(k, it) for k, it in bound.items() if isinstance(it, tf.TensorSpec))
+        )
         training = bound.get("training", False)
         images = _images_of(bound, arguments)
         if images is None:
@@ -240,6 +221,7 @@ def _function_endpoint(
             for key, value in list(arguments.items())[1:]
             if key != "training" and value is not inspect.Parameter.empty
         ),
+        tensors=tuple(tensors),
     )
 
 

@@ -13,6 +13,7 @@ from transforms.models.load_errors import as_model_error
 from transforms.models.model_files import check_files
 from transforms.models.reference_variables import without_references
 from transforms.models.spec import ModelSpec
+from transforms.models.tensor_info import Layout
 
 NO_ARGUMENTS: Mapping[str, object] = types.MappingProxyType({})
 
@@ -80,7 +81,7 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     check_files(model_dir, spec.files)
     with as_model_error("cannot load the model"):
         owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
-        if spec.kind is EndpointKind.SIGNATURE:
+        if spec.kind is EndpointKind.SIGNATURE and not spec.switches:
             return without_references(owner, spec.endpoint, spec.output_key)
         return owner
 
@@ -101,20 +102,27 @@ def image_function(
 
     Args:
         owner: The restored object.
-        spec: Contract of the call.
+        spec: Contract of the call; images are RGB whatever its layout.
         training: Value of `training` where the model takes that.
         arguments: Further arguments: some of the spec's hyperparameters.
     """
     call = _endpoint(owner, spec, {**arguments, "training": training})
 
     def run(images: tf.Tensor) -> tf.Tensor:
-        outputs = call(images)
+        outputs = call(_in_layout(images, spec.layout))
         if spec.output_key != ONLY_OUTPUT:
             is_sequence = isinstance(outputs, tuple | list)
             outputs = outputs[int(spec.output_key) if is_sequence else spec.output_key]
         return tf.cast(outputs, tf.float32)
 
     return run
+
+
+def _in_layout(images: tf.Tensor, layout: Layout) -> tf.Tensor:
+    """Makes [batch, height, width, 3] what a model takes; gray is the luma of ITU-R BT.601."""
+    if layout.is_gray:
+        images = tf.image.rgb_to_grayscale(images)
+    return tf.transpose(images, [0, 3, 1, 2]) if layout.is_channels_first else images
 
 
 def _trace(
@@ -137,7 +145,8 @@ def _endpoint(
 ) -> Callable[[tf.Tensor], Any]:
     if spec.kind is EndpointKind.SIGNATURE:
         signature = owner.signatures[spec.endpoint]
-        return lambda images: signature(**{spec.input_name: images})
+        switches = {name: tf.constant(False) for name in spec.switches}
+        return lambda images: signature(**{spec.input_name: images, **switches})
     function = part_in_use(owner, spec)
     if spec.training is Training.ABSENT:
         del arguments["training"]

@@ -1,8 +1,9 @@
 """How to call a SavedModel on images: decided from saved_model.pb alone, without its weights."""
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
@@ -10,11 +11,9 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_DTYPES
 from transforms.models.endpoints import (
-    ONLY_OUTPUT,
     Endpoint,
     EndpointKind,
     Scalar,
-    TensorInfo,
     Trace,
     Training,
     read_endpoints,
@@ -23,13 +22,12 @@ from transforms.models.handle import SAVED_MODEL
 from transforms.models.hub_module import declared_image_size, is_hub_module
 from transforms.models.label_files import find_labels
 from transforms.models.model_files import files_beside, refuse_pointer
-
-_OUTPUT_DTYPES = ("float32", "float16", "bfloat16", "float64")
+from transforms.models.outputs import choose_output, output_shape, usable_outputs
+from transforms.models.refusals import refusal
+from transforms.models.tensor_info import Layout, TensorInfo
 
 _SIGNATURES = ("serving_default", "serve", "predict")
 _HUB_MODULE_SIGNATURES = ("default", "image_feature_vector", "image_classification")
-_LOGITS = ("logits", "probabilities")
-_FEATURES = "feature_vector"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ class ModelSpec:
         trains: Whether it takes training=True too, for fine-tuning.
         hyperparameters: Other arguments of the call with their defaults; left alone but in
             fine-tuning.
-        output_keys: Names of the outputs; "" for a bare tensor.
+        output_keys: Names of the outputs that can be used; "" for a bare tensor.
         output_key: Name of the output in use.
         output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For _run.json.
         output_dim: Width of the output, or None where it is not declared.
@@ -59,6 +57,8 @@ class ModelSpec:
         tensorflow_version: Version of TensorFlow that wrote it.
         labels: Path of the labels file that came with it, or None.
         files: Files beside saved_model.pb that it is restored from, for check_files.
+        layout: Layout in which it takes the images.
+        switches: Inputs beside the images that are given False: scalars of type bool.
     """
 
     kind: EndpointKind
@@ -82,6 +82,8 @@ class ModelSpec:
     tensorflow_version: str
     labels: str | None
     files: tuple[str, ...]
+    layout: Layout = Layout.RGB
+    switches: tuple[str, ...] = ()
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
@@ -139,10 +141,9 @@ def inspect_saved_model(
     if sizes == ((None, None),) and (declared := declared_image_size(meta_graph)):
         sizes = (declared,)
     fixed = [(height, width) for height, width in sizes if height and width]
-    chosen = _choose_output(endpoint, traces[0].outputs, output_key)
-    output = traces[0].outputs[chosen]
-    rank, dim = _output_shape(endpoint, output)
-    dims = {_output_shape(endpoint, trace.outputs[chosen])[1] for trace in traces}
+    chosen = choose_output(endpoint, traces[0].outputs, output_key)
+    rank, dim = output_shape(endpoint, traces[0].outputs[chosen])
+    dims = {output_shape(endpoint, trace.outputs[chosen])[1] for trace in traces}
     return ModelSpec(
         kind=endpoint.kind,
         endpoint=endpoint.name,
@@ -154,7 +155,7 @@ def inspect_saved_model(
         training=endpoint.training,
         trains=endpoint.trains,
         hyperparameters=endpoint.hyperparameters,
-        output_keys=tuple(traces[0].outputs),
+        output_keys=usable_outputs(traces[0].outputs),
         output_key=chosen,
         output_rank=rank,
         output_dim=dim if len(dims) == 1 else None,
@@ -165,6 +166,8 @@ def inspect_saved_model(
         tensorflow_version=version,
         labels=find_labels(model_dir),
         files=files_beside(meta_graph),
+        layout=traces[0].images.layout or Layout.RGB,
+        switches=traces[0].switches,
     )
 
 
@@ -200,7 +203,7 @@ def _choose_endpoint(
         for endpoint in named:
             if endpoint.traces:
                 return endpoint
-        raise ModelError(f"--signature {name} {_refusal(named)}. {_found(endpoints)}")
+        raise ModelError(f"--signature {name} {refusal(named)}. {_found(endpoints)}")
     usable = {(endpoint.kind, endpoint.name): endpoint for endpoint in endpoints if endpoint.traces}
     if called := usable.get((EndpointKind.CALLABLE, "__call__")):
         return called
@@ -213,23 +216,7 @@ def _choose_endpoint(
             f"the model itself cannot be called on images; choose a part of it with --signature. "
             f"{_found(endpoints)}"
         )
-    raise ModelError(f"the model {_refusal(endpoints)}. {_found(endpoints)}")
-
-
-def _refusal(endpoints: Collection[Endpoint]) -> str:
-    """Why none of these can be given images."""
-    inputs = [text for endpoint in endpoints for text in endpoint.inputs]
-    if endpoints and not inputs:
-        return "was never traced; call it once before saving it"
-    training = {word for text in inputs for word in ("True", "False") if f"training={word}" in text}
-    if training == {"True"}:
-        return "is traced with training=True only; trace it with training=False and save it again"
-    if any(": string [" in text for text in inputs):
-        return (
-            "takes strings; this pipeline decodes images itself and needs a signature that takes "
-            "pixels, [N, height, width, 3]"
-        )
-    return "cannot be given images alone, [N, height, width, 3] of numbers"
+    raise ModelError(f"the model {refusal(endpoints)}. {_found(endpoints)}")
 
 
 def _found(endpoints: Iterable[Endpoint]) -> str:
@@ -243,8 +230,12 @@ def _names(endpoints: Iterable[Endpoint], kind: EndpointKind) -> tuple[str, ...]
 
 def _comparable(endpoint: Endpoint) -> list[Trace]:
     """The traces that differ in image size only: of the best dtype, any batch size if possible."""
-    for dtype in INPUT_DTYPES:
-        traces = [trace for trace in endpoint.traces if trace.images.dtype == dtype]
+    for dtype, layout in itertools.product(INPUT_DTYPES, Layout):
+        traces = [
+            trace
+            for trace in endpoint.traces
+            if trace.images.dtype == dtype and trace.images.layout is layout
+        ]
         if traces:
             batch_sizes = [_batch_size(trace.images) for trace in traces]
             best = None if None in batch_sizes else max(size for size in batch_sizes if size)
@@ -259,43 +250,7 @@ def _batch_size(images: TensorInfo) -> int | None:
 
 
 def _size(images: TensorInfo) -> tuple[int | None, int | None]:
-    return (images.shape[1], images.shape[2]) if images.shape else (None, None)
-
-
-def _choose_output(endpoint: Endpoint, outputs: Collection[str], output_key: str | None) -> str:
-    keys = ", ".join(outputs) or "none"
-    if output_key is not None:
-        if output_key not in outputs or output_key == ONLY_OUTPUT:
-            named = "one output without a name" if ONLY_OUTPUT in outputs else f"the outputs {keys}"
-            raise ModelError(f"--output_key {output_key} is not in the model: it has {named}")
-        return output_key
-    if len(outputs) == 1:
-        return next(iter(outputs))
-    if "default" in outputs:
-        return "default"
-    # Features and logits side by side: only the user knows which are wanted.
-    if _FEATURES not in outputs:
-        for key in _LOGITS:
-            if key in outputs:
-                return key
-    elif not any(key in outputs for key in _LOGITS):
-        return _FEATURES
-    raise ModelError(
-        f"{endpoint.kind} {endpoint.name} has the outputs {keys}; choose one with --output_key"
-    )
-
-
-def _output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, int | None]:
-    shape = output.shape
-    if output.dtype not in _OUTPUT_DTYPES or (
-        shape is not None
-        and (
-            len(shape) not in (2, 4)
-            or (len(shape) == 4 and any(side not in (1, None) for side in shape[1:3]))
-        )
-    ):
-        raise ModelError(
-            f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
-            "[N, D] or [N, 1, 1, D]; choose another with --output_key or --signature"
-        )
-    return (None, None) if shape is None else (len(shape), shape[-1])
+    if images.shape is None or images.layout is None:
+        return (None, None)
+    height = 2 if images.layout.is_channels_first else 1
+    return images.shape[height], images.shape[height + 1]

@@ -14,6 +14,7 @@ from tests.support.models import save_logits, save_output
 from transforms.errors import ModelError
 from transforms.models.endpoints import EndpointKind, Training
 from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.tensor_info import Layout
 
 SavedModel = Callable[[str], str]
 
@@ -71,6 +72,8 @@ SIGNATURE = {
         ("uint8", {"dtype": "uint8"}),
         ("dict_output", {"output_keys": ("logits", "probabilities"), "output_key": "logits"}),
         ("rank_4_output", {"output_rank": 4}),
+        ("tuple_output", {"output_keys": ("0",), "output_key": "0"}),
+        ("channels_first", {"layout": Layout.CHANNELS_FIRST, "output_dim": 24}),
         ("float16_output", {}),
         (
             "signature_only",
@@ -137,10 +140,8 @@ def test_every_kind_of_model_is_told_from_its_graph_alone(
         ("training_only", "training=True only; trace it with training=False .*Found: callable"),
         ("untraced", "never traced; call it once before saving"),
         ("undecorated", "cannot be given images alone.*Found: nothing that can be called"),
-        ("channels_first", r"cannot be given images alone.*float32 \[N, 3, 24, 24\]"),
         ("bytes_signature", r"takes strings; .*serving_default\(image_bytes: string \[N\]\)"),
         ("nested", "choose a part of it with --signature. Found: sub-callable front"),
-        ("tuple_output", "has the outputs 0, 1; choose one with --output_key"),
         ("features_and_logits", "outputs feature_vector, logits; choose one with --output_key"),
         ("feature_map", r"returns float32 \[N, 24, 24, 3\], want one row"),
         ("class_output", r"returns int64 \[N, 1\], want one row"),

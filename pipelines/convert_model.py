@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -105,12 +106,25 @@ def _convert(config: ConvertConfig) -> int:
     module = load_reusable(
         model_dir, spec, image_size=config.image_size, input_range=config.input_range
     )
-    if spec.labels:
-        module.labels = tf.saved_model.Asset(spec.labels)
-    save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
+    with tempfile.TemporaryDirectory() as scratch:
+        if spec.labels:
+            module.labels = tf.saved_model.Asset(_labels_as_text(spec.labels, scratch))
+        save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
 
     _report(config, spec, module, sizes, wanted)
     return 0
+
+
+def _labels_as_text(uri: str, directory: str) -> str:
+    """Returns the path of a labels.txt, as it is found beside a model: this one, or one written."""
+    from transforms.models.class_names import read_labels
+
+    if os.path.basename(uri) == "labels.txt":
+        return uri
+    path = os.path.join(directory, "labels.txt")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{name}\n" for name in read_labels(uri))
+    return path
 
 
 def _answers(model_dir: str, spec: "ModelSpec", size: _Size, input_range: str) -> _Outputs:

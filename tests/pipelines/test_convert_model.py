@@ -31,6 +31,8 @@ KINDS = {
     "features_and_logits": "--output_key feature_vector",
     "tuple_output": "--output_key 0 --input_range 0,255",
     "rank_4_output": "--input_range -1,1",
+    "channels_first": "--input_range -1,1",
+    "gray": "--input_range imagenet",
     "float16_output": "",
     "softmax": "--input_range 0,255",
     "loop_and_table": "--input_range imagenet",
@@ -53,7 +55,6 @@ REFUSED = {
     "training_only": "traced with training=True only",
     "untraced": "was never traced",
     "undecorated": "cannot be given images alone",
-    "channels_first": "cannot be given images alone",
     "bytes_signature": "takes strings",
     "feature_map": "want one row of numbers an image",
     "class_output": "want one row of numbers an image",
@@ -177,6 +178,16 @@ def test_labels_come_along(tmp_path: pathlib.Path) -> None:
     assert read_labels(labels) == ("red", "green", "blue")
 
 
+def test_labels_of_other_tools_come_along_as_names(tmp_path: pathlib.Path) -> None:
+    model = save_logits(tmp_path / "lobe")
+    names = '{"classes": {"Label": ["red", "green", "blue"]}}'
+    (tmp_path / "lobe" / "signature.json").write_text(names)
+    assert main(["--model", model, "--output", str(tmp_path / "reusable")]) == 0
+    labels = inspect_saved_model(str(tmp_path / "reusable")).labels
+    assert labels == str(tmp_path / "reusable" / "assets" / "labels.txt")
+    assert read_labels(labels) == ("red", "green", "blue")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_cannot_be_converted_is_refused_in_one_line(
     saved_model: SavedModel,
@@ -198,7 +209,7 @@ def test_a_model_that_cannot_be_converted_is_refused_in_one_line(
     [
         ("uint8", ["--input_range", "-1,1"], "does nothing for a model of uint8 images"),
         ("mean_color", ["--image_size", "32"], "--image_size 32x32 does not fit the model"),
-        ("tuple_output", [], "choose one with --output_key"),
+        ("features_and_logits", [], "choose one with --output_key"),
     ],
 )
 def test_flags_that_cannot_work_are_refused(

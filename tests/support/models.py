@@ -379,6 +379,9 @@ MODELS: dict[str, Callable[[str], str]] = {
     "channels_first": lambda path: _save_callable(
         path, _mean, [tf.TensorSpec([None, 3, 24, 24], tf.float32, "images")]
     ),
+    "gray": lambda path: _save_callable(
+        path, _mean, [tf.TensorSpec([None, 24, 24, 1], tf.float32, "images")]
+    ),
     "dict_output": lambda path: save_output(
         path,
         lambda images: {

@@ -223,6 +223,14 @@ def test_only_the_latest_version_in_a_bucket_is_copied(bucket: pathlib.Path, cac
     assert not any("/1/" in uri for uri in _Bucket.opened)
 
 
+def test_the_only_folder_in_a_bucket_that_holds_a_model_is_taken(
+    bucket: pathlib.Path, cache: str
+) -> None:
+    write_model(bucket / "m" / "model.savedmodel")
+    (bucket / "m" / "labels.txt").write_text("0 Class 1\n")
+    assert read_files(resolve_model("bucket://m", cache)) == MODEL_FILES
+
+
 def test_an_archive_in_a_bucket_is_unpacked(
     bucket: pathlib.Path, cache: str, tmp_path: pathlib.Path
 ) -> None:

@@ -169,12 +169,13 @@ def _report(
 ) -> None:
     was = "called as an object" if spec.kind == "callable" else called_as(spec)
     pixels = "0,255" if spec.dtype == "uint8" else config.input_range
+    layout = "" if spec.layout == "RGB" else f", as {spec.layout}"
     output_key = f" to {spec.output_key}" if spec.output_key else ""
     output_dim = next(iter(wanted.values())).shape[1]
     checked = " and ".join(f"{height}x{width}" for height, width in wanted)
     rows = {
         "was": f"{was}: {spec.dtype} {_shapes(sizes, spec.batch_size)} of range {pixels}"
-        f"{output_key}",
+        f"{layout}{output_key}",
         "is": f"called as an object: float32 {_shapes(sizes)} of range 0,1 to "
         f"float32 [batch, {output_dim}]",
         "holds": f"{len(module.variables):,} variables, {len(module.trainable_variables):,} of "

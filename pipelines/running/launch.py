@@ -23,7 +23,7 @@ from pipelines.running.launched_model import (
 from transforms.batches import OutputRows, Predictions
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import classify_input
+from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import EngineSettings
@@ -170,7 +170,7 @@ def prepare_launch(
         UserError: If the inputs or the model cannot work as the flags say.
     """
     hints = read_hints(config.inference_hints)
-    sources = tuple(classify_input(uri) for uri in config.input)
+    sources = tuple(source for uri in config.input for source in classify_inputs(uri))
     carried = carried_schema(config, sources)
     format_named(config.output_format).check_carried(carried)
     model = launch_model(config, model_dir)

@@ -15,6 +15,7 @@ from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unliste
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
+from transforms.inputs.metadata_files import without_metadata
 from transforms.inputs.remote_listing import (
     is_remote_directory,
     is_remote_file,
@@ -72,9 +73,17 @@ def list_source(source: Source) -> Iterator[Listed]:
         Entry("/d/b.tar", 9, "1")  -> InputFile(TAR, "/d/b.tar", "/d", 9, "1")
         Entry("/d/c.txt", 9, "1")  -> Skipped("/d/c.txt", ".txt")
 
+    Parquet that has no column of bytes is left out where there is something else; see
+    metadata_files.
+
     Raises:
         InputError: If a bucket may not be listed, or its storage fails for minutes.
     """
+    listed = _list_entries(source)
+    yield from without_metadata(listed) if source.is_directory else listed
+
+
+def _list_entries(source: Source) -> Iterator[Listed]:
     entries = list_local(source) if is_local(source.pattern) else list_remote(source)
     try:
         for entry in entries:

@@ -23,6 +23,8 @@ from pipelines.running.launched_model import (
 from transforms.batches import OutputRows, Predictions
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
+from transforms.inputs.first_files import first_files
+from transforms.inputs.first_ids import check_first_ids
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
@@ -171,8 +173,11 @@ def prepare_launch(
     """
     hints = read_hints(config.inference_hints)
     sources = tuple(source for uri in config.input for source in classify_inputs(uri))
-    carried = carried_schema(config, sources)
+    first = first_files(sources)
+    carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)
+    columns = FileColumns(config.image_key, config.image_id_from, carried)
+    check_first_ids(first.files, columns)
     model = launch_model(config, model_dir)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)
@@ -182,7 +187,7 @@ def prepare_launch(
         sources=sources,
         model=model,
         policy=policy,
-        columns=FileColumns(config.image_key, config.image_id_from, carried),
+        columns=columns,
         outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,

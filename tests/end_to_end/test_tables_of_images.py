@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import embed
 from tests.support.runs import (
     contents,
     latest,
@@ -17,6 +18,7 @@ from tests.support.runs import (
     run_refresh,
     solid,
     vectors_of,
+    write_examples,
 )
 from tests.support.tars import write_tar
 
@@ -178,10 +180,44 @@ def test_columns_that_do_not_fit_together_are_told_before_any_work(
     assert run_embed(mean_color, out, *argv) == 2
     error = capsys.readouterr().err
     assert f"c: {folder}/0.parquet has int64, {folder}/1.parquet has string" in error
+    write_columns(folder, pa.array([1, 2**53 + 1]), pa.array([0.5]))
+    assert run_embed(mean_color, out, *argv) == 2
+    assert f"{folder}/0.parquet has 9007199254740993, and" in capsys.readouterr().err
     pq.write_table(pa.table({"image": [solid(1, 1, 1)]}), folder / "1.parquet")
     assert run_embed(mean_color, out, *argv) == 2
     assert f"{folder}/1.parquet: no column 'c' (--carry_columns)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_types_of_tars_and_tfrecords_are_not_those_of_the_first_file_alone(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n, label in enumerate(("3", "cat")):
+        members = {f"{n}.cls": label.encode(), f"{n}.png": solid(n, n, n)}
+        write_tar(tmp_path / f"{n}.tar", members)
+    write_tar(tmp_path / "2.tar", {"2.png": solid(2, 2, 2)})
+    out = tmp_path / "out"
+    carry = ["--carry_columns", "cls"]
+    assert run_embed(mean_color, out, "--input", f"{tmp_path}/*.tar", *carry) == 0
+    assert read(out)["cls"].to_pylist() == ["3", "cat", None]
+    write_examples(tmp_path / "0.tfrecord", [solid(1, 1, 1)], names=False)
+    write_examples(tmp_path / "1.tfrecord", [solid(2, 2, 2)], names=False, label=0.5)
+    argv = ["--input", f"{tmp_path}/*.tfrecord", "--carry_columns", "label"]
+    assert run_embed(mean_color, tmp_path / "none", *argv) == 2
+    assert f"{tmp_path}/1.tfrecord has label: list<item: float>" in capsys.readouterr().err
+
+
+def test_a_run_is_not_completed_with_columns_of_another_type(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_columns(folder, pa.array([1, 2]), pa.array([3]))
+    (folder / "damaged.parquet").write_bytes(b"no Parquet")
+    argv = ["--input", str(folder), "--carry_columns", "c", "--max_failed_fraction", "0.5"]
+    assert run_embed(mean_color, out, *argv) == 0
+    write_columns(folder, pa.array([1, 2]), pa.array([3.5]))
+    assert embed.main(["--retry_failed", str(out), "--output", str(tmp_path / "new")]) == 2
+    assert 'carry_columns.c was "int64", is "double"' in capsys.readouterr().err
 
 
 def test_metadata_beside_tars_is_counted_as_skipped(

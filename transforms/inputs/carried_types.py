@@ -50,6 +50,19 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
     return unified
 
 
+def unify_texts(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
+    """Finds the types of what is text in the first place: a type that all have, else string.
+
+    Args:
+        schemas: The carried fields by the tar's uri, at least one; all have the same names.
+    """
+    first, *others = schemas.values()
+    alike = {field.name for field in first if all(s.field(field.name) == field for s in others)}
+    return pa.schema(
+        field if field.name in alike else pa.field(field.name, pa.string()) for field in first
+    )
+
+
 def _unify(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     if first.equals(second):
         return first

@@ -177,7 +177,7 @@ class _Batches:
             return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
         except pa.ArrowException as error:
             raise CorruptRecordError(
-                f"--carry_columns are of other types than in the first file: {error}"
+                f"--carry_columns do not fit the types of all files: {error}"
             ) from error
 
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:

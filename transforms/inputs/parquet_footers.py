@@ -17,6 +17,8 @@ IMAGE_KEY = "image"
 ID_KEY = "image_id"
 """The usual column with the image_id, used where there is one and it is not empty."""
 
+_EXACT_IN_DOUBLE = 2**53
+
 
 def peek_parquet_schema(
     uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
@@ -42,6 +44,38 @@ def peek_parquet_schema(
     fields = (schema.field(name) for name in carry_columns)
     # The next file's column may hold nulls, or other notes.
     return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+
+
+def check_exact(uri: str, names: Sequence[str]) -> None:
+    """Checks, by a footer's statistics, that integers may become double: that none is rounded.
+
+    Args:
+        uri: The file.
+        names: Columns of integers.
+
+    Raises:
+        InputError: If one holds a larger one than double tells from its neighbours.
+        ImageError: If the footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(uri) as handle, damage_reported():
+        footer = open_parquet(handle).metadata
+        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+        chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+        ranges = [
+            (chunk.path_in_schema, chunk.statistics.min, chunk.statistics.max)
+            for chunk in chunks
+            if chunk.path_in_schema in names
+            and chunk.statistics is not None
+            and chunk.statistics.has_min_max
+        ]
+    for name, least, most in ranges:
+        if max(-least, most) > _EXACT_IN_DOUBLE:
+            raise InputError(
+                f"--carry_columns {name}: {uri} has {max(least, most, key=abs)}, and another file "
+                "double, which cannot hold so large an integer exactly; write the column as "
+                "integers or as text in all files, or run them apart"
+            )
 
 
 def may_hold_images(uri: str) -> bool:

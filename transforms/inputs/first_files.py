@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from transforms.inputs.entries import ImageFile
 from transforms.inputs.listing import list_source
-from transforms.inputs.source import Source
+from transforms.inputs.source import Source, has_wildcards
 from transforms.records import InputFile, ShardKind
 
 FILES_OF_A_KIND = 64
@@ -39,6 +39,12 @@ def first_files(sources: Sequence[Source]) -> FirstFiles:
     counts: Counter[ShardKind] = Counter()
     entries_left = ENTRIES_LISTED
     for source in sources:
+        is_image = source.kind is ShardKind.IMAGES and not (
+            source.is_directory or has_wildcards(source.pattern)
+        )
+        # Braces may stand for thousands: each would cost an object store's time.
+        if is_image or counts[source.kind] >= FILES_OF_A_KIND:
+            continue
         entries, found = _first_of(source, entries_left)
         if source.kind is ShardKind.IMAGES:
             entries_left -= entries

@@ -56,7 +56,7 @@ def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list
         names = [id_key] if id_key in schema.names else []
         names += [f"{image_key}.path"] if has_path else []
         batch = next(parquet.iter_batches(count, columns=names, use_threads=False), None)
-    return [] if batch is None else _Batches(file, columns, max_image_bytes=0).ids(batch)
+        return [] if batch is None else _Batches(file, columns, max_image_bytes=0).ids(batch)
 
 
 def read_parquet(

@@ -89,8 +89,10 @@ def may_hold_images(uri: str) -> bool:
     """
     with open_uri(uri) as handle, damage_reported():
         schema = open_parquet(handle).schema_arrow
-    is_all_null = IMAGE_KEY in schema.names and pa.types.is_null(schema.field(IMAGE_KEY).type)
-    return is_all_null or any(_has_bytes(field.type) for field in schema)
+    return any(
+        _has_bytes(field.type) or (field.name == IMAGE_KEY and pa.types.is_null(field.type))
+        for field in schema
+    )
 
 
 def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:

@@ -95,6 +95,9 @@ def test_what_cannot_be_read_is_left_to_the_run(tmp_path: pathlib.Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"no Parquet")
     (tmp_path / "c.tfrecord").write_bytes(b"no record")
     write_parquet(tmp_path / "d.parquet", other=[1])
+    write_parquet(tmp_path / "f.parquet", image=[IMAGE], image_id=[b"\xff"])
+    twice = pa.table([[IMAGE], [IMAGE]], names=["image", "image"])
+    pq.write_table(twice, tmp_path / "g.parquet")
     # 000 again is no image: the archive is not sorted.
     write_tar(tmp_path / "e.tar", {"000.jpg": IMAGE, "001.jpg": IMAGE, "000.cls": b"1"})
     check(tmp_path)

@@ -67,6 +67,8 @@ def test_bytes_of_any_kind_may_be_images(tmp_path: pathlib.Path, column: pa.Arra
 def test_what_may_hold_images_that_are_missing_is_not_passed_over(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.jpg").touch()
     pq.write_table(TEXT.append_column("image", pa.nulls(1)), tmp_path / "null.parquet")
+    twice = pa.table([pa.nulls(1), pa.nulls(1)], names=["image", "image"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"no Parquet")
     assert set(listed(tmp_path).values()) == {""}
 

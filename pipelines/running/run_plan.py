@@ -5,7 +5,7 @@ import dataclasses
 from pipelines.running.destination import Destination
 from pipelines.running.launch import Launch
 from transforms.forecast.sample import Sample
-from transforms.lifecycle.basis import Basis
+from transforms.lifecycle.basis import Basis, Completion
 from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.publication import Publication
@@ -64,6 +64,8 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
     """
     config = launch.config
     basis = destination.basis(launch.recipe)
+    if isinstance(basis, Completion):
+        basis.check_columns(launch.column_recipe)
     return RunPlan(
         launch=launch,
         basis=basis,

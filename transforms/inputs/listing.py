@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
@@ -9,10 +10,12 @@ from google.auth.exceptions import GoogleAuthError
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
+from transforms.inputs.braces import expand_braces
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
+from transforms.inputs.metadata_files import without_metadata
 from transforms.inputs.remote_listing import (
     is_remote_directory,
     is_remote_file,
@@ -21,6 +24,25 @@ from transforms.inputs.remote_listing import (
 )
 from transforms.inputs.source import Source, fixed_part, has_wildcards
 from transforms.records import InputFile, ShardKind
+
+LOOKS_AT_ONCE = 32
+"""Of the names that braces stand for: an object store takes its time for each look."""
+
+
+def classify_inputs(uri: str) -> list[Source]:
+    """Tells what an --input is, and what each name that its braces stand for is.
+
+    {00000..00010}.tar is eleven inputs, as a shell would make of it, unless a file or directory has
+    that very name.
+
+    Raises:
+        InputError: As classify_input, also if one of the names is not there.
+    """
+    names = expand_braces(uri)
+    if names == [uri] or _is_there(uri):
+        return [classify_input(uri)]
+    with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="braces") as threads:
+        return list(threads.map(classify_input, names))
 
 
 def classify_input(uri: str) -> Source:
@@ -51,9 +73,17 @@ def list_source(source: Source) -> Iterator[Listed]:
         Entry("/d/b.tar", 9, "1")  -> InputFile(TAR, "/d/b.tar", "/d", 9, "1")
         Entry("/d/c.txt", 9, "1")  -> Skipped("/d/c.txt", ".txt")
 
+    Parquet that has no column of bytes is left out where there is something else; see
+    metadata_files.
+
     Raises:
         InputError: If a bucket may not be listed, or its storage fails for minutes.
     """
+    listed = _list_entries(source)
+    yield from without_metadata(listed) if source.is_directory else listed
+
+
+def _list_entries(source: Source) -> Iterator[Listed]:
     entries = list_local(source) if is_local(source.pattern) else list_remote(source)
     try:
         for entry in entries:
@@ -66,6 +96,14 @@ def list_source(source: Source) -> Iterator[Listed]:
                     yield entry
     except (GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
+
+
+def _is_there(uri: str) -> bool:
+    """Whether a uri is an input as it is written."""
+    try:
+        return bool(classify_input(uri))
+    except InputError:
+        return False
 
 
 def _classify(uri: str) -> Source:

@@ -186,7 +186,7 @@ def _value(sample: Sample, field: pa.Field) -> str | int | None:
         return text
     if not _WHOLE_NUMBER.fullmatch(text.strip()):
         raise CorruptRecordError(
-            f"its {field.name} is {text[:80]!r}, no whole number as in the first file"
+            f"its {field.name} is {text[:80]!r}, no whole number as in the first files"
         )
     return int(text)
 

@@ -20,7 +20,7 @@ from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import is_published, read_record
 
 COMPARED = ("recipe", "columns", "layout", "software")
-"""Parts of a plan that a run must share with the one it resumes: its rows would differ."""
+"""Parts of a plan that a run must share with the one it resumes, save what costs no row."""
 
 
 def look(
@@ -98,7 +98,21 @@ def _differences(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     found = differences(
         {part: unfinished[part] for part in COMPARED}, {part: plan[part] for part in COMPARED}
     )
-    return describe_differences(found)
+    before, now = unfinished["columns"], plan["columns"]
+    counted = {name: what for name, what in found.items() if not _costs_no_row(name, before, now)}
+    return describe_differences(counted)
+
+
+def _costs_no_row(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether what a finished shard computed holds, though this differs.
+
+    No vector depends on an id, nor on the type of a carried column. Such a shard has another
+    fingerprint: its file is read again, and its rows are found by content.
+    """
+    if name == "columns.image_id_from":
+        return now["image_id_from"] is not None  # Nor is a key dropped by a flag that is forgotten.
+    carried = name.removeprefix("columns.carry_columns.")
+    return all(carried in columns.get("carry_columns", {}) for columns in (before, now))
 
 
 def _is_same_command(output: str, plan: Mapping[str, Any]) -> bool:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transforms.errors import InputError
 from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.parquet_files import peek_parquet_schema, read_parquet
+from transforms.inputs.parquet_files import read_parquet
+from transforms.inputs.parquet_footers import peek_parquet_schema
 from transforms.inputs.part import ReadPart
 from transforms.records import InputFile, ShardKind, Step
 from transforms.schemas import read_schema

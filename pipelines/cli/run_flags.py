@@ -196,6 +196,12 @@ class RunConfig:
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
+    allow_truncated_files: bool = flag(
+        "publish although a TFRecord, Parquet or tar file could not be read to its end, so that "
+        "nobody knows how many images are missing",
+        "run",
+        False,
+    )
     canaries: str | None = flag(
         "directory of a few images; publish only if they get their expected answers",
         "run",

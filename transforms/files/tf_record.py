@@ -21,8 +21,13 @@ from typing import BinaryIO, Protocol
 
 import google_crc32c
 
-from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
-from transforms.files.uris import open_unzipped
+from transforms.errors import (
+    CorruptRecordError,
+    FileTooLargeError,
+    ImageError,
+    TruncatedFileError,
+)
+from transforms.files.uris import REST_LOST, open_unzipped
 
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
@@ -33,7 +38,6 @@ _ZLIB_MAGIC = b"\x78"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
-_REST_LOST = "the rest of the file is lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,11 +108,11 @@ def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record 
             length = _checked_length(header, offset)
             data = _read_data(handle, length, max_record_bytes)
         except _EndOfReadableError as end:
-            yield DamagedRecord(index, offset, CorruptRecordError(f"{end}; {_REST_LOST}"))
+            yield DamagedRecord(index, offset, TruncatedFileError(f"{end}; {REST_LOST}"))
             return
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             reason = f"the gzip stream is damaged ({error}; offsets are after decompression)"
-            yield DamagedRecord(index, offset, CorruptRecordError(f"{reason}; {_REST_LOST}"))
+            yield DamagedRecord(index, offset, TruncatedFileError(f"{reason}; {REST_LOST}"))
             return
         if isinstance(data, bytes):
             yield Record(index, offset, data)

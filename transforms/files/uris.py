@@ -17,6 +17,9 @@ from transforms.files.cloud_storage import is_cloud_uri, read_object
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 
+REST_LOST = "the rest of the file is lost"
+"""End of what is said of a file that cannot be read to its end."""
+
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
 

@@ -28,6 +28,7 @@ from transforms.inputs.part import (
     ReadPart,
     check_size,
     take_batch,
+    told_where,
     unreadable_file,
 )
 from transforms.records import InputFile
@@ -169,6 +170,7 @@ class _Batches:
                 key = self._image_id(uri, names[row] or [])
                 image = self._image(images[row] or [])
             except ImageError as error:
+                error = told_where(error, self._file, item.index)
                 part.fail(key, uri, _at(item, error))
             else:
                 part.add(row, key, uri, image)

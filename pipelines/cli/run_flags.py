@@ -16,9 +16,12 @@ from transforms.images.policy import (
     Preprocessing,
 )
 from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
+from transforms.records import ShardKind
 from transforms.runs.formats import FORMATS
 
 ACTIVATIONS = ("softmax", "sigmoid", "none")
+
+INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
 _OF_THE_RUN = {"image_size", "dtype", *LIMITS}
@@ -47,6 +50,12 @@ class RunConfig:
         (),
         metavar="URI",
         repeatable=True,
+    )
+    input_format: str = flag(
+        "what the files of --input are, where their names and first bytes do not say it",
+        "input",
+        AUTO,
+        choices=INPUT_FORMATS,
     )
     manifest: tuple[str, ...] = flag(
         "list of image URIs: .txt (one a line), or .csv, .jsonl, .parquet with a uri column",

@@ -26,8 +26,8 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.listing import classify_input
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
-from transforms.models.engine_settings import EngineSettings
-from transforms.records import Shard
+from transforms.models.engine_settings import AUTO, EngineSettings
+from transforms.records import Shard, ShardKind
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
@@ -170,7 +170,8 @@ def prepare_launch(
         UserError: If the inputs or the model cannot work as the flags say.
     """
     hints = read_hints(config.inference_hints)
-    sources = tuple(classify_input(uri) for uri in config.input)
+    told = None if config.input_format == AUTO else ShardKind(config.input_format)
+    sources = tuple(classify_input(uri, told) for uri in config.input)
     carried = carried_schema(config, sources)
     format_named(config.output_format).check_carried(carried)
     model = launch_model(config, model_dir)

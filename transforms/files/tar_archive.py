@@ -29,7 +29,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.errors import TruncatedFileError
-from transforms.files.uris import REST_LOST, open_unzipped, stored_offset
+from transforms.files.packing import Packing, packing_of
+from transforms.files.uris import REST_LOST, open_unpacked, stored_offset
 
 MAX_PADDING_BYTES = 4 << 20
 """Of zeros that may follow the last member; tar itself fills records of 10 kB, tapes some of 1 MB.
@@ -239,6 +240,14 @@ class TarArchive:
 
 @contextlib.contextmanager
 def open_tar(uri: str) -> Iterator[TarArchive]:
-    """Opens a tar file; see open_unzipped."""
-    with open_unzipped(uri, _GZIP_NAME) as stored:
+    """Opens a tar file; see open_unpacked."""
+    with open_unpacked(uri, _packing) as stored:
         yield TarArchive(stored)
+
+
+def _packing(uri: str, beginning: bytes) -> Packing:
+    """Tells whether it is packed: by its name, or by its first bytes if that says nothing."""
+    if _GZIP_NAME.search(uri):
+        return Packing.GZIP
+    found = Packing.NONE if uri.lower().endswith(".tar") else packing_of(beginning)
+    return found if found is Packing.GZIP else Packing.NONE

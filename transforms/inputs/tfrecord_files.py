@@ -209,7 +209,7 @@ def _at(item: Record | DamagedRecord, error: ImageError) -> ImageError:
 
 # Sharded names end in the shard, before or after .gz: x.tfrecord-00000-of-00002.gz, as
 # tf.io and Beam write them. In a glob any wildcards may stand for it: x.tfrecord-*.gz.
-_EXTENSION = r"\.(tfrecords?|record)(\.gz)?"
+_EXTENSION = r"\.(tfrecords?|tfrec|record)(\.gz)?"
 
 TFRECORD_FILES = FileKind(
     word="TFRecord",

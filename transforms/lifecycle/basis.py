@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from transforms.errors import FlagError
-from transforms.inputs.source import Source
+from transforms.inputs.source import Source, has_wildcards
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
 from transforms.records import ShardKind, ShardResult
@@ -157,7 +157,10 @@ def complete(run: PublishedRun, recipe: Mapping[str, Any]) -> Completion:
 
 
 def _may_have_files(sources: Sequence[Source]) -> bool:
-    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
+    return any(
+        source.is_directory or source.kind is not ShardKind.IMAGES or has_wildcards(source.pattern)
+        for source in sources
+    )
 
 
 def _counts(

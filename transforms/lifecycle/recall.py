@@ -92,7 +92,8 @@ def recall(
         entries = {ref.image_id: Entry(ref.uri, ref.size_bytes, ref.version) for ref in refs}
     for key, entry in entries.items():
         source = next((one.source for one in unseen if one.covers(entry.uri)), None)
-        found = source and listed_as(entry, source)
+        kind = None if result.file is None else result.kind
+        found = source and listed_as(entry, source, kind)
         match found:
             case ImageFile() if key == image_id(found.uri, found.root, image_id_from or "uri"):
                 yield found

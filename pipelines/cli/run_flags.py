@@ -52,7 +52,7 @@ class RunConfig:
         repeatable=True,
     )
     input_format: str = flag(
-        "what the files of --input are, where their names and first bytes do not say it",
+        "of the files, if neither names nor first bytes tell",
         "input",
         AUTO,
         choices=INPUT_FORMATS,
@@ -65,8 +65,8 @@ class RunConfig:
         repeatable=True,
     )
     image_key: str | None = flag(
-        "feature, column or tar field (extension) that holds the encoded image (default: "
-        "image/encoded in TFRecord, image in Parquet, any image's extension in tar)",
+        "feature, column or tar field of the encoded image (default: image/encoded in TFRecord, "
+        "image in Parquet, any image's extension in tar)",
         "input",
         metavar="NAME",
     )
@@ -206,18 +206,15 @@ class RunConfig:
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
     allow_truncated_files: bool = flag(
-        "publish although a TFRecord, Parquet or tar file could not be read to its end, so that "
-        "nobody knows how many images are missing",
-        "run",
-        False,
+        "publish although a TFRecord, Parquet or tar file ends early", "run", False
     )
     canaries: str | None = flag(
-        "directory of a few images; publish only if they get their expected answers",
+        "directory of a few images; publish only if answered as expected",
         "run",
         metavar="DIR",
     )
     canary_threshold: float = flag(
-        "smallest cosine between a canary's answer and the expected one",
+        "smallest cosine of a canary's answer to the expected",
         "run",
         0.9999,
         read=float,
@@ -261,7 +258,7 @@ class SingleRunConfig(PlanFlags, RunConfig):
 
     output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
     retry_failed: str | None = flag(
-        "an earlier run: its rows, and its failed images computed again, become a new run",
+        "a new run of an earlier one's rows, its failures computed again",
         "input",
         metavar="RUN",
     )

@@ -58,7 +58,7 @@ def list_source(source: Source) -> Iterator[Listed]:
         Entry("/d/c.txt", 9, "1")  -> Skipped("/d/c.txt", ".txt")
 
     Raises:
-        InputError: If a bucket may not be listed, or its storage fails for minutes.
+        InputError: If a store may not be listed, or fails for minutes.
     """
     untold: list[Entry] = []
     try:
@@ -74,7 +74,7 @@ def list_source(source: Source) -> Iterator[Listed]:
                     yield entry
         for entry, kind in tell_apart(untold):
             yield listed_as(entry, source, kind)
-    except (GoogleAPIError, GoogleAuthError) as error:
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
@@ -98,6 +98,8 @@ def _classify(uri: str, told: ShardKind | None) -> Source:
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True, format=told)
     if os.path.exists(uri) if is_local(uri) else is_remote_file(uri):
         kind = told or kind_of_file(uri)
+        if not is_told_by_name(uri):  # It is not looked into again when it is listed.
+            told = kind
         return Source(kind, uri, uri.rpartition("/")[0], is_directory=False, format=told)
     if not has_wildcards(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")

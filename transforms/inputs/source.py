@@ -21,7 +21,8 @@ class Source:
         pattern: Directory, glob or file; a local one is absolute.
         root: Directory, or the fixed part before the wildcards, without a closing slash.
         is_directory: Whether it is a directory, taken whole.
-        format: Kind that the user says its files are of; None if names and first bytes tell.
+        format: Kind that the user says its files are of, or the first bytes of the one file did;
+            None if names and first bytes are to tell.
     """
 
     kind: ShardKind

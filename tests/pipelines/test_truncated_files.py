@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import verify
+from pipelines.explore.report_failures import show_failures
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.runs import (
     hashes,
@@ -22,6 +23,7 @@ from tests.support.runs import (
     write_examples,
 )
 from tests.support.tars import write_tar
+from transforms.runs.record import read_published_run
 
 IMAGES = 12
 ALLOWED = "--allow_truncated_files"
@@ -96,6 +98,9 @@ def test_a_truncated_file_is_published_only_if_that_is_allowed(
     assert record["warnings"][0].startswith(f"{path} was not read to its end: ")
     assert f"warning: {path} was not read to its end" in capsys.readouterr().err
     assert verify.main([str(out)]) == 0
+    assert ", files not read to their ends 1," in capsys.readouterr().out
+    (sheet, *_) = [s for s in show_failures(read_published_run(str(out))) if "Truncated" in s.title]
+    assert sheet.title.endswith("; how many images are missing is not known")
 
 
 def test_a_file_that_was_put_right_is_resumed_without_the_flag(

@@ -23,6 +23,7 @@ from tests.support.runs import (
     write_examples,
 )
 from tests.support.tars import write_tar
+from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.record import read_published_run
 
 IMAGES = 12
@@ -85,7 +86,7 @@ def test_a_truncated_file_is_published_only_if_that_is_allowed(
     assert f"; the file has {size:,} bytes, and " in message
     assert "--allow_truncated_files" in message
     assert not out.exists()
-    assert (staging / "failures.jsonl").exists()
+    assert (staging / FAILURES_FILE).exists()
     computed = {file.stat().st_ino for file in staging.glob("*.parquet")}
     assert run_embed(mean_color, out, *argv, "--resume", ALLOWED) == 0
     assert {file.stat().st_ino for file in out.glob("*.parquet")} == computed

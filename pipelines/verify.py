@@ -120,6 +120,8 @@ def _summarize(verification: "Verification") -> str:
         f"failures {counts['failed']:,}",
         f"bytes {size_bytes:,}",
     ]
+    if truncated := sum(shard.is_cut_short for shard in verification.shards):
+        parts.append(f"files not read to their ends {truncated:,}")
     if verification.embedding_dim is not None:
         parts.append(f"dimension {verification.embedding_dim}")
     return f"all is well, {', '.join(parts)}"

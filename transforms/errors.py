@@ -65,6 +65,17 @@ class CorruptRecordError(ImageError):
     """A record, Parquet cell or tar sample that is damaged or lacks the image."""
 
 
+class TruncatedFileError(CorruptRecordError):
+    """A TFRecord, Parquet or tar file that cannot be read to its end, being cut or damaged.
+
+    How many images are lost with the rest of it is not known.
+    """
+
+
+class NotReachedError(ImageError):
+    """An image of an earlier run in a file that cannot be read to its end, or opened, now."""
+
+
 class FileTooLargeError(ImageError):
     """More encoded bytes than --max_image_bytes."""
 

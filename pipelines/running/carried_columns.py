@@ -86,7 +86,8 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
     Directories and mixed globs are listed only if need be: that takes long on a large store.
     """
     for source in sources:
-        if source.kind is kind or (source.kind is ShardKind.IMAGES and config.carry_columns):
+        may_hold = source.kind is ShardKind.IMAGES and config.carry_columns
+        if kind in (source.kind, source.format) or may_hold:
             for listed in list_source(source):
                 if isinstance(listed, InputFile) and listed.kind is kind:
                     yield listed

@@ -128,6 +128,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         launch.columns.carried,
         launch.columns.image_id_from,
         (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
+        basis.has_same_recipe,
     )
     images = matched.images
     if plan.places_by_content:

@@ -76,6 +76,7 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
             stem=launch.stem,
             output_format=config.output_format,
             max_failed_fraction=config.max_failed_fraction,
+            allow_truncated_files=config.allow_truncated_files,
             previous=basis.counts,
             canary_gate=_canary_gate(launch),
             root=destination.root,

@@ -17,8 +17,8 @@ Config = TypeVar("Config", bound=SingleRunConfig)
 _INPUTS = ("input", "manifest")
 _OWN = {
     "output", "retry_failed", "resume", "overwrite", "canaries", "canary_threshold",
-    "write_canaries", "max_failed_fraction", "batch_size", "num_model_threads", "deduplicate",
-    "inference_hints",
+    "write_canaries", "max_failed_fraction", "allow_truncated_files", "batch_size",
+    "num_model_threads", "deduplicate", "inference_hints",
 }  # fmt: skip
 """Flags of a run that completes another which are not that other run's."""
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.errors import CorruptRecordError, ImageError
+from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
 from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
@@ -34,6 +34,7 @@ from transforms.inputs.part import (
     PartBuilder,
     ReadPart,
     check_size,
+    told_where,
     unreadable_file,
 )
 from transforms.records import InputFile
@@ -74,13 +75,16 @@ def read_parquet(
         OSError: If the storage fails; trying again may help.
     """
     batches = _Batches(file, columns, max_image_bytes)
-    row_count = 0
+    row_count: int | None = None
+    is_as_wanted = True
     try:
         with open_uri(file.uri) as handle, damage_reported():
             parquet = open_parquet(handle)
             row_count = parquet.metadata.num_rows
             schema = parquet.schema_arrow
+            is_as_wanted = False
             check_columns(schema, columns, columns.carried.names)
+            is_as_wanted = True
             rows = min(batch_size, _rows_that_fit(parquet.metadata))
             for batch in iter_batches(parquet, rows, _names_to_read(schema, columns)):
                 yield batches.read(batch)
@@ -89,10 +93,14 @@ def read_parquet(
     except ImageError as error:
         # Of 10 rows of which 4 were read, rows 4 to 9 are a failure each. One failure stands for
         # all that is left where the footer cannot be read, or lies: every row takes a byte.
-        if not 0 < batches.rows_left(row_count) <= file.size_bytes:
-            yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
-        while 0 < batches.rows_left(row_count) <= file.size_bytes:
-            yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
+        left = batches.rows_left(row_count or 0)
+        if not 0 < left <= file.size_bytes:
+            if isinstance(error, CorruptRecordError) and is_as_wanted:
+                error = batches.cut(error)
+            yield unreadable_file(file.uri, columns.carried, error)
+            return
+        while left := batches.rows_left(row_count or 0):
+            yield batches.lose(min(batch_size, left), error)
 
 
 def _rows_that_fit(footer: pq.FileMetaData) -> int:
@@ -165,11 +173,9 @@ class _Batches:
         self._next_row += count
         return part.finish(self._columns.carried.empty_table())
 
-    def with_row(self, error: ImageError) -> ImageError:
-        """Says where the file's readable part ends."""
-        if not self._next_row:
-            return error
-        return type(error)(f"{error}; the rest of the file, from row {self._next_row}, is lost")
+    def cut(self, error: ImageError) -> ImageError:
+        """Says that the file's readable part ends here."""
+        return told_where(TruncatedFileError(str(error)), self._file, self._next_row)
 
     def _carried(self, batch: pa.RecordBatch) -> pa.Table:
         schema = self._columns.carried

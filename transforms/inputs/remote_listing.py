@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
 
 from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_objects
-from transforms.files.file_systems import FileSystems
+from transforms.files.file_systems import BeamIOError, FileSystems
 from transforms.inputs.entries import Entry
 from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
 
@@ -69,7 +69,10 @@ def refusal(uri: str, error: Exception) -> str:
         return f"{bucket} is closed: {error.errors[0]['message']}"
     if isinstance(error, PermissionError):
         return f"{(error.strerror or str(error)).lower()}; whoever runs this must be let in"
-    return str(error)
+    if isinstance(error, BeamIOError) and error.exception_details:
+        # What the store itself said, once a glob.
+        return refusal(uri, next(iter(error.exception_details.values())))
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _list_cloud(source: Source, exact: bool) -> Iterator[Entry]:

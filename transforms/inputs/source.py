@@ -21,12 +21,15 @@ class Source:
         pattern: Directory, glob or file; a local one is absolute.
         root: Directory, or the fixed part before the wildcards, without a closing slash.
         is_directory: Whether it is a directory, taken whole.
+        format: Kind that the user says its files are of, or the first bytes of the one file did;
+            None if names and first bytes are to tell.
     """
 
     kind: ShardKind
     pattern: str
     root: str
     is_directory: bool
+    format: ShardKind | None = None
 
     def matches(self, uri: str) -> bool:
         """Tells whether a file is one of a directory's, or one that the glob matches."""

@@ -22,7 +22,13 @@ from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.look import Look, look_through
-from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
+from transforms.inputs.part import (
+    PartBuilder,
+    ReadPart,
+    take_batch,
+    told_where,
+    unreadable_file,
+)
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile
 
@@ -158,6 +164,7 @@ class _Rows:
                 image = sample.encoded_image()
                 values = [_value(sample, field) for field in self._columns.carried]
             except ImageError as error:
+                error = told_where(error, self._file, sample.index)
                 part.fail(key, uri, _at(sample, error))
             else:
                 part.add(len(carried), key, uri, image)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from transforms.errors import FlagError
-from transforms.inputs.source import Source
+from transforms.inputs.source import Source, has_wildcards
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
 from transforms.records import ShardKind, ShardResult
@@ -119,7 +119,7 @@ class Completion:
         """Checks that kept rows have the ids and the carried columns that computed ones get.
 
         Args:
-            columns: What decides the columns that are no model's, as run.json has it.
+            columns: What decides the columns that are no model's, as _run.json has it.
 
         Raises:
             FlagError: If not. The types of carried columns follow the inputs, which may be others.
@@ -173,7 +173,10 @@ def complete(run: PublishedRun, recipe: Mapping[str, Any]) -> Completion:
 
 
 def _may_have_files(sources: Sequence[Source]) -> bool:
-    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
+    return any(
+        source.is_directory or source.kind is not ShardKind.IMAGES or has_wildcards(source.pattern)
+        for source in sources
+    )
 
 
 def _counts(

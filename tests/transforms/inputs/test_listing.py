@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.permissions import folder_of_another_user, unprivileged
-from tests.support.remote import OBJECTS
+from tests.support.remote import CLOSED, OBJECTS
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri
 from transforms.files.uris import open_uri
@@ -337,6 +337,35 @@ def test_a_store_without_directories_is_listed_like_one_with_them(
     assert source.root == "memory://b/p".removesuffix("/p" * (pattern[0] in "*q")) + (
         "/d" if pattern == "p/d/" else ""
     )
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(13, "Permission denied"), "permission denied; whoever runs this must be"),
+        (OSError(5, "Input/output error"), "[Errno 5] Input/output error"),
+        (RuntimeError("503:\n  Slow Down"), "503: Slow Down"),
+    ],
+)
+@pytest.mark.parametrize("pattern", ["p", "p/*.jpg"])
+def test_a_store_that_fails_while_it_is_listed_is_told_in_a_line(
+    error: Exception, told: str, pattern: str
+) -> None:
+    source = classify_input(f"memory://b/{pattern}")
+    CLOSED["memory://b/p/d/"] = error
+    try:
+        for list_again in (
+            lambda: list(list_source(source)),
+            lambda: classify_input(f"memory://b/{pattern}"),
+        ):
+            with pytest.raises(InputError) as caught:
+                list_again()
+            expected = f"--input 'memory://b/{pattern}' cannot be listed: {told}"
+            assert str(caught.value).startswith(expected)
+            assert "\n" not in str(caught.value)
+    finally:
+        CLOSED.clear()
 
 
 @pytest.mark.usefixtures("remote")

@@ -11,6 +11,7 @@ from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_sc
 from transforms.files.uris import is_local
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
+from transforms.inputs.glob_pattern import fixed_part, glob_regex, has_wildcards, quoted
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
 from transforms.inputs.remote_listing import (
@@ -19,7 +20,8 @@ from transforms.inputs.remote_listing import (
     list_remote,
     refusal,
 )
-from transforms.inputs.source import Source, fixed_part, has_wildcards
+from transforms.inputs.source import Source
+from transforms.inputs.text_file import check_is_no_text
 from transforms.records import InputFile, ShardKind
 
 
@@ -35,7 +37,10 @@ def classify_input(uri: str) -> Source:
     """
     try:
         path = without_file_scheme(uri)
-        return _classify(os.path.abspath(path) if path and is_local(path) else path)
+        if not path or not is_local(path):
+            return _classify(path)
+        above = "" if os.path.isabs(path) else os.getcwd()
+        return _classify(os.path.abspath(path), above)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(uri, error) from error
 
@@ -68,24 +73,45 @@ def list_source(source: Source) -> Iterator[Listed]:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
-def _classify(uri: str) -> Source:
+def _classify(uri: str, above: str = "") -> Source:
+    """Tells what an absolute path or a URI is; no wildcard in the directory above is one."""
     if is_local(uri):
         _check_can_be_listed(uri)
     if os.path.isdir(uri) if is_local(uri) else is_remote_directory(uri):
         folder = uri.rstrip("/")
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
     if os.path.exists(uri) if is_local(uri) else is_remote_file(uri):
-        return Source(kind_of_name(uri), uri, uri.rpartition("/")[0], is_directory=False)
+        kind = kind_of_name(uri)
+        if kind is ShardKind.IMAGES and is_local(uri):
+            check_is_no_text(uri)
+        return Source(kind, uri, uri.rpartition("/")[0], is_directory=False)
     if not has_wildcards(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
-    root = fixed_part(uri).rpartition("/")[0]
-    source = Source(kind_of_glob(uri), uri, root, is_directory=False)
-    if next(list_source(source), None) is None:
+    source = _glob(uri, above)
+    glob_regex(source.pattern)  # Raises if it is none.
+    is_nowhere = is_local(uri) and not os.path.exists(source.root or "/")
+    if is_nowhere or next(list_source(source), None) is None:
+        brackets = ", [[] for a bracket" if "[" in uri[len(_common(uri, above)) :] else ""
         raise InputError(
             f"--input {uri!r}: the glob matches no file; check the spelling, write **/ to look "
-            "into subdirectories, or name a directory to take all of it"
+            f"into subdirectories{brackets}, or name a directory to take all of it"
         )
     return source
+
+
+def _glob(uri: str, above: str) -> Source:
+    """Takes a uri for a glob, of /[x]/*.jpg in /[x] as it is, with the root /[x]."""
+    fixed = _common(uri, above)
+    rest = uri[len(fixed) :]
+    root = (fixed + fixed_part(rest)).rpartition("/")[0]
+    return Source(kind_of_glob(uri), quoted(fixed) + rest, root, is_directory=False)
+
+
+def _common(uri: str, above: str) -> str:
+    """Returns the part of a uri that is the directory above it; of ../x, a part of that."""
+    if not above:
+        return ""
+    return os.path.commonpath([uri, above]).rstrip("/") + "/"
 
 
 def _check_can_be_listed(path: str) -> None:

@@ -11,7 +11,8 @@ from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
 from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_objects
 from transforms.files.file_systems import FileSystems
 from transforms.inputs.entries import Entry
-from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
+from transforms.inputs.glob_pattern import fixed_part, has_wildcards, with_any_character
+from transforms.inputs.source import Source
 
 
 def list_remote(source: Source) -> Iterator[Entry]:

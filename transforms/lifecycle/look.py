@@ -9,7 +9,6 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError, OutputError
-from transforms.files.file_systems import BeamIOError
 from transforms.files.uris import is_local
 from transforms.lifecycle import staging
 from transforms.lifecycle.decision import Found, Unfinished
@@ -74,7 +73,7 @@ def output_errors(flag: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, BeamIOError, GoogleAPIError, GoogleAuthError) as error:
+    except (OSError, GoogleAPIError, GoogleAuthError) as error:
         text = " ".join(str(error).split())
         raise OutputError(f"{flag} cannot be written: {text}") from error
     except ValueError as error:  # No such file system.

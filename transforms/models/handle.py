@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
-from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems, open_as_stored
+from transforms.files.file_systems import FileMetadata, FileSystems, open_as_stored
 from transforms.files.file_uris import without_file_scheme
 from transforms.models.cache import (
     MAX_MODEL_BYTES,
@@ -108,7 +108,7 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     try:
         (match,) = FileSystems.match([root if is_archive else f"{root}/**"])
     # Beam raises ValueError for a scheme it does not know or lacks the client library for.
-    except (BeamIOError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ModelError(f"cannot read model {uri}: {error}") from error
     files = {
         item.path[len(root) + 1 :]: item

@@ -7,7 +7,7 @@ from typing import Any
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
-from transforms.files.file_systems import BeamIOError, FileSystems
+from transforms.files.file_systems import FileSystems
 from transforms.records import (
     EngineReport,
     InputFile,
@@ -114,7 +114,7 @@ def read_record(directory: str) -> dict[str, Any]:
     path = FileSystems.join(directory, RUN_FILE)
     try:
         record = json.loads(read_whole(path))
-    except (OSError, BeamIOError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}; is {directory} a run?") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} holds {type(record).__name__}, wanted an object")

@@ -12,6 +12,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from transforms.files.schemes import check_scheme, scheme_of
 
+_COMPRESSED = (".bz2", ".deflate", ".gz", ".lzma", ".xz", ".zst", ".zstd")
+"""Endings of names that Beam decompresses."""
+
 
 class FileMetadata(NamedTuple):
     """A file as a file system lists it.
@@ -57,6 +60,8 @@ class FileSystems:
     @staticmethod
     def open(path: str, compression_type: str = "auto") -> BinaryIO:
         """Opens a file to read, decompressed as its name says if not told otherwise."""
+        if _is_local(path) and not path.lower().endswith(_COMPRESSED):
+            return open(path, "rb")
         return _beams(path).open(path, compression_type=compression_type)
 
     @staticmethod

@@ -23,14 +23,15 @@ COMPARED = ("recipe", "columns", "layout", "software")
 
 
 def look(
-    output: str | None, staging_directory: str, plan: Mapping[str, Any], *, flag: str
+    output: str | None, staging_directory: str, plan: Mapping[str, Any] | None, *, flag: str
 ) -> Found:
     """Looks at what lies where a run wants to write, whoever lives there.
 
     Args:
         output: Run directory; None if it will be a new one.
         staging_directory: Directory that the run would work in.
-        plan: Plan of the run; see claim_output.
+        plan: Plan of the run; see claim_output. None where there is none yet: then nothing is told
+            to differ from it, and no published run to be of this command.
         flag: Flag and value by which the user named the output.
     """
     waiting = staging.read_plan(staging_directory)
@@ -40,7 +41,7 @@ def look(
             run_id=waiting["run_id"],
             started_at=waiting["started_at"],
             may_replace=waiting["overwrite"],
-            differences=_differences(waiting, plan),
+            differences="" if plan is None else _differences(waiting, plan),
         )
     if output is None:
         return Found(unfinished=unfinished)
@@ -54,7 +55,7 @@ def look(
         unfinished=unfinished,
         names=tuple(names),
         is_published=is_complete,
-        is_of_this_command=is_complete and _is_same_command(there, plan),
+        is_of_this_command=is_complete and plan is not None and _is_same_command(there, plan),
     )
 
 

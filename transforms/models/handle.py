@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import tarfile
+import warnings
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
@@ -57,6 +58,20 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
 
 
+def find_model(handle: str) -> str | None:
+    """Finds a model that lies in a directory of this machine; None where it is fetched or unpacked.
+
+    Raises:
+        ModelError: If what is on this machine is no model.
+    """
+    handle = without_file_scheme(handle)
+    if _SCHEME.match(handle):
+        return None
+    if os.path.isfile(handle) and handle.lower().endswith(_ARCHIVE_SUFFIXES):
+        return None
+    return resolve_model(handle)
+
+
 def fingerprint_model(model_dir: str) -> str:
     """Computes the sha256 over the relative paths and contents of all files of a model."""
     root = pathlib.Path(model_dir)
@@ -88,7 +103,8 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
     if path.lower().endswith(_KERAS_SUFFIXES):
         raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
     if os.path.basename(path) == SAVED_MODEL:
-        raise ModelError(f"{path} is part of a model; give its directory {os.path.dirname(path)}")
+        directory = os.path.dirname(path) or "."
+        raise ModelError(f"{path} is part of a model; give its directory {directory}")
     if not path.lower().endswith(_ARCHIVE_SUFFIXES):
         raise ModelError(f"{path} is no model: want a directory, or a file that ends in .tar.gz")
     with open(path, "rb") as file:
@@ -155,7 +171,11 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
 def _resolve_hub(handle: str) -> str:
     try:
         import tensorflow as tf
-        import tensorflow_hub
+
+        with warnings.catch_warnings():
+            # Of what it imports itself; nobody who runs this can change it.
+            warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+            import tensorflow_hub
     except ImportError as error:
         raise ModelError(
             f"{handle} needs tensorflow-hub, and that tf_keras and setuptools<82: {error}"
@@ -192,7 +212,17 @@ def _model_root(directory: str, handle: str) -> str:
         if names != children or len(children) != 1:
             break
         found = os.path.join(found, children[0])
-    raise ModelError(_not_a_model(handle, os.listdir(directory)))
+    below = _model_below(directory)
+    hint = f"; there is a model in {os.path.join(handle, below)}: give that" if below else ""
+    raise ModelError(_not_a_model(handle, os.listdir(directory)) + hint)
+
+
+def _model_below(directory: str) -> str:
+    """Returns the name of a directory below that holds a model; empty if there is none."""
+    for name in sorted(os.listdir(directory)):
+        if os.path.isfile(os.path.join(directory, name, SAVED_MODEL)):
+            return name
+    return ""
 
 
 def _latest_version(paths: Iterable[str], handle: str) -> str | None:

@@ -13,7 +13,7 @@ from pipelines.cli.classify_flags import ClassifyFlags, check_top_k
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import Destination, RefreshRoot, RunDirectory, keep_apart
-from transforms.errors import FlagError, InputError
+from transforms.errors import FlagError, InputError, OutputError
 from transforms.files.schemes import check_scheme, scheme_of
 from transforms.files.uris import is_local
 from transforms.inputs.entries import Skipped
@@ -26,7 +26,7 @@ from transforms.models.class_names import read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model
 from transforms.runs.directory import absolute_output
-from transforms.runs.record import PublishedRun, read_published_run
+from transforms.runs.record import PublishedRun, is_published, read_published_run
 from transforms.runs.root import RunRoot
 
 _NAMED = (
@@ -110,6 +110,10 @@ def _check_output(config: RunConfig, sources: tuple[Source, ...]) -> None:
     if not is_local(destination.directory):
         return
     keep_apart(destination, sources)
+    if destination.root is not None and is_published(destination.directory):
+        raise OutputError(
+            f"{destination.flag} is a run; wanted the directory that runs are in, or a new one"
+        )
     if not getattr(config, "plan", False):
         check_claimable(
             destination.output,

@@ -953,7 +953,7 @@ def test_every_run_is_checked_whatever_is_wrong_with_the_first(
         (["{runs}/half", "--allow_zero"], "unrecognized arguments: --allow_zero"),
         (["{runs}/half", "{runs}/none"], "{runs}/none is no directory; wanted a run or a"),
         (["{runs}/train.parquet"], "{runs}/train.parquet is no directory; wanted a run or a"),
-        (["{runs}/*"], "{runs}/*: a directory's name may hold no *, ? or ["),
+        (["{runs}/*"], "{runs}/* is no directory; here *, ? and [ are a name's own"),
         (["foo://bucket/run"], "foo://bucket/run cannot be listed: no file system is known"),
     ],
 )

@@ -20,7 +20,6 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
-from transforms.models.plain_path import plain_path
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -196,7 +195,7 @@ def _model_root(directory: str, handle: str) -> str:
     found = directory
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
-            return plain_path(found)
+            return found
         names = sorted(os.listdir(found))
         children = [name for name in names if os.path.isdir(os.path.join(found, name))]
         version = _latest_version(
@@ -208,18 +207,18 @@ def _model_root(directory: str, handle: str) -> str:
             handle,
         )
         if version is not None:
-            return plain_path(os.path.join(found, version))
+            return os.path.join(found, version)
         if names != children or len(children) != 1:
             break
         found = os.path.join(found, children[0])
-    below = _model_below(directory)
-    hint = f"; there is a model in {os.path.join(handle, below)}: give that" if below else ""
-    raise ModelError(_not_a_model(handle, os.listdir(directory)) + hint)
+    near = _model_near(directory)
+    hint = f"; there is a model in {os.path.normpath(os.path.join(handle, near))}: give that"
+    raise ModelError(_not_a_model(handle, os.listdir(directory)) + (hint if near else ""))
 
 
-def _model_below(directory: str) -> str:
-    """Returns the name of a directory below that holds a model; empty if there is none."""
-    for name in sorted(os.listdir(directory)):
+def _model_near(directory: str) -> str:
+    """Returns the path to a model a directory below or above; empty if there is none."""
+    for name in [*sorted(os.listdir(directory)), ".."]:
         if os.path.isfile(os.path.join(directory, name, SAVED_MODEL)):
             return name
     return ""

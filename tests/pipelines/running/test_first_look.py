@@ -95,6 +95,25 @@ CASES = [
     Case(f"embed --manifest {{tmp}}/photos {EMBED}", ("--manifest", "unknown format")),
     Case(f"classify {CLASSIFY} --labels {{tmp}}/no.txt", ("cannot read labels {tmp}/no.txt",)),
     Case(f"embed --input {{tmp}}/photos {EMBED} --canaries {{tmp}}/no", ("--canaries",)),
+    Case(
+        "refresh --input {tmp}/photos --model {model} --output_root {tmp}/done",
+        ("--output_root {tmp}/done is a run; wanted the directory that runs are in",),
+    ),
+    Case("inspect_model {tmp}/nothing", ("no model {tmp}/nothing",)),
+    Case("inspect_model {model} --labels {tmp}/no.txt", ("cannot read labels {tmp}/no.txt",)),
+    Case("convert_model --model {tmp}/empty --output {tmp}/out", ("which holds nothing",)),
+    Case("convert_model --model {model} --output {tmp}/photos", ("is there already",)),
+    Case("convert_model --modle {model} --output {tmp}/out", ("did you mean --model?",)),
+    Case(
+        "train_classifier --embeddings {tmp}/nothing --output {tmp}/out",
+        ("{tmp}/nothing holds no complete run: there is no such directory",),
+    ),
+    Case("train_classifier --embeddings {tmp}/done --output {tmp}/photos", ("there already",)),
+    Case("report {tmp}/nothing", ("there is no such directory",)),
+    Case("diff {tmp}/done --outptu {tmp}/a.html", ("--outptu; did you mean --output?",)),
+    Case("verify {tmp}/done --allow", ("--allow; did you mean --allow_zero_vectors?",)),
+    Case("search --image-di 3 {tmp}/done", ("--image-di; did you mean --image_id?",)),
+    Case("index {tmp}/empty", ("no _SUCCESS in it",)),
     Case("embed --retry_failed {tmp}/empty --output {tmp}/out", ("holds no complete run",)),
 ]
 

@@ -260,6 +260,7 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
         (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
         (["m/a.txt", "m/b/saved_model.pb"], "m", r"there is a model in .*m/b: give that$"),
+        (["m/variables/x", "m/saved_model.pb"], "m/variables", r"in .*/m: give that$"),
         (["m/a/x", "m/b/saved_model.pb"], "m", r"there is a model in .*m/b: give that$"),
     ],
 )

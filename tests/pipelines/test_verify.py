@@ -950,7 +950,10 @@ def test_every_run_is_checked_whatever_is_wrong_with_the_first(
     ("argv", "message"),
     [
         ([], "the following arguments are required: RUN"),
-        (["{runs}/half", "--allow_zero"], "unrecognized arguments: --allow_zero"),
+        (
+            ["{runs}/half", "--allow_zero"],
+            "unknown flag or argument --allow_zero; did you mean --allow_zero_vectors",
+        ),
         (["{runs}/half", "{runs}/none"], "{runs}/none is no directory; wanted a run or a"),
         (["{runs}/train.parquet"], "{runs}/train.parquet is no directory; wanted a run or a"),
         (["{runs}/*"], "{runs}/* is no directory; here *, ? and [ are a name's own"),

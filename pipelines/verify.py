@@ -75,7 +75,7 @@ def _check_directory(run: str) -> None:
 
     directory = absolute_output(run)
     if set("*?[").intersection(run) and not os.path.isdir(directory):
-        raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
+        raise FlagError(f"{run} is no directory; here *, ? and [ are a name's own, no wildcards")
     try:
         found = list_files(directory)
     except (OSError, ValueError) as error:  # ValueError: an unknown scheme.

@@ -247,6 +247,11 @@ class RunConfig:
         """Whether what to read is known without --input and --manifest."""
         return False
 
+    @property
+    def told_kind(self) -> ShardKind | None:
+        """What --input_format says of every file; None if each is looked at."""
+        return None if self.input_format == AUTO else ShardKind(self.input_format)
+
     def uses(self, flag: str) -> bool:
         """Whether a flag has any effect; refresh has those of two programs."""
         return True

@@ -28,8 +28,8 @@ from transforms.inputs.first_ids import check_first_ids
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
-from transforms.models.engine_settings import AUTO, EngineSettings
-from transforms.records import Shard, ShardKind
+from transforms.models.engine_settings import EngineSettings
+from transforms.records import Shard
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
@@ -172,7 +172,7 @@ def prepare_launch(
         UserError: If the inputs or the model cannot work as the flags say.
     """
     hints = read_hints(config.inference_hints)
-    told = None if config.input_format == AUTO else ShardKind(config.input_format)
+    told = config.told_kind
     sources = tuple(source for uri in config.input for source in classify_inputs(uri, told))
     first = first_files(sources)
     carried = carried_schema(config, sources, first)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from transforms.inputs.entries import ImageFile
+from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.listing import list_source
-from transforms.inputs.source import Source, has_wildcards
+from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 
 FILES_OF_A_KIND = 64

@@ -14,6 +14,7 @@ from transforms.inputs.braces import expand_braces
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.first_bytes import is_told_by_name, kind_of_file, tell_apart
+from transforms.inputs.glob_pattern import fixed_part, glob_regex, has_wildcards, quoted
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
 from transforms.inputs.metadata_files import without_metadata
@@ -23,7 +24,8 @@ from transforms.inputs.remote_listing import (
     list_remote,
     refusal,
 )
-from transforms.inputs.source import Source, fixed_part, has_wildcards
+from transforms.inputs.source import Source
+from transforms.inputs.text_file import check_is_no_text
 from transforms.records import InputFile, ShardKind
 
 LOOKS_AT_ONCE = 32
@@ -66,8 +68,10 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
     """
     try:
         path = without_file_scheme(uri)
-        path = os.path.abspath(path) if path and is_local(path) else path
-        return _classify(path, input_format)
+        if not path or not is_local(path):
+            return _classify(path, input_format)
+        above = "" if os.path.isabs(path) else os.getcwd()
+        return _classify(os.path.abspath(path), input_format, above)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(uri, error) from error
 
@@ -132,7 +136,8 @@ def _must_be_asked(entry: Entry, source: Source) -> bool:
     return entry.size_bytes is not None and not is_hidden and not is_told_by_name(entry.uri)
 
 
-def _classify(uri: str, told: ShardKind | None) -> Source:
+def _classify(uri: str, told: ShardKind | None, above: str = "") -> Source:
+    """Tells what an absolute path or a URI is; no wildcard in the directory above is one."""
     if is_local(uri):
         _check_can_be_listed(uri)
     if os.path.isdir(uri) if is_local(uri) else is_remote_directory(uri):
@@ -140,19 +145,39 @@ def _classify(uri: str, told: ShardKind | None) -> Source:
         return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True, format=told)
     if os.path.exists(uri) if is_local(uri) else is_remote_file(uri):
         kind = told or kind_of_file(uri)
+        if kind is ShardKind.IMAGES and is_local(uri):
+            check_is_no_text(uri)
         if not is_told_by_name(uri):  # It is not looked into again when it is listed.
             told = kind
         return Source(kind, uri, uri.rpartition("/")[0], is_directory=False, format=told)
     if not has_wildcards(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
-    root = fixed_part(uri).rpartition("/")[0]
-    source = Source(told or kind_of_glob(uri), uri, root, is_directory=False, format=told)
-    if next(_entries(source), None) is None:
+    source = _glob(uri, told, above)
+    glob_regex(source.pattern)  # Raises if it is none.
+    is_nowhere = is_local(uri) and not os.path.exists(source.root or "/")
+    if is_nowhere or next(_entries(source), None) is None:
+        brackets = ", [[] for a bracket" if "[" in uri[len(_common(uri, above)) :] else ""
         raise InputError(
             f"--input {uri!r}: the glob matches no file; check the spelling, write **/ to look "
-            "into subdirectories, or name a directory to take all of it"
+            f"into subdirectories{brackets}, or name a directory to take all of it"
         )
     return source
+
+
+def _glob(uri: str, told: ShardKind | None, above: str) -> Source:
+    """Takes a uri for a glob, of /[x]/*.jpg in /[x] as it is, with the root /[x]."""
+    fixed = _common(uri, above)
+    rest = uri[len(fixed) :]
+    root = (fixed + fixed_part(rest)).rpartition("/")[0]
+    kind = told or kind_of_glob(uri)
+    return Source(kind, quoted(fixed) + rest, root, is_directory=False, format=told)
+
+
+def _common(uri: str, above: str) -> str:
+    """Returns the part of a uri that is the directory above it; of ../x, a part of that."""
+    if not above:
+        return ""
+    return os.path.commonpath([uri, above]).rstrip("/") + "/"
 
 
 def _check_can_be_listed(path: str) -> None:

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from transforms.errors import FlagError
-from transforms.inputs.source import Source, has_wildcards
+from transforms.inputs.glob_pattern import has_wildcards
+from transforms.inputs.source import Source
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
 from transforms.records import ShardKind, ShardResult

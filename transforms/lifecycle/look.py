@@ -9,7 +9,6 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError, OutputError
-from transforms.files.file_systems import BeamIOError
 from transforms.files.uris import is_local
 from transforms.lifecycle import staging
 from transforms.lifecycle.decision import Found, Unfinished
@@ -24,14 +23,15 @@ COMPARED = ("recipe", "columns", "layout", "software")
 
 
 def look(
-    output: str | None, staging_directory: str, plan: Mapping[str, Any], *, flag: str
+    output: str | None, staging_directory: str, plan: Mapping[str, Any] | None, *, flag: str
 ) -> Found:
     """Looks at what lies where a run wants to write, whoever lives there.
 
     Args:
         output: Run directory; None if it will be a new one.
         staging_directory: Directory that the run would work in.
-        plan: Plan of the run; see claim_output.
+        plan: Plan of the run; see claim_output. None where there is none yet: then nothing is told
+            to differ from it, and no published run to be of this command.
         flag: Flag and value by which the user named the output.
     """
     waiting = staging.read_plan(staging_directory)
@@ -41,7 +41,7 @@ def look(
             run_id=waiting["run_id"],
             started_at=waiting["started_at"],
             may_replace=waiting["overwrite"],
-            differences=_differences(waiting, plan),
+            differences="" if plan is None else _differences(waiting, plan),
         )
     if output is None:
         return Found(unfinished=unfinished)
@@ -55,7 +55,7 @@ def look(
         unfinished=unfinished,
         names=tuple(names),
         is_published=is_complete,
-        is_of_this_command=is_complete and _is_same_command(there, plan),
+        is_of_this_command=is_complete and plan is not None and _is_same_command(there, plan),
     )
 
 
@@ -74,7 +74,7 @@ def output_errors(flag: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, BeamIOError, GoogleAPIError, GoogleAuthError) as error:
+    except (OSError, GoogleAPIError, GoogleAuthError) as error:
         text = " ".join(str(error).split())
         raise OutputError(f"{flag} cannot be written: {text}") from error
     except ValueError as error:  # No such file system.

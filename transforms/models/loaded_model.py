@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
+from transforms.models.plain_path import plain_path
 from transforms.models.reference_variables import without_references
 from transforms.models.spec import ModelSpec
 
@@ -74,7 +75,7 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
         tf.errors.OpError, ValueError, TypeError, OSError, RuntimeError, KeyError: If TensorFlow
             cannot.
     """
-    owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+    owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
     if spec.kind is EndpointKind.SIGNATURE:
         return without_references(owner, spec.endpoint, spec.output_key)
     return owner

@@ -66,7 +66,9 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
                 )
             if stored.mode.startswith("I"):
                 return _rgb_of_gray(stored, tags)
-            return _rgb(stored)
+            rgb = _rgb(stored)
+            # Pillow shows the negative of what Photoshop calls a bitmap: there 1 is black.
+            return 255 - rgb if header.format == "PSD" and image.mode == "1" else rgb
     except MemoryError as error:  # Pillow's, also for rows that are too long for it.
         raise ImageTooLargeError(
             f"{header.height} x {header.width} pixels are more than can be held in memory as "

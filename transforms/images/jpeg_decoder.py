@@ -9,6 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from transforms.errors import CorruptImageError, brief
+from transforms.images.jpeg_scans import check_scans
 from transforms.images.stripped import MARKER
 
 _BEYOND_SIMPLEJPEG = re.compile(r"nsupported|not implemented|Could not determine|incompatible")
@@ -51,8 +52,8 @@ def decode_jpeg(
 
     Returns:
         Height and width as decoded, divided by the ratio; or None if another library is to decode
-        it: arithmetic-coded and lossless files, which have been checked, and what simplejpeg cannot
-        read, which has not been.
+        it: arithmetic-coded and lossless files, and what simplejpeg cannot read, such as an unusual
+        subsampling. Those are checked, but for progressive files among the latter.
 
     Raises:
         CorruptImageError: If it is damaged, in libjpeg's words.
@@ -65,6 +66,7 @@ def decode_jpeg(
         return _decode(_without_oddities(encoded), size, ratio, room)
     except ValueError as error:
         if _BEYOND_SIMPLEJPEG.search(str(error)):
+            check_scans(encoded)
             return None
         raise CorruptImageError(f"damaged JPEG data: libjpeg says: {brief(error)}") from error
 

@@ -1,4 +1,4 @@
-"""Damage inside a deflated TIFF fails by its checksums; whole files of any layout do not."""
+"""Damage inside a deflated or PackBits TIFF fails; whole files of any layout do not."""
 
 import contextlib
 import io
@@ -79,11 +79,68 @@ WHOLE = {
     "planes": tiff(RGB, 8, 2, planes=True, compression=DEFLATE),
     "big endian": tiff(RGB, 8, 2, order=">", compression=DEFLATE),
     "strips of odd bytes behind": in_strips([part + b"\0\1\2" for part in strips()]),
+    "backwards": directory(
+        tags() | {266: ("H", [2]), 278: ("I", [STRIP])},
+        [
+            part.translate(bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256)))
+            for part in strips()
+        ],
+    ),
     "last strip filled up": directory(
         tags() | {278: ("I", [24])},
         [*(zlib.compress(RGB[row : row + 24].tobytes()) for row in (0, 24, 48)), LAST],
     ),
 }
+
+
+def packed(rows: Array) -> bytes:
+    """Packs each row as runs of 1 to 128 bytes as they are."""
+    return b"".join(
+        bytes([len(row[place : place + 128]) - 1]) + row[place : place + 128].tobytes()
+        for row in rows.reshape(len(rows), -1)
+        for place in range(0, row.size, 128)
+    )
+
+
+def in_packed_strips(parts: list[bytes], rows: int = STRIP) -> bytes:
+    return directory(tags() | {259: ("H", [32773]), 278: ("I", [rows])}, parts)
+
+
+PARTS = [packed(RGB[row : row + STRIP]) for row in range(0, HEIGHT, STRIP)]
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+WHOLE_RUNS = {
+    "Pillow's": encode(RGB, "TIFF", compression="packbits"),
+    "big": encode(RGB, "TIFF", compression="packbits", big_tiff=True),
+    "strips": in_packed_strips(PARTS),
+    "zeros behind": in_packed_strips([part + bytes(40) for part in PARTS]),
+    "words filled up": in_packed_strips([part + b"\7\7\7" for part in PARTS]),
+    "nothing in between": in_packed_strips([b"\x80" + part for part in PARTS]),
+    "last strip filled up": in_packed_strips(
+        [packed(np.pad(RGB, ((0, 16), (0, 0), (0, 0)))[row : row + 24]) for row in (0, 24, 48, 72)],
+        24,
+    ),
+    "last strip short": in_packed_strips(
+        [packed(RGB[row : row + 24]) for row in (0, 24, 48, 72)], 24
+    ),
+    "backwards": directory(
+        tags() | {259: ("H", [32773]), 266: ("H", [2]), 278: ("I", [STRIP])},
+        [part.translate(REVERSED) for part in PARTS],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_RUNS)
+def test_whole_runs_of_any_layout_are_a_row(name: str) -> None:
+    np.testing.assert_array_equal(decode(WHOLE_RUNS[name]), RGB)
+
+
+def test_runs_out_of_step_are_seen() -> None:
+    for name in ("Pillow's", "big", "strips"):
+        file, rng = WHOLE_RUNS[name], np.random.default_rng(2)
+        for start in rng.integers(len(file) // 4, len(file) // 2, 20):
+            damaged = file[:start] + bytes(900) + file[start + 900 :]
+            with pytest.raises(CorruptImageError):
+                decode(damaged)
 
 
 def decode(file: bytes) -> Array:
@@ -95,7 +152,7 @@ def test_a_whole_file_of_any_layout_is_a_row(name: str) -> None:
     np.testing.assert_array_equal(decode(WHOLE[name]), RGB)
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", [name for name in WHOLE if name != "backwards"])
 def test_a_byte_in_its_data_is_seen(name: str) -> None:
     file, rng = WHOLE[name], np.random.default_rng(1)
     # The directory is at one end, and the data are most of the rest.

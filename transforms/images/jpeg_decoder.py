@@ -9,7 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from transforms.errors import CorruptImageError, brief
-from transforms.images.jpeg_scans import check_scans
+from transforms.images.jpeg_scans import check_last_scan, check_scans
 from transforms.images.stripped import MARKER
 
 _BEYOND_SIMPLEJPEG = re.compile(r"nsupported|not implemented|Could not determine|incompatible")
@@ -61,7 +61,7 @@ def decode_jpeg(
     try:
         return _decode(encoded, size, ratio, room)
     except ValueError:
-        pass
+        check_last_scan(encoded)
     try:
         return _decode(_without_oddities(encoded), size, ratio, room)
     except ValueError as error:

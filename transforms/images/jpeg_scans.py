@@ -12,7 +12,7 @@ from transforms.errors import CorruptImageError
 from transforms.images.stripped import MARKER, MAX_PARTS
 
 _START_OF_SCAN, _HUFFMAN, _RESTART_INTERVAL, _END_OF_IMAGE = 0xDA, 0xC4, 0xDD, 0xD9
-_SEQUENTIAL = {0xC0, 0xC1}
+_SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1}, {0xC2, 0xCA}
 _FRAMES = {*range(0xC0, 0xD0)} - {_HUFFMAN, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
@@ -87,6 +87,41 @@ def check_scans(encoded: bytes) -> None:
                 offset += len(data)
         except (struct.error, LookupError):
             return  # Its decoder refuses what has no tables or an odd header, or knows better.
+
+
+def check_last_scan(encoded: bytes) -> None:
+    """Checks that a progressive JPEG without an end marker has all its scans.
+
+    Each scan adds some coefficients, but for so many of their last bits; later ones add those. A
+    file that was cut between two scans is a whole picture to libjpeg, of the first ones:
+
+        ff da  DC, but for 1 bit    ff da  AC 1 to 5, but for 2 bits  | cut |  ff da  ...  ff d9
+
+    Raises:
+        CorruptImageError: If coefficients, or bits of them, are missing.
+    """
+    lacking: dict[int, list[int]] = {}
+    offset, is_progressive = 2, False
+    for _ in range(MAX_PARTS):
+        found = MARKER.search(encoded, offset)
+        if found is None:
+            break
+        kind, offset = found[1][0], found.end()
+        if kind == _END_OF_IMAGE:
+            return
+        if kind in _WITHOUT_LENGTH:
+            continue
+        length = int.from_bytes(encoded[offset : offset + 2], "big")
+        content = encoded[offset + 2 : offset + length]
+        offset += max(length, 2)
+        is_progressive |= kind in _PROGRESSIVE
+        if kind == _START_OF_SCAN and content and len(content) == 4 + 2 * content[0]:
+            first, last, bits = content[-3], min(content[-2], 63), content[-1] & 15
+            for name in content[1:-3:2]:
+                component = lacking.setdefault(name, [1] * 64)
+                component[first : last + 1] = [bits] * max(last + 1 - first, 0)
+    if is_progressive and any(any(bits) for bits in lacking.values()):
+        raise CorruptImageError("damaged JPEG data: it ends before its last scan")
 
 
 def _read_frame(content: bytes) -> _Frame:

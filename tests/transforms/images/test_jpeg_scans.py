@@ -1,5 +1,6 @@
 """JPEG files that simplejpeg refuses: damage fails by their codes, whole ones are rows."""
 
+import re
 import time
 from typing import Any
 
@@ -109,6 +110,17 @@ def test_what_simplejpeg_refuses_is_checked_all_the_same(kind: str) -> None:
 def test_what_is_not_sequential_is_not_looked_at() -> None:
     file = save(PIL.Image.fromarray(photo(99, 99)), "JPEG", progressive=True)
     check_scans(file[: len(file) // 2] + END)
+
+
+def test_a_progressive_file_that_ends_between_two_scans_is_half_an_image() -> None:
+    file = save(PIL.Image.fromarray(photo(160, 200)), "JPEG", progressive=True)
+    assert run(file[:-2]).errors == {}
+    starts = [place.start() for place in re.finditer(b"\xff[\xc4\xda]", file)][1:]
+    assert len(starts) > 8
+    for start in starts:
+        error = run(file[:start]).errors[0]
+        assert isinstance(error, CorruptImageError)
+        assert "damaged JPEG" in str(error)
 
 
 def test_an_image_of_a_size_that_it_has_no_data_for_ends_at_once() -> None:

@@ -19,17 +19,11 @@ from PIL import (
     JpegImagePlugin,  # noqa: F401
     PngImagePlugin,
     PsdImagePlugin,  # noqa: F401
-    TiffImagePlugin,
     WebPImagePlugin,  # noqa: F401
     _avif,
 )
 
-from transforms.errors import (
-    CorruptImageError,
-    ImageTooLargeError,
-    UnsupportedFormatError,
-    brief,
-)
+from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError, brief
 from transforms.images.orientation import read_orientation
 from transforms.images.run_lengths import check_run_lengths
 from transforms.images.signatures import describe
@@ -40,6 +34,7 @@ from transforms.images.stripped import (
     png_chunks,
     strip,
 )
+from transforms.images.tiff_colours import TiffFile
 from transforms.images.tiff_limits import check_tags, check_tiles
 
 # The policy's limits are checked on the header instead. Pillow's would warn at one size and fail
@@ -171,6 +166,7 @@ class _AvifPixels(AvifImagePlugin.AvifImageFile):
 _FACTORIES: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "PNG": _PngPixels,
     "AVIF": _AvifPixels,
+    "TIFF": TiffFile,
 }
 
 
@@ -218,7 +214,7 @@ def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
         orientation = read_orientation(image.info.get("exif", b""))
     elif isinstance(image, _AvifPixels):
         orientation = image.orientation
-    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+    elif isinstance(image, TiffFile):
         orientation = read_orientation(encoded)
         if orientation >= 5:
             # Pillow says the size of a TIFF as it is seen.

@@ -9,6 +9,7 @@ import PIL.Image
 
 from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
+from transforms.images.tiff_strips import check_strips
 
 _SAMPLE_FORMAT_TAG = 339
 """TIFF 6.0, section 19: 1 is unsigned, 2 signed, 3 floating point."""
@@ -48,6 +49,8 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
         UnsupportedFormatError: If its samples are no colours: floating point, signed, L*a*b*.
     """
     try:
+        if header.format == "TIFF":
+            check_strips(encoded)
         with open_with_pillow(encoded, header.format) as image:
             image.load()
             upright_tiff = header.format == "TIFF" and header.orientation in _UNDO
@@ -66,7 +69,9 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
                 )
             if stored.mode.startswith("I"):
                 return _rgb_of_gray(stored, tags)
-            return _rgb(stored)
+            rgb = _rgb(stored)
+            # Pillow shows the negative of what Photoshop calls a bitmap: there 1 is black.
+            return 255 - rgb if header.format == "PSD" and image.mode == "1" else rgb
     except MemoryError as error:  # Pillow's, also for rows that are too long for it.
         raise ImageTooLargeError(
             f"{header.height} x {header.width} pixels are more than can be held in memory as "

@@ -10,6 +10,7 @@ import tensorflow as tf
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.images.header import ImageHeader, read_header
 from transforms.images.jpeg_batches import JpegBatches, ReadImage
+from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
@@ -162,7 +163,8 @@ class Preprocessor:
     def _run_alone(self, image: ReadImage) -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
-        if header.decoder == "tensorflow":
+        is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
+        if header.decoder == "tensorflow" and not is_negative:
             row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
                 pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)

@@ -163,6 +163,13 @@ class RunConfig:
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
+    max_image_seconds: float = flag(
+        "images whose decoding takes longer fail",
+        "images",
+        _POLICY["max_image_seconds"],
+        read=float,
+        metavar="S",
+    )
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
@@ -197,7 +204,7 @@ class RunConfig:
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
     canaries: str | None = flag(
-        "directory of a few images; publish only if they get their expected answers",
+        "directory of a few images; publish only if answered as expected",
         "run",
         metavar="DIR",
     )

@@ -19,6 +19,10 @@ from transforms.images.shared_channel import SharedChannel, create_memory
 _Result = TypeVar("_Result")
 
 
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1"}
+"""No GPU: decoding uses none, and TensorFlow would take memory of each."""
+
+
 class DecoderPool:
     """Processes that call functions, one for each thread that asks at the same time.
 
@@ -96,7 +100,7 @@ class _Decoder:
             fds = [theirs.fileno(), memory]
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", decoder_process.__name__, *map(str, fds)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 pass_fds=fds,

@@ -128,18 +128,13 @@ def read_header(encoded: bytes) -> ImageHeader:
 
 
 def find_format(encoded: bytes) -> str:
-    """Tells an image file's format by its first bytes, as one of PILLOW_FORMATS.
-
-    Raises:
-        UnsupportedFormatError: If it is none of them.
-    """
+    """Returns which of PILLOW_FORMATS a file is, or raises UnsupportedFormatError."""
     prefix = encoded[:16]
     # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
     # length                major    version      the list of brands
     if prefix[4:8] == b"ftyp":
         # HEIC has the same container, and may name it first; the list of brands tells.
-        length = int.from_bytes(prefix[:4], "big")
-        brands = encoded[8 : min(length, 256)]
+        brands = encoded[8 : min(int.from_bytes(prefix[:4], "big"), 256)]
         found = "AVIF" if b"avif" in brands or b"avis" in brands else None
     else:
         found = next((name for name in PILLOW_FORMATS if _accepts(name, prefix)), None)

@@ -92,6 +92,14 @@ class CorruptImageError(ImageError):
     """An image of a known format that cannot be decoded whole."""
 
 
+class DecodeTimeoutError(ImageError):
+    """An image that takes longer to decode than --max_image_seconds."""
+
+
+class DecoderCrashError(ImageError):
+    """An image that ends the process that decodes it, whenever it is tried."""
+
+
 class ModelCallError(ImageError):
     """The model fails on this image alone, or returns a value that is not finite."""
 

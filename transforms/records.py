@@ -38,6 +38,8 @@ PASSING_REASONS = frozenset(
         "read/PermissionDenied",
         "read/UnstableImage",
         "read/Unlisted",
+        "decode/DecodeTimeout",
+        "decode/DecoderCrash",
         "model/ModelCall",
     }
 )

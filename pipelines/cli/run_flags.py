@@ -172,6 +172,13 @@ class RunConfig:
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
+    max_image_seconds: float = flag(
+        "images whose decoding takes longer fail",
+        "images",
+        _POLICY["max_image_seconds"],
+        read=float,
+        metavar="S",
+    )
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(

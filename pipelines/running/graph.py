@@ -89,7 +89,9 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             carried=launch.columns.carried,
             digests=self.plan.has_files,
         )
-        preprocessing = PreprocessImages(launch.policy, launch.config.num_model_threads)
+        preprocessing = PreprocessImages(
+            launch.policy, launch.config.num_model_threads, publication.staging
+        )
         return (
             shards
             | "ReadImages" >> ReadImages(policy)

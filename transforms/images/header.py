@@ -107,7 +107,7 @@ def read_header(encoded: bytes) -> ImageHeader:
         UnsupportedFormatError: If it is no image of a format on the allow-list.
         CorruptImageError: If it begins like one, and its header makes no sense.
     """
-    format = _format(encoded)
+    format = find_format(encoded)
     try:
         height, width, orientation = _READERS.get(format, _read_pillow)(encoded, format)
     except PILLOW_ERRORS as error:
@@ -120,6 +120,25 @@ def read_header(encoded: bytes) -> ImageHeader:
         raise CorruptImageError(f"damaged {format} header: {height} x {width} pixels")
     decoder = "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
     return ImageHeader(format, height, width, orientation, decoder)
+
+
+def find_format(encoded: bytes) -> str:
+    """Returns which of PILLOW_FORMATS a file is, or raises UnsupportedFormatError."""
+    prefix = encoded[:16]
+    # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
+    # length                major    version      the list of brands
+    if prefix[4:8] == b"ftyp":
+        # HEIC has the same container, and may name it first; the list of brands tells.
+        brands = encoded[8 : min(int.from_bytes(prefix[:4], "big"), 256)]
+        found = "AVIF" if b"avif" in brands or b"avis" in brands else None
+    else:
+        found = next((name for name in PILLOW_FORMATS if _accepts(name, prefix)), None)
+    if found is None:
+        raise UnsupportedFormatError(
+            f"not an image of a supported format: {describe(encoded)}; "
+            "wanted JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, JPEG 2000, ICO or PSD"
+        )
+    return found
 
 
 def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
@@ -178,25 +197,6 @@ def reason(error: Exception) -> str:
         return f"it ends early, or holds a value that cannot be ({cause})"
     text = brief(error)
     return "it describes no image" if text == "not identified by this driver" else text
-
-
-def _format(encoded: bytes) -> str:
-    prefix = encoded[:16]
-    # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
-    # length                major    version      the list of brands
-    if prefix[4:8] == b"ftyp":
-        # HEIC has the same container, and may name it first; the list of brands tells.
-        length = int.from_bytes(prefix[:4], "big")
-        brands = encoded[8 : min(length, 256)]
-        found = "AVIF" if b"avif" in brands or b"avis" in brands else None
-    else:
-        found = next((name for name in PILLOW_FORMATS if _accepts(name, prefix)), None)
-    if found is None:
-        raise UnsupportedFormatError(
-            f"not an image of a supported format: {describe(encoded)}; "
-            "wanted JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, JPEG 2000, ICO or PSD"
-        )
-    return found
 
 
 def _accepts(format: str, prefix: bytes) -> bool:

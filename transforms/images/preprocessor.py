@@ -8,10 +8,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
-from transforms.images.header import ImageHeader, read_header
+from transforms.images.header import ImageHeader
+from transforms.images.isolated_decoder import decode_apart, read_header_apart
 from transforms.images.jpeg_batches import JpegBatches, ReadImage
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
-from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
@@ -132,7 +132,7 @@ class Preprocessor:
             raise FileTooLargeError(
                 f"{len(encoded)} bytes, --max_image_bytes is {policy.max_image_bytes}"
             )
-        header = read_header(encoded)
+        header = read_header_apart(encoded, policy.max_image_seconds)
         if header.height * header.width > policy.max_image_pixels:
             raise ImageTooLargeError(
                 f"{header.height} x {header.width} pixels, --max_image_pixels is "
@@ -181,8 +181,8 @@ class Preprocessor:
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = tf.constant(decode_with_pillow(image.encoded, header))
-        return view(self._graphs.finish_alone(decoded, row))
+        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
+        return view(self._graphs.finish_alone(tf.constant(decoded), row))
 
 
 def _is_promising(image: ReadImage) -> bool:

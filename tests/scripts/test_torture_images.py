@@ -1,4 +1,4 @@
-"""Image files made to cost, a twentieth of their size; scripts/torture_images makes them whole."""
+"""Image files made to cost, a hundredth of their size, and damaged ones."""
 
 import pathlib
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.torture.images.__main__ import KINDS
+from scripts.torture.images.repeat import unlike
 from scripts.torture.images.watch import Watch
 
-SCALE = 0.05
+SCALE = 0.01
 MAX_SECONDS, MAX_BYTES, PIXEL_BYTES = 2.0, 150_000_000, 20
 
 
@@ -28,3 +29,7 @@ def test_no_file_costs_more_than_it_may(kind: str, watch: Watch, tmp_path: pathl
         assert not cost.is_breach, cost
         assert cost.seconds < MAX_SECONDS, cost
         assert cost.peak_bytes < MAX_BYTES + PIXEL_BYTES * cost.pixels + cost.file_bytes, cost
+
+
+def test_damaged_files_are_the_same_whatever_was_in_memory() -> None:
+    assert unlike(20) == []

@@ -82,7 +82,7 @@ PILLOW_ERRORS = (
 TENSORFLOW_FORMATS = ("JPEG", "PNG")
 """Formats that TensorFlow decodes right; of the others it knows some, wrongly in part."""
 
-_MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 64_000_000}
+_MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 50_000_000}
 """Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel."""
 
 _START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}

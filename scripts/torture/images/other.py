@@ -172,9 +172,9 @@ FILES: dict[str, Maker] = {
         "WEBP", "RGB", square(scale / 1.9), lossless=True, method=0
     ),
     "WebP, one colour, lossy": lambda scale: flat("WEBP", "RGB", square(scale / 1.9), method=0),
-    "AVIF, one colour": lambda scale: flat("AVIF", "RGB", square(scale / 1.9), speed=10),
+    "AVIF, one colour": lambda scale: flat("AVIF", "RGB", square(scale / 2.4), speed=10),
     "AVIF, one colour, alpha": lambda scale: flat(
-        "AVIF", "RGBA", square(scale / 2), speed=10, subsampling="4:4:4"
+        "AVIF", "RGBA", square(scale / 2.4), speed=10, subsampling="4:4:4"
     ),
     "AVIF, many references": lambda scale: avif(_refs(many(900, scale), 65_000)),
     "AVIF, many referring items": lambda scale: avif(_refs(many(65_000, scale), 1)),

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+from PIL import ImageFile
+
+# Pillow's JPEG encoder fails where a file is larger than its buffer.
+ImageFile.MAXBLOCK = 1 << 25
 
 Maker = Callable[[float], bytes]
 """Makes a file; 1 makes it as bad as it can be, less makes what there is many of fewer."""

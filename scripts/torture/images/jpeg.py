@@ -148,7 +148,7 @@ FILES: dict[str, Maker] = {
     ),
     "unusual sampling": lambda scale: sequential(_ARITHMETIC, side(scale), side(scale), 3, 0x44),
     "lossless": lambda scale: sequential(_LOSSLESS, side(scale), side(scale), 3),
-    "noise": lambda scale: _sharp(side(scale / 4)),
-    "noise, progressive": lambda scale: _sharp(side(scale / 4), progressive=True),
+    "noise": lambda scale: _sharp(side(scale / 16)),
+    "noise, progressive": lambda scale: _sharp(side(scale / 16), progressive=True),
     "two frames": lambda scale: with_segments(frame(_SEQUENTIAL, side(scale), side(scale), 3)),
 }

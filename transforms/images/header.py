@@ -13,7 +13,7 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
-    IcoImagePlugin,
+    IcoImagePlugin,  # noqa: F401
     ImageFile,
     Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
@@ -23,13 +23,22 @@ from PIL import (
     _avif,
 )
 
-from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError, brief
+from transforms.errors import (
+    CorruptImageError,
+    ImageTooLargeError,
+    UnsupportedFormatError,
+    brief,
+)
+from transforms.images.avif_limits import check_avif
+from transforms.images.jpeg2000_limits import check_jpeg2000
+from transforms.images.jpeg_limits import check_layers, check_scans
 from transforms.images.orientation import read_orientation
 from transforms.images.run_lengths import check_run_lengths
 from transforms.images.signatures import describe
 from transforms.images.stripped import (
     PNG_SIGNATURE,
     gif_first_frame,
+    ico_image,
     jpeg_segments,
     png_chunks,
     strip,
@@ -73,8 +82,11 @@ PILLOW_ERRORS = (
 TENSORFLOW_FORMATS = ("JPEG", "PNG")
 """Formats that TensorFlow decodes right; of the others it knows some, wrongly in part."""
 
+_MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 50_000_000}
+"""Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel."""
+
 _START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
-_APP1 = b"\xe1"
+_START_OF_SCAN, _APP1 = b"\xda", b"\xe1"
 _EXIF = b"Exif\0\0"
 
 
@@ -118,6 +130,12 @@ def read_header(encoded: bytes) -> ImageHeader:
         ) from error
     if height < 1 or width < 1:
         raise CorruptImageError(f"damaged {format} header: {height} x {width} pixels")
+    most = _MAX_PIXELS.get(format, height * width)
+    if height * width > most:
+        raise ImageTooLargeError(
+            f"{height} x {width} pixels, wanted at most {most} of {format}: more do not decode in "
+            "1 GB of memory; convert it to JPEG or PNG"
+        )
     decoder = "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
     return ImageHeader(format, height, width, orientation, decoder)
 
@@ -151,8 +169,6 @@ def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
     """
     if format == "TIFF":
         check_tags(encoded)
-    elif format == "BMP":
-        check_run_lengths(encoded)
     factory = _FACTORIES.get(format, PIL.Image.OPEN[format][0])
     return factory(io.BytesIO(strip(encoded, format)), "")
 
@@ -231,7 +247,10 @@ def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
             bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
             if bits != 8 or layers not in (1, 3, 4):
                 raise SyntaxError(f"cannot handle {layers} layers of {bits} bits")
+            check_layers(height, width, layers)
             size = height, width
+        elif kind == _START_OF_SCAN:
+            check_scans(encoded, start)
         elif kind == _APP1 and orientation is None and encoded.startswith(_EXIF, start):
             orientation = read_orientation(encoded[start:end])
     if size is None:
@@ -273,9 +292,30 @@ def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
     return max(height, top + frame_height), max(width, left + frame_width), 1
 
 
+def _read_avif(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_avif(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_jpeg2000(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_jpeg2000(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_bmp(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_run_lengths(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_psd(encoded: bytes, format: str) -> tuple[int, int, int]:
+    # Not by Pillow: it reads the sizes of all rows to find out where the layers of colour start.
+    height, width = struct.unpack_from(">II", encoded, 14)
+    return height, width, 1
+
+
 def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     # The directory may say 16 x 16 of an image of any size, and Pillow decodes when it opens.
-    start = IcoImagePlugin.IcoFile(io.BytesIO(encoded)).entry[0].offset
+    start = ico_image(encoded)
     if encoded.startswith(PNG_SIGNATURE, start):
         width, height = _png_size(encoded, start)
         return height, width, 1
@@ -283,6 +323,8 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     (header_bytes,) = struct.unpack_from("<I", encoded, start)
     sides = "<HH" if header_bytes == 12 else "<ii"
     width, height = struct.unpack_from(sides, encoded, start + 4)
+    if header_bytes >= 40 and struct.unpack_from("<I", encoded, start + 16)[0] in (1, 2):
+        raise ValueError("a run-length coded icon")
     # A bitmap in an icon is twice as high: colours, then mask.
     return abs(height) // 2, abs(width), 1
 
@@ -293,4 +335,9 @@ _READERS: dict[str, _Reader] = {
     "PNG": _read_png,
     "GIF": _read_gif,
     "ICO": _read_ico,
+    "AVIF": _read_avif,
+    "JPEG2000": _read_jpeg2000,
+    "BMP": _read_bmp,
+    "DIB": _read_bmp,
+    "PSD": _read_psd,
 }

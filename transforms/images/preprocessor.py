@@ -15,12 +15,16 @@ from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
+from transforms.images.stripped import strip
 from transforms.images.tensor_view import view
 
 _PNG_END = b"IEND"
 """The kind of a PNG's last chunk."""
 _TAIL_BYTES = 64
 """Where whole files have it; some programs append a little."""
+
+_MAX_SIDE = 1_000_000
+"""Of an image as it is stored, in pixels."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
 
@@ -138,6 +142,14 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, --max_image_pixels is "
                 f"{policy.max_image_pixels}"
             )
+        if max(header.height, header.width) > _MAX_SIDE:
+            raise ImageTooLargeError(
+                f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
+                "decoders make room for each row"
+            )
+        if header.format == "PNG":
+            # TensorFlow unpacks all texts.
+            encoded = strip(encoded, "PNG")
         return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:

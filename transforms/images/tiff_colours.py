@@ -35,7 +35,15 @@ TiffImagePlugin.OPEN_INFO.setdefault(
 
 
 class TiffFile(TiffImagePlugin.TiffImageFile):
-    """A TIFF that says what it holds if Pillow cannot show it, and whose palette is right."""
+    """A TIFF as it is stored, whose palette is right, and which says what Pillow cannot show.
+
+    It is without EXIF and the like, which may name itself over and over.
+    """
+
+    def load_end(self) -> None:
+        """Leaves the image as it is."""
+        # Pillow would read all directories below this one, and turn the image upright.
+        self._size = self.im.size
 
     def _setup(self) -> None:
         photometric = self.tag_v2.get(_PHOTOMETRIC_TAG, _WHITE_IS_ZERO)

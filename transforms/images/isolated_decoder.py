@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.images.decoder_pool import DecoderPool
-from transforms.images.header import ImageHeader, find_format, read_header
+from transforms.images.header import ImageHeader, read_header
 from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.images.pillow_files import find_format
 
 _NATIVE_HEADERS = ("WEBP", "AVIF")
 """Formats whose headers Pillow leaves to their libraries; others it reads in Python."""

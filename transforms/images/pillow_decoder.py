@@ -9,7 +9,8 @@ import PIL.Image
 
 from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images.fax_strips import check_fax_strips
-from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
+from transforms.images.header import ImageHeader
+from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reason
 from transforms.images.run_lengths import unpack_run_lengths
 from transforms.images.tiff_strips import check_strips
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
+from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags, check_top_k
 from pipelines.cli.run_flags import ACTIVATIONS
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
@@ -78,11 +78,13 @@ def class_outputs(
 
     Raises:
         ModelError: If the class names or the activation do not fit the model.
+        FlagError: If more classes are asked for than it has.
     """
     from pipelines.running.launch import Outputs
     from transforms.runs.recipe import fingerprint_json
     from transforms.steps.to_top_k import ToTopK
 
+    check_top_k(config.top_k, model.spec.output_dim)
     labels = read_model_labels(config.labels, model)
     activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}

@@ -81,19 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _convert(config: ConvertConfig) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
+    # A misspelt path does not wait for TensorFlow.
+    from transforms.files.new_directory import check_new_directory
+    from transforms.models.handle import find_model, resolve_model
+
+    output = check_new_directory(config.output)
+    find_model(config.model)
     with importing():
         import_tensorflow()
         import tensorflow as tf
 
-        from transforms.models.handle import resolve_model
-        from transforms.models.reusable_model import (
-            check_new_directory,
-            load_reusable,
-            save_reusable,
-        )
+        from transforms.models.reusable_model import load_reusable, save_reusable
         from transforms.models.spec import inspect_saved_model
 
-    output = check_new_directory(config.output)
     model_dir = resolve_model(config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     sizes = spec.image_sizes

@@ -64,11 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _inspect(config: InspectConfig) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # A misspelt path does not wait for TensorFlow.
+    from transforms.models.class_names import labels_for, read_labels
+    from transforms.models.handle import find_model, fingerprint_model, resolve_model
+
+    find_model(config.model)
+    if config.labels:
+        read_labels(config.labels)
     with importing():
         import_tensorflow()
         from transforms.machine.tensorflow_runtime import configure_tensorflow
-        from transforms.models.class_names import labels_for, read_labels
-        from transforms.models.handle import fingerprint_model, resolve_model
         from transforms.models.image_model import ImageModel
         from transforms.models.model_files import check_files
         from transforms.models.notes import NOTES_FILE, read_notes

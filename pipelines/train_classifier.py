@@ -44,7 +44,13 @@ def run(config: TrainConfig) -> int:
         UserError: If a flag, a run, the labels or the model cannot work.
         RunError: If the classifier is not accurate enough, or not what the vectors promise.
     """
-    with importing():  # Beam and TensorFlow: --help does not wait for them.
+    # A misspelt path does not wait for Beam and TensorFlow, nor does --help.
+    from transforms.files.new_directory import check_new_directory
+    from transforms.runs.embedding_runs import open_embedding_runs
+
+    check_new_directory(config.output)
+    open_embedding_runs(config.embeddings)
+    with importing():
         from pipelines.training.train import train
 
     train(config)

@@ -75,7 +75,7 @@ def _check_directory(run: str) -> None:
 
     directory = absolute_output(run)
     if set("*?[").intersection(run) and not os.path.isdir(directory):
-        raise FlagError(f"{run}: a directory's name may hold no *, ? or [")
+        raise FlagError(f"{run} is no directory; here *, ? and [ are a name's own, no wildcards")
     try:
         found = list_files(directory)
     except (OSError, ValueError) as error:  # ValueError: an unknown scheme.
@@ -120,6 +120,8 @@ def _summarize(verification: "Verification") -> str:
         f"failures {counts['failed']:,}",
         f"bytes {size_bytes:,}",
     ]
+    if truncated := sum(shard.is_cut_short for shard in verification.shards):
+        parts.append(f"files not read to their ends {truncated:,}")
     if verification.embedding_dim is not None:
         parts.append(f"dimension {verification.embedding_dim}")
     return f"all is well, {', '.join(parts)}"

@@ -65,6 +65,17 @@ class CorruptRecordError(ImageError):
     """A record, Parquet cell or tar sample that is damaged or lacks the image."""
 
 
+class TruncatedFileError(CorruptRecordError):
+    """A TFRecord, Parquet or tar file that cannot be read to its end, being cut or damaged.
+
+    How many images are lost with the rest of it is not known.
+    """
+
+
+class NotReachedError(ImageError):
+    """An image of an earlier run in a file that cannot be read to its end, or opened, now."""
+
+
 class FileTooLargeError(ImageError):
     """More encoded bytes than --max_image_bytes."""
 
@@ -79,6 +90,14 @@ class UnsupportedFormatError(ImageError):
 
 class CorruptImageError(ImageError):
     """An image of a known format that cannot be decoded whole."""
+
+
+class DecodeTimeoutError(ImageError):
+    """An image that takes longer to decode than --max_image_seconds."""
+
+
+class DecoderCrashError(ImageError):
+    """An image that ends the process that decodes it, whenever it is tried."""
 
 
 class ModelCallError(ImageError):

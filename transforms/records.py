@@ -38,10 +38,19 @@ PASSING_REASONS = frozenset(
         "read/PermissionDenied",
         "read/UnstableImage",
         "read/Unlisted",
+        "decode/DecodeTimeout",
+        "decode/DecoderCrash",
         "model/ModelCall",
     }
 )
 """Failures, as "step/error_type", that the same bytes may not have another time."""
+
+
+TRUNCATED = "read/TruncatedFile"
+"""Failure that stands for the rest of a TFRecord, Parquet or tar file, whatever that holds."""
+
+UNOPENED = frozenset({"read/NotFound", "read/PermissionDenied"})
+"""Failures that stand for the whole of such a file, if they are of a shard that is one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -316,6 +325,16 @@ class ShardResult:
     def images(self) -> int:
         """Number of images that the shard was given."""
         return self.rows + self.failed
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether nobody knows how many images its file holds, for it was not read to its end.
+
+        Of a file that did not open, an earlier run may have told the images: then each has a row
+        or a failure of its own.
+        """
+        is_unopened = self.file is not None and not UNOPENED.isdisjoint(self.failures)
+        return TRUNCATED in self.failures or (is_unopened and self.images == 1)
 
     @property
     def may_pass(self) -> bool:

@@ -6,12 +6,28 @@ from pipelines.cli.flag import flag
 from pipelines.cli.run_flags import ACTIVATIONS, RunConfig, SingleRunConfig
 from transforms.errors import FlagError
 
+TOP_K = 5
+"""Classes an image gets if nobody says how many; all of them, if the model has fewer."""
+
+
+def check_top_k(top_k: int, num_classes: int | None) -> None:
+    """Checks that no more classes are asked for than there are; None: it is not known.
+
+    Raises:
+        FlagError: If more are.
+    """
+    if num_classes is not None and top_k > max(num_classes, TOP_K):
+        raise FlagError(
+            f"--top_k {top_k} is over the number of classes: the model has {num_classes}; leave it "
+            f"out for {min(num_classes, TOP_K)}, or give --top_k {num_classes} for all"
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifyFlags(RunConfig):
     """The flags that say what becomes of logits, for pipelines.classify and pipelines.refresh."""
 
-    top_k: int = flag("classes an image", "output", 5, read=int, metavar="K")
+    top_k: int = flag("classes an image", "output", TOP_K, read=int, metavar="K")
     activation: str | None = flag(
         "turns the model's logits into scores (default: the model's image_model.json, else "
         "softmax; sigmoid or none, as it needs, of one output)",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pipelines.cli.flag import OPTIONS
-from pipelines.cli.spelling import check_spelling
+from pipelines.cli.spelling import check_likeness, check_spelling
 from transforms.errors import printable
 
 Config = TypeVar("Config")
@@ -119,10 +119,15 @@ def parse_own_flags(
     usage: str,
     epilog: str,
 ) -> Config:
-    """Reads the command line of a program whose flags are all its own; see parse_flags."""
+    """Reads the command line of a program whose flags are all its own; see parse_flags.
+
+    A misspelt flag is named before anything that is missing because of it.
+    """
     parser = make_parser(
         config_class, program=program, description=description, usage=usage, epilog=epilog
     )
+    words = sys.argv[1:] if argv is None else argv
+    check_likeness(words, [name for action in parser._actions for name in action.option_strings])
     return _fill(config_class, parser.parse_args(argv))
 
 

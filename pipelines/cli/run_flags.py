@@ -16,9 +16,12 @@ from transforms.images.policy import (
     Preprocessing,
 )
 from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
+from transforms.records import ShardKind
 from transforms.runs.formats import FORMATS
 
 ACTIVATIONS = ("softmax", "sigmoid", "none")
+
+INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
 _OF_THE_RUN = {"image_size", "dtype", *LIMITS}
@@ -48,6 +51,12 @@ class RunConfig:
         metavar="URI",
         repeatable=True,
     )
+    input_format: str = flag(
+        "of the files, if neither names nor first bytes tell",
+        "input",
+        AUTO,
+        choices=INPUT_FORMATS,
+    )
     manifest: tuple[str, ...] = flag(
         "list of image URIs: .txt (one a line), or .csv, .jsonl, .parquet with a uri column",
         "input",
@@ -56,8 +65,8 @@ class RunConfig:
         repeatable=True,
     )
     image_key: str | None = flag(
-        "feature, column or tar field (extension) that holds the encoded image (default: "
-        "image/encoded in TFRecord, image in Parquet, any image's extension in tar)",
+        "feature, column or tar field of the encoded image (default: image/encoded in TFRecord, "
+        "image in Parquet, any image's extension in tar)",
         "input",
         metavar="NAME",
     )
@@ -163,6 +172,13 @@ class RunConfig:
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
+    max_image_seconds: float = flag(
+        "images whose decoding takes longer fail",
+        "images",
+        _POLICY["max_image_seconds"],
+        read=float,
+        metavar="S",
+    )
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
@@ -196,13 +212,16 @@ class RunConfig:
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
+    allow_truncated_files: bool = flag(
+        "publish although a TFRecord, Parquet or tar file ends early", "run", False
+    )
     canaries: str | None = flag(
-        "directory of a few images; publish only if they get their expected answers",
+        "directory of a few images; publish only if answered as expected",
         "run",
         metavar="DIR",
     )
     canary_threshold: float = flag(
-        "smallest cosine between a canary's answer and the expected one",
+        "smallest cosine of a canary's answer to the expected",
         "run",
         0.9999,
         read=float,
@@ -235,6 +254,11 @@ class RunConfig:
         """Whether what to read is known without --input and --manifest."""
         return False
 
+    @property
+    def told_kind(self) -> ShardKind | None:
+        """What --input_format says of every file; None if each is looked at."""
+        return None if self.input_format == AUTO else ShardKind(self.input_format)
+
     def uses(self, flag: str) -> bool:
         """Whether a flag has any effect; refresh has those of two programs."""
         return True
@@ -246,7 +270,7 @@ class SingleRunConfig(PlanFlags, RunConfig):
 
     output: str = flag("directory for the run, empty or new", "output", "", metavar="DIR")
     retry_failed: str | None = flag(
-        "an earlier run: its rows, and its failed images computed again, become a new run",
+        "a new run of an earlier one's rows, its failures computed again",
         "input",
         metavar="RUN",
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,31 @@ def check_spelling(config_class: type[Any], others: Sequence[str]) -> None:
             raise FlagError(f"{name} is no flag of this program, but of {' and '.join(theirs)}")
         if close := difflib.get_close_matches(name, own, 1, _LIKENESS):
             raise FlagError(f"unknown flag or argument {name}; did you mean {close[0]}?")
+
+
+def check_likeness(words: Sequence[str], known: Sequence[str]) -> None:
+    """Checks that no argument is nearly one of the flags of a program that has no others.
+
+    Args:
+        words: Arguments of the command line.
+        known: Flags of the program, in snake_case.
+
+    Raises:
+        FlagError: If one is; names the flag that was meant.
+    """
+    flags = {_in_snake_case(flag): flag for flag in known}
+    for word in itertools.takewhile(lambda word: word != "--", words):
+        name = word.partition("=")[0]
+        plain = _in_snake_case(name)
+        if not name.startswith("--") or plain in flags:
+            continue
+        begun = [flag for flag in flags if len(plain) > 3 and flag.startswith(plain)]
+        if close := difflib.get_close_matches(plain, flags, 1, _LIKENESS) or begun:
+            raise FlagError(f"unknown flag or argument {name}; did you mean {flags[close[0]]}?")
+
+
+def _in_snake_case(flag: str) -> str:
+    return flag.replace("-", "_")
 
 
 def _flags(config_class: type[Any]) -> list[str]:

@@ -9,7 +9,6 @@ from rich import filesize
 
 from transforms.errors import printable
 from transforms.models.engine_settings import AUTO
-from transforms.runs.directory import FAILURES_FILE
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.models.spec import ModelSpec
@@ -80,7 +79,7 @@ def summary_rows(
         ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
     ]
     if counts["failed"]:
-        rows.append(("failures", f"{output.rstrip('/')}/{FAILURES_FILE}"))
+        rows.append(("failures", f"{output.rstrip('/')}/_failures.jsonl"))
     return rows
 
 

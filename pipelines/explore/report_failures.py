@@ -7,6 +7,7 @@ import pyarrow as pa
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import ImageCard, Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
+from transforms.records import TRUNCATED
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
@@ -14,6 +15,7 @@ from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 _REASONS_SHOWN = 20
 _MAX_MESSAGE_CHARS = 400
 _THUMBNAIL_PIXELS = 96
+_LOST = ": files that end early; how many images are missing is not known"
 
 
 def show_failures(run: PublishedRun) -> list[Sheet]:
@@ -40,7 +42,8 @@ def _show(run: PublishedRun, group: FailureGroup) -> Sheet:
         _message(example) if card.thumbnail.jpeg else ""
         for example, card in zip(group.examples, cards, strict=True)
     ]
-    return Sheet(f"{group.failures:,} {group.reason}", cards, texts)
+    note = _LOST if group.reason == TRUNCATED else ""
+    return Sheet(f"{group.failures:,} {group.reason}{note}", cards, texts)
 
 
 def _card(example: Mapping[str, str], thumbnail: Thumbnail) -> ImageCard:

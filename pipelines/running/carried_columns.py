@@ -1,15 +1,19 @@
 """The columns that travel from the inputs to the output, found out at launch."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError, InputError
+from transforms.inputs.carried_types import unify_carried, unify_texts
+from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
+from transforms.inputs.parquet_footers import check_exact
 from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
@@ -17,20 +21,47 @@ from transforms.schemas import RESERVED
 FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
 
+FOOTERS_AT_ONCE = 32
+"""An object store takes its time for each, and takes many at once."""
 
-def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
-    """Looks into the first file of each kind: is the image there, and what types are carried?
+
+def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstFiles) -> pa.Schema:
+    """Looks into the inputs: is the image there, and what types are carried?
+
+    The first file of each kind tells where the image is. If there is something to carry, every
+    footer of Parquet tells types, and the first records or samples of the first other files.
+
+    Args:
+        config: The flags.
+        sources: Inputs, classified.
+        first: First files among the inputs.
 
     Raises:
         FlagError: If a column may not be carried, or no input has columns.
-        InputError: If an input lacks a column, or two give it different types.
+        InputError: If an input lacks a column, or no type holds what two have.
     """
     reserved = RESERVED.intersection(config.carry_columns)
     if reserved:
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
-    found = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
-    for kind in FILE_KINDS:
-        found |= _peek(config, itertools.islice(_files(config, sources, kind), FILES_PEEKED))
+    tables = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
+    files = _files(config, sources, ShardKind.PARQUET)
+    if config.carry_columns:
+        tables |= _peek_all(config, files)
+    else:
+        tables |= _peek(config, itertools.chain(files, first.parquet_alone))
+    found = {}
+    if tables:
+        unified = unify_carried(tables)
+        _check_exact({uri: tables[uri] for uri in tables if uri not in config.manifest}, unified)
+        found[next(iter(tables))] = unified
+    for kind in (ShardKind.TFRECORD, ShardKind.TAR):
+        schemas = _peek(config, _files(config, sources, kind))
+        if config.carry_columns:
+            own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
+            schemas |= _peek_all(config, own, may_lack=True)
+        if kind is ShardKind.TAR and schemas:
+            schemas = {next(iter(schemas)): unify_texts(schemas)}
+        found |= schemas
     if not found:
         if config.carry_columns:
             kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
@@ -39,14 +70,14 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
                 "have columns to carry, and none is given"
             )
         return pa.schema([])
-    (first_uri, first), *others = found.items()
-    for uri, schema in others:
-        if not schema.equals(first):
+    (uri, carried), *others = found.items()
+    for other_uri, schema in others:
+        if not schema.equals(carried):
             raise InputError(
-                f"--carry_columns differ in type: {first_uri} has {_types(first)}, {uri} has "
+                f"--carry_columns differ in type: {uri} has {_types(carried)}, {other_uri} has "
                 f"{_types(schema)}; run them apart"
             )
-    return first
+    return carried
 
 
 def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
@@ -55,7 +86,8 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
     Directories and mixed globs are listed only if need be: that takes long on a large store.
     """
     for source in sources:
-        if source.kind is kind or (source.kind is ShardKind.IMAGES and config.carry_columns):
+        may_hold = source.kind is ShardKind.IMAGES and config.carry_columns
+        if kind in (source.kind, source.format) or may_hold:
             for listed in list_source(source):
                 if isinstance(listed, InputFile) and listed.kind is kind:
                     yield listed
@@ -64,19 +96,65 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
 def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]:
     """Returns the carried columns of the first file that can be read, by its uri."""
     unreadable = None
-    for file in files:
+    for file in itertools.islice(files, FILES_PEEKED):
         schema = FILE_KINDS[file.kind].peek(
             file.uri, config.image_key, config.image_id_from, config.carry_columns
         )
         if schema is not None:
             return {file.uri: schema}
         unreadable = file
+    _check_readable(config, unreadable)
+    return {}
+
+
+def _peek_all(
+    config: RunConfig, files: Iterable[InputFile], *, may_lack: bool = False
+) -> dict[str, pa.Schema]:
+    """Returns the carried columns of every file that can be read, by its uri.
+
+    Args:
+        config: The flags.
+        files: The files.
+        may_lack: Whether a file that lacks a column is passed over: its rows hold nothing there.
+    """
+
+    def peek(file: InputFile) -> pa.Schema | None:
+        try:
+            return FILE_KINDS[file.kind].peek(
+                file.uri, config.image_key, config.image_id_from, config.carry_columns
+            )
+        except InputError:
+            if may_lack:
+                return None
+            raise
+
+    every = list(files)
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE, thread_name_prefix="footers") as threads:
+        looks = zip(every, threads.map(peek, every), strict=True)
+        found = {file.uri: schema for file, schema in looks if schema is not None}
+    if not found and every and not may_lack:
+        _check_readable(config, every[-1])
+    return found
+
+
+def _check_exact(tables: Mapping[str, pa.Schema], unified: pa.Schema) -> None:
+    """Checks that no integer of a Parquet file is rounded where its column becomes double."""
+    doubles = {field.name for field in unified if pa.types.is_floating(field.type)}
+    concerned = {
+        uri: [f.name for f in schema if f.name in doubles and pa.types.is_integer(f.type)]
+        for uri, schema in tables.items()
+    }
+    concerned = {uri: names for uri, names in concerned.items() if names}
+    with ThreadPoolExecutor(FOOTERS_AT_ONCE, thread_name_prefix="footers") as threads:
+        list(threads.map(check_exact, concerned.keys(), concerned.values()))
+
+
+def _check_readable(config: RunConfig, unreadable: InputFile | None) -> None:
     if unreadable is not None and config.carry_columns:
         raise InputError(
             f"{unreadable.uri}, and the files before it: nothing readable in them, so the types of "
             "--carry_columns are not known"
         )
-    return {}
 
 
 def _types(schema: pa.Schema) -> str:

@@ -89,7 +89,9 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             carried=launch.columns.carried,
             digests=self.plan.has_files,
         )
-        preprocessing = PreprocessImages(launch.policy, launch.config.num_model_threads)
+        preprocessing = PreprocessImages(
+            launch.policy, launch.config.num_model_threads, publication.staging
+        )
         return (
             shards
             | "ReadImages" >> ReadImages(policy)
@@ -128,6 +130,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         launch.columns.carried,
         launch.columns.image_id_from,
         (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
+        basis.has_same_recipe,
     )
     images = matched.images
     if plan.places_by_content:

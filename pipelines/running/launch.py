@@ -23,7 +23,9 @@ from pipelines.running.launched_model import (
 from transforms.batches import OutputRows, Predictions
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.listing import classify_input
+from transforms.inputs.first_files import first_files
+from transforms.inputs.first_ids import check_first_ids
+from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import EngineSettings
@@ -170,9 +172,13 @@ def prepare_launch(
         UserError: If the inputs or the model cannot work as the flags say.
     """
     hints = read_hints(config.inference_hints)
-    sources = tuple(classify_input(uri) for uri in config.input)
-    carried = carried_schema(config, sources)
+    told = config.told_kind
+    sources = tuple(source for uri in config.input for source in classify_inputs(uri, told))
+    first = first_files(sources)
+    carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)
+    columns = FileColumns(config.image_key, config.image_id_from, carried)
+    check_first_ids(first.files, columns)
     model = launch_model(config, model_dir)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)
@@ -182,7 +188,7 @@ def prepare_launch(
         sources=sources,
         model=model,
         policy=policy,
-        columns=FileColumns(config.image_key, config.image_id_from, carried),
+        columns=columns,
         outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,

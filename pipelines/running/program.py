@@ -41,8 +41,12 @@ def run_program(
         config, beam_argv = parse_flags(
             config_class, argv, program=f"python -m pipelines.{program}", description=description
         )
-        check_beam_flags(config_class, beam_argv)
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
+        with importing():
+            from pipelines.running.first_look import look_first
+
+        look_first(config, beam_argv)
+        check_beam_flags(config_class, beam_argv)
         with importing():
             from pipelines.running.dataflow import check_dataflow
 

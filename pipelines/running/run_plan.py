@@ -5,7 +5,7 @@ import dataclasses
 from pipelines.running.destination import Destination
 from pipelines.running.launch import Launch
 from transforms.forecast.sample import Sample
-from transforms.lifecycle.basis import Basis
+from transforms.lifecycle.basis import Basis, Completion
 from transforms.lifecycle.canaries import CanaryGate
 from transforms.lifecycle.claim import Claim
 from transforms.lifecycle.publication import Publication
@@ -64,6 +64,8 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
     """
     config = launch.config
     basis = destination.basis(launch.recipe)
+    if isinstance(basis, Completion):
+        basis.check_columns(launch.column_recipe)
     return RunPlan(
         launch=launch,
         basis=basis,
@@ -74,6 +76,7 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
             stem=launch.stem,
             output_format=config.output_format,
             max_failed_fraction=config.max_failed_fraction,
+            allow_truncated_files=config.allow_truncated_files,
             previous=basis.counts,
             canary_gate=_canary_gate(launch),
             root=destination.root,

@@ -6,19 +6,20 @@ from typing import Any, TypeVar
 
 from pipelines.cli.run_flags import SingleRunConfig
 from pipelines.running.destination import RunDirectory
+from pipelines.running.first_look import read_run_to_complete
 from pipelines.running.launch import MakeOutputs
 from pipelines.running.run import run_into
-from transforms.errors import FlagError, InputError
+from transforms.errors import FlagError
 from transforms.runs.directory import absolute_output
-from transforms.runs.record import PublishedRun, read_published_run
+from transforms.runs.record import PublishedRun
 
 Config = TypeVar("Config", bound=SingleRunConfig)
 
 _INPUTS = ("input", "manifest")
 _OWN = {
     "output", "retry_failed", "resume", "overwrite", "canaries", "canary_threshold",
-    "write_canaries", "max_failed_fraction", "batch_size", "num_model_threads", "deduplicate",
-    "inference_hints",
+    "write_canaries", "max_failed_fraction", "allow_truncated_files", "batch_size",
+    "num_model_threads", "deduplicate", "inference_hints",
 }  # fmt: skip
 """Flags of a run that completes another which are not that other run's."""
 
@@ -47,7 +48,7 @@ def run_once(
     """
     completes = None
     if config.retry_failed is not None:
-        completes = _read_run_to_complete(config.retry_failed)
+        completes = read_run_to_complete(config.retry_failed)
         config = with_flags_of(config, completes)
     destination = RunDirectory(absolute_output(config.output), completes)
     return run_into(destination, config, beam_argv, program=program, make_outputs=make_outputs)
@@ -83,10 +84,3 @@ def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
 
 def _as_flag(value: Any) -> Any:  # noqa: ANN401 - of any flag
     return tuple(value) if isinstance(value, list) else value
-
-
-def _read_run_to_complete(handle: str) -> PublishedRun:
-    try:
-        return read_published_run(absolute_output(handle))
-    except InputError as error:
-        raise FlagError(f"--retry_failed {handle}: {error}") from error

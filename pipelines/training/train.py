@@ -28,9 +28,10 @@ from pipelines.training.labelled_runs import LabelledRuns, label_runs
 from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
 from transforms.errors import RunError
+from transforms.files.new_directory import check_new_directory
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
-from transforms.models.reusable_model import ReusableModel, check_new_directory
+from transforms.models.reusable_model import ReusableModel
 from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
 from transforms.runs.model_of_run import ModelOfRun, find_model_of_run, load_model_of_run
 from transforms.training.class_metrics import ClassMetrics

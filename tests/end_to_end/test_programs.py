@@ -386,7 +386,7 @@ def test_one_key_in_two_tar_files_fails_the_run_and_names_both(
         write_tar(tmp_path / f"{name}.tar", {"000000.png": solid(1, 2, 3)})
     out = tmp_path / "out"
     argv = ["--input", str(tmp_path / "*.tar")]
-    assert run_embed(mean_color, out, *argv) == 1
+    assert run_embed(mean_color, out, *argv) == 2
     message = capsys.readouterr().err
     assert f"'000000' is not unique: {tmp_path}/x.tar#0 and {tmp_path}/y.tar#0" in message
     assert run_embed(mean_color, out, *argv, "--overwrite", "--image_id_from", "filename") == 0
@@ -401,7 +401,7 @@ def test_one_id_in_two_tfrecords_fails_the_run_and_names_both(
         write_examples(tmp_path / name / "a.tfrecord", [solid(1, 2, 3)] * 3)
     out = tmp_path / "out"
     argv = ["--input", str(tmp_path / "*" / "a.tfrecord")]
-    assert run_embed(mean_color, out, *argv) == 1
+    assert run_embed(mean_color, out, *argv) == 2
     message = capsys.readouterr().err
     assert f"{tmp_path}/x/a.tfrecord#" in message
     assert f"{tmp_path}/y/a.tfrecord#" in message

@@ -1,6 +1,7 @@
 """pipelines.convert_model on every kind of model, by the answers of runs before and after."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines import classify
 from pipelines.convert_model import main
 from tests.support.images import encode, photo
 from tests.support.models import MODELS, save_logits, save_network, save_output
@@ -114,6 +116,24 @@ def test_a_network_of_any_dtype_gives_the_same_vectors(
     convert(network, tmp_path / "reusable", *flags)
     before = vectors(network, photos, tmp_path / "before", *flags)
     assert before == vectors(str(tmp_path / "reusable"), photos, tmp_path / "after")
+
+
+def test_brackets_and_stars_in_the_names_of_models_stand_for_themselves(
+    tmp_path: pathlib.Path, logits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trip = tmp_path / "[2021] *? trip"
+    shutil.copytree(logits, trip / "mod[e]l")
+    (trip / "mod[e]l" / "labels.txt").write_text("a\nb\nc\n")
+    (tmp_path / "photo.png").write_bytes(encode(photo(24, 24)))
+    monkeypatch.chdir(trip)
+    assert main(["--model", "mod[e]l", "--output", "co[n]v*"]) == 0
+    photos = ["--input", str(tmp_path / "photo.png")]
+    for model in ("mod[e]l", "co[n]v*"):
+        out = tmp_path / f"of_{model}"
+        assert classify.main([*photos, "--model", model, "--output", str(out)]) == 0
+    first, second = (read(tmp_path / f"of_{model}") for model in ("mod[e]l", "co[n]v*"))
+    assert first.column("class_label").to_pylist() == second.column("class_label").to_pylist()
+    assert sorted(path.name for path in trip.iterdir()) == ["co[n]v*", "mod[e]l"]
 
 
 # tensorflow_hub imports pkg_resources, which is deprecated.

@@ -642,3 +642,30 @@ def test_a_run_without_what_it_could_not_list_says_so(
     again = shared / "root" / "again"
     assert embed.main(["--retry_failed", str(out), "--output", str(again)]) == 0
     assert read_failures(again) == [failure]  # It lists nothing: a new run does.
+
+
+def test_tfrecords_that_only_their_bytes_tell_are_read_and_recalled(
+    shared: pathlib.Path,
+) -> None:
+    """As TensorFlow's ImageNet script and Kaggle name them."""
+    model, source, root = str(shared / "model"), shared / "in", shared / "root"
+    (source / "closed").mkdir(parents=True)
+    (source / "a.png").write_bytes(solid(1, 2, 3))
+    names = ("train-00000-of-00002", "train-00001-of-00002", "flowers-224x224-10.tfrec")
+    for name in names:
+        images = {f"{name}-{n}": solid(n, 1, 5) for n in range(3)}
+        write_examples(source / "closed" / name, images)
+    argv = ["--input", str(source), "--max_failed_fraction", "0.5"]
+    assert run_refresh(model, root, *argv) == 0
+    assert matched(root) == 10
+    assert run_embed(model, root / "glob", "--input", str(source / "closed" / "train-*")) == 0
+    assert read(root / "glob").num_rows == 6
+    (source / "closed").chmod(0)
+    with unprivileged():
+        assert run_refresh(model, root, *argv) == 0
+    (source / "closed").chmod(0o755)
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 10, "reused": 10}
+    again = shared / "again"
+    odd = ["--input", str(source / "closed" / "train-*"), "--input_format", "images"]
+    assert run_embed(model, again, *odd, "--max_failed_fraction", "1") == 0
+    assert len(read_failures(again)) == 2

@@ -950,11 +950,14 @@ def test_every_run_is_checked_whatever_is_wrong_with_the_first(
     ("argv", "message"),
     [
         ([], "the following arguments are required: RUN"),
-        (["{runs}/half", "--allow_zero"], "unrecognized arguments: --allow_zero"),
+        (
+            ["{runs}/half", "--allow_zero"],
+            "unknown flag or argument --allow_zero; did you mean --allow_zero_vectors",
+        ),
         (["{runs}/half", "{runs}/none"], "{runs}/none is no directory; wanted a run or a"),
         (["{runs}/train.parquet"], "{runs}/train.parquet is no directory; wanted a run or a"),
-        (["{runs}/*"], "{runs}/*: a directory's name may hold no *, ? or ["),
-        (["foo://bucket/run"], "foo://bucket/run cannot be listed: Unable to get filesystem"),
+        (["{runs}/*"], "{runs}/* is no directory; here *, ? and [ are a name's own"),
+        (["foo://bucket/run"], "foo://bucket/run cannot be listed: no file system is known"),
     ],
 )
 def test_what_cannot_be_checked_is_refused_in_one_line(

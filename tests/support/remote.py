@@ -16,6 +16,10 @@ OBJECTS: dict[str, bytes | None] = {}
 """Content by URI; None may not be read. Empty it after use."""
 
 
+CLOSED: dict[str, Exception] = {}
+"""What listing a prefix, or more than it, raises. Empty it after use."""
+
+
 class MemoryFileSystem(FileSystem):
     @classmethod
     def scheme(cls) -> str:
@@ -25,6 +29,9 @@ class MemoryFileSystem(FileSystem):
         return False
 
     def _list(self, dir_or_prefix: str) -> Iterator[FileMetadata]:
+        for prefix, error in CLOSED.items():
+            if prefix.startswith(dir_or_prefix):
+                raise error
         for uri in sorted(OBJECTS):
             if uri.startswith(dir_or_prefix):
                 yield self.metadata(uri)

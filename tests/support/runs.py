@@ -29,15 +29,20 @@ def write_photos(directory: pathlib.Path, count: int) -> dict[str, list[float]]:
     return {name: [value / 255 for value in colour] for name, colour in colours.items()}
 
 
-def write_examples(path: pathlib.Path, images: list[bytes], *, names: bool = True) -> None:
-    """Writes a TFRecord of tf.Example: an image each, its number as label, a name if wanted."""
+def write_examples(
+    path: pathlib.Path, images: list[bytes], *, names: bool = True, label: float | None = None
+) -> None:
+    """Writes a TFRecord of tf.Example: an image each, a label or its number, a name if wanted."""
     import tensorflow as tf  # Most tests do without.
 
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number, image in enumerate(images):
             example = tf.train.Example()
             example.features.feature["image/encoded"].bytes_list.value.append(image)
-            example.features.feature["label"].int64_list.value.append(number)
+            if label is None:
+                example.features.feature["label"].int64_list.value.append(number)
+            else:
+                example.features.feature["label"].float_list.value.append(label)
             if names:
                 name = f"{path.stem}-{number}.png".encode()
                 example.features.feature["image/filename"].bytes_list.value.append(name)

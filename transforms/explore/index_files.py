@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from transforms.errors import ImageError, InputError, brief
 from transforms.files.atomic_files import read_whole, sync, write_whole
-from transforms.files.file_systems import BeamIOError, FileSystems, create_as_stored, delete
+from transforms.files.file_systems import FileSystems, create_as_stored, delete
 from transforms.files.uris import is_local, open_uri
 from transforms.machine.extras import import_extra
 from transforms.runs.recipe import fingerprint_json
@@ -22,7 +22,7 @@ from transforms.vectors.ann_index import RECALL_AT, AnnIndex
 INDEX_FILE = "index.json"
 INDEX_FORMAT_VERSION = 1
 
-_INDEX_DAMAGE = (OSError, BeamIOError, ImageError, ValueError, KeyError, TypeError, RuntimeError)
+_INDEX_DAMAGE = (OSError, ImageError, ValueError, KeyError, TypeError, RuntimeError)
 """What reading a damaged index raises; RuntimeError is faiss's."""
 
 _DATA_FILE = re.compile(r"vectors-[0-9a-f]{16}\.faiss")

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.explore.named_images import read_named_images
-from transforms.images.header import PILLOW_ERRORS, open_with_pillow, read_header, reason
+from transforms.images.header import read_header
 from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reason
 from transforms.inputs.columns import FileColumns
 from transforms.schemas import CONTENT_SHA256, URI
 

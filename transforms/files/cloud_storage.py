@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from google.api_core.exceptions import GoogleAPICallError, PreconditionFailed
+from google.api_core.exceptions import (
+    GoogleAPICallError,
+    PreconditionFailed,
+    RequestRangeNotSatisfiable,
+)
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
 from requests.adapters import HTTPAdapter
@@ -109,6 +113,26 @@ def read_object(uri: str, max_bytes: int) -> bytes:
             error.response.close()  # Else its connection is lost until it is collected as garbage.
         raise
     return content.getvalue()
+
+
+def read_object_beginning(uri: str, size_bytes: int) -> bytes:
+    """Reads the first bytes of an object as it is stored, in one request.
+
+    Raises:
+        ValueError, google.api_core.exceptions.GoogleAPIError: As read_object.
+    """
+    bucket, name = _bucket_and_name(uri)
+    if not name:
+        raise ValueError("it names no object")
+    blob = _client().bucket(bucket).blob(name)
+    try:
+        # The checksum that is sent is that of the whole object.
+        content: bytes = blob.download_as_bytes(
+            start=0, end=size_bytes - 1, raw_download=True, checksum=None
+        )
+    except RequestRangeNotSatisfiable:  # It is empty.
+        return b""
+    return content[:size_bytes]
 
 
 def create_if_absent(uri: str, text: str) -> bool:

@@ -28,8 +28,14 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from transforms.errors import CorruptRecordError
-from transforms.files.uris import open_unzipped, stored_offset
+from transforms.errors import TruncatedFileError
+from transforms.files.packing import Packing, packing_of
+from transforms.files.uris import REST_LOST, open_unpacked, stored_offset
+
+MAX_PADDING_BYTES = 4 << 20
+"""Of zeros that may follow the last member; tar itself fills records of 10 kB, tapes some of 1 MB.
+A copy that stopped into a file that was made at its full size ends in as many as are missing.
+"""
 
 MAX_EXTENSION_BYTES = 1 << 20
 """Of a header that extends another, with a long name or pax records; most have a few hundred."""
@@ -47,7 +53,6 @@ _EXTENSION_TYPES = (
 )
 _SPARSE_GOES_ON = 482, 504  # Where GNU's sparse header, and each block after it, says so.
 _PAX_SPARSE = "GNU.sparse."
-_REST_LOST = "the rest of the file is lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,15 +99,22 @@ class TarArchive:
         An empty file has none. Damage hides where the next member starts, and ends the iteration.
 
         Raises:
-            CorruptRecordError: If the file is damaged, or has no mark at its end: it may be cut.
+            TruncatedFileError: If the file is damaged, or has no mark at its end: it may be cut.
             OSError: If the storage fails; trying again may help.
         """
         is_ended = True
+        end = 0
         while block := self._read_block(may_end=True):
             is_ended = not any(block)
             if not is_ended:
                 yield self._member(block)
                 self._skip()
+                end = self.offset
+            elif self.offset - end > MAX_PADDING_BYTES:
+                raise self._damage(
+                    f"more zeros than any archive ends in, {MAX_PADDING_BYTES:,} bytes from byte "
+                    f"{end}"
+                )
         if not is_ended:
             raise self._damage("the file ends without the mark that ends an archive")
 
@@ -112,7 +124,7 @@ class TarArchive:
         It is held whole: the caller has looked at its size.
 
         Raises:
-            CorruptRecordError: If the file ends inside it.
+            TruncatedFileError: If the file ends inside it.
             OSError: If the storage fails; trying again may help.
         """
         content = self._read(self._unread_bytes)
@@ -216,17 +228,26 @@ class TarArchive:
             content = self._handle.read(size_bytes)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._damage(f"the gzip stream is damaged ({error})") from error
-        if len(content) < size_bytes and (content or not may_end):
+        # What is cut inside the mark at its end lacks nothing.
+        if len(content) < size_bytes and (any(content) or not may_end):
             raise self._damage(f"the file ends inside {what}")
         self.offset += len(content)
         return content
 
-    def _damage(self, what: str, back: int = 0) -> CorruptRecordError:
-        return CorruptRecordError(f"{what}, at byte {self.offset + back}; {_REST_LOST}")
+    def _damage(self, what: str, back: int = 0) -> TruncatedFileError:
+        return TruncatedFileError(f"{what}, at byte {self.offset + back}; {REST_LOST}")
 
 
 @contextlib.contextmanager
 def open_tar(uri: str) -> Iterator[TarArchive]:
-    """Opens a tar file; see open_unzipped."""
-    with open_unzipped(uri, _GZIP_NAME) as stored:
+    """Opens a tar file; see open_unpacked."""
+    with open_unpacked(uri, _packing) as stored:
         yield TarArchive(stored)
+
+
+def _packing(uri: str, beginning: bytes) -> Packing:
+    """Tells whether it is packed: by its name, or by its first bytes if that says nothing."""
+    if _GZIP_NAME.search(uri):
+        return Packing.GZIP
+    found = Packing.NONE if uri.lower().endswith(".tar") else packing_of(beginning)
+    return found if found is Packing.GZIP else Packing.NONE

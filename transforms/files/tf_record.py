@@ -21,19 +21,27 @@ from typing import BinaryIO, Protocol
 
 import google_crc32c
 
-from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
-from transforms.files.uris import open_unzipped
+from transforms.errors import (
+    CorruptRecordError,
+    FileTooLargeError,
+    ImageError,
+    TruncatedFileError,
+)
+from transforms.files.packing import Packing, inflate_beginning, packing_of
+from transforms.files.uris import REST_LOST, open_unpacked
 
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _GZIP_NAME = re.compile(r"\.gz(-\d+-of-\d+)?$", re.IGNORECASE)
+_NAME = re.compile(r"\.(tfrecords?|record)(-\d+-of-\d+)?$", re.IGNORECASE)
+"""Names that say a TFRecord, and that it is not packed."""
+
 _ZLIB_MAGIC = b"\x78"
 """RFC 1950, 2.2: with the usual window; the next byte makes a multiple of 31 of the two."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
-_REST_LOST = "the rest of the file is lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,8 +86,38 @@ class _EndOfReadableError(Exception):
 
 
 def open_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
-    """Opens a TFRecord file; see open_unzipped."""
-    return open_unzipped(uri, _GZIP_NAME)
+    """Opens a TFRecord file; see open_unpacked."""
+    return open_unpacked(uri, _packing)
+
+
+def is_tfrecord(beginning: bytes) -> bool:
+    """Tells a TFRecord by a file's first bytes, also through gzip or zlib.
+
+    Twelve bytes prove it: a length, and the checksum of that.
+    """
+    if _begins_a_record(beginning):
+        return True
+    if packing_of(beginning) is Packing.NONE:
+        return False
+    try:
+        return _begins_a_record(inflate_beginning(beginning, _HEADER.size))
+    except zlib.error:
+        return False
+
+
+def _begins_a_record(beginning: bytes) -> bool:
+    header = beginning[: _HEADER.size]
+    is_whole = len(header) == _HEADER.size
+    return is_whole and _masked_checksum(header[: _LENGTH.size]) == header[_LENGTH.size :]
+
+
+def _packing(uri: str, beginning: bytes) -> Packing:
+    """Tells how a file is packed: by its name, or by its first bytes if that says nothing."""
+    if _GZIP_NAME.search(uri):
+        return Packing.GZIP
+    if _NAME.search(uri) or _begins_a_record(beginning):
+        return Packing.NONE
+    return packing_of(beginning)
 
 
 def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record | DamagedRecord]:
@@ -104,11 +142,11 @@ def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record 
             length = _checked_length(header, offset)
             data = _read_data(handle, length, max_record_bytes)
         except _EndOfReadableError as end:
-            yield DamagedRecord(index, offset, CorruptRecordError(f"{end}; {_REST_LOST}"))
+            yield DamagedRecord(index, offset, TruncatedFileError(f"{end}; {REST_LOST}"))
             return
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             reason = f"the gzip stream is damaged ({error}; offsets are after decompression)"
-            yield DamagedRecord(index, offset, CorruptRecordError(f"{reason}; {_REST_LOST}"))
+            yield DamagedRecord(index, offset, TruncatedFileError(f"{reason}; {REST_LOST}"))
             return
         if isinstance(data, bytes):
             yield Record(index, offset, data)

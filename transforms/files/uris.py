@@ -5,17 +5,23 @@ import errno
 import gzip
 import io
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from google.api_core import exceptions as google_exceptions
 
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files.cloud_storage import is_cloud_uri, read_object
+from transforms.files.cloud_storage import is_cloud_uri, read_object, read_object_beginning
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
+from transforms.files.packing import Packing, ZlibFile
+
+REST_LOST = "the rest of the file is lost"
+"""End of what is said of a file that cannot be read to its end."""
+
+BEGINNING_BYTES = 4096
+"""First bytes of a file that tell what it is, also through gzip."""
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -68,6 +74,19 @@ def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
     return content
+
+
+def read_beginning(uri: str) -> bytes:
+    """Reads the first bytes of a file, BEGINNING_BYTES at most; of gs:// in a single request.
+
+    Raises:
+        NotFoundError, PermissionDeniedError, OSError: As open_uri.
+    """
+    if is_cloud_uri(uri):
+        with _own_errors(uri):
+            return read_object_beginning(uri, BEGINNING_BYTES)
+    with open_uri(uri) as handle:
+        return handle.read(BEGINNING_BYTES)
 
 
 @contextlib.contextmanager
@@ -126,13 +145,20 @@ def open_buffered(uri: str) -> io.BufferedReader:
 
 
 def stored_offset(handle: BinaryIO) -> int:
-    """Returns how many bytes of a file from open_unzipped have been used, as they are stored."""
-    return handle.fileobj.tell() if isinstance(handle, gzip.GzipFile) else handle.tell()
+    """Returns how many bytes of a file from open_unpacked have been used, as they are stored."""
+    if isinstance(handle, gzip.GzipFile):
+        return handle.fileobj.tell()
+    raw = getattr(handle, "raw", None)
+    return raw.stored.tell() if isinstance(raw, ZlibFile) else handle.tell()
 
 
 @contextlib.contextmanager
-def open_unzipped(uri: str, gzip_names: re.Pattern[str]) -> Iterator[BinaryIO]:
-    """Opens a file, through gzip if its name is one of gzip_names, and closes it after use.
+def open_unpacked(uri: str, packing_of: Callable[[str, bytes], Packing]) -> Iterator[BinaryIO]:
+    """Opens a file, unpacks it as it is read, and closes it after use.
+
+    Args:
+        uri: The file.
+        packing_of: Callback, which tells from the uri and the first bytes how it is packed.
 
     Raises:
         NotFoundError: If there is no such file.
@@ -140,11 +166,15 @@ def open_unzipped(uri: str, gzip_names: re.Pattern[str]) -> Iterator[BinaryIO]:
         OSError: If the storage fails; trying again may help.
     """
     with open_buffered(uri) as stored:
-        if gzip_names.search(uri):
-            with gzip.GzipFile(fileobj=stored) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        else:
-            yield cast(BinaryIO, stored)
+        match packing_of(uri, stored.peek(BEGINNING_BYTES)):
+            case Packing.GZIP:
+                with gzip.GzipFile(fileobj=stored) as unzipped:
+                    yield cast(BinaryIO, unzipped)
+            case Packing.ZLIB:
+                with io.BufferedReader(ZlibFile(stored), buffer_size=1 << 16) as inflated:
+                    yield cast(BinaryIO, inflated)
+            case Packing.NONE:
+                yield cast(BinaryIO, stored)
 
 
 def _reason(error: OSError) -> str:

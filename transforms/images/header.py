@@ -1,85 +1,40 @@
 """What an image file's header says, read without decoding a pixel. Imports no TensorFlow."""
 
 import dataclasses
-import io
 import struct
-import warnings
 from collections.abc import Callable
 
-import PIL.Image
-
-# Every plugin of the allow-list registers here, so that none is imported while threads decode.
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
-    IcoImagePlugin,
-    ImageFile,
-    Jpeg2KImagePlugin,  # noqa: F401
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,
-    PsdImagePlugin,  # noqa: F401
-    TiffImagePlugin,
-    WebPImagePlugin,  # noqa: F401
-    _avif,
-)
-
-from transforms.errors import (
-    CorruptImageError,
-    ImageTooLargeError,
-    UnsupportedFormatError,
-    brief,
-)
+from transforms.errors import CorruptImageError, ImageTooLargeError
+from transforms.images.avif_limits import check_avif
+from transforms.images.jpeg2000_limits import check_jpeg2000
+from transforms.images.jpeg_limits import check_layers, check_scans
 from transforms.images.orientation import read_orientation
+from transforms.images.pillow_files import (
+    PILLOW_ERRORS,
+    AvifPixels,
+    find_format,
+    open_with_pillow,
+    reason,
+)
 from transforms.images.run_lengths import check_run_lengths
-from transforms.images.signatures import describe
 from transforms.images.stripped import (
     PNG_SIGNATURE,
     gif_first_frame,
+    ico_image,
     jpeg_segments,
     png_chunks,
-    strip,
 )
-from transforms.images.tiff_limits import check_tags, check_tiles
-
-# The policy's limits are checked on the header instead. Pillow's would warn at one size and fail
-# at another, neither of them ours.
-PIL.Image.MAX_IMAGE_PIXELS = None
-# What Pillow warns of is damage, and that ends in an image or an ImageError.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
-PILLOW_FORMATS = (
-    "JPEG",
-    "PNG",
-    "GIF",
-    "WEBP",
-    "BMP",
-    "TIFF",
-    "AVIF",
-    "JPEG2000",
-    "ICO",
-    "PSD",
-    "DIB",
-)
-"""Formats that are read, under Pillow's names, in the order in which they are told apart."""
-
-PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    LookupError,
-    EOFError,
-    struct.error,
-)
-"""What Pillow raises on damaged files: found by reading its plugins and by mutating files."""
+from transforms.images.tiff_colours import TiffFile
+from transforms.images.tiff_limits import check_tiles
 
 TENSORFLOW_FORMATS = ("JPEG", "PNG")
 """Formats that TensorFlow decodes right; of the others it knows some, wrongly in part."""
 
+_MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 50_000_000}
+"""Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel."""
+
 _START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
-_APP1 = b"\xe1"
+_START_OF_SCAN, _APP1 = b"\xda", b"\xe1"
 _EXIF = b"Exif\0\0"
 
 
@@ -112,7 +67,7 @@ def read_header(encoded: bytes) -> ImageHeader:
         UnsupportedFormatError: If it is no image of a format on the allow-list.
         CorruptImageError: If it begins like one, and its header makes no sense.
     """
-    format = _format(encoded)
+    format = find_format(encoded)
     try:
         height, width, orientation = _READERS.get(format, _read_pillow)(encoded, format)
     except PILLOW_ERRORS as error:
@@ -123,91 +78,14 @@ def read_header(encoded: bytes) -> ImageHeader:
         ) from error
     if height < 1 or width < 1:
         raise CorruptImageError(f"damaged {format} header: {height} x {width} pixels")
+    most = _MAX_PIXELS.get(format, height * width)
+    if height * width > most:
+        raise ImageTooLargeError(
+            f"{height} x {width} pixels, wanted at most {most} of {format}: more do not decode in "
+            "1 GB of memory; convert it to JPEG or PNG"
+        )
     decoder = "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
     return ImageHeader(format, height, width, orientation, decoder)
-
-
-def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
-    """Opens an image file as what it is, lazily where Pillow can (it cannot for ICO).
-
-    `PIL.Image.open` would drop the reason of a failure.
-
-    Raises:
-        Exception: One of PILLOW_ERRORS.
-    """
-    if format == "TIFF":
-        check_tags(encoded)
-    elif format == "BMP":
-        check_run_lengths(encoded)
-    factory = _FACTORIES.get(format, PIL.Image.OPEN[format][0])
-    return factory(io.BytesIO(strip(encoded, format)), "")
-
-
-class _PngPixels(PngImagePlugin.PngImageFile):
-    """A PNG up to its last pixel: what is damaged behind them is no reason to refuse it."""
-
-    def load_end(self) -> None:
-        pass
-
-
-class _AvifPixels(AvifImagePlugin.AvifImageFile):
-    """An AVIF whose EXIF is not read: how it is turned is said by its own properties.
-
-    Attributes:
-        orientation: EXIF orientation that those properties come to, 1 to 8.
-    """
-
-    orientation = 1
-
-    def _open(self) -> None:
-        assert self.fp is not None
-        codec, threads = "auto", AvifImagePlugin._get_default_max_threads()
-        self._decoder = _avif.AvifDecoder(self.fp.read(), codec, threads)
-        self._size, self.n_frames, self._mode, _, _, self.orientation, _ = self._decoder.get_info()
-        self.is_animated = self.n_frames > 1
-        self.seek(0)
-
-
-_FACTORIES: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
-    "PNG": _PngPixels,
-    "AVIF": _AvifPixels,
-}
-
-
-def reason(error: Exception) -> str:
-    """Returns what one of PILLOW_ERRORS says is wrong, as one line."""
-    # Pillow wraps what its readers trip over in SyntaxErrors.
-    cause = error.__cause__ or error
-    if isinstance(cause, (struct.error, LookupError, EOFError, TypeError)):
-        return f"it ends early, or holds a value that cannot be ({cause})"
-    text = brief(error)
-    return "it describes no image" if text == "not identified by this driver" else text
-
-
-def _format(encoded: bytes) -> str:
-    prefix = encoded[:16]
-    # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
-    # length                major    version      the list of brands
-    if prefix[4:8] == b"ftyp":
-        # HEIC has the same container, and may name it first; the list of brands tells.
-        length = int.from_bytes(prefix[:4], "big")
-        brands = encoded[8 : min(length, 256)]
-        found = "AVIF" if b"avif" in brands or b"avis" in brands else None
-    else:
-        found = next((name for name in PILLOW_FORMATS if _accepts(name, prefix)), None)
-    if found is None:
-        raise UnsupportedFormatError(
-            f"not an image of a supported format: {describe(encoded)}; "
-            "wanted JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, JPEG 2000, ICO or PSD"
-        )
-    return found
-
-
-def _accepts(format: str, prefix: bytes) -> bool:
-    accept = PIL.Image.OPEN[format][1]
-    assert accept is not None, format
-    # Pillow unpacks four bytes for some.
-    return len(prefix) >= 4 and accept(prefix) is True
 
 
 def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
@@ -216,9 +94,9 @@ def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
     orientation = 1
     if format == "WEBP":
         orientation = read_orientation(image.info.get("exif", b""))
-    elif isinstance(image, _AvifPixels):
+    elif isinstance(image, AvifPixels):
         orientation = image.orientation
-    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+    elif isinstance(image, TiffFile):
         orientation = read_orientation(encoded)
         if orientation >= 5:
             # Pillow says the size of a TIFF as it is seen.
@@ -235,7 +113,10 @@ def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
             bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
             if bits != 8 or layers not in (1, 3, 4):
                 raise SyntaxError(f"cannot handle {layers} layers of {bits} bits")
+            check_layers(height, width, layers)
             size = height, width
+        elif kind == _START_OF_SCAN:
+            check_scans(encoded, start)
         elif kind == _APP1 and orientation is None and encoded.startswith(_EXIF, start):
             orientation = read_orientation(encoded[start:end])
     if size is None:
@@ -277,9 +158,30 @@ def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
     return max(height, top + frame_height), max(width, left + frame_width), 1
 
 
+def _read_avif(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_avif(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_jpeg2000(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_jpeg2000(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_bmp(encoded: bytes, format: str) -> tuple[int, int, int]:
+    check_run_lengths(encoded)
+    return _read_pillow(encoded, format)
+
+
+def _read_psd(encoded: bytes, format: str) -> tuple[int, int, int]:
+    # Not by Pillow: it reads the sizes of all rows to find out where the layers of colour start.
+    height, width = struct.unpack_from(">II", encoded, 14)
+    return height, width, 1
+
+
 def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     # The directory may say 16 x 16 of an image of any size, and Pillow decodes when it opens.
-    start = IcoImagePlugin.IcoFile(io.BytesIO(encoded)).entry[0].offset
+    start = ico_image(encoded)
     if encoded.startswith(PNG_SIGNATURE, start):
         width, height = _png_size(encoded, start)
         return height, width, 1
@@ -287,6 +189,8 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     (header_bytes,) = struct.unpack_from("<I", encoded, start)
     sides = "<HH" if header_bytes == 12 else "<ii"
     width, height = struct.unpack_from(sides, encoded, start + 4)
+    if header_bytes >= 40 and struct.unpack_from("<I", encoded, start + 16)[0] in (1, 2):
+        raise ValueError("a run-length coded icon")
     # A bitmap in an icon is twice as high: colours, then mask.
     return abs(height) // 2, abs(width), 1
 
@@ -297,4 +201,9 @@ _READERS: dict[str, _Reader] = {
     "PNG": _read_png,
     "GIF": _read_gif,
     "ICO": _read_ico,
+    "AVIF": _read_avif,
+    "JPEG2000": _read_jpeg2000,
+    "BMP": _read_bmp,
+    "DIB": _read_bmp,
+    "PSD": _read_psd,
 }

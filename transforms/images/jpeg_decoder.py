@@ -9,6 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from transforms.errors import CorruptImageError, brief
+from transforms.images.jpeg_scans import check_last_scan, check_scans
 from transforms.images.stripped import MARKER
 
 _BEYOND_SIMPLEJPEG = re.compile(r"nsupported|not implemented|Could not determine|incompatible")
@@ -51,8 +52,8 @@ def decode_jpeg(
 
     Returns:
         Height and width as decoded, divided by the ratio; or None if another library is to decode
-        it: four colours, arithmetic-coded and lossless files, which have been checked, and what
-        simplejpeg cannot read, which has not been.
+        it: arithmetic-coded and lossless files, and what simplejpeg cannot read, such as an unusual
+        subsampling. Those are checked, but for progressive files among the latter.
 
     Raises:
         CorruptImageError: If it is damaged, in libjpeg's words.
@@ -60,11 +61,12 @@ def decode_jpeg(
     try:
         return _decode(encoded, size, ratio, room)
     except ValueError:
-        pass
+        check_last_scan(encoded)
     try:
         return _decode(_without_oddities(encoded), size, ratio, room)
     except ValueError as error:
         if _BEYOND_SIMPLEJPEG.search(str(error)):
+            check_scans(encoded)
             return None
         raise CorruptImageError(f"damaged JPEG data: libjpeg says: {brief(error)}") from error
 
@@ -82,25 +84,60 @@ def _decode(
             frames.add(kind)
         elif kind == _QUANTIZATION and _is_wiped(encoded[start + 4 : end]):
             raise ValueError("Quantization table of zeros")
-    if colours in ("CMYK", "YCCK"):
-        _simplejpeg(encoded, colorspace="CMYK")
-        return None
+    is_cmyk = colours in ("CMYK", "YCCK")
     if not frames <= _COMMON:
-        _simplejpeg(encoded, colorspace="RGB")
+        _simplejpeg(encoded, colorspace="CMYK" if is_cmyk else "RGB")
         return None
     # The smallest scale that covers this is the one meant. The room is that of a whole image, for
     # simplejpeg 1.9 writes a whole one, however small the room, of files that know no scales.
     least = (
         {} if ratio == 1 else {"min_height": -(-height // ratio), "min_width": -(-width // ratio)}
     )
-    pixels = _simplejpeg(encoded, colorspace="RGB", buffer=room, **least)
+    if is_cmyk:
+        pixels = _simplejpeg(encoded, colorspace="CMYK", **least)
+        _write_rgb_of_cmyk(pixels, room)
+    else:
+        pixels = _simplejpeg(encoded, colorspace="RGB", buffer=room, **least)
     return pixels.shape[0], pixels.shape[1]
+
+
+def _write_rgb_of_cmyk(inks: npt.NDArray[np.uint8], room: npt.NDArray[np.uint8]) -> None:
+    """Converts inks as JPEG files hold them, 255 for none, without a colour profile.
+
+    Adobe's programs store them so, whatever the standard says, and mark the file as theirs. Files
+    without the mark are stored the same way: Pillow and browsers show them so, and TensorFlow shows
+    the negative. A pixel of a light red, which has some black:
+
+        inks 255 102 102, black 204    red, green, blue 204 81 81
+
+    Args:
+        inks: uint8 [height, width, 4], cyan, magenta, yellow and black.
+        room: uint8 [at least height * width * 3], where the colours go.
+    """
+    height, width, _ = inks.shape
+    colours = room[: height * width * 3].reshape(height, width, 3)
+    # A row at a time needs no memory to speak of.
+    for row, target in zip(inks, colours, strict=True):
+        np.floor_divide(
+            row[:, :3] * row[:, 3:].astype(np.uint16), 255, out=target, casting="unsafe"
+        )
 
 
 # The quick transform and the smooth upsampling are TensorFlow's defaults.
 _simplejpeg = functools.partial(
     simplejpeg.decode_jpeg, fastdct=True, fastupsample=False, strict=True
 )
+
+
+def is_unmarked_cmyk(encoded: bytes) -> bool:
+    """Returns whether TensorFlow shows the negative of a JPEG: four colours, no mark of Adobe's."""
+    layers, is_marked = 0, False
+    for kind, start, _ in _segments(encoded):
+        if kind in _FRAMES:
+            layers = encoded[start + 9]
+        elif kind == _ADOBE:
+            is_marked |= encoded.startswith(b"Adobe", start + 4)
+    return layers == 4 and not is_marked
 
 
 def _segments(encoded: bytes) -> Iterator[tuple[int, int, int]]:

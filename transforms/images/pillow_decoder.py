@@ -8,24 +8,17 @@ import numpy.typing as npt
 import PIL.Image
 
 from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
-from transforms.images.header import PILLOW_ERRORS, ImageHeader, open_with_pillow, reason
+from transforms.images.fax_strips import check_fax_strips
+from transforms.images.header import ImageHeader
+from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reason
+from transforms.images.run_lengths import unpack_run_lengths
+from transforms.images.tiff_strips import check_strips
 
 _SAMPLE_FORMAT_TAG = 339
 """TIFF 6.0, section 19: 1 is unsigned, 2 signed, 3 floating point."""
 
 _BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0
 """TIFF 6.0, sections 4 and 8."""
-
-_TRANSPOSE = PIL.Image.Transpose
-_UNDO = {
-    2: _TRANSPOSE.FLIP_LEFT_RIGHT,
-    3: _TRANSPOSE.ROTATE_180,
-    4: _TRANSPOSE.FLIP_TOP_BOTTOM,
-    5: _TRANSPOSE.TRANSPOSE,
-    6: _TRANSPOSE.ROTATE_90,
-    7: _TRANSPOSE.TRANSVERSE,
-    8: _TRANSPOSE.ROTATE_270,
-}
 
 
 def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
@@ -48,25 +41,29 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
         UnsupportedFormatError: If its samples are no colours: floating point, signed, L*a*b*.
     """
     try:
+        if header.format == "TIFF":
+            check_strips(encoded)
+        if header.format in ("BMP", "DIB"):
+            encoded = unpack_run_lengths(encoded)
         with open_with_pillow(encoded, header.format) as image:
+            tags = getattr(image, "tag_v2", {})
             image.load()
-            upright_tiff = header.format == "TIFF" and header.orientation in _UNDO
-            # Pillow turns a TIFF upright as it decodes.
-            stored = image.transpose(_UNDO[header.orientation]) if upright_tiff else image
-            if stored.size != (header.width, header.height):
+            if image.size != (header.width, header.height):
                 raise CorruptImageError(
                     f"the {header.format} header says {header.height} x {header.width} pixels, "
-                    f"its data {stored.height} x {stored.width}"
+                    f"its data {image.height} x {image.width}"
                 )
-            tags = getattr(image, "tag_v2", {})
+            check_fax_strips(encoded, tags)
             if image.mode == "F" or tags.get(_SAMPLE_FORMAT_TAG, (1,))[0] != 1:
                 raise UnsupportedFormatError(
                     f"the {header.format} file holds floating-point or signed samples, which are "
                     "measurements; convert them to 8-bit colours"
                 )
-            if stored.mode.startswith("I"):
-                return _rgb_of_gray(stored, tags)
-            return _rgb(stored)
+            if image.mode.startswith("I"):
+                return _rgb_of_gray(image, tags)
+            rgb = _rgb(image)
+            # Pillow shows the negative of what Photoshop calls a bitmap: there 1 is black.
+            return 255 - rgb if header.format == "PSD" and image.mode == "1" else rgb
     except MemoryError as error:  # Pillow's, also for rows that are too long for it.
         raise ImageTooLargeError(
             f"{header.height} x {header.width} pixels are more than can be held in memory as "

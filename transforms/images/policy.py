@@ -14,11 +14,14 @@ INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 
-DECODER_VERSION = "4"
+DECODER_VERSION = "5"
 """Rises whenever the same bytes and policy give other pixels, or none; in every fingerprint."""
 
 LIMITS = ("max_image_bytes", "max_image_pixels")
 """Fields of the policy that decide which images fail, and no pixel."""
+
+MAX_SECONDS = 86_400
+"""Longest time for an image: a day, for whoever wants no limit."""
 
 MAX_SIDE = 65_536
 """Largest height or width to resize to; models take hundreds of pixels a side."""
@@ -55,6 +58,9 @@ class Preprocessing:
             and a process decodes as many at a time as it has cores.
         max_image_bytes: Files of more bytes fail, unread. The default holds those photos as JPEG
             (60 MB or so) and uncompressed ones of 40 megapixels.
+        max_image_seconds: Seconds that the process which decodes an image may take for it, where it
+            is decoded in one. The slowest honest image found takes 70 s: a lossless JPEG 2000 of
+            120 megapixels. Not in `to_dict`: how long it takes is no property of the image.
     """
 
     image_size: tuple[int, int]
@@ -68,6 +74,7 @@ class Preprocessing:
     decode: str = "exact"
     max_image_pixels: int = 120_000_000
     max_image_bytes: int = 128_000_000
+    max_image_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= MAX_SIDE for side in self.image_size):
@@ -87,6 +94,11 @@ class Preprocessing:
             value = getattr(self, name)
             if value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
+        if not 0 < self.max_image_seconds <= MAX_SECONDS:
+            raise FlagError(
+                f"--max_image_seconds must be over 0 and at most {MAX_SECONDS:,}, "
+                f"got {self.max_image_seconds:g}"
+            )
         if self.dtype == "uint8" and self.input_range not in ("0,1", "0,255"):
             raise FlagError(
                 f"--input_range {self.input_range} does nothing for a model of uint8 images, "
@@ -104,8 +116,9 @@ class Preprocessing:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the policy and the decoder's version in JSON's types."""
+        """Returns what decides the pixels and the failures, in JSON's types."""
         fields = dataclasses.asdict(self)
+        del fields["max_image_seconds"]
         return {**fields, "image_size": list(self.image_size), "decoder_version": DECODER_VERSION}
 
     @property

@@ -8,18 +8,23 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
-from transforms.images.header import ImageHeader, read_header
+from transforms.images.header import ImageHeader
+from transforms.images.isolated_decoder import decode_apart, read_header_apart
 from transforms.images.jpeg_batches import JpegBatches, ReadImage
-from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
+from transforms.images.stripped import strip
 from transforms.images.tensor_view import view
 
 _PNG_END = b"IEND"
 """The kind of a PNG's last chunk."""
 _TAIL_BYTES = 64
 """Where whole files have it; some programs append a little."""
+
+_MAX_SIDE = 1_000_000
+"""Of an image as it is stored, in pixels."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
 
@@ -131,12 +136,20 @@ class Preprocessor:
             raise FileTooLargeError(
                 f"{len(encoded)} bytes, --max_image_bytes is {policy.max_image_bytes}"
             )
-        header = read_header(encoded)
+        header = read_header_apart(encoded, policy.max_image_seconds)
         if header.height * header.width > policy.max_image_pixels:
             raise ImageTooLargeError(
                 f"{header.height} x {header.width} pixels, --max_image_pixels is "
                 f"{policy.max_image_pixels}"
             )
+        if max(header.height, header.width) > _MAX_SIDE:
+            raise ImageTooLargeError(
+                f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
+                "decoders make room for each row"
+            )
+        if header.format == "PNG":
+            # TensorFlow unpacks all texts.
+            encoded = strip(encoded, "PNG")
         return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
@@ -162,7 +175,8 @@ class Preprocessor:
     def _run_alone(self, image: ReadImage) -> npt.NDArray[Any]:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
-        if header.decoder == "tensorflow":
+        is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
+        if header.decoder == "tensorflow" and not is_negative:
             row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
                 pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
@@ -179,8 +193,8 @@ class Preprocessor:
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = tf.constant(decode_with_pillow(image.encoded, header))
-        return view(self._graphs.finish_alone(decoded, row))
+        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
+        return view(self._graphs.finish_alone(tf.constant(decoded), row))
 
 
 def _is_promising(image: ReadImage) -> bool:

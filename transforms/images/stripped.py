@@ -4,10 +4,13 @@ A comment of a GIF, or EXIF in many segments of a JPEG, costs Pillow time that g
 square. A directory of EXIF may claim gigabytes. None of it says anything about the pixels.
 """
 
+import io
 import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from PIL import IcoImagePlugin
 
 MAX_PARTS = 200_000
 """Segments, chunks or blocks of a file; real ones have up to some ten thousand."""
@@ -52,6 +55,10 @@ def strip(encoded: bytes, format: str) -> bytes:
         start, control = gif_first_frame(encoded)
         screen = encoded[: _SCREEN_BYTES + gif_palette(encoded[10])]
         return b"".join([screen, control, encoded[start:]])
+    if format == "PSD":
+        return _strip_psd(encoded)
+    if format == "ICO":
+        return _strip_ico(encoded)
     return encoded
 
 
@@ -84,7 +91,7 @@ def jpeg_segments(encoded: bytes) -> Iterator[Part]:
 
 
 def png_chunks(encoded: bytes) -> Iterator[Part]:
-    """Walks over the chunks of a PNG.
+    """Walks over the chunks of a PNG, up to its end.
 
     A chunk is its content's length, its kind, the content and 4 bytes of checksum, which is not
     looked at: 12 bytes more than its content.
@@ -98,6 +105,8 @@ def png_chunks(encoded: bytes) -> Iterator[Part]:
             return
         length, kind = struct.unpack_from(">I4s", encoded, offset)
         yield Part(kind, offset + 8, offset + 8 + length)
+        if kind == b"IEND":
+            return
         offset += 12 + length
     raise ValueError(f"more than {MAX_PARTS:,} chunks")
 
@@ -143,6 +152,25 @@ def gif_palette(flags: int) -> int:
     return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
+def ico_image(encoded: bytes) -> int:
+    """Returns where the largest image of an icon starts: the one that Pillow shows.
+
+    Raises:
+        SyntaxError, LookupError, struct.error: If there is none.
+    """
+    return int(IcoImagePlugin.IcoFile(io.BytesIO(encoded)).entry[0].offset)
+
+
+def _strip_ico(encoded: bytes) -> bytes:
+    """Leaves one image of an icon, stripped, if that is a PNG."""
+    start = ico_image(encoded)
+    if not encoded.startswith(PNG_SIGNATURE, start):
+        return encoded
+    png = _strip_png(encoded[start:])
+    # One entry: sides, palette, nothing, planes, bits, size and offset of the image.
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(png), 22) + png
+
+
 def _strip_jpeg(encoded: bytes) -> bytes:
     kept = [encoded[:2]]
     for segment in jpeg_segments(encoded):
@@ -151,6 +179,20 @@ def _strip_jpeg(encoded: bytes) -> bytes:
         elif segment.kind[0] not in _JPEG_METADATA:
             kept.append(encoded[segment.start - 4 : segment.end])
     return b"".join(kept)
+
+
+def _strip_psd(encoded: bytes) -> bytes:
+    """Leaves out resources and layers: the pixels behind them are those of the whole picture.
+
+    26 bytes   length  palette   length  resources   length  layers   pixels
+    26 bytes   length  palette   0                   0                pixels
+    """
+    (palette_bytes,) = struct.unpack_from(">I", encoded, 26)
+    kept = end = 30 + palette_bytes
+    for _ in ("resources", "layers"):
+        (length,) = struct.unpack_from(">I", encoded, end)
+        end += 4 + length
+    return b"".join([encoded[:kept], bytes(8), encoded[end:]])
 
 
 def _strip_png(encoded: bytes) -> bytes:

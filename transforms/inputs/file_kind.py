@@ -17,6 +17,9 @@ Read = Callable[[InputFile, FileColumns, int, int], Iterator[ReadPart]]
 Peek = Callable[[str, str | None, str | None, Sequence[str]], pa.Schema | None]
 """Finds the types of carried columns: uri, image_key, image_id_from, names; None if unreadable."""
 
+FirstIds = Callable[[InputFile, FileColumns, int], list[tuple[str, str]]]
+"""Reads image_id and uri of a file's first images: the file, its columns, how many at most."""
+
 
 def _taken(name: str) -> str | None:
     """Finds no reason to skip a file."""
@@ -35,6 +38,8 @@ class FileKind:
         peek: The look at launch, for what the flags name.
         look: The count of a file's images, whole or of its beginning; raises ImageError if the file
             cannot be read.
+        first_ids: The look at the first ids, where the images need not be read for it; None if
+            `read` passes over those that are too large.
         tells_its_count: Whether a file says how many images it holds, so that every file is asked.
             Of the others only some are looked into.
         reason_to_skip: The reason, by its name, why a file is left out of a directory that is taken
@@ -47,5 +52,6 @@ class FileKind:
     read: Read
     peek: Peek
     look: Callable[[InputFile, FileColumns], Look]
+    first_ids: FirstIds | None = None
     tells_its_count: bool = False
     reason_to_skip: Callable[[str], str | None] = _taken

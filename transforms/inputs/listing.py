@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
@@ -9,25 +10,57 @@ from google.auth.exceptions import GoogleAuthError
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
+from transforms.inputs.braces import expand_braces
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
+from transforms.inputs.first_bytes import is_told_by_name, kind_of_file, tell_apart
+from transforms.inputs.glob_pattern import fixed_part, glob_regex, has_wildcards, quoted
 from transforms.inputs.kinds import FILE_KINDS, kind_of_glob, kind_of_name
 from transforms.inputs.local_listing import list_local
+from transforms.inputs.metadata_files import without_metadata
 from transforms.inputs.remote_listing import (
     is_remote_directory,
     is_remote_file,
     list_remote,
     refusal,
 )
-from transforms.inputs.source import Source, fixed_part, has_wildcards
+from transforms.inputs.source import Source
+from transforms.inputs.text_file import check_is_no_text
 from transforms.records import InputFile, ShardKind
 
+LOOKS_AT_ONCE = 32
+"""Of the names that braces stand for: an object store takes its time for each look."""
 
-def classify_input(uri: str) -> Source:
+
+def classify_inputs(uri: str, input_format: ShardKind | None = None) -> list[Source]:
+    """Tells what an --input is, and what each name that its braces stand for is.
+
+    {00000..00010}.tar is eleven inputs, as a shell would make of it, unless a file or directory has
+    that very name.
+
+    Args:
+        uri: The --input.
+        input_format: Kind that the user says its files are of; None if that is to be told.
+
+    Raises:
+        InputError: As classify_input, also if one of the names is not there.
+    """
+    names = expand_braces(uri)
+    if names == [uri] or _is_there(uri):
+        return [classify_input(uri, input_format)]
+    with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="braces") as threads:
+        return list(threads.map(lambda name: classify_input(name, input_format), names))
+
+
+def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
     """Tells what an --input is, by its name and a cheap look.
 
     A local path becomes absolute: then ids and manifests do not depend on where the program is
     started, and overlapping inputs are found out.
+
+    Args:
+        uri: The --input.
+        input_format: Kind that the user says its files are of; None if that is to be told.
 
     Raises:
         InputError: If there is no such file, the glob matches nothing, the scheme is unknown, or
@@ -35,7 +68,10 @@ def classify_input(uri: str) -> Source:
     """
     try:
         path = without_file_scheme(uri)
-        return _classify(os.path.abspath(path) if path and is_local(path) else path)
+        if not path or not is_local(path):
+            return _classify(path, input_format)
+        above = "" if os.path.isabs(path) else os.getcwd()
+        return _classify(os.path.abspath(path), input_format, above)
     except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(uri, error) from error
 
@@ -51,41 +87,97 @@ def list_source(source: Source) -> Iterator[Listed]:
         Entry("/d/b.tar", 9, "1")  -> InputFile(TAR, "/d/b.tar", "/d", 9, "1")
         Entry("/d/c.txt", 9, "1")  -> Skipped("/d/c.txt", ".txt")
 
+    Parquet that has no column of bytes is left out where there is something else; see
+    metadata_files.
+
     Raises:
-        InputError: If a bucket may not be listed, or its storage fails for minutes.
+        InputError: If a store may not be listed, or fails for minutes.
     """
-    entries = list_local(source) if is_local(source.pattern) else list_remote(source)
+    listed = _list_entries(source)
+    yield from without_metadata(listed) if source.is_directory else listed
+
+
+def _list_entries(source: Source) -> Iterator[Listed]:
+    untold: list[Entry] = []
     try:
-        for entry in entries:
+        for entry in _entries(source):
             match entry:
+                case Entry() if _must_be_asked(entry, source):
+                    untold.append(entry)
                 case Entry():
                     yield listed_as(entry, source)
                 case Unlisted() if source.is_directory and _is_hidden(entry.uri, source.root):
                     yield Skipped(entry.uri, "hidden")
                 case _:
                     yield entry
-    except (GoogleAPIError, GoogleAuthError) as error:
+        for entry, kind in tell_apart(untold):
+            yield listed_as(entry, source, kind)
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
-def _classify(uri: str) -> Source:
+def _is_there(uri: str) -> bool:
+    """Whether a uri is an input as it is written."""
+    try:
+        return bool(classify_input(uri))
+    except InputError:
+        return False
+
+
+def _entries(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
+    return list_local(source) if is_local(source.pattern) else list_remote(source)
+
+
+def _must_be_asked(entry: Entry, source: Source) -> bool:
+    """Whether neither the user nor a file's name says what it holds."""
+    if source.format is not None or source.kind is not ShardKind.IMAGES:
+        return False
+    is_hidden = source.is_directory and _is_hidden(entry.uri, source.root)
+    return entry.size_bytes is not None and not is_hidden and not is_told_by_name(entry.uri)
+
+
+def _classify(uri: str, told: ShardKind | None, above: str = "") -> Source:
+    """Tells what an absolute path or a URI is; no wildcard in the directory above is one."""
     if is_local(uri):
         _check_can_be_listed(uri)
     if os.path.isdir(uri) if is_local(uri) else is_remote_directory(uri):
         folder = uri.rstrip("/")
-        return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True)
+        return Source(ShardKind.IMAGES, folder or "/", folder, is_directory=True, format=told)
     if os.path.exists(uri) if is_local(uri) else is_remote_file(uri):
-        return Source(kind_of_name(uri), uri, uri.rpartition("/")[0], is_directory=False)
+        kind = told or kind_of_file(uri)
+        if kind is ShardKind.IMAGES and is_local(uri):
+            check_is_no_text(uri)
+        if not is_told_by_name(uri):  # It is not looked into again when it is listed.
+            told = kind
+        return Source(kind, uri, uri.rpartition("/")[0], is_directory=False, format=told)
     if not has_wildcards(uri):
         raise InputError(f"--input {uri!r}: no such file or directory; check the spelling")
-    root = fixed_part(uri).rpartition("/")[0]
-    source = Source(kind_of_glob(uri), uri, root, is_directory=False)
-    if next(list_source(source), None) is None:
+    source = _glob(uri, told, above)
+    glob_regex(source.pattern)  # Raises if it is none.
+    is_nowhere = is_local(uri) and not os.path.exists(source.root or "/")
+    if is_nowhere or next(_entries(source), None) is None:
+        brackets = ", [[] for a bracket" if "[" in uri[len(_common(uri, above)) :] else ""
         raise InputError(
             f"--input {uri!r}: the glob matches no file; check the spelling, write **/ to look "
-            "into subdirectories, or name a directory to take all of it"
+            f"into subdirectories{brackets}, or name a directory to take all of it"
         )
     return source
+
+
+def _glob(uri: str, told: ShardKind | None, above: str) -> Source:
+    """Takes a uri for a glob, of /[x]/*.jpg in /[x] as it is, with the root /[x]."""
+    fixed = _common(uri, above)
+    rest = uri[len(fixed) :]
+    root = (fixed + fixed_part(rest)).rpartition("/")[0]
+    kind = told or kind_of_glob(uri)
+    return Source(kind, quoted(fixed) + rest, root, is_directory=False, format=told)
+
+
+def _common(uri: str, above: str) -> str:
+    """Returns the part of a uri that is the directory above it; of ../x, a part of that."""
+    if not above:
+        return ""
+    return os.path.commonpath([uri, above]).rstrip("/") + "/"
 
 
 def _check_can_be_listed(path: str) -> None:
@@ -107,12 +199,19 @@ def _cannot_be_listed(uri: str, error: Exception) -> InputError:
     return InputError(f"--input {uri!r} cannot be listed: {refusal(uri, error)}")
 
 
-def listed_as(entry: Entry, source: Source) -> ImageFile | InputFile | Skipped:
-    """Tells what a file of an input is, by its name."""
-    kind = source.kind
-    if kind is ShardKind.IMAGES:
-        kind = kind_of_name(entry.uri)
-    if source.is_directory and (reason := _reason_to_skip(entry.uri, source.root, kind)):
+def listed_as(
+    entry: Entry, source: Source, kind: ShardKind | None = None
+) -> ImageFile | InputFile | Skipped:
+    """Tells what a file of an input is.
+
+    Args:
+        entry: The file.
+        source: The input.
+        kind: Kind of the file, if it is known otherwise; None if its name or the user tells.
+    """
+    if kind is None:
+        kind = _told_kind(entry.uri, source)
+    if source.is_directory and (reason := _reason_to_skip(entry.uri, source, kind)):
         return Skipped(entry.uri, reason)
     if kind is ShardKind.IMAGES:
         return ImageFile(entry.uri, source.root, entry.size_bytes, entry.version)
@@ -123,10 +222,22 @@ def _is_hidden(uri: str, root: str) -> bool:
     return "/." in path_of_uri(uri)[len(root) :]
 
 
-def _reason_to_skip(uri: str, root: str, kind: ShardKind) -> str | None:
-    if _is_hidden(uri, root):
-        return "hidden"
-    if kind is not ShardKind.IMAGES:
-        return FILE_KINDS[kind].reason_to_skip(uri)
+def _told_kind(uri: str, source: Source) -> ShardKind:
+    """Tells by the user or the name what a file holds; in a directory, the name goes first."""
+    if source.format is not None and source.is_directory and not is_told_by_name(uri):
+        return source.format
+    if source.kind is not ShardKind.IMAGES or (source.format and not source.is_directory):
+        return source.kind
+    return kind_of_name(uri)
+
+
+def _reason_to_skip(uri: str, source: Source, kind: ShardKind) -> str | None:
     extension = os.path.splitext(uri)[1].lower()
-    return None if extension in IMAGE_EXTENSIONS else extension or "no extension"
+    if _is_hidden(uri, source.root):
+        return "hidden"
+    if source.format not in (None, kind):
+        return extension or "no extension"
+    if kind is not ShardKind.IMAGES:
+        return None if source.format else FILE_KINDS[kind].reason_to_skip(uri)
+    is_image = extension in IMAGE_EXTENSIONS or (source.format and not is_told_by_name(uri))
+    return None if is_image else extension or "no extension"

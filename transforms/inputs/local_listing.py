@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from transforms.files.file_uris import uri_of_path
 from transforms.inputs.entries import Entry, Skipped, Unlisted
-from transforms.inputs.source import Source, has_wildcards
+from transforms.inputs.glob_pattern import has_wildcards
+from transforms.inputs.source import Source
 
 
 def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:

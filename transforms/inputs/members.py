@@ -10,7 +10,8 @@ import pyarrow as pa
 from transforms.errors import CorruptRecordError, ImageError, NotFoundError
 from transforms.files.uris import is_local, open_uri
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.kinds import FILE_KINDS, kind_of_name
+from transforms.inputs.first_bytes import kind_of_file
+from transforms.inputs.kinds import FILE_KINDS
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import URI
 
@@ -24,9 +25,9 @@ def is_member(uri: str) -> bool:
     /a/x.tar#3 does, its sample 3, unless there is a file of just that name; /a/x#3.jpg does not.
     """
     match = _MEMBER.fullmatch(uri)
-    if match is None or kind_of_name(match[1]) is ShardKind.IMAGES:
+    if match is None or (is_local(uri) and os.path.exists(uri)):
         return False
-    return not (is_local(uri) and os.path.exists(uri))
+    return kind_of_file(match[1]) is not ShardKind.IMAGES
 
 
 def file_of(uri: str) -> str:
@@ -84,7 +85,7 @@ def _read_file(
         ImageError: If the file, or the rest of it, cannot be read.
         OSError: If the storage fails.
     """
-    kind = kind_of_name(uri)
+    kind = kind_of_file(uri)
     file = InputFile(kind, uri, uri.rpartition("/")[0], stored_bytes(uri))
     for part in FILE_KINDS[kind].read(file, columns, _ROWS_AT_A_TIME, max_image_bytes):
         failed = {failure.uri: CorruptRecordError(failure.message) for failure in part.failures}

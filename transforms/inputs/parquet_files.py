@@ -8,59 +8,56 @@ gs://b/train.parquet, with --carry_columns label:
 becomes a row of image_id "cat.jpg", uri "gs://b/train.parquet#0" and label 3, beside its bytes.
 """
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
 from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
-from transforms.inputs.look import Look
+from transforms.inputs.parquet_footers import (
+    ID_KEY,
+    IMAGE_KEY,
+    check_columns,
+    id_column,
+    look_at_parquet,
+    peek_parquet_schema,
+)
 from transforms.inputs.part import (
     BATCH_BYTES,
     PartBuilder,
     ReadPart,
     check_size,
+    told_where,
     unreadable_file,
 )
 from transforms.records import InputFile
 
-IMAGE_KEY = "image"
-"""The usual column with the encoded image."""
 
-ID_KEY = "image_id"
-"""The usual column with the image_id, used where there is one and it is not empty."""
-
-
-def peek_parquet_schema(
-    uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
-) -> pa.Schema | None:
-    """Looks at a Parquet file's footer for the columns that a run wants.
-
-    Returns:
-        The carried columns, with their Arrow types; None if the file cannot be read.
+def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list[tuple[str, str]]:
+    """Reads the image_id and the uri of a file's first rows, and no image.
 
     Raises:
-        InputError: If a column is missing, or the image column holds no bytes.
+        ImageError: If it cannot be read, or lacks a column.
+        OSError: If the storage fails.
     """
-    columns = FileColumns(image_key, image_id_from, pa.schema([]))
-    try:
-        with open_uri(uri) as handle, damage_reported():
-            schema = open_parquet(handle).schema_arrow
-    except ImageError:  # Reading it will say so, of this file alone.
-        return None
-    try:
-        _check_columns(schema, columns, carry_columns)
-    except ImageError as error:
-        raise InputError(f"Parquet input {uri}: {error}") from error
-    fields = (schema.field(name) for name in carry_columns)
-    # The next file's column may hold nulls, or other notes.
-    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+    image_key, id_key = columns.image_key or IMAGE_KEY, id_column(columns)
+    with open_uri(file.uri) as handle, damage_reported():
+        parquet = open_parquet(handle)
+        schema = parquet.schema_arrow
+        check_columns(schema, columns, ())
+        image_type = schema.field(image_key).type
+        has_path = pa.types.is_struct(image_type) and image_type.get_field_index("path") >= 0
+        names = [id_key] if id_key in schema.names else []
+        names += [f"{image_key}.path"] if has_path else []
+        batch = next(parquet.iter_batches(count, columns=names, use_threads=False), None)
+        return [] if batch is None else _Batches(file, columns, max_image_bytes=0).ids(batch)
 
 
 def read_parquet(
@@ -78,13 +75,16 @@ def read_parquet(
         OSError: If the storage fails; trying again may help.
     """
     batches = _Batches(file, columns, max_image_bytes)
-    row_count = 0
+    row_count: int | None = None
+    is_as_wanted = True
     try:
         with open_uri(file.uri) as handle, damage_reported():
             parquet = open_parquet(handle)
             row_count = parquet.metadata.num_rows
             schema = parquet.schema_arrow
-            _check_columns(schema, columns, columns.carried.names)
+            is_as_wanted = False
+            check_columns(schema, columns, columns.carried.names)
+            is_as_wanted = True
             rows = min(batch_size, _rows_that_fit(parquet.metadata))
             for batch in iter_batches(parquet, rows, _names_to_read(schema, columns)):
                 yield batches.read(batch)
@@ -93,64 +93,14 @@ def read_parquet(
     except ImageError as error:
         # Of 10 rows of which 4 were read, rows 4 to 9 are a failure each. One failure stands for
         # all that is left where the footer cannot be read, or lies: every row takes a byte.
-        if not 0 < batches.rows_left(row_count) <= file.size_bytes:
-            yield unreadable_file(file.uri, columns.carried, batches.with_row(error))
-        while 0 < batches.rows_left(row_count) <= file.size_bytes:
-            yield batches.lose(min(batch_size, batches.rows_left(row_count)), error)
-
-
-def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
-    """Reads how many rows a file says it has.
-
-    Raises:
-        ImageError: If its footer cannot be read.
-        OSError: If the storage fails.
-    """
-    with open_uri(file.uri) as handle, damage_reported():
-        rows: int = open_parquet(handle).metadata.num_rows
-    # A footer may lie: no file holds more images than bytes. One failure is what is left of it.
-    return Look(rows if 0 <= rows <= file.size_bytes else 1, file.size_bytes, is_whole=True)
-
-
-def _check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:
-    image_key = columns.image_key or IMAGE_KEY
-    wanted = {"--image_key": [image_key], "--carry_columns": carried}
-    if columns.id_column is not None:
-        wanted["--image_id_from"] = [columns.id_column]
-    for flag, names in wanted.items():
-        for name in names:
-            if schema.get_field_index(name) < 0:
-                raise CorruptRecordError(
-                    f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
-                )
-    id_column = _id_column(columns)
-    if id_column in schema.names and pa.types.is_nested(schema.field(id_column).type):
-        raise CorruptRecordError(
-            f"column {id_column!r} is {schema.field(id_column).type}; wanted a string or a number "
-            "as image_id: name another column by --image_id_from, or say --image_id_from uri"
-        )
-    image_type = schema.field(image_key).type
-    if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
-        image_type = image_type.field("bytes").type
-    if not _is_bytes(image_type):
-        raise CorruptRecordError(
-            f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "
-            "with a binary field named bytes"
-        )
-
-
-def _id_column(columns: FileColumns) -> str | None:
-    """Returns the column that holds ids, which need not be there; None if none does."""
-    return columns.id_column or (ID_KEY if columns.image_id_from is None else None)
-
-
-def _is_bytes(values: pa.DataType) -> bool:
-    return (
-        pa.types.is_binary(values)
-        or pa.types.is_large_binary(values)
-        or pa.types.is_binary_view(values)
-        or pa.types.is_fixed_size_binary(values)
-    )
+        left = batches.rows_left(row_count or 0)
+        if not 0 < left <= file.size_bytes:
+            if isinstance(error, CorruptRecordError) and is_as_wanted:
+                error = batches.cut(error)
+            yield unreadable_file(file.uri, columns.carried, error)
+            return
+        while left := batches.rows_left(row_count or 0):
+            yield batches.lose(min(batch_size, left), error)
 
 
 def _rows_that_fit(footer: pq.FileMetaData) -> int:
@@ -199,6 +149,17 @@ class _Batches:
         self._next_row += batch.num_rows
         return part.finish(carried)
 
+    def ids(self, batch: pa.RecordBatch) -> list[tuple[str, str]]:
+        """Returns image_id and uri of the rows that have both, in order; needs no images."""
+        has_images = self._image_key in batch.schema.names
+        paths = _paths(batch.column(self._image_key)) if has_images else [None] * batch.num_rows
+        found = []
+        for row, (name, path) in enumerate(zip(self._names(batch), paths, strict=True)):
+            uri = f"{self._file.uri}#{self._next_row + row}"
+            with contextlib.suppress(ImageError):
+                found.append((self._image_id(uri, name, path), uri))
+        return found
+
     def rows_left(self, row_count: int) -> int:
         """Returns how many of the file's rows are not accounted for."""
         return row_count - self._next_row
@@ -212,11 +173,9 @@ class _Batches:
         self._next_row += count
         return part.finish(self._columns.carried.empty_table())
 
-    def with_row(self, error: ImageError) -> ImageError:
-        """Says where the file's readable part ends."""
-        if not self._next_row:
-            return error
-        return type(error)(f"{error}; the rest of the file, from row {self._next_row}, is lost")
+    def cut(self, error: ImageError) -> ImageError:
+        """Says that the file's readable part ends here."""
+        return told_where(TruncatedFileError(str(error)), self._file, self._next_row)
 
     def _carried(self, batch: pa.RecordBatch) -> pa.Table:
         schema = self._columns.carried
@@ -224,11 +183,11 @@ class _Batches:
             return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
         except pa.ArrowException as error:
             raise CorruptRecordError(
-                f"--carry_columns are of other types than in the first file: {error}"
+                f"--carry_columns do not fit the types of all files: {error}"
             ) from error
 
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:
-        id_key = _id_column(self._columns)
+        id_key = id_column(self._columns)
         if id_key not in batch.schema.names:
             return [None] * batch.num_rows
         return batch.column(id_key).cast(pa.string()).to_pylist()
@@ -256,10 +215,13 @@ class _Batches:
 def _images_and_paths(column: pa.Array) -> tuple[list[bytes | None], list[str | None]]:
     if not pa.types.is_struct(column.type):
         return column.to_pylist(), [None] * len(column)
-    images = pc.struct_field(column, "bytes").to_pylist()
-    if column.type.get_field_index("path") < 0:
-        return images, [None] * len(column)
-    return images, pc.struct_field(column, "path").cast(pa.string()).to_pylist()
+    return pc.struct_field(column, "bytes").to_pylist(), _paths(column)
+
+
+def _paths(column: pa.Array) -> list[str | None]:
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("path") < 0:
+        return [None] * len(column)
+    return pc.struct_field(column, "path").cast(pa.string()).to_pylist()
 
 
 _NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)
@@ -271,6 +233,7 @@ PARQUET_FILES = FileKind(
     read=read_parquet,
     peek=peek_parquet_schema,
     look=look_at_parquet,
+    first_ids=first_parquet_ids,
     tells_its_count=True,
 )
 """Parquet as an input."""

@@ -7,8 +7,9 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
-from transforms.errors import FileTooLargeError, ImageError
-from transforms.records import Failure, Step
+from transforms.errors import FileTooLargeError, ImageError, TruncatedFileError
+from transforms.files.uris import REST_LOST
+from transforms.records import Failure, InputFile, Step
 from transforms.schemas import read_schema
 
 BATCH_BYTES = 24 << 20
@@ -104,6 +105,25 @@ def unreadable_file(uri: str, carried: pa.Schema, error: ImageError) -> ReadPart
     part = PartBuilder()
     part.fail(uri, uri, error)
     return part.finish(carried.empty_table())
+
+
+def told_where(error: ImageError, file: InputFile, images_before: int) -> ImageError:
+    """Says of a file's end that came too early how large the file is, and what came before.
+
+    Other errors are returned as they are.
+
+    Args:
+        error: What is wrong with an image, or with the rest of the file.
+        file: The file.
+        images_before: Number of images, good or bad, that were read before.
+    """
+    if not isinstance(error, TruncatedFileError):
+        return error
+    what = str(error).removesuffix(f"; {REST_LOST}")
+    return type(error)(
+        f"{what}; the file has {file.size_bytes:,} bytes, and {images_before:,} images came "
+        f"before; {REST_LOST}"
+    )
 
 
 def check_size(size_bytes: int, max_image_bytes: int) -> None:

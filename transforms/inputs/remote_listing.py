@@ -11,7 +11,8 @@ from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
 from transforms.files.cloud_storage import is_cloud_uri, list_directory, list_objects
 from transforms.files.file_systems import FileSystems
 from transforms.inputs.entries import Entry
-from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
+from transforms.inputs.glob_pattern import fixed_part, has_wildcards, with_any_character
+from transforms.inputs.source import Source
 
 
 def list_remote(source: Source) -> Iterator[Entry]:
@@ -69,7 +70,10 @@ def refusal(uri: str, error: Exception) -> str:
         return f"{bucket} is closed: {error.errors[0]['message']}"
     if isinstance(error, PermissionError):
         return f"{(error.strerror or str(error)).lower()}; whoever runs this must be let in"
-    return str(error)
+    # BeamIOError has what the store itself said, once a glob. It is not imported: that takes 2 s.
+    if details := getattr(error, "exception_details", None):
+        return refusal(uri, next(iter(details.values())))
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _list_cloud(source: Source, exact: bool) -> Iterator[Entry]:

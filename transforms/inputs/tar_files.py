@@ -22,7 +22,13 @@ from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.look import Look, look_through
-from transforms.inputs.part import PartBuilder, ReadPart, take_batch, unreadable_file
+from transforms.inputs.part import (
+    PartBuilder,
+    ReadPart,
+    take_batch,
+    told_where,
+    unreadable_file,
+)
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile
 
@@ -158,6 +164,7 @@ class _Rows:
                 image = sample.encoded_image()
                 values = [_value(sample, field) for field in self._columns.carried]
             except ImageError as error:
+                error = told_where(error, self._file, sample.index)
                 part.fail(key, uri, _at(sample, error))
             else:
                 part.add(len(carried), key, uri, image)
@@ -186,7 +193,7 @@ def _value(sample: Sample, field: pa.Field) -> str | int | None:
         return text
     if not _WHOLE_NUMBER.fullmatch(text.strip()):
         raise CorruptRecordError(
-            f"its {field.name} is {text[:80]!r}, no whole number as in the first file"
+            f"its {field.name} is {text[:80]!r}, no whole number as in the first files"
         )
     return int(text)
 

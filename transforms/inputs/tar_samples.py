@@ -18,7 +18,12 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator
 
-from transforms.errors import CorruptRecordError, FileTooLargeError, ImageError
+from transforms.errors import (
+    CorruptRecordError,
+    FileTooLargeError,
+    ImageError,
+    TruncatedFileError,
+)
 from transforms.files.tar_archive import Member, TarArchive
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.part import check_size
@@ -51,7 +56,7 @@ class Sample:
     fields: list[str] = dataclasses.field(default_factory=list)
     image: bytes | ImageError | None = None
     texts: dict[str, bytes | ImageError] = dataclasses.field(default_factory=dict)
-    damage: ImageError | None = None
+    damage: TruncatedFileError | None = None
 
     def encoded_image(self) -> bytes:
         """Returns the image.
@@ -121,7 +126,7 @@ def read_samples(
                 sample.image = _read_image(sample, member, archive, max_image_bytes)
             elif member.is_file and field in texts:
                 sample.texts[field] = _read_text(sample, field, member, archive)
-    except CorruptRecordError as error:
+    except TruncatedFileError as error:
         if sample is None:
             sample = Sample(index, archive.offset)
         elif isinstance(sample.image, bytes) and sample.texts.keys() == set(texts):

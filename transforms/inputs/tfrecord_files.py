@@ -28,6 +28,7 @@ from transforms.inputs.part import (
     ReadPart,
     check_size,
     take_batch,
+    told_where,
     unreadable_file,
 )
 from transforms.records import InputFile
@@ -169,6 +170,7 @@ class _Batches:
                 key = self._image_id(uri, names[row] or [])
                 image = self._image(images[row] or [])
             except ImageError as error:
+                error = told_where(error, self._file, item.index)
                 part.fail(key, uri, _at(item, error))
             else:
                 part.add(row, key, uri, image)
@@ -207,7 +209,7 @@ def _at(item: Record | DamagedRecord, error: ImageError) -> ImageError:
 
 # Sharded names end in the shard, before or after .gz: x.tfrecord-00000-of-00002.gz, as
 # tf.io and Beam write them. In a glob any wildcards may stand for it: x.tfrecord-*.gz.
-_EXTENSION = r"\.(tfrecords?|record)(\.gz)?"
+_EXTENSION = r"\.(tfrecords?|tfrec|record)(\.gz)?"
 
 TFRECORD_FILES = FileKind(
     word="TFRecord",

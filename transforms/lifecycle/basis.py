@@ -18,11 +18,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from transforms.errors import FlagError
+from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
 from transforms.records import ShardKind, ShardResult
-from transforms.runs.recipe import describe_differences
+from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
 
 
@@ -115,6 +116,22 @@ class Completion:
         """Shards that are planned again."""
         return self.run.results
 
+    def check_columns(self, columns: Mapping[str, Any]) -> None:
+        """Checks that kept rows have the ids and the carried columns that computed ones get.
+
+        Args:
+            columns: What decides the columns that are no model's, as _run.json has it.
+
+        Raises:
+            FlagError: If not. The types of carried columns follow the inputs, which may be others.
+        """
+        differing = differences(self.run.record["columns"], columns)
+        if differing:
+            raise FlagError(
+                f"--retry_failed {self.run.directory}: its ids or carried columns were made "
+                f"otherwise: {describe_differences(differing)}; use what it used, or run all again"
+            )
+
     def has_files(self, sources: Sequence[Source]) -> bool:
         """Whether shards of the earlier run are TFRecord, Parquet or tar files."""
         return any(result.file is not None for result in self.results)
@@ -157,7 +174,10 @@ def complete(run: PublishedRun, recipe: Mapping[str, Any]) -> Completion:
 
 
 def _may_have_files(sources: Sequence[Source]) -> bool:
-    return any(source.is_directory or source.kind is not ShardKind.IMAGES for source in sources)
+    return any(
+        source.is_directory or source.kind is not ShardKind.IMAGES or has_wildcards(source.pattern)
+        for source in sources
+    )
 
 
 def _counts(

@@ -21,7 +21,7 @@ from transforms.lifecycle.decision import (
     Waiting,
     decide,
 )
-from transforms.lifecycle.lock import Hold, remove_staging, run_lock
+from transforms.lifecycle.lock import Hold, living_owner, remove_staging, run_lock
 from transforms.lifecycle.look import is_left_over, look, output_errors
 from transforms.lifecycle.owner import Owner, this_process
 from transforms.lifecycle.swap import put_back
@@ -94,6 +94,30 @@ def claim_output(
             if isinstance(decision, Start) and not staging.count_commits(staging_directory):
                 staging.clear_staging(staging_directory)
             raise
+
+
+def check_claimable(
+    output: str | None, staging_directory: str, *, flag: str, resume: bool, overwrite: bool
+) -> None:
+    """Refuses at once what claim_output would refuse whatever the plan is; changes nothing.
+
+    Args:
+        output: Run directory; None if it will be a new one.
+        staging_directory: Directory that the run would work in.
+        flag: Flag and value by which the user named the output.
+        resume: Whether to go on where a dead run stopped; that depends on the plan.
+        overwrite: Whether to replace what is there.
+
+    Raises:
+        OutputError: If what is there may not be replaced.
+    """
+    with output_errors(flag):
+        if living_owner(staging_directory):  # Who it is says the lock.
+            return
+        found = look(output, staging_directory, None, flag=flag)
+    decision = decide(found, resume=resume, overwrite=overwrite)
+    if isinstance(decision, Foreign) or (isinstance(decision, Refusal) and not resume):
+        raise OutputError(_refusal(decision, staging_directory, flag))
 
 
 def unclaimed(output: str) -> Claim:

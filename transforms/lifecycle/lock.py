@@ -31,7 +31,7 @@ from google.api_core.exceptions import GoogleAPIError
 from transforms.errors import OutputError
 from transforms.files import cloud_storage
 from transforms.files.atomic_files import read_whole, write_whole
-from transforms.files.file_systems import BeamIOError, FileSystems, delete
+from transforms.files.file_systems import FileSystems, delete
 from transforms.files.uris import is_local
 from transforms.lifecycle.owner import Owner, is_dead_here, read_owner
 from transforms.lifecycle.staging import LOCK_FILE
@@ -155,7 +155,7 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     def renew() -> None:
         while not done.wait(SIGN_OF_LIFE_SECONDS):
             # A sign that is lost to a hiccup is followed by the next, long before DEAD_SECONDS.
-            with contextlib.suppress(OSError, BeamIOError, GoogleAPIError):
+            with contextlib.suppress(OSError, GoogleAPIError):
                 write_whole(path, _remote_text(owner).encode())
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")

@@ -9,7 +9,6 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from transforms.errors import InputError, OutputError
-from transforms.files.file_systems import BeamIOError
 from transforms.files.uris import is_local
 from transforms.lifecycle import staging
 from transforms.lifecycle.decision import Found, Unfinished
@@ -20,18 +19,19 @@ from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import is_published, read_record
 
 COMPARED = ("recipe", "columns", "layout", "software")
-"""Parts of a plan that a run must share with the one it resumes: its rows would differ."""
+"""Parts of a plan that a run must share with the one it resumes, save what costs no row."""
 
 
 def look(
-    output: str | None, staging_directory: str, plan: Mapping[str, Any], *, flag: str
+    output: str | None, staging_directory: str, plan: Mapping[str, Any] | None, *, flag: str
 ) -> Found:
     """Looks at what lies where a run wants to write, whoever lives there.
 
     Args:
         output: Run directory; None if it will be a new one.
         staging_directory: Directory that the run would work in.
-        plan: Plan of the run; see claim_output.
+        plan: Plan of the run; see claim_output. None where there is none yet: then nothing is told
+            to differ from it, and no published run to be of this command.
         flag: Flag and value by which the user named the output.
     """
     waiting = staging.read_plan(staging_directory)
@@ -41,7 +41,7 @@ def look(
             run_id=waiting["run_id"],
             started_at=waiting["started_at"],
             may_replace=waiting["overwrite"],
-            differences=_differences(waiting, plan),
+            differences="" if plan is None else _differences(waiting, plan),
         )
     if output is None:
         return Found(unfinished=unfinished)
@@ -55,7 +55,7 @@ def look(
         unfinished=unfinished,
         names=tuple(names),
         is_published=is_complete,
-        is_of_this_command=is_complete and _is_same_command(there, plan),
+        is_of_this_command=is_complete and plan is not None and _is_same_command(there, plan),
     )
 
 
@@ -74,7 +74,7 @@ def output_errors(flag: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, BeamIOError, GoogleAPIError, GoogleAuthError) as error:
+    except (OSError, GoogleAPIError, GoogleAuthError) as error:
         text = " ".join(str(error).split())
         raise OutputError(f"{flag} cannot be written: {text}") from error
     except ValueError as error:  # No such file system.
@@ -98,7 +98,21 @@ def _differences(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     found = differences(
         {part: unfinished[part] for part in COMPARED}, {part: plan[part] for part in COMPARED}
     )
-    return describe_differences(found)
+    before, now = unfinished["columns"], plan["columns"]
+    counted = {name: what for name, what in found.items() if not _costs_no_row(name, before, now)}
+    return describe_differences(counted)
+
+
+def _costs_no_row(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether what a finished shard computed holds, though this differs.
+
+    No vector depends on an id, nor on the type of a carried column. Such a shard has another
+    fingerprint: its file is read again, and its rows are found by content.
+    """
+    if name == "columns.image_id_from":
+        return now["image_id_from"] is not None  # Nor is a key dropped by a flag that is forgotten.
+    carried = name.removeprefix("columns.carry_columns.")
+    return all(carried in columns.get("carry_columns", {}) for columns in (before, now))
 
 
 def _is_same_command(output: str, plan: Mapping[str, Any]) -> bool:

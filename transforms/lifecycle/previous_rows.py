@@ -9,7 +9,7 @@ from transforms.errors import CorruptRecordError
 from transforms.records import PASSING_REASONS, Failure, ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
-from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI, read_schema
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,6 +121,43 @@ def load_previous(predecessor: Predecessor, computed: Sequence[str]) -> Previous
         refs={ref.image_id: ref for ref in refs},
         failures={failure.image_id: failure for failure in failures},
     )
+
+
+def rows_as_before(
+    predecessor: Predecessor, rows: Sequence[int], carried: pa.Schema
+) -> pa.Table | None:
+    """Reads what a reader made of images in a file that cannot be read now.
+
+    Args:
+        predecessor: The shard of the run before.
+        rows: Row numbers of the predecessor.
+        carried: The carried columns.
+
+    Returns:
+        The rows, as read; None if they have not these carried columns.
+    """
+    schema = read_schema(carried)
+    types = {field.name: str(field.type) for field in carried}
+    try:
+        batches = iter_rows(predecessor.data.path, schema.names, types)
+        table = pa.Table.from_batches(batches).take(pa.array(rows, pa.int64()))
+        columns = [_as(column, field) for column, field in zip(table.columns, schema, strict=True)]
+        return pa.Table.from_arrays(columns, schema=schema)
+    except (CorruptRecordError, pa.ArrowException):
+        return None
+
+
+def uris_of(predecessor: Predecessor, rows: Sequence[int]) -> dict[str, str]:
+    """Returns the uri of each of some rows of a predecessor, by image_id."""
+    table = _read_columns(predecessor, [IMAGE_ID, URI]).take(pa.array(rows, pa.int64()))
+    return dict(zip(table[IMAGE_ID].to_pylist(), table[URI].to_pylist(), strict=True))
+
+
+def _as(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if pa.types.is_list(column.type) and not pa.types.is_list(field.type):  # From a TFRecord.
+        values = [value[0] if value else None for value in column.to_pylist()]
+        column = pa.chunked_array([pa.array(values, column.type.value_type)])
+    return column.cast(field.type)
 
 
 def _read_columns(predecessor: Predecessor, columns: Sequence[str]) -> pa.Table:

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
 from transforms.files.atomic_files import is_intact
-from transforms.files.file_systems import BeamIOError
 from transforms.images.policy import LIMITS
 from transforms.records import Predecessor, Shard, ShardKind, ShardResult
 from transforms.runs.data_file import iter_rows
@@ -101,7 +100,7 @@ def _lacking_columns(run: PublishedRun, columns: Sequence[str]) -> list[str]:
     for result in run.results:
         if result.rows and is_intact(result.data):
             # In an object store, only the size is known to be right.
-            with contextlib.suppress(pa.ArrowException, OSError, BeamIOError):
+            with contextlib.suppress(pa.ArrowException, OSError):
                 return [name for name in columns if not _has_column(result.data.path, name)]
     return []
 

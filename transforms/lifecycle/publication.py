@@ -26,6 +26,8 @@ class Publication:
         stem: "embeddings" or "classifications", which the data files hold.
         output_format: "parquet" or "tfrecord".
         max_failed_fraction: Largest share of failed images that may be published.
+        allow_truncated_files: Whether a run may be published of which a file was not read to its
+            end, so that nobody knows how many images are missing.
         previous: Counts of the run that this one refreshes or completes, if there is one.
         canary_gate: Answers that the canaries must reproduce, if there are any.
         root: Refresh root, and how many runs to keep there, if the run is a refresh.
@@ -39,6 +41,7 @@ class Publication:
     stem: str
     output_format: str
     max_failed_fraction: float
+    allow_truncated_files: bool = False
     previous: "PreviousCounts | None" = None
     canary_gate: canaries.CanaryGate | None = None
     root: run_root.RunRoot | None = None

@@ -52,15 +52,20 @@ def to_unlisted_ref(found: Unlisted) -> ImageRef:
     return ImageRef(found.uri, found.uri, unlisted=message)
 
 
-def describe_unseen(unseen: Sequence[Unseen], *, builds_on_run: bool, shown: int) -> Iterator[str]:
+def describe_unseen(
+    unseen: Sequence[Unseen], *, builds_on_run: bool, shown: int, keeps_rows: bool = True
+) -> Iterator[str]:
     """Says which directories could not be listed, a line each, for the end of a run.
 
     Args:
         unseen: The directories.
         builds_on_run: Whether the run before was asked for what is below them.
         shown: Lines at most, but for one that counts the rest.
+        keeps_rows: Whether the rows of the run before are what this one would make.
     """
     fate = "keeps the rows of the run before" if builds_on_run else "is not in this run"
+    if builds_on_run and not keeps_rows:
+        fate = "is what the run before had, and fails where it cannot be read again"
     places = {one.directory.uri: one.directory.reason for one in unseen}
     for uri in sorted(places)[:shown]:
         yield f"{uri} could not be listed: {places[uri]}; what is below it {fate}"
@@ -92,7 +97,8 @@ def recall(
         entries = {ref.image_id: Entry(ref.uri, ref.size_bytes, ref.version) for ref in refs}
     for key, entry in entries.items():
         source = next((one.source for one in unseen if one.covers(entry.uri)), None)
-        found = source and listed_as(entry, source)
+        kind = None if result.file is None else result.kind
+        found = source and listed_as(entry, source, kind)
         match found:
             case ImageFile() if key == image_id(found.uri, found.root, image_id_from or "uri"):
                 yield found

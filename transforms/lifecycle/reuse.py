@@ -5,7 +5,8 @@ A shard is sifted in three phases:
 1. before_reading, by the listing. What is listed as it was keeps its row, and is never opened.
 2. after_reading, by content, one part after the other. What has the bytes of an earlier row keeps
    that row; what has the bytes of another image of the shard waits for the row of that.
-3. after_the_last, by what never came: the images that are gone.
+3. after_the_last, by what never came: the images that are gone. Of a file that ended early, or did
+   not open, nobody knows: they keep their rows. Where these are of no use, they fail by name.
 
 An example, with deduplicate on. The run before has a, b and c; the listing of now a, b, d and e. b
 was touched, and e is a copy of d:
@@ -32,13 +33,16 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
+from transforms.errors import NotReachedError
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
     load_previous,
+    rows_as_before,
     rows_as_read,
+    uris_of,
 )
-from transforms.records import Change, Failure, ImageRef, Shard
+from transforms.records import TRUNCATED, UNOPENED, Change, Failure, ImageRef, Shard
 from transforms.runs.sharding import shard_index
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 
@@ -74,6 +78,7 @@ class ShardReuse:
         # the first image of each content_sha256.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
+        self._end: Failure | None = None  # Of a file that was not read to its end.
 
     def before_reading(self) -> tuple[list[ImageRef], ReadPart]:
         """Tells the listed images that must be read from those that need not be: the first phase.
@@ -133,6 +138,8 @@ class ShardReuse:
                 fresh.append(row)
         for failure in part.failures:
             changes[self._fate(failure.image_id, None)] += 1
+            if self._stands_for_many(failure):
+                self._end = failure
         table = pa.Table.from_batches([part.rows])
         reused = self._reused(
             table.take(pa.array([row for row, _ in kept], pa.int64())),
@@ -152,18 +159,59 @@ class ShardReuse:
         """Counts the images of the predecessor that are gone: the third phase.
 
         Returns:
-            A part without images.
+            A part without images; or, of a file that was not read to its end, with those that may
+            be in the rest of it.
         """
         previous = self._previous
         before = {*previous.row_of_id, *previous.failures} - previous.unlisted
+        before -= {i for i, earlier in previous.failures.items() if self._stands_for_many(earlier)}
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
+        if self._end is not None and gone:
+            return self._unreached(sorted(gone), self._end)
         changes = collections.Counter({Change.DELETED: len(gone)})
         reused = self._reused(rows_as_read([], [], self._carried), [], [], changes)
+        return self._part(reused=self._counted_before(reused))
+
+    def _unreached(self, gone: Sequence[str], end: Failure) -> ReadPart:
+        """Keeps the rows of images that nobody can tell are gone, or fails them by name.
+
+        Of a.tar, whose images 1 to 4 have rows, 1 and 2 are read, and then the file ends: 3 and 4
+        keep their rows. With another recipe 3 and 4 are failures, that of 3
+
+            Failure("3", "a.tar#2", "read", "NotReached", "the run before read it, this one ...")
+        """
+        previous, predecessor = self._previous, self._shard.predecessor
+        assert predecessor is not None, "only then is an image gone"
+        changes: collections.Counter[Change] = collections.Counter()
+        rows = [previous.row_of_id[i] for i in gone if i in previous.row_of_id]
+        failures = [previous.failures[i] for i in gone if i not in previous.row_of_id]
+        as_read = rows_as_before(predecessor, rows, self._carried) if previous.is_reusable else None
+        if as_read is not None:
+            changes.update({Change.UNCHANGED: len(gone), Change.REUSED: len(rows)})
+        else:
+            uris = {failure.image_id: failure.uri for failure in failures}
+            uris |= uris_of(predecessor, rows)
+            as_read, rows = rows_as_read([], [], self._carried), []
+            error = NotReachedError(f"the run before read it, this one cannot: {end.message}")
+            failures = [
+                Failure(i, uri, end.step, error.error_type, str(error)) for i, uri in uris.items()
+            ]
+            changes.update(self._fate(image_id, None) for image_id in gone)
+        reused = self._counted_before(self._reused(as_read, rows, [], changes))
+        return self._part(failures=tuple(failures), reused=reused)
+
+    def _stands_for_many(self, failure: Failure) -> bool:
+        """Whether a failure is the rest of a file, or a whole one, and no image."""
+        is_file = self._shard.file is not None
+        return is_file and (failure.reason == TRUNCATED or failure.reason in UNOPENED)
+
+    def _counted_before(self, reused: ReusedRows) -> ReusedRows:
+        """Puts in the changes that were counted when the shard was done before by this run."""
         predecessor = self._shard.predecessor
         if predecessor is not None and predecessor.changes is not None:
             counted = {Change(name): count for name, count in predecessor.changes.items()}
             reused = dataclasses.replace(reused, changes=counted)
-        return self._part(reused=reused)
+        return reused
 
     def _stays(self, ref: ImageRef) -> bool:
         """Whether what the run before made of an image holds, by the listing alone."""

@@ -9,6 +9,7 @@ Of a run of three shards that died, with one shard done and another begun:
         00000-of-00003.9f….parquet        that attempt: rows
         00000-of-00003.9f….arrow          and what the shard was given
         00001-of-00003.4c….parquet        an attempt that nobody committed: it does not count
+        00001-of-00003.begun              its decoding began; the next attempt at it is careful
 
 --resume takes shard 0 as it is, and does the others. Two more names come at the end: run/, where
 the run directory is put together, and replaced/, where an earlier one waits to be deleted (swap).
@@ -77,6 +78,18 @@ def commit(staging: str, result: ShardResult) -> None:
     """
     text = json.dumps(result_to_dict(result, staging), indent=2)
     write_whole(_commit_path(staging, result.shard), text.encode())
+
+
+def begin_shard(staging: str, shard: ShardKey) -> bool:
+    """Notes that an attempt at a shard begins to decode; returns whether it is not the first.
+
+    Then the one before did not come to its end: maybe one of the images ended the process.
+    """
+    path = FileSystems.join(staging, f"{shard}.begun")
+    if FileSystems.exists(path):
+        return True
+    write_whole(path, b"")
+    return False
 
 
 @contextlib.contextmanager

@@ -111,7 +111,8 @@ def _read_text(uri: str) -> str:
             content = file.read(MAX_LABELS_BYTES + 1)
     # Beam wraps a failed open in BeamIOError, an OSError; an unknown scheme is a ValueError.
     except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read labels {uri}: {error}") from error
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ModelError(f"cannot read labels {uri}: {reason}") from error
     if len(content) > MAX_LABELS_BYTES:
         raise ModelError(f"labels {uri} exceed {MAX_LABELS_BYTES} bytes; is it a labels file?")
     try:

@@ -7,10 +7,11 @@ import os
 import pathlib
 import re
 import tarfile
+import warnings
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
-from transforms.files.file_systems import BeamIOError, FileMetadata, FileSystems, open_as_stored
+from transforms.files.file_systems import FileMetadata, FileSystems, open_as_stored
 from transforms.files.file_uris import without_file_scheme
 from transforms.models.cache import (
     MAX_MODEL_BYTES,
@@ -19,7 +20,6 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
-from transforms.models.plain_path import plain_path
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -57,6 +57,20 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
 
 
+def find_model(handle: str) -> str | None:
+    """Finds a model that lies in a directory of this machine; None where it is fetched or unpacked.
+
+    Raises:
+        ModelError: If what is on this machine is no model.
+    """
+    handle = without_file_scheme(handle)
+    if _SCHEME.match(handle):
+        return None
+    if os.path.isfile(handle) and handle.lower().endswith(_ARCHIVE_SUFFIXES):
+        return None
+    return resolve_model(handle)
+
+
 def fingerprint_model(model_dir: str) -> str:
     """Computes the sha256 over the relative paths and contents of all files of a model."""
     root = pathlib.Path(model_dir)
@@ -88,7 +102,8 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
     if path.lower().endswith(_KERAS_SUFFIXES):
         raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
     if os.path.basename(path) == SAVED_MODEL:
-        raise ModelError(f"{path} is part of a model; give its directory {os.path.dirname(path)}")
+        directory = os.path.dirname(path) or "."
+        raise ModelError(f"{path} is part of a model; give its directory {directory}")
     if not path.lower().endswith(_ARCHIVE_SUFFIXES):
         raise ModelError(f"{path} is no model: want a directory, or a file that ends in .tar.gz")
     with open(path, "rb") as file:
@@ -108,7 +123,7 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     try:
         (match,) = FileSystems.match([root if is_archive else f"{root}/**"])
     # Beam raises ValueError for a scheme it does not know or lacks the client library for.
-    except (BeamIOError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ModelError(f"cannot read model {uri}: {error}") from error
     files = {
         item.path[len(root) + 1 :]: item
@@ -157,7 +172,11 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
 def _resolve_hub(handle: str) -> str:
     try:
         import tensorflow as tf
-        import tensorflow_hub
+
+        with warnings.catch_warnings():
+            # Of what it imports itself; nobody who runs this can change it.
+            warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+            import tensorflow_hub
     except ImportError as error:
         raise ModelError(
             f"{handle} needs tensorflow-hub, and that tf_keras and setuptools<82: {error}"
@@ -182,7 +201,7 @@ def _model_root(directory: str, handle: str) -> str:
     found = directory
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
-            return plain_path(found)
+            return found
         children = [
             name
             for name in sorted(os.listdir(found))
@@ -193,11 +212,21 @@ def _model_root(directory: str, handle: str) -> str:
         ]
         version = _latest_version((f"{name}/{SAVED_MODEL}" for name in models), handle)
         if version is not None:
-            return plain_path(os.path.join(found, version))
+            return os.path.join(found, version)
         if len(models or children) != 1:
             break
         found = os.path.join(found, (models or children)[0])
-    raise ModelError(_not_a_model(handle, os.listdir(directory)))
+    near = _model_near(directory)
+    hint = f"; there is a model in {os.path.normpath(os.path.join(handle, near))}: give that"
+    raise ModelError(_not_a_model(handle, os.listdir(directory)) + (hint if near else ""))
+
+
+def _model_near(directory: str) -> str:
+    """Returns the path to a model a directory below or above; empty if there is none."""
+    for name in [*sorted(os.listdir(directory)), ".."]:
+        if os.path.isfile(os.path.join(directory, name, SAVED_MODEL)):
+            return name
+    return ""
 
 
 def _latest_version(paths: Iterable[str], handle: str) -> str | None:

@@ -2,9 +2,10 @@
 
 import os
 
-from google.protobuf import empty_pb2, unknown_fields
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
+
+from transforms.models.proto_fields import fields, messages
 
 _MARKER = "tfhub_module.pb"
 _ATTACHMENTS = "hub_module_attachments"
@@ -28,18 +29,11 @@ def declared_image_size(meta_graph: meta_graph_pb2.MetaGraphDef) -> tuple[int, i
     """
     try:
         for attachment in meta_graph.collection_def[_ATTACHMENTS].bytes_list.value:
-            fields = _fields(attachment)
-            if fields.get(1) == _IMAGE_SIZE:
-                size = _fields(_fields(fields[2])[1])
+            if _IMAGE_SIZE in messages(attachment, 1):
+                *_, info = messages(attachment, 2, 1)
+                size = dict(fields(info))
                 return int(size[1]), int(size[2])
     # An attachment of another shape is no reason to refuse the model: --image_size supplies it.
     except (DecodeError, KeyError, TypeError, ValueError):
         return None
     return None
-
-
-def _fields(message: bytes) -> dict[int, bytes]:
-    """The fields of a message whose type the installed libraries do not know."""
-    unknown = empty_pb2.Empty()
-    unknown.ParseFromString(message)
-    return {field.field_number: field.data for field in unknown_fields.UnknownFieldSet(unknown)}

@@ -11,6 +11,7 @@ from transforms.models.changed_variables import refuse_changes
 from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
 from transforms.models.load_errors import as_model_error
 from transforms.models.model_files import check_files
+from transforms.models.plain_path import plain_path
 from transforms.models.reference_variables import without_references
 from transforms.models.spec import ModelSpec
 from transforms.models.tensor_info import Layout
@@ -80,7 +81,7 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     """
     check_files(model_dir, spec.files)
     with as_model_error("cannot load the model"):
-        owner = tf.saved_model.load(model_dir, tags=list(spec.tags))
+        owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
         if spec.kind is EndpointKind.SIGNATURE and not spec.switches:
             return without_references(owner, spec.endpoint, spec.output_key)
         return owner

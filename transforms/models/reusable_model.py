@@ -13,8 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from transforms.errors import ModelError, OutputError, brief
-from transforms.files.file_uris import without_file_scheme
-from transforms.files.uris import is_local
+from transforms.files.new_directory import check_new_directory
 from transforms.images.pixel_range import from_unit_range
 from transforms.models.endpoints import EndpointKind
 from transforms.models.loaded_model import NO_ARGUMENTS, image_function, part_in_use, restore
@@ -173,22 +172,6 @@ def save_reusable(
             os.rename(partial, directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def check_new_directory(directory: str) -> str:
-    """Returns the absolute path of a local directory that is absent or empty.
-
-    Raises:
-        OutputError: If it is anything else.
-    """
-    path = without_file_scheme(directory)
-    if not is_local(path):
-        raise OutputError(f"{directory} is not on this machine; write a local one and copy it")
-    path = os.path.realpath(path)
-    with _as_output_errors(directory):
-        if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
-            raise OutputError(f"{directory} is there already; choose an empty or new directory")
-    return path
 
 
 @contextlib.contextmanager

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
-from transforms.files.file_systems import BeamIOError, FileSystems
+from transforms.files.file_systems import FileSystems
+from transforms.files.uris import is_local
 from transforms.records import (
     EngineReport,
     InputFile,
@@ -130,7 +132,7 @@ def read_record(directory: str) -> dict[str, Any]:
         if not FileSystems.exists(path) and FileSystems.exists(earlier):
             path = earlier
         record = json.loads(read_whole(path))
-    except (OSError, BeamIOError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}; is {directory} a run?") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} holds {type(record).__name__}, wanted an object")
@@ -144,7 +146,9 @@ def read_published_run(directory: str) -> PublishedRun:
         InputError: If there is no complete run, or its record is damaged or of another version.
     """
     if not is_published(directory):
-        raise InputError(f"{directory} holds no complete run: no {SUCCESS_FILE} in it")
+        is_there = not is_local(directory) or os.path.isdir(directory)
+        reason = f"no {SUCCESS_FILE} in it" if is_there else "there is no such directory"
+        raise InputError(f"{directory} holds no complete run: {reason}")
     record = read_record(directory)
     version = record.get("run_format_version")
     if version not in READ_FORMAT_VERSIONS:

@@ -47,7 +47,8 @@ def check_unique(group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:
         if len(places) > 1:
             raise RunError(
                 f"image_id {image_id!r} is not unique: {places[0]} and {places[1]} both have it; "
-                "nothing is published; choose another key with --image_id_from"
+                "nothing is published; run again with --resume and another key, such as "
+                "--image_id_from uri (file and position): what is computed is kept"
             )
 
 

@@ -90,8 +90,9 @@ class _KeepShard(beam.DoFn):
         if result is None or not (is_intact(result.data) and is_intact(result.inputs)):
             return None
         if result.fingerprint != shard.fingerprint:
-            # Its images changed since. With no other run to build on, its rows are worth as much.
-            if self._shards is not None:
+            # Its images changed since, or their ids. Its rows are worth as much as those of
+            # another run, unless that has some: what changed is counted by these.
+            if self._shards is not None and self._shards.parent_of(shard) is not None:
                 return None
             predecessor = Predecessor(result.data, result.inputs, changes={})
             return dataclasses.replace(shard, predecessor=predecessor)

@@ -84,8 +84,12 @@ def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> 
     return in_chunks(read_manifest(uri, carried, image_id_from))
 
 
-def _describe_unseen(_: None, unseen: list[Unseen], builds_on_run: bool) -> Iterator[str]:
-    yield from describe_unseen(unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN)
+def _describe_unseen(
+    _: None, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
+) -> Iterator[str]:
+    yield from describe_unseen(
+        unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
+    )
 
 
 def _to_chunk(refs: list[ImageRef]) -> RefChunk:
@@ -103,6 +107,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         image_id_from: Origin of the image_id, or None for each kind's default.
         previous: The run that this one refreshes, and the number of its shards: what is below
             directories that cannot be listed is taken from it. None if there is no such run.
+        keeps_rows: Whether the rows of that run are what this one would make.
     """
 
     sources: tuple[Source, ...]
@@ -110,6 +115,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     carried: pa.Schema
     image_id_from: str | None
     previous: tuple[str, int] | None
+    keeps_rows: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -145,7 +151,12 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             root
             | "Once" >> beam.Create([None], reshuffle=False)
             | "DescribeUnseen"
-            >> beam.FlatMap(_describe_unseen, AsList(listed.unseen), self.previous is not None)
+            >> beam.FlatMap(
+                _describe_unseen,
+                AsList(listed.unseen),
+                self.previous is not None,
+                self.keeps_rows,
+            )
         )
         return Matched(
             images | "Images" >> beam.Flatten().with_output_types(RefChunk),

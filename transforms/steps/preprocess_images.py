@@ -13,14 +13,18 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
+from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
+from transforms.lifecycle.staging import begin_shard, writing_shard
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.records import Step
 from transforms.schemas import HEIGHT, WIDTH
 
 
-def preprocess_batch(batch: EncodedImages, preprocessor: Preprocessor) -> PixelBatch:
+def preprocess_batch(
+    batch: EncodedImages, preprocessor: Preprocessor | CarefulPreprocessor
+) -> PixelBatch:
     """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
     started = time.perf_counter()
     pixels, heights, widths, errors = preprocessor(batch.encoded)
@@ -42,10 +46,20 @@ class _PreprocessBatch(beam.DoFn):
     What it hands on goes through the model before it is asked for more. So the two overlap on
     every runner, also on one with a single thread, at the price of one batch of pixels. Order is
     kept, and nothing beyond a bundle.
+
+    A shard that was begun before is decoded in other processes: an image may have ended the run.
     """
 
-    def __init__(self, policy: Preprocessing, num_model_threads: int | None) -> None:
+    def __init__(
+        self,
+        policy: Preprocessing,
+        num_model_threads: int | None,
+        staging: str | None = None,
+    ) -> None:
         self._policy = policy
+        self._staging = staging
+        self._careful = CarefulPreprocessor(policy)
+        self._is_careful = False
         self._num_model_threads = num_model_threads
         self._shared = Shared()
         self._preprocessor: Preprocessor | None = None
@@ -63,8 +77,12 @@ class _PreprocessBatch(beam.DoFn):
     def process(self, batch: EncodedImages) -> Iterator[PixelBatch]:
         assert self._preprocessor is not None, "setup runs before process"
         assert self._ahead is not None, "setup runs before process"
+        if batch.index == 0 and self._staging is not None:
+            with writing_shard(self._staging, batch.shard):
+                self._is_careful = begin_shard(self._staging, batch.shard)
         earlier = self._kept
-        self._kept = self._ahead.submit(preprocess_batch, batch, self._preprocessor)
+        preprocessor = self._careful if self._is_careful else self._preprocessor
+        self._kept = self._ahead.submit(preprocess_batch, batch, preprocessor)
         if earlier is not None:
             yield earlier.result()
 
@@ -87,10 +105,12 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
     Attributes:
         policy: Size, range and dtype of the pixels, and the way there.
         num_model_threads: Number of TensorFlow's threads, or None for one a core.
+        staging: Directory that the run works in, where shards are noted that were begun; or None.
     """
 
     policy: Preprocessing
     num_model_threads: int | None = None
+    staging: str | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -99,5 +119,5 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
     def expand(self, batches: PCollection[EncodedImages]) -> PCollection[PixelBatch]:
         """Returns one batch of pixels a batch of images."""
         return batches | "PreprocessBatch" >> beam.ParDo(
-            _PreprocessBatch(self.policy, self.num_model_threads)
+            _PreprocessBatch(self.policy, self.num_model_threads, self.staging)
         ).with_output_types(PixelBatch)

@@ -17,7 +17,7 @@ from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change, ShardResult
+from transforms.records import TRUNCATED, UNOPENED, Change, ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.runs.failures import failure_line
@@ -25,6 +25,9 @@ from transforms.runs.inputs_file import read_inputs
 from transforms.runs.record import is_published, read_record
 
 T = TypeVar("T")
+
+TRUNCATED_SHOWN = 8
+"""Files not read to their end of which a run tells; _failures.jsonl has all."""
 
 FILES_AT_ONCE = 32
 """An object store takes its time for each copy or read, however small, and takes many at once."""
@@ -41,18 +44,20 @@ def publish_run(
     Safe to repeat after a crash at any point: it starts again from the commit records' files.
 
     Raises:
-        RunError: If too many images failed or are gone, or the canaries moved; nothing is
-            published and an earlier run stays.
+        RunError: If too many images failed or are gone, a file was not read to its end, or the
+            canaries moved; nothing is published and an earlier run stays.
         RuntimeError: If a shard is missing.
     """
     if not _is_done(publication):
         every = list(results)
         chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-        record = run_record(publication, chosen, skipped, warnings)
+        truncated = list(_describe_truncated(chosen))
+        record = run_record(publication, chosen, skipped, [*warnings, *truncated])
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         if not any(result.images for result in chosen):
             raise RunError("no images found: the input files hold none; nothing is published")
         _check_failed(publication, chosen, record)
+        _check_truncated(publication, chosen, truncated)
         _check_deleted(publication, record)
         gate, answers = publication.canary_gate, None
         if gate is not None:
@@ -151,6 +156,36 @@ def _check_failed(
         f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
         f"--max_failed_fraction {publication.max_failed_fraction:g} allows; nothing is published, "
         f"see {path}; mend them, or allow more, and run again with --resume"
+    )
+
+
+def _describe_truncated(results: list[ShardResult]) -> Iterator[str]:
+    """Says of each file that was not read to its end where it ended, the first few."""
+    truncated = [result for result in results if result.is_cut_short]
+    for result in truncated[:TRUNCATED_SHOWN]:
+        assert result.file is not None, "only a file has an end"
+        failures = read_inputs(result.inputs.path)[1]
+        end = next(fail for fail in failures if fail.reason == TRUNCATED or fail.reason in UNOPENED)
+        uri = result.file.uri
+        yield f"{uri} was not read to its end: {end.message.removeprefix(f'{uri}: ')}"
+    if len(truncated) > TRUNCATED_SHOWN:
+        rest = len(truncated) - TRUNCATED_SHOWN
+        yield f"{rest} more files were not read to their ends: see {FAILURES_FILE}"
+
+
+def _check_truncated(
+    publication: Publication, results: list[ShardResult], truncated: list[str]
+) -> None:
+    """Refuses a run of which nobody knows what share failed; leaves the failures in staging."""
+    if not truncated or publication.allow_truncated_files or publication.max_failed_fraction == 1:
+        return
+    path = FileSystems.join(publication.staging, FAILURES_FILE)
+    write_whole(path, _failure_lines(results))
+    raise RunError(
+        f"{'; '.join(truncated)}. How many images are missing is not known, so that "
+        f"--max_failed_fraction {publication.max_failed_fraction:g} cannot be held to; nothing is "
+        f"published, see {path}; put the whole files there, or allow it with "
+        "--allow_truncated_files, and run again with --resume: what is computed is kept"
     )
 
 

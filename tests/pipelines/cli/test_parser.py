@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.cli.flag import OPTIONS, REQUIRED, argument, flag
 from pipelines.cli.parser import make_parser, parse_own_flags
+from transforms.errors import FlagError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,18 @@ def test_only_where_the_usage_says_so_are_flags_read_from_a_file(tmp_path: pathl
     assert parse("@a", "--model", "m").runs == ("@a",)
 
 
+@pytest.mark.parametrize("argv", [["a", "--mod", "m"], ["a", "--model", "m", "--modle", "x"]])
+def test_a_flag_is_neither_shortened_nor_misspelt(argv: list[str]) -> None:
+    with pytest.raises(FlagError, match=r"unknown flag or argument --mod.*; did you mean --model"):
+        parse(*argv)
+
+
 @pytest.mark.parametrize(
     ("argv", "error"),
     [
         ([], "the following arguments are required: RUN, --model"),
         (["a", "--model"], "argument --model: expected one argument"),
-        (["a", "--model", "m", "--mod"], "unrecognized arguments: --mod"),
+        (["a", "--model", "m", "--none"], "unrecognized arguments: --none"),
         (
             ["a", "--model", "m", "--range", "1\x1b"],
             "argument --range: got '1\\x1b', wanted one of 0,1 | -1,1 | imagenet",

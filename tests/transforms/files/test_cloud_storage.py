@@ -75,7 +75,8 @@ def test_only_the_first_page_is_asked_for_where_that_is_enough(
     cloud.requests.clear()
     found = list(list_source(classify_input(f"{cloud.uri}/1")))
     assert [item.uri for item in found] == [f"{cloud.uri}/1"]
-    assert len(cloud.requests) == 3, "is it a directory, is it there, what is it"
+    wanted = "is it a directory, is it there, what does it hold, what is it"
+    assert len(cloud.requests) == 4, wanted
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import pytest
 
 from tests.support.tars import END, header, padded, write_tar
 from transforms.errors import CorruptRecordError
-from transforms.files.tar_archive import MAX_EXTENSION_BYTES, Member, TarArchive, open_tar
+from transforms.files.tar_archive import (
+    MAX_EXTENSION_BYTES,
+    MAX_PADDING_BYTES,
+    Member,
+    TarArchive,
+    open_tar,
+)
 
 
 def walk(content: bytes) -> tuple[dict[str, bytes], str]:
@@ -108,6 +114,18 @@ def test_archives_one_behind_the_other_are_read_as_one(tmp_path: pathlib.Path) -
 def test_an_empty_file_has_no_members() -> None:
     assert walk(b"") == ({}, "")
     assert walk(END) == ({}, "")
+
+
+@pytest.mark.parametrize("kept", [1, 512, 700, 1023])
+def test_a_cut_inside_the_mark_at_the_end_loses_nothing(kept: int) -> None:
+    assert walk(GOOD + END[:kept]) == ({"a": b"abc"}, "")
+
+
+def test_a_tail_of_zeros_that_no_archive_has_is_what_a_copy_left_out() -> None:
+    assert walk(GOOD + bytes(MAX_PADDING_BYTES)) == ({"a": b"abc"}, "")
+    found, message = walk(GOOD + bytes(MAX_PADDING_BYTES + 512))
+    assert found == {"a": b"abc"}
+    assert message.startswith("more zeros than any archive ends in, 4,194,304 bytes from byte 1024")
 
 
 GOOD = header("a", 3) + padded(b"abc")

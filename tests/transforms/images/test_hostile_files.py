@@ -13,8 +13,9 @@ import pytest
 
 from tests.support.images import STORE, encode, exif, photo
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
-from transforms.images.header import ImageHeader, open_with_pillow, read_header
+from transforms.images.header import ImageHeader, read_header
 from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.images.pillow_files import open_with_pillow
 from transforms.images.stripped import MAX_PARTS
 
 SCENE = photo(48, 64)

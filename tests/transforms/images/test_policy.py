@@ -28,6 +28,8 @@ from transforms.images.policy import LIMITS, Preprocessing
         ({"decode": "fast", "interpolation": "area"}, "--decode fast .* --interpolation area"),
         ({"max_image_pixels": 0}, "--max_image_pixels .* got 0"),
         ({"max_image_bytes": -1}, "--max_image_bytes .* got -1"),
+        ({"max_image_seconds": 0.0}, "--max_image_seconds .* got 0"),
+        ({"max_image_seconds": float("nan")}, "--max_image_seconds .* got nan"),
         ({"antialias": True, "interpolation": "nearest"}, "--antialias .* --interpolation nearest"),
     ],
 )
@@ -43,6 +45,11 @@ def test_policy_survives_pickling_and_json() -> None:
     assert pickle.loads(pickle.dumps(policy)) == policy
     assert json.loads(json.dumps(policy.to_dict())) == policy.to_dict()
     assert policy.to_dict()["image_size"] == [224, 320]
+
+
+def test_the_time_limit_is_no_part_of_what_a_run_is_compared_by() -> None:
+    quick, slow = (Preprocessing(image_size=(2, 2), max_image_seconds=n) for n in (0.5, 500))
+    assert quick.to_dict() == slow.to_dict()
 
 
 CHANGED: list[dict[str, Any]] = [
@@ -63,7 +70,7 @@ def test_every_field_but_the_limits_changes_the_fingerprint() -> None:
     assert Preprocessing(**base).fingerprint() == Preprocessing(**base).fingerprint()
     prints = {Preprocessing(**{**base, **change}).fingerprint() for change in CHANGED}
     assert len(prints - {Preprocessing(**base).fingerprint()}) == len(CHANGED)
-    limits: dict[str, Any] = dict.fromkeys(LIMITS, 5)
+    limits: dict[str, Any] = dict.fromkeys([*LIMITS, "max_image_seconds"], 5)
     assert Preprocessing(**base, **limits).fingerprint() == Preprocessing(**base).fingerprint()
     tried = {*limits, *(name for change in CHANGED for name in change)}
     assert tried == set(Preprocessing.__annotations__)

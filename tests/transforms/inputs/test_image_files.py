@@ -1,4 +1,5 @@
 import hashlib
+import importlib.util
 import os
 import pathlib
 from collections.abc import Iterator
@@ -126,6 +127,16 @@ def test_objects_of_a_remote_store_are_read_as_they_are_stored(image_files: Imag
         OBJECTS.clear()
     assert part.encoded == (b"stored",)
     assert failures_of(part) == [("absent", "NotFound"), ("secret", "PermissionDenied")]
+
+
+def test_an_object_of_a_store_without_its_package_says_what_to_install(
+    image_files: ImageFiles,
+) -> None:
+    if importlib.util.find_spec("boto3"):
+        pytest.skip("boto3 is installed")
+    part = image_files.read([ImageRef("x", "s3://b/x.jpg")])
+    assert failures_of(part) == [("x", "NotFound")]
+    assert "pip install 'apache-beam[aws]'" in part.failures[0].message
 
 
 def test_no_more_is_read_than_may_be_kept(tmp_path: pathlib.Path, image_files: ImageFiles) -> None:

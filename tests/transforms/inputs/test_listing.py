@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.permissions import folder_of_another_user, unprivileged
-from tests.support.remote import OBJECTS
+from tests.support.remote import CLOSED, OBJECTS
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri
 from transforms.files.uris import open_uri
@@ -156,9 +156,56 @@ def test_the_kind_of_a_file_or_glob_is_told_by_its_name(
 
 
 def test_a_named_file_is_taken_whatever_it_is_called(tmp_path: pathlib.Path) -> None:
-    make_files(tmp_path, "photo[1].dat", "photo1.dat", ".hidden")
+    for name in ("photo[1].dat", "photo1.dat", ".hidden"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
     assert names_of(tmp_path, tmp_path / "photo[1].dat") == {"photo[1].dat": "image"}
     assert names_of(tmp_path, tmp_path / ".hidden") == {".hidden": "image"}
+
+
+@pytest.mark.parametrize("above", ["[2021] trip", "a*b", "what?", "a[", "[!x]"])
+@pytest.mark.parametrize(
+    ("glob", "root", "expected"),
+    [
+        ("*.jpg", "in", {"in/a.jpg"}),
+        ("**/*.jpg", "in", {"in/a.jpg", "in/[x]/b.jpg"}),
+        ("[[]x]/*.jpg", "in", {"in/[x]/b.jpg"}),
+        ("../*.jpg", "", {"c.jpg"}),
+        ("../in/a.???", "in", {"in/a.jpg"}),
+    ],
+)
+def test_a_relative_glob_takes_no_wildcard_from_the_working_directory(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    above: str,
+    glob: str,
+    root: str,
+    expected: set[str],
+) -> None:
+    top = tmp_path / above
+    make_files(top, "in/a.jpg", "in/[x]/b.jpg", "c.jpg")
+    make_files(tmp_path, "2 trip/in/d.jpg", "aab/in/d.jpg", "whats/in/d.jpg", "a/d.jpg")
+    monkeypatch.chdir(top / "in")
+    assert names_of(top, glob) == dict.fromkeys(expected, "image")
+    assert classify_input(glob).root == str(top / root).rstrip("/")
+
+
+def test_a_glob_below_no_directory_matches_nothing(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="the glob matches no file"):
+        classify_input(f"{tmp_path}/nosuch/*.jpg")
+
+
+@pytest.mark.parametrize("glob", ["[z-a].jpg", "a/[b-[a].jpg"])
+def test_a_glob_that_is_none_is_refused(glob: str) -> None:
+    with pytest.raises(InputError, match=r"bad character range .*wanted \[a-z\] for one of"):
+        classify_input(glob)
+
+
+def test_a_glob_of_brackets_that_matches_nothing_says_how_a_bracket_is_written(
+    tmp_path: pathlib.Path,
+) -> None:
+    make_files(tmp_path, "[x]/a.jpg")
+    with pytest.raises(InputError, match=r"matches no file.*\[\[\] for a bracket"):
+        classify_input(f"{tmp_path}/[x]/*.jpg")
 
 
 def test_relative_paths_become_absolute(
@@ -337,6 +384,35 @@ def test_a_store_without_directories_is_listed_like_one_with_them(
     assert source.root == "memory://b/p".removesuffix("/p" * (pattern[0] in "*q")) + (
         "/d" if pattern == "p/d/" else ""
     )
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(13, "Permission denied"), "permission denied; whoever runs this must be"),
+        (OSError(5, "Input/output error"), "[Errno 5] Input/output error"),
+        (RuntimeError("503:\n  Slow Down"), "503: Slow Down"),
+    ],
+)
+@pytest.mark.parametrize("pattern", ["p", "p/*.jpg"])
+def test_a_store_that_fails_while_it_is_listed_is_told_in_a_line(
+    error: Exception, told: str, pattern: str
+) -> None:
+    source = classify_input(f"memory://b/{pattern}")
+    CLOSED["memory://b/p/d/"] = error
+    try:
+        for list_again in (
+            lambda: list(list_source(source)),
+            lambda: classify_input(f"memory://b/{pattern}"),
+        ):
+            with pytest.raises(InputError) as caught:
+                list_again()
+            expected = f"--input 'memory://b/{pattern}' cannot be listed: {told}"
+            assert str(caught.value).startswith(expected)
+            assert "\n" not in str(caught.value)
+    finally:
+        CLOSED.clear()
 
 
 @pytest.mark.usefixtures("remote")

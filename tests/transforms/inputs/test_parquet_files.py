@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transforms.errors import InputError
 from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.parquet_files import peek_parquet_schema, read_parquet
+from transforms.inputs.parquet_files import read_parquet
+from transforms.inputs.parquet_footers import peek_parquet_schema
 from transforms.inputs.part import ReadPart
 from transforms.records import InputFile, ShardKind, Step
 from transforms.schemas import read_schema
@@ -140,8 +141,8 @@ def test_a_file_that_cannot_be_read_is_one_failure(tmp_path: pathlib.Path) -> No
     (tmp_path / "empty.parquet").write_bytes(b"")
     make_file(tmp_path / "other.parquet", pa.table({"picture": [b"x"]}))
     for name, error_type, message in [
-        ("x.parquet", "CorruptRecord", "damaged Parquet"),
-        ("empty.parquet", "CorruptRecord", "damaged Parquet"),
+        ("x.parquet", "TruncatedFile", "damaged Parquet"),
+        ("empty.parquet", "TruncatedFile", "damaged Parquet"),
         ("absent.parquet", "NotFound", "no such file"),
         ("other.parquet", "CorruptRecord", "no column 'image' (--image_key)"),
     ]:

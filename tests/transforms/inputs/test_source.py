@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from transforms.inputs.source import Source, fixed_part, has_wildcards, with_any_character
+from transforms.inputs.source import Source
 from transforms.records import ShardKind
 
 
@@ -26,15 +26,6 @@ def test_a_directory_matches_what_is_below_it_and_not_its_neighbours() -> None:
     source = Source(ShardKind.IMAGES, "/a/b", "/a/b", is_directory=True)
     assert source.matches("/a/b/c/x.jpg")
     assert not source.matches("/a/bc/x.jpg")
-
-
-def test_wildcards_are_found_cut_off_and_replaced() -> None:
-    assert [has_wildcards(uri) for uri in ("/a/x*", "/a/x?", "/a/x[1]", "/a/x]")] == [
-        True, True, True, False,
-    ]  # fmt: skip
-    assert fixed_part("gs://b/a/x-*.jpg") == "gs://b/a/x-"
-    assert fixed_part("gs://b/a/x.jpg") == "gs://b/a/x.jpg"
-    assert with_any_character("/a/x[1].jpg") == "/a/x?1].jpg"
 
 
 def test_a_glob_may_say_a_bracket_without_a_warning() -> None:

@@ -191,8 +191,9 @@ def test_a_cut_file_keeps_every_sample_before_the_cut(tmp_path: pathlib.Path) ->
     assert list(images(parts)) == [str(n) for n in range(9)]
     (failure,) = failures(parts)
     assert (failure.image_id, failure.uri) == ("9", f"{path}#9")
-    assert failure.error_type == "CorruptRecord"
+    assert failure.error_type == "TruncatedFile"
     assert failure.message.startswith("sample 9 at byte 9216: the file ends inside a member")
+    assert "; the file has 20,480 bytes, and 9 images came before; " in failure.message
     assert failure.message.endswith("the rest of the file is lost")
 
 
@@ -224,7 +225,7 @@ def test_content_that_is_not_wanted_is_not_held(tmp_path: pathlib.Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert images(parts) == {"b": b"b"}
-    assert [failure.error_type for failure in failures(parts)] == ["FileTooLarge", "CorruptRecord"]
+    assert [failure.error_type for failure in failures(parts)] == ["FileTooLarge", "TruncatedFile"]
     assert peak < 8 << 20
 
 

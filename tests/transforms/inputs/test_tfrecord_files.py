@@ -146,7 +146,7 @@ def test_a_cut_file_keeps_every_record_before_the_cut(tmp_path: pathlib.Path) ->
     assert ids(parts) == [f"{n}.jpg" for n in range(9)]
     (failure,) = [failure for part in parts for failure in part.failures]
     assert failure.uri == f"{path}#9"
-    assert failure.error_type == "CorruptRecord"
+    assert failure.error_type == "TruncatedFile"
     start = sum(len(record) + 16 for record in records[:9])
     assert failure.message.startswith(f"record 9 at byte {start}: the file ends inside")
     assert failure.message.endswith("the rest of the file is lost")

@@ -14,6 +14,7 @@ PREPROCESSING = {"max_image_pixels": 10, "decode": "x"}
 RECIPE = {"program": "embed", "model": {"fingerprint": "a"}, "preprocessing": PREPROCESSING}
 IMAGES = (Source(ShardKind.IMAGES, "/photos/a.jpg", "/photos/a.jpg", False),)
 TAR = (Source(ShardKind.TAR, "/photos/*.tar", "/photos", False),)
+GLOB = (Source(ShardKind.IMAGES, "/photos/*", "/photos", False),)
 DIRECTORY = (Source(ShardKind.IMAGES, "/photos", "/photos", True),)
 
 
@@ -48,8 +49,8 @@ def test_a_fresh_run_takes_nothing() -> None:
     assert basis.previous is None
     assert basis.counts is None
     assert not basis.results
-    assert [basis.has_files(sources) for sources in (IMAGES, TAR, DIRECTORY)] == [
-        False, True, True,
+    assert [basis.has_files(sources) for sources in (IMAGES, TAR, DIRECTORY, GLOB)] == [
+        False, True, True, True,
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@ import hashlib
 import io
 import os
 import pathlib
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +16,9 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from transforms.errors import ModelError
 from transforms.models import cache as model_cache
 from transforms.models.handle import fingerprint_model, resolve_model
+
+RESOLVE = "from transforms.models.handle import resolve_model; print(resolve_model({!r}))"
+"""A program that resolves a handle."""
 
 
 class _Bucket(LocalFileSystem):
@@ -275,13 +280,19 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
         (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
+        (
+            ["m/a/saved_model.pb", "m/b/saved_model.pb"],
+            "m",
+            r"there is a model in .*m/a: give that$",
+        ),
+        (["m/variables/x", "m/saved_model.pb"], "m/variables", r"in .*/m: give that$"),
     ],
 )
 def test_what_is_no_model_is_named(
     tmp_path: pathlib.Path, names: list[str], handle: str, message: str
 ) -> None:
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelError, match=message):
         resolve_model(str(tmp_path / handle) if handle else "")
@@ -321,6 +332,22 @@ def test_a_hub_handle_is_found_in_tensorflow_hubs_cache(
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
     model = write_model(tmp_path / hashlib.sha1(handle.encode()).hexdigest())
     assert resolve_model(handle) == str(model)
+
+
+def test_a_hub_handle_shows_no_warning_of_what_tensorflow_hub_imports(
+    tmp_path: pathlib.Path,
+) -> None:
+    handle = "https://tfhub.dev/m/1"
+    model = write_model(tmp_path / hashlib.sha1(handle.encode()).hexdigest())
+    done = subprocess.run(
+        [sys.executable, "-c", RESOLVE.format(handle)],
+        env={**os.environ, "TFHUB_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{model}\n"
+    assert "Warning: " not in done.stderr
 
 
 @pytest.mark.filterwarnings("ignore")

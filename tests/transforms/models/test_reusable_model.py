@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from tests.support.images import encode, photo
 from transforms.errors import ModelError, OutputError
+from transforms.files.new_directory import check_new_directory
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.images.preprocessor import Preprocessor
 from transforms.models.image_model import ImageModel
 from transforms.models.reusable_model import (
     ReusableModel,
-    check_new_directory,
     images_of,
     load_reusable,
     save_reusable,

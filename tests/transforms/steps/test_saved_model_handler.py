@@ -85,6 +85,24 @@ def test_a_bundle_that_failed_leaves_nothing_to_the_next() -> None:
     step.teardown()
 
 
+def test_a_shard_that_was_begun_before_is_decoded_in_another_process(
+    tmp_path: pathlib.Path,
+) -> None:
+    # A limit that only the other process holds, and that every image breaks there.
+    policy = dataclasses.replace(POLICY, max_image_seconds=1e-5)
+    batch = encoded_images({"a": solid(9, 9, 9)})
+    reasons = []
+    for _ in range(2):
+        step = _PreprocessBatch(policy, None, str(tmp_path))
+        step.setup()
+        step.start_bundle()
+        assert list(step.process(batch)) == []
+        (made,) = (last.value for last in step.finish_bundle())
+        reasons.append([failure.reason for failure in made.failures])
+        step.teardown()
+    assert reasons == [[], ["decode/DecodeTimeout"]]
+
+
 def handler(directory: pathlib.Path) -> SavedModelHandler:
     model_dir = str(directory / "model")
     save_mean_color(model_dir)

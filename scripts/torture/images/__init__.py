@@ -1,0 +1,1 @@
+"""Image files made to cost time and memory: scripts/torture_images."""

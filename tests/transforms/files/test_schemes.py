@@ -1,0 +1,57 @@
+"""Schemes of URIs: what is told of those that cannot work."""
+
+import importlib.util
+
+import pytest
+
+from tests.support.remote import OBJECTS
+from transforms.files.file_systems import FileSystems
+from transforms.files.schemes import check_scheme, scheme_of
+
+
+@pytest.mark.parametrize(
+    ("uri", "scheme"),
+    [("gs://b/a", "gs"), (" s3://b", "s3"), ("/a/b", None), ("c:/a", None), ("a/gs://b", None)],
+)
+def test_a_scheme_is_what_comes_before_the_slashes(uri: str, scheme: str | None) -> None:
+    assert scheme_of(uri) == scheme
+
+
+@pytest.mark.parametrize(
+    ("uri", "module", "message"),
+    [
+        ("s3://b/a", "boto3", r"s3:// needs boto3, .*pip install 'apache-beam\[aws\]'"),
+        ("azfs://b/a", "azure", r"azure\.storage\.blob.*pip install 'apache-beam\[azure\]'"),
+        ("hdfs://b/a", "hdfs", r"hdfs:// needs hdfs, .*pip install 'apache-beam\[hadoop\]'"),
+    ],
+)
+def test_a_store_says_what_it_wants_installed(uri: str, module: str, message: str) -> None:
+    if importlib.util.find_spec(module):
+        pytest.skip(f"{module} is installed")
+    for look in (check_scheme, FileSystems.exists):
+        with pytest.raises(ValueError, match=message):
+            look(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("s3a://b/a", r"no file system is known for s3a://; wanted .*; write s3://$"),
+        ("abfss://b/a", r"write azfs://$"),
+        ("GS://b/a", r"write gs://$"),
+        ("foo://b/a", r"no file system is known for foo://; wanted a local path, gs://, s3://, "),
+        ("HTTPS://b/a", r"on the web; wanted files or objects: download"),
+    ],
+)
+def test_a_scheme_that_is_none_says_which_there_are(uri: str, message: str) -> None:
+    for look in (check_scheme, FileSystems.exists):
+        with pytest.raises(ValueError, match=message):
+            look(uri)
+
+
+def test_a_file_system_that_was_added_to_beam_is_known() -> None:
+    OBJECTS["memory://b/a"] = b"1"
+    check_scheme("memory://b/a")
+    assert FileSystems.exists("memory://b/a")
+    check_scheme("gs://b/a")
+    check_scheme("/a")

@@ -1,0 +1,95 @@
+"""Schemes of URIs: which there are file systems for, and what these want installed.
+
+Imports nothing large: a scheme that cannot work is refused at once.
+"""
+
+import importlib.util
+import re
+import sys
+from typing import NamedTuple
+
+_SCHEME = re.compile(r"([A-Za-z][-A-Za-z0-9+.]*)://")
+"""As Beam reads it. (apache_beam/io/filesystems.py)"""
+
+
+class _Store(NamedTuple):
+    """What a file system of Beam's needs: modules, and the extra that brings them."""
+
+    modules: tuple[str, ...]
+    extra: str
+
+
+_STORES = {
+    "gs": _Store((), "gcp"),
+    "s3": _Store(("boto3",), "aws"),
+    "azfs": _Store(("azure.storage.blob", "azure.identity"), "azure"),
+    "hdfs": _Store(("hdfs",), "hadoop"),
+}
+_MEANT = {
+    "gcs": "gs",
+    "s3a": "s3",
+    "s3n": "s3",
+    "abfs": "azfs",
+    "abfss": "azfs",
+    "wasb": "azfs",
+    "wasbs": "azfs",
+    "az": "azfs",
+}
+"""What other programs call the same stores."""
+
+_ON_THE_WEB = ("http", "https")
+
+
+def scheme_of(uri: str) -> str | None:
+    """Returns the scheme of a URI, as "gs"; None for a local path."""
+    found = _SCHEME.match(uri.strip())
+    return found and found[1]
+
+
+def check_scheme(uri: str) -> None:
+    """Checks that the file system of a URI is there; passes for a local path.
+
+    Raises:
+        ValueError: If it is not; says what to install, or which schemes there are.
+    """
+    scheme = scheme_of(uri)
+    if scheme is None:
+        return
+    store = _STORES.get(scheme)
+    if store is None:
+        if scheme not in _added_to_beam():
+            raise ValueError(_unknown(scheme))
+        return
+    missing = [name for name in store.modules if not _is_there(name)]
+    if missing:
+        raise ValueError(
+            f"{scheme}:// needs {' and '.join(missing)}, not installed here; "
+            f"pip install 'apache-beam[{store.extra}]'"
+        )
+
+
+def _unknown(scheme: str) -> str:
+    if scheme.lower() in _ON_THE_WEB:
+        return (
+            "this is on the web; wanted files or objects: download them first, for instance by "
+            "img2dataset"
+        )
+    known = ", ".join(f"{name}://" for name in _STORES)
+    meant = _MEANT.get(scheme.lower(), scheme.lower())
+    hint = f"; write {meant}://" if meant in _STORES else ""
+    return f"no file system is known for {scheme}://; wanted a local path, {known}{hint}"
+
+
+def _added_to_beam() -> set[str | None]:
+    """Returns the schemes of all file systems in this process; none before Beam is imported."""
+    beam = sys.modules.get("apache_beam.io.filesystem")
+    return (
+        set() if beam is None else {each.scheme() for each in beam.FileSystem.get_all_subclasses()}
+    )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # Of the package that it would be in.
+        return False

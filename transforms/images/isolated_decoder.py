@@ -1,0 +1,51 @@
+"""Reads headers and decodes with Pillow in another process: a crash or a hang costs the image.
+
+JPEG and PNG are decoded by other libraries; most images are those, and cost nothing here.
+"""
+
+import pickle
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.images.decoder_pool import DecoderPool
+from transforms.images.header import ImageHeader, read_header
+from transforms.images.pillow_decoder import decode_with_pillow
+from transforms.images.pillow_files import find_format
+
+_NATIVE_HEADERS = ("WEBP", "AVIF")
+"""Formats whose headers Pillow leaves to their libraries; others it reads in Python."""
+
+_POOL = DecoderPool()
+
+
+def read_header_apart(encoded: bytes, seconds: float) -> ImageHeader:
+    """Reads the header of an image file, in another process if that takes native code.
+
+    Args:
+        encoded: The whole file.
+        seconds: Seconds that it may take.
+
+    Raises:
+        ImageError: As `read_header`, or if it takes too long, or crashes.
+    """
+    if find_format(encoded) in _NATIVE_HEADERS:
+        return _POOL.call(read_header, pickle.PickleBuffer(encoded), seconds=seconds)
+    return read_header(encoded)
+
+
+def decode_apart(encoded: bytes, header: ImageHeader, seconds: float) -> npt.NDArray[np.uint8]:
+    """Decodes an image file with Pillow in another process.
+
+    Args:
+        encoded: The whole file.
+        header: Its header, within the policy's limits.
+        seconds: Seconds that it may take.
+
+    Returns:
+        uint8 [header.height, header.width, 3].
+
+    Raises:
+        ImageError: As `decode_with_pillow`, or if it takes too long, or crashes.
+    """
+    return _POOL.call(decode_with_pillow, pickle.PickleBuffer(encoded), header, seconds=seconds)

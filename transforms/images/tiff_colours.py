@@ -1,0 +1,72 @@
+"""What the samples of a TIFF mean, where Pillow knows no more than some of it."""
+
+from PIL import ImagePalette, TiffImagePlugin
+
+from transforms.errors import UnsupportedFormatError
+
+# Pillow reads what is not compressed itself, else: some of it wrongly (planes of 16 bits, YCbCr).
+TiffImagePlugin.READ_LIBTIFF = True
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _SEPARATED = 0, 1, 5
+_NAMES = {
+    _WHITE_IS_ZERO: "gray, white is zero",
+    _BLACK_IS_ZERO: "gray, black is zero",
+    2: "RGB",
+    3: "palette",
+    4: "transparency mask",
+    _SEPARATED: "inks",
+    6: "YCbCr",
+    8: "CIE L*a*b*",
+    9: "ICC L*a*b*",
+    10: "ITU L*a*b*",
+    32803: "colour filter array",
+    34892: "linear raw",
+}
+"""Photometric interpretations. Source: TIFF 6.0, section 8; TIFF/EP; DNG."""
+
+_PHOTOMETRIC_TAG, _BITS_TAG, _FORMAT_TAG, _COLOUR_MAP_TAG, _INK_SET_TAG = 262, 258, 339, 320, 332
+_OTHER_INKS = 2
+"""TIFF 6.0, section 16: an ink set that is not cyan, magenta, yellow and black."""
+
+# The same in the other byte order, which Pillow leaves out; scanners write it.
+TiffImagePlugin.OPEN_INFO.setdefault(
+    (b"MM", _WHITE_IS_ZERO, (1,), 1, (16,), ()), ("I;16B", "I;16B")
+)
+
+
+class TiffFile(TiffImagePlugin.TiffImageFile):
+    """A TIFF as it is stored, whose palette is right, and which says what Pillow cannot show.
+
+    It is without EXIF and the like, which may name itself over and over.
+    """
+
+    def load_end(self) -> None:
+        """Leaves the image as it is."""
+        # Pillow would read all directories below this one, and turn the image upright.
+        self._size = self.im.size
+
+    def _setup(self) -> None:
+        photometric = self.tag_v2.get(_PHOTOMETRIC_TAG, _WHITE_IS_ZERO)
+        if photometric == _SEPARATED and self.tag_v2.get(_INK_SET_TAG) == _OTHER_INKS:
+            raise UnsupportedFormatError(
+                "the TIFF file holds inks other than cyan, magenta, yellow and black; convert "
+                "them to RGB"
+            )
+        try:
+            super()._setup()
+        except SyntaxError as error:
+            if not isinstance(error.__cause__, KeyError):
+                raise
+            kind = _NAMES.get(photometric, f"photometric interpretation {photometric}")
+            bits = ", ".join(map(str, self.tag_v2.get(_BITS_TAG, (1,))[:8]))
+            formats = self.tag_v2.get(_FORMAT_TAG, (1,))[:8]
+            measured = "" if set(formats) == {1} else ", floating-point or signed"
+            raise UnsupportedFormatError(
+                f"a TIFF file of samples that Pillow cannot show: {kind}, {bits} bits{measured}; "
+                "convert it to 8-bit RGB"
+            ) from error
+        if self.mode in ("P", "PA"):
+            levels = self.tag_v2[_COLOUR_MAP_TAG]
+            # Levels are of 16 bits; some programs write 8, as libtiff's tools know.
+            if max(levels) < 256:
+                self.palette = ImagePalette.raw("RGB;L", bytes(levels))

@@ -1,0 +1,182 @@
+"""Damage in a TIFF's compressed strips and tiles, at which libtiff does not look."""
+
+import struct
+import zlib
+from typing import NamedTuple
+
+from transforms.images.orientation import Entry, first_directory
+
+_DEFLATE = {8, 32946}
+"""Compressions that are zlib streams: TIFF Technical Note 2, and the number before it."""
+_PACK_BITS = 32773
+"""TIFF 6.0, section 9."""
+_YCBCR = 6
+"""A photometric interpretation; its rows may have fewer bytes than their samples."""
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _ROWS_PER_STRIP = 256, 257, 258, 259, 277, 278
+_PHOTOMETRIC, _FILL_ORDER = 262, 266
+_PLANES, _TILE_WIDTH, _TILE_HEIGHT = 284, 322, 323
+_STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES = 273, 279, 324, 325
+_READ = {_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS_PER_STRIP, _PHOTOMETRIC}
+_READ |= {_PLANES, _TILE_WIDTH, _TILE_HEIGHT}
+_READ |= {_STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES}
+
+_NUMBERS = {3: "H", 4: "L", 16: "Q"}
+_PIECE_BYTES, _OUTPUT_BYTES = 65_536, 1_048_576
+_PADDING_BYTES = 1_024
+"""What a strip may hold more than its rows; libtiff reads no further than these."""
+_MOST_RUN_BYTES = 16_000_000
+"""Of PackBits that are walked through, at most 0.2 s a million. Larger files are believed."""
+
+
+def check_strips(encoded: bytes) -> None:
+    """Checks that each deflated strip or tile is whole, and that PackBits end with the last row.
+
+    Where damage leaves valid code, libtiff decodes it to other pixels and is content. But a
+    deflated strip ends with a checksum, and runs out of step seldom end where the rows do:
+
+        78 9c  ..................  2f a1 03 c4      fe 07    02 01 02 03   fb 00
+        zlib   bits of 1,440 rows  Adler-32         3 times  3 bytes       6 times: 12 bytes
+
+    Nothing is kept of what is decoded, and no more than a strip has room for. Other compressions
+    have neither; of LZW, libtiff sees most damage by itself.
+
+    Args:
+        encoded: A TIFF file whose tags have been checked by `check_tags`.
+
+    Raises:
+        ValueError: If one is damaged.
+        struct.error: If a tag ends early.
+    """
+    order, found = first_directory(encoded)
+    entries: dict[int, Entry] = {}
+    for entry in found:
+        entries.setdefault(entry.tag, entry)
+    compression, fill_order = (
+        _numbers(encoded, order, entries[tag])[0] if tag in entries else 1
+        for tag in (_COMPRESSION, _FILL_ORDER)
+    )
+    # In the other fill order every byte is stored backwards, which is rare.
+    if fill_order == 2 or (compression not in _DEFLATE and compression != _PACK_BITS):
+        return
+    tags = {tag: _numbers(encoded, order, entries[tag]) for tag in _READ & entries.keys()}
+    layout = _layout(tags)
+    data = memoryview(encoded)
+    if compression == _PACK_BITS:
+        photometric = tags.get(_PHOTOMETRIC, (0,))[0]
+        if sum(layout.sizes) <= _MOST_RUN_BYTES and photometric != _YCBCR:
+            _check_runs(data, layout)
+        return
+    for number, offset in enumerate(layout.offsets):
+        try:
+            _check_stream(data[offset:], layout.rows * layout.row_bytes + _PADDING_BYTES)
+        except (zlib.error, ValueError) as error:
+            raise ValueError(f"{layout.name(number)}: {error}") from error
+
+
+class _Layout(NamedTuple):
+    """Where the strips or tiles are that make the first image.
+
+    Attributes:
+        kind: "strip" or "tile".
+        offsets: Where each starts in the file.
+        sizes: Bytes of each, as the file says.
+        rows: Rows of each but the last of a plane.
+        last_rows: Rows of that.
+        row_bytes: Bytes of a row, decoded.
+        in_plane: Number of them in a plane; all if the samples are not apart.
+    """
+
+    kind: str
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    rows: int
+    last_rows: int
+    row_bytes: int
+    in_plane: int
+
+    def name(self, number: int) -> str:
+        return f"{self.kind} {number} of {len(self.offsets)}"
+
+
+def _layout(tags: dict[int, tuple[int, ...]]) -> _Layout:
+    width, height, samples, planes = (
+        tags.get(tag, (default,))[0]
+        for tag, default in ((_WIDTH, 0), (_HEIGHT, 0), (_SAMPLES, 1), (_PLANES, 1))
+    )
+    is_tiled = _TILE_OFFSETS in tags
+    if is_tiled:
+        across, rows = tags.get(_TILE_WIDTH, (0,))[0], tags.get(_TILE_HEIGHT, (0,))[0]
+    else:
+        across, rows = width, min(tags.get(_ROWS_PER_STRIP, (height,))[0], height)
+    in_plane = -(-width // max(across, 1)) * -(-height // max(rows, 1))
+    # What the image does not need is not decoded either.
+    needed = in_plane * samples if planes == 2 else in_plane
+    return _Layout(
+        "tile" if is_tiled else "strip",
+        tags.get(_TILE_OFFSETS if is_tiled else _STRIP_OFFSETS, ())[:needed],
+        tags.get(_TILE_SIZES if is_tiled else _STRIP_SIZES, ())[:needed],
+        rows,
+        rows if is_tiled else height - (in_plane - 1) * rows,
+        -(-across * max(tags.get(_BITS, (1,))) * (1 if planes == 2 else samples) // 8),
+        in_plane,
+    )
+
+
+def _check_runs(data: memoryview, layout: _Layout) -> None:
+    for number, (offset, size) in enumerate(zip(layout.offsets, layout.sizes, strict=False)):
+        runs = data[offset : offset + size]
+        # Some fill the last strip up.
+        is_last = (number + 1) % layout.in_plane == 0
+        rows = {layout.rows, layout.last_rows if is_last else layout.rows}
+        # libtiff guesses a size of 0.
+        if size and not any(_is_whole(runs, count * layout.row_bytes) for count in rows):
+            raise ValueError(f"{layout.name(number)}: its runs do not end where its rows do")
+
+
+def _is_whole(runs: memoryview, size: int) -> bool:
+    """Returns whether PackBits decode to so many bytes, and little is left."""
+    place, left, end = 0, size, len(runs)
+    while left > 0 and place < end:
+        head = runs[place]
+        if head < 128:
+            place += head + 2
+            left -= head + 1
+        elif head > 128:
+            place += 2
+            left -= 257 - head
+        else:
+            place += 1
+    # Some fill up to whole words, or say more bytes than there are.
+    rest = bytes(runs[place:])
+    return left == 0 and place <= end and (len(rest) < 4 or not rest.strip(b"\0\x80"))
+
+
+def _numbers(encoded: bytes, order: str, entry: Entry) -> tuple[int, ...]:
+    """Returns the values of an entry, which are in it or where it says."""
+    form = f"{order}{entry.values}{_NUMBERS.get(entry.kind, 'L')}"
+    if struct.calcsize(form) <= len(entry.value):
+        return struct.unpack_from(form, entry.value)
+    (offset,) = struct.unpack(f"{order}{'Q' if len(entry.value) == 8 else 'L'}", entry.value)
+    return struct.unpack_from(form, encoded, offset)
+
+
+def _check_stream(data: memoryview, most_bytes: int) -> None:
+    """Decompresses a zlib stream up to its checksum, and keeps nothing.
+
+    How long it is said to be plays no part: it says so itself.
+
+    Raises:
+        zlib.error, ValueError: If it is damaged, ends early, or decodes to more.
+    """
+    stream, size = zlib.decompressobj(), 0
+    for start in range(0, len(data), _PIECE_BYTES):
+        piece = bytes(data[start : start + _PIECE_BYTES])
+        while piece:
+            size += len(stream.decompress(piece, _OUTPUT_BYTES))
+            if size > most_bytes:
+                raise ValueError(f"it decodes to more than its {most_bytes - _PADDING_BYTES} bytes")
+            piece = stream.unconsumed_tail
+            if stream.eof:
+                return
+    raise ValueError("it ends early")

@@ -1,0 +1,92 @@
+"""One type for a carried column that files of one table hold in several.
+
+pandas and datasets write each file by what is in it: a column that is null throughout in one file
+is text in the next, and int64 becomes double where one value is missing:
+
+    00.parquet  note: null, label: int64
+    01.parquet  note: string, label: double  ->  note: string, label: double
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from transforms.errors import InputError
+
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+
+
+def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
+    """Finds the types that hold what every file has.
+
+    A type is widened (null to any, int32 to int64, integer to double, string to large_string, a
+    time's unit to a finer one), inside of lists and structs, too. Dictionaries that are not alike
+    become what they stand for. Numbers never become text, nor text numbers.
+
+    Args:
+        schemas: The carried columns by the file's uri, at least one; all have the same names.
+
+    Raises:
+        InputError: If there is no such type; names two files and what they hold.
+    """
+    (first_uri, unified), *others = schemas.items()
+    uri_of_type = {(field.name, field.type): first_uri for field in unified}
+    for uri, schema in others:
+        if schema.equals(unified):
+            continue
+        fields = []
+        for before, now in zip(unified, schema, strict=True):
+            wide = _unify(before.type, now.type)
+            if wide is None:
+                earlier = uri_of_type.get((before.name, before.type), first_uri)
+                raise InputError(
+                    f"--carry_columns {before.name}: {earlier} has {before.type}, {uri} has "
+                    f"{now.type}, and no type holds both; write the column alike in all files, or "
+                    "run them apart"
+                )
+            uri_of_type.setdefault((before.name, wide), uri)
+            fields.append(pa.field(before.name, wide))
+        unified = pa.schema(fields)
+    return unified
+
+
+def unify_texts(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
+    """Finds the types of what is text in the first place: a type that all have, else string.
+
+    Args:
+        schemas: The carried fields by the tar's uri, at least one; all have the same names.
+    """
+    first, *others = schemas.values()
+    alike = {field.name for field in first if all(s.field(field.name) == field for s in others)}
+    return pa.schema(
+        field if field.name in alike else pa.field(field.name, pa.string()) for field in first
+    )
+
+
+def _unify(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    if first.equals(second):
+        return first
+    pair = [_plain(first), _plain(second)]
+    if _loses_values(pair):
+        return None
+    try:
+        schemas = [pa.schema([("", values)]) for values in pair]
+        wide = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        for values in (first, second):
+            pa.nulls(1, values).cast(wide)
+    except pa.ArrowException:
+        return None
+    return wide
+
+
+def _plain(values: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(values):
+        values = values.value_type
+    return _PLAIN.get(values, values)
+
+
+def _loses_values(pair: list[pa.DataType]) -> bool:
+    """Whether Arrow's wider type is too narrow: int64 for uint64, double for decimals."""
+    is_cut = pa.uint64() in pair and any(map(pa.types.is_signed_integer, pair))
+    is_rounded = any(map(pa.types.is_decimal, pair)) and any(map(pa.types.is_floating, pair))
+    return is_cut or is_rounded

@@ -1,0 +1,161 @@
+"""What a Parquet file's footer tells of the images in it, before a row is read."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.foreign_parquet import damage_reported, open_parquet
+from transforms.files.uris import open_uri
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.look import Look
+from transforms.records import InputFile
+
+IMAGE_KEY = "image"
+"""The usual column with the encoded image."""
+
+ID_KEY = "image_id"
+"""The usual column with the image_id, used where there is one and it is not empty."""
+
+_EXACT_IN_DOUBLE = 2**53
+
+
+def peek_parquet_schema(
+    uri: str, image_key: str | None, image_id_from: str | None, carry_columns: Sequence[str]
+) -> pa.Schema | None:
+    """Looks at a Parquet file's footer for the columns that a run wants.
+
+    Returns:
+        The carried columns, with their Arrow types; None if the file cannot be read.
+
+    Raises:
+        InputError: If a column is missing, or the image column holds no bytes.
+    """
+    columns = FileColumns(image_key, image_id_from, pa.schema([]))
+    try:
+        with open_uri(uri) as handle, damage_reported():
+            schema = open_parquet(handle).schema_arrow
+    except ImageError:  # Reading it will say so, of this file alone.
+        return None
+    try:
+        check_columns(schema, columns, carry_columns)
+    except ImageError as error:
+        raise InputError(f"Parquet input {uri}: {error}") from error
+    fields = (schema.field(name) for name in carry_columns)
+    # The next file's column may hold nulls, or other notes.
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+
+
+def check_exact(uri: str, names: Sequence[str]) -> None:
+    """Checks, by a footer's statistics, that integers may become double: that none is rounded.
+
+    Args:
+        uri: The file.
+        names: Columns of integers.
+
+    Raises:
+        InputError: If one holds a larger one than double tells from its neighbours.
+        ImageError: If the footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(uri) as handle, damage_reported():
+        footer = open_parquet(handle).metadata
+        groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+        chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+        ranges = [
+            (chunk.path_in_schema, chunk.statistics.min, chunk.statistics.max)
+            for chunk in chunks
+            if chunk.path_in_schema in names
+            and chunk.statistics is not None
+            and chunk.statistics.has_min_max
+        ]
+    for name, least, most in ranges:
+        if max(-least, most) > _EXACT_IN_DOUBLE:
+            raise InputError(
+                f"--carry_columns {name}: {uri} has {max(least, most, key=abs)}, and another file "
+                "double, which cannot hold so large an integer exactly; write the column as "
+                "integers or as text in all files, or run them apart"
+            )
+
+
+def may_hold_images(uri: str) -> bool:
+    """Tells by its footer whether a Parquet file has a column of bytes, at any depth.
+
+    A column of the usual name that is all null counts: its rows are images that are missing.
+
+    Raises:
+        ImageError: If the footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(uri) as handle, damage_reported():
+        schema = open_parquet(handle).schema_arrow
+    return any(
+        _has_bytes(field.type) or (field.name == IMAGE_KEY and pa.types.is_null(field.type))
+        for field in schema
+    )
+
+
+def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
+    """Reads how many rows a file says it has.
+
+    Raises:
+        ImageError: If its footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file.uri) as handle, damage_reported():
+        rows: int = open_parquet(handle).metadata.num_rows
+    # A footer may lie: no file holds more images than bytes. One failure is what is left of it.
+    return Look(rows if 0 <= rows <= file.size_bytes else 1, file.size_bytes, is_whole=True)
+
+
+def check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:
+    """Checks that the columns that a run wants are there, and fit to be what they are for.
+
+    Raises:
+        CorruptRecordError: If not.
+    """
+    image_key = columns.image_key or IMAGE_KEY
+    wanted = {"--image_key": [image_key], "--carry_columns": carried}
+    if columns.id_column is not None:
+        wanted["--image_id_from"] = [columns.id_column]
+    for flag, names in wanted.items():
+        for name in names:
+            if schema.get_field_index(name) < 0:
+                raise CorruptRecordError(
+                    f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
+                )
+    id_name = id_column(columns)
+    if id_name in schema.names and pa.types.is_nested(schema.field(id_name).type):
+        raise CorruptRecordError(
+            f"column {id_name!r} is {schema.field(id_name).type}; wanted a string or a number "
+            "as image_id: name another column by --image_id_from, or say --image_id_from uri"
+        )
+    image_type = schema.field(image_key).type
+    if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
+        image_type = image_type.field("bytes").type
+    if not _is_bytes(image_type):
+        raise CorruptRecordError(
+            f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "
+            "with a binary field named bytes"
+        )
+
+
+def id_column(columns: FileColumns) -> str | None:
+    """Returns the column that holds ids, which need not be there; None if none does."""
+    return columns.id_column or (ID_KEY if columns.image_id_from is None else None)
+
+
+def _is_bytes(values: pa.DataType) -> bool:
+    return (
+        pa.types.is_binary(values)
+        or pa.types.is_large_binary(values)
+        or pa.types.is_binary_view(values)
+        or pa.types.is_fixed_size_binary(values)
+    )
+
+
+def _has_bytes(values: pa.DataType) -> bool:
+    if pa.types.is_dictionary(values):
+        return _has_bytes(values.value_type)
+    inner = (values.field(place) for place in range(values.num_fields))
+    return _is_bytes(values) or any(_has_bytes(field.type) for field in inner)

@@ -116,8 +116,12 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
             ways[node.name] = _Way.BEHIND
             blocked += blocks
             layers += [] if blocks else [_layer(node, tensor) for tensor in tensors]
+        elif blocks:
+            ways[node.name] = blocks[0]
         else:
-            ways[node.name] = blocks[0] if blocks else _way_on(node, tensors, found)
+            ways[node.name] = _way_on(node, tensors, found)
+            if _calls(node):  # Its first layer may be in there.
+                blocked.append(node.op)
     part = _part(graph, [layer.tensor for layer in layers])
     return ImagePath(tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(blocked)), part)
 
@@ -194,8 +198,9 @@ def _part(graph: graph_pb2.GraphDef, tensors: list[str]) -> graph_pb2.GraphDef:
 
 
 def _calls(node: node_def_pb2.NodeDef) -> bool:
-    """Whether a node runs functions, as branches and loops do."""
-    return any(value.HasField("func") or value.list.func for value in node.attr.values())
+    """Whether a node runs functions, as branches, loops and what JAX exports do."""
+    has_functions = any(it.HasField("func") or it.list.func for it in node.attr.values())
+    return has_functions or node.op == "XlaCallModule"
 
 
 def _data(node: node_def_pb2.NodeDef) -> list[str]:

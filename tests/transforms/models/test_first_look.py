@@ -200,6 +200,13 @@ def test_bytes_have_one_range(tmp_path: pathlib.Path) -> None:
     assert layer.wanted is None
 
 
+def test_a_model_that_xla_compiles_is_a_call_that_cannot_be_seen_through(
+    tmp_path: pathlib.Path,
+) -> None:
+    compiled = tf.function(lambda x: convolve(x / 255), jit_compile=True)
+    assert "PartitionedCall comes before" in look(save_output(tmp_path, compiled)).obstacle
+
+
 def test_looking_changes_nothing(tmp_path: pathlib.Path) -> None:
     model_dir = save_output(tmp_path, in_patches)
     loaded = load_saved_model(model_dir, inspect_saved_model(model_dir), SIZE)

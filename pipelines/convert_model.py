@@ -56,8 +56,10 @@ class ConvertConfig:
         read=image_size,
         metavar="SIZE",
     )
-    input_range: str = flag(
-        "range of the pixels that the model wants", OPTIONS, "0,1", choices=INPUT_RANGES
+    input_range: str | None = flag(
+        f"range of the pixels that the model wants (default: {INPUT_RANGES[0]})",
+        OPTIONS,
+        choices=INPUT_RANGES,
     )
 
 
@@ -99,13 +101,13 @@ def _convert(config: ConvertConfig) -> int:
     sizes = spec.image_sizes
     if config.image_size:
         sizes = (spec.choose_image_size(config.image_size),)
+    input_range = config.input_range or INPUT_RANGES[0]
+    is_assumed = config.input_range is None and spec.dtype != "uint8"
     wanted = {
-        size: _answers(model_dir, spec, size, config.input_range)
+        size: _answers(model_dir, spec, size, input_range, is_assumed=is_assumed)
         for size in [(height or _ANY_SIDE, width or _ANY_SIDE) for height, width in sizes]
     }
-    module = load_reusable(
-        model_dir, spec, image_size=config.image_size, input_range=config.input_range
-    )
+    module = load_reusable(model_dir, spec, image_size=config.image_size, input_range=input_range)
     with tempfile.TemporaryDirectory() as scratch:
         if spec.labels:
             module.labels = tf.saved_model.Asset(_labels_as_text(spec.labels, scratch))
@@ -127,7 +129,9 @@ def _labels_as_text(uri: str, directory: str) -> str:
     return path
 
 
-def _answers(model_dir: str, spec: "ModelSpec", size: _Size, input_range: str) -> _Outputs:
+def _answers(
+    model_dir: str, spec: "ModelSpec", size: _Size, input_range: str, *, is_assumed: bool = False
+) -> _Outputs:
     """Returns what a run gets of a model for made-up images: float32 [batch, output_dim]."""
     from transforms.images.made_up_images import sample_images
     from transforms.images.preprocessor import Preprocessor
@@ -136,7 +140,13 @@ def _answers(model_dir: str, spec: "ModelSpec", size: _Size, input_range: str) -
 
     policy = Preprocessing(image_size=size, input_range=input_range, dtype=spec.dtype)
     settings = EngineSettings(pixel_range=policy.pixel_range)
-    model = ImageModel(model_dir, spec, image_size=size, settings=settings)
+    model = ImageModel(
+        model_dir,
+        spec,
+        image_size=size,
+        settings=settings,
+        assumed_range=input_range if is_assumed else None,
+    )
     pixels = Preprocessor(policy)(sample_images(_CHECKED_IMAGES, size)).pixels
     try:
         return model(pixels)
@@ -168,7 +178,7 @@ def _report(
     wanted: dict[_Size, _Outputs],
 ) -> None:
     was = "called as an object" if spec.kind == "callable" else called_as(spec)
-    pixels = "0,255" if spec.dtype == "uint8" else config.input_range
+    pixels = "0,255" if spec.dtype == "uint8" else config.input_range or INPUT_RANGES[0]
     layout = "" if spec.layout == "RGB" else f", as {spec.layout}"
     output_key = f" to {spec.output_key}" if spec.output_key else ""
     output_dim = next(iter(wanted.values())).shape[1]

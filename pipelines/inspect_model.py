@@ -13,6 +13,7 @@ from pipelines.cli.wording import align
 from pipelines.explore.model_facts import (
     Rows,
     describe_call,
+    describe_first_layer,
     describe_labels,
     describe_output,
     describe_weights,
@@ -106,17 +107,23 @@ def _inspect(config: InspectConfig) -> int:
     where.append(("fingerprint", fingerprint_model(model_dir)))
     _print_rows("", [*where, *describe_call(spec), *describe_weights(model)])
     _print_rows("output", [*describe_output(spec, model), *describe_labels(labels_uri, names)])
+    _print_rows("what the first layer sees, by --input_range", describe_first_layer(model))
     notes = read_notes(model_dir)
     _print_rows(NOTES_FILE, [(f"--{name}", str(value)) for name, value in notes.items()])
     missing = list_missing(spec, model, names, misfit)
     _print_rows("to decide", [row for row in missing if row[0].removeprefix("--") not in notes])
     print("\nrun it")
-    for command in _commands(config, model, has_labels=bool(names)):
+    wanted = None
+    if model is not None and "input_range" not in notes:
+        wanted = model.first_layer.wanted
+    for command in _commands(config, model, wanted, has_labels=bool(names)):
         print(f"  {printable(command)}")
     return 0
 
 
-def _commands(config: InspectConfig, model: "ImageModel | None", *, has_labels: bool) -> list[str]:
+def _commands(
+    config: InspectConfig, model: "ImageModel | None", wanted: str | None, *, has_labels: bool
+) -> list[str]:
     flags = ["--input", "photos/", "--model", config.model]
     if config.signature:
         flags += ["--signature", config.signature]
@@ -126,6 +133,8 @@ def _commands(config: InspectConfig, model: "ImageModel | None", *, has_labels: 
         flags += ["--image_size", "{}x{}".format(*config.image_size)]
     elif model is None:
         flags += ["--image_size", "SIZE"]
+    if wanted is not None:
+        flags += ["--input_range", wanted]
     is_binary = model is not None and model.output_dim == 1
     is_classifier = (
         has_labels or is_binary or (model is not None and model.outputs_are_probabilities)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipelines.cli.wording import called_as
+from transforms.models.first_layer import describe_view
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.models.image_model import ImageModel
@@ -92,6 +93,26 @@ def describe_activation(model: "ImageModel") -> str:
     return "softmax, or sigmoid if several classes can hold; if a classifier"
 
 
+def describe_first_layer(model: "ImageModel | None") -> Rows:
+    """Says what the model's first layer sees of images, for each --input_range."""
+    if model is None:
+        return []
+    layer = model.first_layer
+    if layer.obstacle:
+        return [("cannot be told", layer.obstacle)]
+    rows = [("first layer", layer.kind)]
+    if layer.order == "BGR":
+        rows.append(("channels", "BGR: the model turns RGB round itself"))
+    for name, view in layer.seen.items():
+        note = ""
+        if view.is_degenerate:
+            note = ", next to nothing"
+        elif name == layer.wanted:
+            note = ", the right one"
+        rows.append((f"with {name}", f"it sees {describe_view(view)}{note}"))
+    return rows
+
+
 def describe_labels(uri: str | None, names: tuple[str, ...]) -> Rows:
     """Says how many class names there are, and the first."""
     if not names:
@@ -114,7 +135,10 @@ def list_missing(
     rows = []
     if model is None:
         rows.append(("--image_size", "needed: the model takes several sizes"))
-    if spec.dtype != "uint8":
+    if model is not None and model.first_layer.wanted is not None:
+        wanted = model.first_layer.wanted
+        rows.append(("--input_range", f"{wanted}, by what the first layer sees"))
+    elif spec.dtype != "uint8":
         rows.append(("--input_range", "[0, 1] unless its page says otherwise; the file cannot say"))
     if not names:
         rows.append(("--labels", misfit or "class names, if it is a classifier; none came with it"))

@@ -22,6 +22,7 @@ _RANGES = {
     "-1,1": "from -1 to 1",
     "0,255": "from 0 to 255",
     "imagenet": "less ImageNet's mean, over its deviation",
+    "caffe": "blue first, from 0 to 255, less ImageNet's mean",
 }
 
 

@@ -27,9 +27,9 @@ from pipelines.running.dataflow import (
 )
 from pipelines.running.graph import define_pipeline
 from pipelines.running.run_plan import RunPlan
-from transforms.errors import FlagError, RunError, UserError, brief, printable
+from transforms.errors import FlagError, ModelError, RunError, UserError, brief, printable
 from transforms.lifecycle.lock import Hold
-from transforms.lifecycle.staging import clear_staging
+from transforms.lifecycle.staging import clear_staging, count_commits
 from transforms.runs.record import read_record
 from transforms.steps.tally import TALLY
 
@@ -66,7 +66,13 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
     workers = use_every_core(options) if runs_here(options) else ""
     pipeline = _make_pipeline(options)
     define_pipeline(pipeline, plan)
-    _run_to_end(pipeline, options, plan)
+    try:
+        _run_to_end(pipeline, options, plan)
+    except ModelError:
+        # Found out as the model was loaded: other flags are needed, and nothing is worth keeping.
+        if not plan.is_resumed and not count_commits(plan.publication.staging):
+            clear_staging(plan.publication.staging)
+        raise
     output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True

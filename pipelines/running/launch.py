@@ -154,11 +154,17 @@ class Launch:
                 **dataclasses.asdict(model.spec),
             },
             "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
+            "input_range_is_assumed": model.assumed_range is not None,
         }
 
 
 def prepare_launch(
-    config: Config, model_dir: str, *, program: str, make_outputs: MakeOutputs[Config]
+    config: Config,
+    model_dir: str,
+    *,
+    program: str,
+    make_outputs: MakeOutputs[Config],
+    assumes_range: bool = False,
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -167,6 +173,7 @@ def prepare_launch(
         model_dir: The model's local directory.
         program: "embed" or "classify".
         make_outputs: Callback, which says what becomes of the model's outputs.
+        assumes_range: Whether nobody said the range of the pixels that the model wants.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
@@ -179,7 +186,7 @@ def prepare_launch(
     format_named(config.output_format).check_carried(carried)
     columns = FileColumns(config.image_key, config.image_id_from, carried)
     check_first_ids(first.files, columns)
-    model = launch_model(config, model_dir)
+    model = launch_model(config, model_dir, assumes_range=assumes_range)
     policy = make_policy(config, model)
     engine = settle_engine(config, model, policy)
     return Launch(

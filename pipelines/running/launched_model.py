@@ -30,16 +30,24 @@ class LaunchedModel(NamedTuple):
         fingerprint: sha256 over its files.
         spec: Contract of the call: what goes in, what comes out.
         image_size: Height and width of the pixels it will get.
+        assumed_range: Range of these pixels where neither the user nor the model's notes said one,
+            and it matters; else None.
     """
 
     handle: str
     fingerprint: str
     spec: ModelSpec
     image_size: tuple[int, int]
+    assumed_range: str | None = None
 
 
-def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
+def launch_model(config: RunConfig, model_dir: str, *, assumes_range: bool) -> LaunchedModel:
     """Inspects the model; loads no weights.
+
+    Args:
+        config: The flags.
+        model_dir: The model's local directory.
+        assumes_range: Whether nobody said the range of the pixels that the model wants.
 
     Raises:
         ModelError: If it is not whole, cannot be called, or its image size is not known.
@@ -47,7 +55,9 @@ def launch_model(config: RunConfig, model_dir: str) -> LaunchedModel:
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     check_files(model_dir, spec.files)
     image_size = spec.choose_image_size(config.image_size)
-    return LaunchedModel(config.model, fingerprint_model(model_dir), spec, image_size)
+    assumed_range = config.input_range if assumes_range and spec.dtype != "uint8" else None
+    fingerprint = fingerprint_model(model_dir)
+    return LaunchedModel(config.model, fingerprint, spec, image_size, assumed_range)
 
 
 def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
@@ -92,6 +102,7 @@ def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHa
         spec=model.spec,
         image_size=model.image_size,
         settings=settings,
+        assumed_range=model.assumed_range,
     )
 
 

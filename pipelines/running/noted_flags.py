@@ -39,6 +39,15 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     return dataclasses.replace(config, **{**defaults, **taken, **given})
 
 
+def assumes_range(config: RunConfig, model_dir: str) -> bool:
+    """Whether neither the flags, before they are filled in, nor the notes say --input_range.
+
+    Raises:
+        ModelError: If the notes make no sense.
+    """
+    return config.input_range is None and "input_range" not in _read(config.model, model_dir)
+
+
 def _read(handle: str, model_dir: str) -> Mapping[str, Any]:
     notes = read_notes(model_dir)
     for name, value in notes.items():

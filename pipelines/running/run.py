@@ -9,7 +9,7 @@ from pipelines.running.destination import Destination, keep_apart
 from pipelines.running.execute import EXIT_DONE, execute
 from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import MakeOutputs, prepare_launch
-from pipelines.running.noted_flags import with_model_notes
+from pipelines.running.noted_flags import assumes_range, with_model_notes
 from pipelines.running.run_plan import plan_run
 from transforms.errors import printable
 from transforms.lifecycle.claim import claim_output, unclaimed
@@ -44,8 +44,15 @@ def run_into(
         RunError: If the run did its work and may not be published.
     """
     model_dir = resolve_model(config.model)
+    is_assumed = assumes_range(config, model_dir)
     config = with_model_notes(config, model_dir)
-    launch = prepare_launch(config, model_dir, program=program, make_outputs=make_outputs)
+    launch = prepare_launch(
+        config,
+        model_dir,
+        program=program,
+        make_outputs=make_outputs,
+        assumes_range=is_assumed,
+    )
     keep_apart(destination, launch.sources)
     if config.plan:
         found = look_at_output(

@@ -33,7 +33,12 @@ from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.models.reusable_model import ReusableModel
 from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
-from transforms.runs.model_of_run import ModelOfRun, find_model_of_run, load_model_of_run
+from transforms.runs.model_of_run import (
+    ModelOfRun,
+    check_range_of_run,
+    find_model_of_run,
+    load_model_of_run,
+)
 from transforms.training.class_metrics import ClassMetrics
 from transforms.training.confusion_picture import draw_confusion
 from transforms.training.image_classifier import Head
@@ -73,6 +78,7 @@ def train(config: TrainConfig) -> None:
     output = check_new_directory(config.output)
     runs = open_embedding_runs(config.embeddings)
     body = find_model_of_run(runs, config.model)
+    check_range_of_run(body, runs)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
     labelled = label_runs(runs, config)
     parent = os.path.dirname(output)

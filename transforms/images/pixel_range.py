@@ -8,6 +8,10 @@ IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and standard deviation of red, green and blue in [0, 1] over ImageNet. Source: torchvision's
 reference models."""
 
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+"""Mean of blue, green and red in 0..255 over ImageNet. Source: mode "caffe" of
+keras.applications.imagenet_utils."""
+
 _LEVEL = float(np.float32(1 / 255))
 """What `tf.image.convert_image_dtype` multiplies 0..255 with."""
 
@@ -43,6 +47,9 @@ def from_unit_range(images: tf.Tensor, input_range: str, dtype: str) -> tf.Tenso
         case "imagenet":
             normal = (wide - IMAGENET_MEAN) / IMAGENET_STANDARD_DEVIATION
             images = tf.cast(normal, tf.float32)
+        case "caffe":
+            levels = tf.cast(_to_levels(images)[..., ::-1], tf.float64)
+            images = tf.cast(levels - np.array(CAFFE_MEAN, np.float32).astype(float), tf.float32)
     return tf.cast(images, dtype)
 
 

@@ -9,7 +9,7 @@ from transforms.errors import FlagError
 
 RESIZE_MODES = ("squash", "crop", "pad")
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
-INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet")
+INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet", "caffe")
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
@@ -42,7 +42,8 @@ class Preprocessing:
         antialias: Whether to filter when making smaller, as in `tf.image.resize`. "nearest" and
             "area" know no filter.
         input_range: Range that 0..255 becomes: "0,1", "-1,1", "0,255", or "imagenet": [0, 1] less
-            the mean of ImageNet, over its standard deviation, by channel.
+            the mean of ImageNet, over its standard deviation, by channel; or "caffe": 0..255 less
+            the mean of ImageNet, blue first, as keras.applications' ResNet and VGG take it.
         dtype: NumPy name of the dtype that the model takes. "uint8" means 0..255, rounded, whatever
             input_range.
         exif: "apply" turns images upright by their EXIF orientation, "ignore" does not.
@@ -123,7 +124,7 @@ class Preprocessing:
 
     @property
     def pixel_range(self) -> tuple[float, float]:
-        """Smallest and largest value of a pixel, about: each channel of "imagenet" has its own."""
+        """Smallest and largest value of a pixel, about: channels may each have their own."""
         if self.dtype == "uint8":
             return 0.0, 255.0
         return _PIXEL_RANGES[self.input_range]
@@ -148,5 +149,6 @@ _CHOICES = {
 }
 _PIXEL_RANGES = {
     "0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0), "imagenet": (-2.1, 2.6),
+    "caffe": (-123.7, 151.1),
 }  # fmt: skip
 _UNFILTERED = ("nearest", "area")

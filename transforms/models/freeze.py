@@ -29,11 +29,11 @@
 A graph that does more with a variable than to read it whole (`tf.gather` takes rows by its handle)
 is left to TensorFlow's own convert_variables_to_constants_v2 instead of 2.
 
-That function and `_run_inline_graph_optimization`, which is step 1, are of the module
-tensorflow.python.framework.convert_to_constants as it is in TensorFlow 2.21, which setup.py asks
-for; neither is public API. tests/transforms/models/test_freeze.py notices a change: it compares
-frozen models of every kind with the answers of the models themselves, among them variables that are
-read twice, in a branch and by rows, and asks that nothing is captured.
+That function is of the module tensorflow.python.framework.convert_to_constants as it is in
+TensorFlow 2.21, which setup.py asks for, and no public API; step 1 is that of `loaded_model`.
+tests/transforms/models/test_freeze.py notices a change: it compares frozen models of every kind
+with the answers of the models themselves, among them variables that are read twice, in a branch and
+by rows, and asks that nothing is captured.
 """
 
 from collections.abc import Mapping
@@ -63,9 +63,8 @@ def freeze(loaded: LoadedModel) -> tf.types.experimental.ConcreteFunction:
     function = loaded.function
     if loaded.size_bytes > MAX_FROZEN_BYTES:
         return function
-    graph = convert_to_constants._run_inline_graph_optimization(
-        function, lower_control_flow=False, aggressive_inlining=False
-    )
+    graph = graph_pb2.GraphDef()
+    graph.CopyFrom(loaded.graph)
     reads = _take_reads(graph, function)
     if reads:
         return import_graph(graph, function.inputs[0], function.outputs[0], reads)

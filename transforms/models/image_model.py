@@ -10,12 +10,14 @@ from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.batch_sizing import BatchSizing
 from transforms.models.engine_settings import AUTO, EngineSettings
+from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
 from transforms.models.spec import ModelSpec
 from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
+from transforms.models.uniform_images import look_at_first_layer
 from transforms.records import EngineReport
 
 MIN_COSINE = 0.999
@@ -63,6 +65,7 @@ class ImageModel:
         num_parameters: Number of floats in them.
         num_trainable_variables: Number of the object's variables for fine-tuning.
         num_regularization_losses: Number of the object's losses for fine-tuning.
+        first_layer: First layer that images reach, and what it sees of them.
     """
 
     @no_collection()
@@ -73,6 +76,7 @@ class ImageModel:
         *,
         image_size: tuple[int, int],
         settings: EngineSettings = DEFAULT_SETTINGS,
+        assumed_range: str | None = None,
     ) -> None:
         """Loads, compares and probes a model.
 
@@ -81,10 +85,13 @@ class ImageModel:
             spec: Contract of the call: how images go in and the output comes out.
             image_size: (height, width) in pixels.
             settings: Engine, precision and batch size to run it with.
+            assumed_range: Range of the pixels that it will get, where neither the user nor the
+                model's notes said one; else None.
 
         Raises:
-            ModelError: If it cannot be loaded, the engine or machine cannot run it so, or its
-                answers to a few images make no sense.
+            ModelError: If it cannot be loaded, sees next to nothing of pixels of the assumed range,
+                the engine or machine cannot run it so, or its answers to a few images make no
+                sense.
         """
         self._fixed_batch_size = spec.batch_size
         self._sizing = BatchSizing(spec.batch_size)
@@ -96,6 +103,9 @@ class ImageModel:
         self.num_parameters = loaded.num_parameters
         self.num_trainable_variables = loaded.num_trainable_variables
         self.num_regularization_losses = loaded.num_regularization_losses
+        self.first_layer = look_at_first_layer(loaded)
+        if assumed_range is not None:
+            check_assumed_range(self.first_layer, assumed_range)
         self._engine, self._report = self._start_engine(loaded, settings)
         self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+from tensorflow.python.framework import convert_to_constants
 
 from transforms.models.changed_variables import refuse_changes
 from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
@@ -24,6 +26,8 @@ class LoadedModel(NamedTuple):
 
     Attributes:
         function: Images in, [batch, height, width, 3] of the model's dtype; float32 out.
+        graph: Graph of that function, the functions that it calls inlined. Variables are not in it:
+            their handles come from placeholders.
         owner: The restored object. Variables live only as long as it does.
         variables: Variables of the part in use, each once.
         num_trainable_variables: Number of the object's variables for fine-tuning.
@@ -31,6 +35,7 @@ class LoadedModel(NamedTuple):
     """
 
     function: tf.types.experimental.ConcreteFunction
+    graph: graph_pb2.GraphDef
     owner: tf.Module
     variables: tuple[tf.Variable, ...]
     num_trainable_variables: int
@@ -66,6 +71,7 @@ def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int
     trainable = [variable for variable in variables if variable.trainable]
     return LoadedModel(
         function=function,
+        graph=_inline(function),
         owner=owner,
         variables=variables,
         num_trainable_variables=len(getattr(owner, "trainable_variables", trainable)),
@@ -139,6 +145,16 @@ def _trace(
         return call(images)
 
     return run.get_concrete_function()
+
+
+def _inline(function: tf.types.experimental.ConcreteFunction) -> graph_pb2.GraphDef:
+    """Returns a function's graph with its calls inlined; branches and loops stay.
+
+    No public API of TensorFlow 2.21, which setup.py asks for, does it.
+    """
+    return convert_to_constants._run_inline_graph_optimization(
+        function, lower_control_flow=False, aggressive_inlining=False
+    )
 
 
 def _endpoint(

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from transforms.errors import FlagError, ModelError
-from transforms.images.policy import Preprocessing
+from transforms.images.policy import INPUT_RANGES, Preprocessing
+from transforms.models.first_layer import check_assumed_range
 from transforms.models.handle import fingerprint_model, resolve_model
-from transforms.models.loaded_model import NO_ARGUMENTS
+from transforms.models.loaded_model import NO_ARGUMENTS, load_saved_model
+from transforms.models.notes import read_notes
 from transforms.models.reusable_model import ReusableModel, load_reusable
 from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.uniform_images import look_at_first_layer
 from transforms.runs.embedding_runs import EmbeddingRuns
 
 
@@ -74,6 +77,27 @@ def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
         )
     normalize = record["recipe"]["outputs"]["normalize"]
     return ModelOfRun(handle, model_dir, fingerprint, spec, policy, normalize)
+
+
+def check_range_of_run(model: ModelOfRun, runs: EmbeddingRuns) -> None:
+    """Refuses vectors of pixels in a range that nobody chose and of which the model sees nothing.
+
+    A run whose record says how its range came to be was checked when it was made.
+
+    Raises:
+        ModelError: Names the range that is right.
+    """
+    policy = model.policy
+    is_default = policy.input_range == INPUT_RANGES[0] and policy.dtype != "uint8"
+    if not is_default or "input_range_is_assumed" in runs.record:
+        return
+    if "input_range" in read_notes(model.model_dir):
+        return
+    loaded = load_saved_model(model.model_dir, model.spec, policy.image_size)
+    try:
+        check_assumed_range(look_at_first_layer(loaded), policy.input_range)
+    except ModelError as error:
+        raise ModelError(f"{runs.runs[0].directory}: {error}; embed again") from error
 
 
 def load_model_of_run(

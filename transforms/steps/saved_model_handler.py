@@ -32,6 +32,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         spec: ModelSpec,
         image_size: tuple[int, int],
         settings: EngineSettings = DEFAULT_SETTINGS,
+        assumed_range: str | None = None,
     ) -> None:
         """Keeps what a worker needs to load the model; loads nothing.
 
@@ -41,6 +42,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
             spec: Contract of the model's call.
             image_size: Height and width of the pixels it gets, in pixels.
             settings: Engine, precision and batch size to run it with.
+            assumed_range: Range of these pixels, if nobody said it; see ImageModel.
         """
         # The batches are made by ReadImages: one in, one out, whatever the bundle.
         super().__init__(min_batch_size=1, max_batch_size=1)
@@ -49,6 +51,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         self._spec = spec
         self._image_size = image_size
         self._settings = settings
+        self._assumed_range = assumed_range
 
     def load_model(self) -> ImageModel:
         """Loads and probes the model, once a process.
@@ -66,7 +69,11 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
                 f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
             )
         return ImageModel(
-            model_dir, self._spec, image_size=self._image_size, settings=self._settings
+            model_dir,
+            self._spec,
+            image_size=self._image_size,
+            settings=self._settings,
+            assumed_range=self._assumed_range,
         )
 
     def run_inference(

@@ -60,6 +60,16 @@ def test_each_range_is_what_its_name_says() -> None:
     np.testing.assert_array_equal(rescaled(colour, "imagenet"), normal.astype(np.float32))
 
 
+def test_caffe_is_what_keras_makes_of_levels() -> None:
+    import keras
+
+    colours = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.float32)
+    colours[0, 0] = (255, 0, 0)
+    wanted = keras.applications.imagenet_utils.preprocess_input(colours.copy(), mode="caffe")
+    assert wanted[0, 0, 2] == np.float32(255) - np.float32(123.68)
+    np.testing.assert_array_equal(rescaled(unit(colours), "caffe"), wanted)
+
+
 @pytest.mark.parametrize("dtype", INPUT_DTYPES)
 def test_the_dtype_is_the_models(dtype: str) -> None:
     for input_range in INPUT_RANGES:

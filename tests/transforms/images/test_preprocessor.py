@@ -446,7 +446,7 @@ def test_batch_without_a_good_image_is_empty(batch: list[bytes]) -> None:
     assert (len(heights), len(widths), len(errors)) == (0, 0, len(batch))
 
 
-@pytest.mark.parametrize("input_range", ["0,1", "-1,1", "imagenet"])
+@pytest.mark.parametrize("input_range", ["0,1", "-1,1", "imagenet", "caffe"])
 def test_pixels_do_not_depend_on_the_batch(input_range: str) -> None:
     run = preprocessor(input_range=input_range)
     files = [encode(photo(30 + n, 50 - n, n), ("JPEG", "PNG", "BMP")[n % 3]) for n in range(13)]

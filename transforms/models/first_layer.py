@@ -1,0 +1,157 @@
+"""What a model's first layer sees of images, for each --input_range, and which range is right.
+
+A model that begins with Rescaling(1 / 127.5, offset=-1), black and white as its convolution gets
+them:
+
+    --input_range    0,1               -1,1              0,255      imagenet      caffe
+    black, white     -1.000, -0.992    -1.008, -0.992    -1, 1      -1.02, -0.98  -1.97, 0.19
+
+What 0,255 becomes is what --input_range -1,1 would be without the Rescaling: it is the right one.
+With 0,1 the layer sees next to nothing of an image.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from transforms.errors import ModelError
+
+SMALLEST_SPAN = 0.05
+"""Distance of black and white below which a layer sees next to nothing of an image; a share of the
+larger of them where that is over 1."""
+
+_SCALED_INSIDE = ("0,1", "-1,1", "0,255")
+"""Ranges that models are given which do the rest themselves."""
+
+_TOLERANCE = 0.02
+_LARGEST_SHIFT = 0.2
+_UNIT_SPANS = (0.5, 2.2)
+_CENTRED_SPANS = ((0.5, 10.0), (200.0, 300.0))
+"""Spans of a range that zero is the middle of: standardized pixels, and levels less a mean."""
+
+
+class View(NamedTuple):
+    """What becomes of black and white pixels.
+
+    Attributes:
+        black: Red, green and blue of black.
+        white: Red, green and blue of white.
+        is_straight: Whether gray lies between them as it should, or was cut off or rounded.
+    """
+
+    black: tuple[float, ...]
+    white: tuple[float, ...]
+    is_straight: bool = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value of the channel that is widest."""
+        return max(
+            ((min(pair), max(pair)) for pair in zip(self.black, self.white, strict=True)),
+            key=lambda pair: pair[1] - pair[0],
+        )
+
+    @property
+    def span(self) -> float:
+        """Distance of black and white in that channel."""
+        low, high = self.bounds
+        return high - low
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether next to nothing is left of an image."""
+        return self.span < SMALLEST_SPAN * max(1.0, *map(abs, self.bounds))
+
+    def is_close_to(self, other: "View") -> bool:
+        """Whether black and white are those of another view, about."""
+        pairs = zip(self.black + self.white, other.black + other.white, strict=True)
+        return all(abs(mine - its) <= _TOLERANCE * other.span for mine, its in pairs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FirstLayer:
+    """The first layer that images reach, and what it sees of them.
+
+    Attributes:
+        kind: Words for the layer, such as "convolution".
+        given: What images are as they go into the model, by range.
+        seen: What the layer sees, by range; empty if that cannot be known.
+        order: Order of the channels as the layer sees them, "RGB" or "BGR", of RGB images; "" if
+            it is neither.
+        obstacle: Reason that it cannot be known, or nothing.
+    """
+
+    kind: str = "layer"
+    given: Mapping[str, View] = dataclasses.field(default_factory=dict)
+    seen: Mapping[str, View] = dataclasses.field(default_factory=dict)
+    order: str = ""
+    obstacle: str = ""
+
+    @property
+    def sees_all_as_given(self) -> bool:
+        """Whether the model does nothing to pixels before: no range is then righter than others."""
+        return all(view.is_close_to(self.given[name]) for name, view in self.seen.items())
+
+    @property
+    def wanted(self) -> str | None:
+        """Range that is the right one, or None if it cannot be told."""
+        # Of uint8 images there is one range, and nothing to choose.
+        if len(self.seen) < 2 or self.sees_all_as_given:
+            return None
+        views = {
+            name: view
+            for name in _SCALED_INSIDE
+            if (view := self.seen.get(name)) and view.is_straight and not view.is_degenerate
+        }
+        known = [name for name, view in views.items() if self._is_known(view)]
+        plausible = [name for name, view in views.items() if _is_plausible(view)]
+        for found in (known, plausible):
+            if found:
+                return found[0] if len(found) == 1 else None
+        return None
+
+    def _is_known(self, view: View) -> bool:
+        """Whether it is what one of the ranges would be, had the model done nothing."""
+        return any(view.is_close_to(given) for given in self.given.values())
+
+
+def _is_plausible(view: View) -> bool:
+    """Whether networks are trained on such pixels: from zero to 1 or 2, or about zero."""
+    low, high = view.bounds
+    if abs(low) <= _TOLERANCE * high and _UNIT_SPANS[0] <= view.span <= _UNIT_SPANS[1]:
+        return True
+    is_centred = abs(low + high) / 2 <= _LARGEST_SHIFT * view.span
+    return is_centred and any(least <= view.span <= most for least, most in _CENTRED_SPANS)
+
+
+def check_assumed_range(layer: FirstLayer, assumed: str) -> None:
+    """Refuses a range that nobody chose, where the model sees next to nothing of it.
+
+    Where no other range is sure to be right, nothing is refused.
+
+    Args:
+        layer: What the model's first layer sees.
+        assumed: Range that images would have.
+
+    Raises:
+        ModelError: Names the range that is right.
+    """
+    wanted = layer.wanted
+    if wanted in (None, assumed) or not layer.seen[assumed].is_degenerate:
+        return
+    raise ModelError(
+        f"the model scales pixels itself: of --input_range {assumed}, the default, its first "
+        f"{layer.kind} sees {describe_view(layer.seen[assumed])}, next to nothing; give "
+        f"--input_range {wanted}, of which it sees {describe_view(layer.seen[wanted])} (or "
+        f"--input_range {assumed}, if it was trained on that)"
+    )
+
+
+def describe_view(view: View) -> str:
+    """Says what black and white become, such as "-1.000 to -0.992"."""
+    # As many digits as tell the two apart.
+    digits = next((n for n in range(7) if view.span * 10**n >= SMALLEST_SPAN * 100), 7)
+    low, high = (f"{bound:.{digits}f}" for bound in view.bounds)
+    if float(low).is_integer() and float(high).is_integer():
+        low, high = f"{float(low) + 0:.0f}", f"{float(high) + 0:.0f}"
+    return f"{low} to {high}"

@@ -1,0 +1,213 @@
+"""The way of the images through a model's graph, to the first layers that see them.
+
+    images --> Mul --> Sub --> Conv2D --> Relu --> Conv2D --> ...
+               clear   clear   first layer         behind it
+
+An operation is on a clear way if it does the same to every pixel, or only moves pixels: then images
+of one colour tell all that happens to the others. A mean over the image, a branch or a loop is not:
+what a layer sees behind these is not known, and `blocked_by` has them.
+"""
+
+import collections
+import enum
+from typing import NamedTuple
+
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+
+_LAYERS = {
+    "Conv2D": "convolution",
+    "Conv3D": "convolution",
+    "Conv": "convolution",
+    "DepthwiseConv2dNative": "convolution",
+    "MatMul": "matrix product",
+    "BatchMatMul": "matrix product",
+    "BatchMatMulV2": "matrix product",
+    "BatchMatMulV3": "matrix product",
+    "Einsum": "matrix product",
+}
+"""Operations with weights. An attention's first operation is one of these."""
+
+_MOVES = {
+    "AvgPool", "BatchToSpaceND", "BroadcastTo", "CropAndResize", "DepthToSpace", "ExpandDims",
+    "ExtractImagePatches", "Gather", "GatherNd", "GatherV2", "MaxPool", "MaxPoolV2", "MirrorPad",
+    "Pad", "PadV2", "Reshape", "ResizeArea", "ResizeBicubic", "ResizeBilinear",
+    "ResizeNearestNeighbor", "Reverse", "ReverseV2", "ScaleAndTranslate", "Slice", "SpaceToBatch",
+    "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StridedSlice", "Tile",
+    "Transpose", "Unpack",
+}  # fmt: skip
+"""Operations that move or copy pixels, or average neighbours: one colour stays one colour."""
+
+_JOINS = {"Concat", "ConcatV2", "Pack", "ParallelConcat"}
+"""Operations that lay several parts of an image side by side."""
+
+_ELEMENTWISE = {
+    "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ClipByValue", "Div", "DivNoNan",
+    "EnsureShape", "Equal", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel", "Floor", "FusedBatchNorm", "FusedBatchNormV2",
+    "FusedBatchNormV3", "Greater", "GreaterEqual", "Identity", "IdentityN", "Less", "LessEqual",
+    "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum", "Minimum", "Mul", "MulNoNan", "Neg",
+    "NotEqual", "PlaceholderWithDefault", "PreventGradient", "RealDiv", "Relu", "Relu6", "Rint",
+    "Round", "Select", "SelectV2", "Snapshot", "StopGradient", "Sub",
+}  # fmt: skip
+"""Operations that do the same to every pixel, each for itself."""
+
+_SHAPES = {"Shape", "ShapeN", "Rank", "Size"}
+"""Operations that are told how large images are, and nothing of their pixels."""
+
+_MOMENTS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+
+
+class _Way(enum.Enum):
+    """How images come to an operation."""
+
+    IN_PLACE = enum.auto()  # Every pixel where it was.
+    MOVED = enum.auto()
+    BEHIND = enum.auto()  # By a layer.
+
+
+class LayerInput(NamedTuple):
+    """What a layer is given that images reach before any other.
+
+    Attributes:
+        kind: Words for the layer, such as "convolution".
+        tensor: Name of the tensor, such as "model/sub:0".
+        channel_axis: Axis of that tensor that has the channels: 1 or the last, -1.
+    """
+
+    kind: str
+    tensor: str
+    channel_axis: int
+
+
+class ImagePath(NamedTuple):
+    """Where images go in a graph.
+
+    Attributes:
+        layers: First layers that they reach by a clear way.
+        blocked_by: Operations that hide from a layer what images become, such as "Mean".
+        graph: Part of the graph that computes what these layers are given.
+    """
+
+    layers: tuple[LayerInput, ...]
+    blocked_by: tuple[str, ...]
+    graph: graph_pb2.GraphDef
+
+
+def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
+    """Follows the images from their placeholder to the first layers.
+
+    Args:
+        graph: The graph, with calls of functions inlined.
+        images: Name of the placeholder's node.
+    """
+    # Of every node that depends on the images: how they come to it, or the operation that hides it.
+    ways: dict[str, _Way | str] = {images: _Way.IN_PLACE}
+    layers: list[LayerInput] = []
+    blocked: list[str] = []
+    for node in _in_order(graph):
+        tensors = [tensor for tensor in _data(node) if _node(tensor) in ways]
+        if not tensors or node.op in _SHAPES or node.name == images:
+            continue
+        found = [ways[_node(tensor)] for tensor in tensors]
+        blocks = [way for way in found if isinstance(way, str)]
+        if _Way.BEHIND in found:
+            ways[node.name] = _Way.BEHIND
+        elif node.op in _LAYERS:
+            ways[node.name] = _Way.BEHIND
+            blocked += blocks
+            layers += [] if blocks else [_layer(node, tensor) for tensor in tensors]
+        elif blocks:
+            ways[node.name] = blocks[0]
+        else:
+            ways[node.name] = _way_on(node, tensors, found)
+            if _calls(node):  # Its first layer may be in there.
+                blocked.append(node.op)
+    part = _part(graph, [layer.tensor for layer in layers])
+    return ImagePath(tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(blocked)), part)
+
+
+def _way_on(node: node_def_pb2.NodeDef, images: list[str], ways: list[_Way | str]) -> _Way | str:
+    """Returns how images come on from an operation that has them by clear ways."""
+    inputs = _data(node)
+    if node.op in _JOINS:
+        return _Way.MOVED
+    if node.op in _MOVES:
+        # What is moved is the first input; the axis of Split is.
+        is_moved = images == [inputs[1 if node.op == "Split" else 0]]
+        return _Way.MOVED if is_moved else node.op
+    if node.op not in _ELEMENTWISE or (node.op in _MOMENTS and _is_training(node)):
+        return node.op
+    # A pixel less its neighbours is nothing in images of one colour, and much in others.
+    if len(images) > 1 and _Way.MOVED in ways:
+        return node.op
+    return _Way.MOVED if _Way.MOVED in ways else _Way.IN_PLACE
+
+
+def _layer(node: node_def_pb2.NodeDef, tensor: str) -> LayerInput:
+    # An attribute that is not there must not be read: protocol buffers would make an empty one.
+    layout = node.attr["data_format"].s.decode() if "data_format" in node.attr else ""
+    # GraphDef leaves out an output's number 0.
+    full_name = tensor if ":" in tensor else f"{tensor}:0"
+    return LayerInput(_LAYERS[node.op], full_name, 1 if layout.startswith("NC") else -1)
+
+
+def _is_training(node: node_def_pb2.NodeDef) -> bool:
+    """Whether a batch normalization takes the moments of the batch, as it does by default."""
+    return "is_training" not in node.attr or node.attr["is_training"].b
+
+
+def _in_order(graph: graph_pb2.GraphDef) -> list[node_def_pb2.NodeDef]:
+    """Returns the nodes so that each comes after its inputs."""
+    nodes = {node.name: node for node in graph.node}
+    waits = {node.name: len(set(map(_node, node.input))) for node in graph.node}
+    readers = collections.defaultdict(list)
+    for node in graph.node:
+        for name in set(map(_node, node.input)):
+            readers[name].append(node.name)
+    ready = collections.deque(name for name, count in waits.items() if not count)
+    ordered = []
+    while ready:
+        name = ready.popleft()
+        ordered.append(nodes[name])
+        for reader in readers[name]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                ready.append(reader)
+    return ordered
+
+
+def _part(graph: graph_pb2.GraphDef, tensors: list[str]) -> graph_pb2.GraphDef:
+    """Returns what computes these tensors, and the functions that it calls."""
+    nodes = {node.name: node for node in graph.node}
+    needed: set[str] = set()
+    waiting = [_node(tensor) for tensor in tensors]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += map(_node, _data(nodes[name]))
+    part = graph_pb2.GraphDef(versions=graph.versions)
+    if any(_calls(nodes[name]) for name in needed):
+        part.library.CopyFrom(graph.library)
+    for name in needed:
+        node = part.node.add()
+        node.CopyFrom(nodes[name])
+        del node.input[:]
+        node.input.extend(_data(nodes[name]))
+    return part
+
+
+def _calls(node: node_def_pb2.NodeDef) -> bool:
+    """Whether a node runs functions, as branches, loops and what JAX exports do."""
+    has_functions = any(it.HasField("func") or it.list.func for it in node.attr.values())
+    return has_functions or node.op == "XlaCallModule"
+
+
+def _data(node: node_def_pb2.NodeDef) -> list[str]:
+    """Returns a node's inputs without those that only say what it comes after."""
+    return [tensor for tensor in node.input if not tensor.startswith("^")]
+
+
+def _node(tensor: str) -> str:
+    """Returns the node that a tensor, or "^node", comes from."""
+    return tensor.removeprefix("^").partition(":")[0]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.errors import ImageError
-from transforms.records import Change, EngineReport, Failure, Shard, ShardKey, Step
+from transforms.failure import Failure, Step
+from transforms.records import Change, EngineReport, Shard, ShardKey
 from transforms.schemas import IMAGE_ID, URI
 
 

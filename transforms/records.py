@@ -1,4 +1,4 @@
-"""What flows through the pipeline between batches: references, shards, failures, results.
+"""What flows through the pipeline between batches: references, shards, results.
 
 Every record is immutable. Pickles are Beam's own, between the workers of a run.
 """
@@ -10,8 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-MAX_MESSAGE_CHARS = 2000
-"""Longest failure message kept; TensorFlow's errors can hold a whole tensor."""
+from transforms.failure import PASSING_REASONS, TRUNCATED, UNOPENED, Step
 
 
 class ShardKind(enum.StrEnum):
@@ -21,36 +20,6 @@ class ShardKind(enum.StrEnum):
     TFRECORD = "tfrecord"
     PARQUET = "parquet"
     TAR = "tar"
-
-
-class Step(enum.StrEnum):
-    """The step in which an image fails, and the stages whose time is counted."""
-
-    READ = "read"
-    DECODE = "decode"
-    MODEL = "model"
-    WRITE = "write"
-
-
-PASSING_REASONS = frozenset(
-    {
-        "read/NotFound",
-        "read/PermissionDenied",
-        "read/UnstableImage",
-        "read/Unlisted",
-        "decode/DecodeTimeout",
-        "decode/DecoderCrash",
-        "model/ModelCall",
-    }
-)
-"""Failures, as "step/error_type", that the same bytes may not have another time."""
-
-
-TRUNCATED = "read/TruncatedFile"
-"""Failure that stands for the rest of a TFRecord, Parquet or tar file, whatever that holds."""
-
-UNOPENED = frozenset({"read/NotFound", "read/PermissionDenied"})
-"""Failures that stand for the whole of such a file, if they are of a shard that is one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -215,34 +184,6 @@ class Predecessor:
     has_same_recipe: bool = True
     keeps_all: bool = False
     changes: Mapping[str, int] | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failure:
-    """One input that did not become a row.
-
-    Attributes:
-        image_id: Key of the image, or the file and position where the key could not be read.
-        uri: URI of the image, or of the file that it is in.
-        step: The step that failed.
-        error_type: Short reason to count by, such as "CorruptImage".
-        message: Sentence on what a person needs to know, at most MAX_MESSAGE_CHARS characters.
-    """
-
-    image_id: str
-    uri: str
-    step: Step
-    error_type: str
-    message: str
-
-    def __post_init__(self) -> None:
-        if len(self.message) > MAX_MESSAGE_CHARS:
-            object.__setattr__(self, "message", self.message[: MAX_MESSAGE_CHARS - 1] + "…")
-
-    @property
-    def reason(self) -> str:
-        """The step and the reason to count by, as "decode/CorruptImage"."""
-        return f"{self.step}/{self.error_type}"
 
 
 class Change(enum.StrEnum):

@@ -7,7 +7,7 @@ import pyarrow as pa
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import ImageCard, Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
-from transforms.records import TRUNCATED
+from transforms.failure import TRUNCATED
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI

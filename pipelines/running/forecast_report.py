@@ -31,12 +31,13 @@ from pipelines.cli.wording import (
 from pipelines.running.launch import Launch
 from pipelines.running.sample_run import SampleRun
 from transforms.errors import printable
+from transforms.failure import Step
 from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.lifecycle.publication import PreviousCounts
 from transforms.lifecycle.recall import describe_unseen
-from transforms.records import Change, Step
+from transforms.records import Change
 
 _MESSAGE_CHARS = 200
 

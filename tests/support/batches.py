@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.batches import EncodedImages, OutputRows, Predictions
-from transforms.records import Failure, Shard, ShardKey, ShardKind, Step
+from transforms.failure import Failure, Step
+from transforms.records import Shard, ShardKey, ShardKind
 from transforms.schemas import embedding_schema, read_schema
 from transforms.steps.write_shards import StagingTarget
 

@@ -3,17 +3,9 @@
 import collections
 from collections.abc import Mapping, Sequence
 
+from transforms.failure import Failure
 from transforms.lifecycle.previous_rows import PreviousRows
-from transforms.records import (
-    Change,
-    Failure,
-    ImageRef,
-    InputFile,
-    Shard,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-)
+from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind, ShardResult
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.recipe import fingerprint_shard
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from transforms.batches import ReusedRows
 from transforms.errors import FileTooLargeError, ImageError, TruncatedFileError
+from transforms.failure import Failure, Step
 from transforms.files.uris import REST_LOST
-from transforms.records import Failure, InputFile, Step
+from transforms.records import InputFile
 from transforms.schemas import read_schema
 
 BATCH_BYTES = 24 << 20

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from transforms.failure import Failure
 from transforms.lifecycle.reuse import DUPLICATE_OF
-from transforms.records import Failure, ShardKind
+from transforms.records import ShardKind
 from transforms.schemas import IMAGE_ID, URI
 
 

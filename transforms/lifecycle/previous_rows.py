@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
-from transforms.records import PASSING_REASONS, Failure, ImageRef, Predecessor
+from transforms.failure import PASSING_REASONS, Failure
+from transforms.records import ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI, read_schema

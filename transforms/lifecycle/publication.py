@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from transforms.failure import Step
 from transforms.lifecycle import canaries
-from transforms.records import Change, ShardResult, Step
+from transforms.records import Change, ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
 from transforms.runs.record import RUN_FORMAT_VERSION, result_to_dict

@@ -34,6 +34,7 @@ import pyarrow as pa
 
 from transforms.batches import ReusedRows
 from transforms.errors import NotReachedError
+from transforms.failure import TRUNCATED, UNOPENED, Failure
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
@@ -42,7 +43,7 @@ from transforms.lifecycle.previous_rows import (
     rows_as_read,
     uris_of,
 )
-from transforms.records import TRUNCATED, UNOPENED, Change, Failure, ImageRef, Shard
+from transforms.records import Change, ImageRef, Shard
 from transforms.runs.sharding import shard_index
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 

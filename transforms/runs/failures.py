@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from transforms.failure import Failure
 from transforms.files.uris import open_buffered
-from transforms.records import Failure
 from transforms.schemas import IMAGE_ID
 
 _EXAMPLES = 4

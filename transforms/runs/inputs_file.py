@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from transforms.errors import UnlistedError
+from transforms.failure import Failure, Step
 from transforms.files.atomic_files import read_whole, write_whole
-from transforms.records import Failure, ImageRef, Shard, ShardKind, Step, WrittenFile
+from transforms.records import ImageRef, Shard, ShardKind, WrittenFile
 from transforms.schemas import IMAGE_ID, URI
 
 CHUNK_ROWS = 8192

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.errors import InputError
+from transforms.failure import Step
 from transforms.files.atomic_files import read_whole
 from transforms.files.file_systems import FileSystems
 from transforms.files.uris import is_local
@@ -16,7 +17,6 @@ from transforms.records import (
     ShardKey,
     ShardKind,
     ShardResult,
-    Step,
     WrittenFile,
 )
 from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE

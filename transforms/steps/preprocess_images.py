@@ -13,12 +13,12 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
+from transforms.failure import Step
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
 from transforms.lifecycle.staging import begin_shard, writing_shard
 from transforms.machine.tensorflow_runtime import configure_tensorflow
-from transforms.records import Step
 from transforms.schemas import HEIGHT, WIDTH
 
 

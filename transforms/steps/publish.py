@@ -11,13 +11,14 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
 from transforms.errors import RunError
+from transforms.failure import TRUNCATED, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import TRUNCATED, UNOPENED, Change, ShardResult
+from transforms.records import Change, ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.runs.failures import failure_line

@@ -14,13 +14,14 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import EncodedImages
+from transforms.failure import Step
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart, take_batch
 from transforms.lifecycle.refill import refill
 from transforms.lifecycle.reuse import ShardReuse
-from transforms.records import ImageRef, Shard, ShardKind, Step
+from transforms.records import ImageRef, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
 

@@ -8,13 +8,13 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from transforms.batches import PixelBatch, Predictions
 from transforms.errors import ModelError
+from transforms.failure import Step
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.engine_settings import EngineSettings
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.image_model import DEFAULT_SETTINGS, ImageModel
 from transforms.models.isolation import predict_isolating
 from transforms.models.spec import ModelSpec
-from transforms.records import Step
 
 
 class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):

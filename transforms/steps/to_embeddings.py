@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
 from transforms.errors import EmbeddingOverflowError
-from transforms.records import Step
+from transforms.failure import Step
 from transforms.schemas import EMBEDDING, embedding_schema
 
 PROBABILITIES = (

@@ -6,6 +6,7 @@ import pathlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.failure import Failure, Step
 from transforms.forecast.comparison import Comparison
 from transforms.forecast.workload import Workload, take_workload
 from transforms.inputs.columns import FileColumns
@@ -14,14 +15,12 @@ from transforms.inputs.listing import classify_input
 from transforms.lifecycle.previous_run import planned_shard
 from transforms.records import (
     Change,
-    Failure,
     ImageRef,
     InputFile,
     Shard,
     ShardKey,
     ShardKind,
     ShardResult,
-    Step,
     WrittenFile,
 )
 from transforms.runs.inputs_file import write_inputs

@@ -10,11 +10,12 @@ import pytest
 from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import FileTooLargeError
+from transforms.failure import Step
 from transforms.files.uris import is_in_memory, read_within
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.part import ReadPart
-from transforms.records import ImageRef, Step
+from transforms.records import ImageRef
 from transforms.schemas import read_schema
 
 CARRIED = pa.schema([("label", pa.string()), ("weight", pa.float64())])

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.errors import InputError
+from transforms.failure import Step
 from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import read_parquet
 from transforms.inputs.parquet_footers import peek_parquet_schema
 from transforms.inputs.part import ReadPart
-from transforms.records import InputFile, ShardKind, Step
+from transforms.records import InputFile, ShardKind
 from transforms.schemas import read_schema
 
 NOTHING = pa.schema([])

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from tests.support.tars import END, Members, header, padded, write_tar
 from transforms.errors import InputError
+from transforms.failure import Failure, Step
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.part import ReadPart
 from transforms.inputs.tar_files import peek_tar_schema, read_tar
 from transforms.inputs.tar_samples import MAX_TEXT_BYTES
-from transforms.records import Failure, InputFile, ShardKind, Step
+from transforms.records import InputFile, ShardKind
 from transforms.schemas import read_schema
 
 NOTHING = pa.schema([])

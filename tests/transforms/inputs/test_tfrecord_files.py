@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.errors import InputError
+from transforms.failure import Step
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, encode_examples
 from transforms.files.tf_record import write_record
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.part import ReadPart
 from transforms.inputs.tfrecord_files import peek_example_schema, read_tfrecord
-from transforms.records import InputFile, ShardKind, Step
+from transforms.records import InputFile, ShardKind
 from transforms.schemas import read_schema
 
 NOTHING = pa.schema([])

@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
+from transforms.failure import Step
 from transforms.lifecycle.publication import Publication, one_attempt_each
-from transforms.records import ShardKey, ShardResult, Step
+from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import names_in
 from transforms.steps.publish import publish_run
 from transforms.steps.write_shards import ShardFile

@@ -12,10 +12,11 @@ from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.util import assert_that
 
 from transforms.batches import EncodedImages
+from transforms.failure import Step
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.part import ReadPart
-from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind, Step
+from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind
 from transforms.steps.read_images import ReadImages, ReadPolicy, ShardReader
 from transforms.steps.tally import TALLY
 

@@ -31,7 +31,7 @@ from pipelines.cli.wording import (
 from pipelines.running.launch import Launch
 from pipelines.running.sample_run import SampleRun
 from transforms.errors import printable
-from transforms.failure import Step
+from transforms.failure import TRUNCATED, Step
 from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.inputs.kinds import FILE_KINDS
@@ -160,13 +160,17 @@ def _failures(forecast: Forecast, run: SampleRun) -> Iterator[_Row]:
     if not failed:
         yield "failed", f"0 of {images:,}"
         return
-    allowed = forecast.launch.config.max_failed_fraction
+    config = forecast.launch.config
+    allowed = config.max_failed_fraction
     verdict = (
         f"more than --max_failed_fraction {allowed:g} allows: the run would fail"
         if failed > allowed * images
         else f"--max_failed_fraction {allowed:g} allows that"
     )
     yield "failed", f"{failed:,} of {images:,} ({failed / images:.1%}); {verdict}"
+    is_cut = TRUNCATED in run.record["failures_by_reason"]
+    if is_cut and not config.allow_truncated_files and allowed < 1:
+        yield "", "a file ends early: the run would fail without --allow_truncated_files"
     for group in run.failures[:REASONS_SHOWN]:
         example = group.examples[0]
         message = printable(f"{example['uri']}: {example['message']}")[:_MESSAGE_CHARS]

@@ -34,13 +34,6 @@ _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _GZIP_NAME = re.compile(r"\.gz(-\d+-of-\d+)?$", re.IGNORECASE)
-_NAME = re.compile(r"\.(tfrecords?|record)(-\d+-of-\d+)?$", re.IGNORECASE)
-"""Names that say a TFRecord, and that it is not packed."""
-
-_ZLIB_MAGIC = b"\x78"
-"""RFC 1950, 2.2: with the usual window; the next byte makes a multiple of 31 of the two."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -112,10 +105,10 @@ def _begins_a_record(beginning: bytes) -> bool:
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:
-    """Tells how a file is packed: by its name, or by its first bytes if that says nothing."""
+    """Tells how a file is packed: by its name, or because there is a record inside of it."""
     if _GZIP_NAME.search(uri):
         return Packing.GZIP
-    if _NAME.search(uri) or _begins_a_record(beginning):
+    if _begins_a_record(beginning) or not is_tfrecord(beginning):
         return Packing.NONE
     return packing_of(beginning)
 
@@ -175,17 +168,6 @@ def _checked_length(header: bytes, offset: int) -> int:
     if len(header) < _HEADER.size:
         raise _EndOfReadableError("the file ends inside a record's header")
     if _masked_checksum(header[: _LENGTH.size]) != header[_LENGTH.size :]:
-        if offset == 0 and header.startswith(_GZIP_MAGIC):
-            raise _EndOfReadableError("this is gzip; the name of a compressed file ends in .gz")
-        if (
-            offset == 0
-            and header[:1] == _ZLIB_MAGIC
-            and int.from_bytes(header[:2], "big") % 31 == 0
-        ):
-            raise _EndOfReadableError(
-                "this is zlib, which is not read; wanted no compression or gzip: write it again "
-                "with TFRecordOptions('GZIP') and a name that ends in .gz"
-            )
         raise _EndOfReadableError("the checksum of the record's length is wrong")
     (length,) = _LENGTH.unpack_from(header)
     return length

@@ -133,6 +133,16 @@ def check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str
     image_type = schema.field(image_key).type
     if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
         image_type = image_type.field("bytes").type
+    if pa.types.is_null(image_type) and schema.field(image_key).type != image_type:
+        raise CorruptRecordError(
+            f"column {image_key!r} (--image_key) holds paths of images, not their bytes; write the "
+            "paths to a column named uri, and give that file as --manifest"
+        )
+    if pa.types.is_string(image_type) or pa.types.is_large_string(image_type):
+        raise CorruptRecordError(
+            f"column {image_key!r} (--image_key) is {image_type}; wanted images, as binary; if it "
+            "holds paths or URIs, name the column uri, and give the file as --manifest"
+        )
     if not _is_bytes(image_type):
         raise CorruptRecordError(
             f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "

@@ -200,6 +200,25 @@ def test_a_storage_failure_propagates(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("images", "complaint"),
+    [
+        (
+            [{"bytes": None, "path": "a.jpg"}],
+            "holds paths of images, not their bytes; .*--manifest",
+        ),
+        (["a.jpg"], "is string; wanted images, as binary; .*--manifest"),
+    ],
+    ids=["as datasets writes them", "text"],
+)
+def test_paths_are_told_from_images(
+    tmp_path: pathlib.Path, images: list[object], complaint: str
+) -> None:
+    pq.write_table(pa.table({"image": images}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=complaint):
+        peek_parquet_schema(str(tmp_path / "x.parquet"), None, None, [])
+
+
+@pytest.mark.parametrize(
     ("image_key", "id_from", "carry", "complaint"),
     [
         ("picture", None, [], r"no column 'picture' \(--image_key\).* it has image, n, s"),

@@ -40,8 +40,9 @@ def refuse_changes(function: tf.types.experimental.ConcreteFunction) -> None:
     if changed is not None:
         raise ModelError(
             f"the model changes its own variables when it is called ({changed.name}), as random "
-            "layers and batch normalization do in training: it was saved in training mode; save "
-            f"it for inference: {SAVE_IT_RIGHT}"
+            "layers and batch normalization do in training: it was saved in training mode, as "
+            "Keras' export() saves models with random layers, Resizing or CenterCrop; save it for "
+            f"inference: {SAVE_IT_RIGHT}"
         )
 
 

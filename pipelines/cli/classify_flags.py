@@ -30,7 +30,7 @@ class ClassifyFlags(RunConfig):
     top_k: int = flag("classes an image", "output", TOP_K, read=int, metavar="K")
     activation: str | None = flag(
         "turns the model's logits into scores (default: the model's image_model.json, else "
-        "softmax; sigmoid or none, as it needs, of one output)",
+        "softmax; of one output what it needs)",
         "model",
         choices=ACTIVATIONS,
     )

@@ -172,11 +172,11 @@ class RunConfig:
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
-    max_image_seconds: float = flag(
+    max_image_seconds: int = flag(
         "images whose decoding takes longer fail",
         "images",
         _POLICY["max_image_seconds"],
-        read=float,
+        read=int,
         metavar="S",
     )
 
@@ -189,7 +189,7 @@ class RunConfig:
         metavar="N",
     )
     deduplicate: bool = flag(
-        "give images of the same bytes to the model once; listed images are read twice",
+        "give the model equal images once; listed images are read twice",
         "run",
         False,
     )

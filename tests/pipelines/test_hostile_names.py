@@ -102,7 +102,7 @@ def test_a_run_says_its_failures_alike(
     assert as_shown(f".bad{RESET}.staging/_failures.jsonl") in captured.err
     assert captured.err.count("\n") == 1
     assert "\x1b" not in captured.out + captured.err
-    some = ["--input", str(path), "--max_failed_fraction", "0.5"]
+    some = ["--input", str(path), "--max_failed_fraction", "0.5", "--allow_truncated_files"]
     assert run_embed(str(folder / "model"), tmp_path / f"out{RESET}", *some) == 0
     captured = capsys.readouterr()
     assert as_shown(f"out{RESET}/_failures.jsonl") in captured.out

@@ -75,7 +75,7 @@ class Preprocessing:
     decode: str = "exact"
     max_image_pixels: int = 120_000_000
     max_image_bytes: int = 128_000_000
-    max_image_seconds: float = 300.0
+    max_image_seconds: float = 300
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= MAX_SIDE for side in self.image_size):

@@ -47,6 +47,6 @@ def _draw_sheets(compared: Comparison) -> list[Sheet]:
         rows = truth.rows[places].tolist()
         cards = read_cards(compared.first.run, rows, SIDE_PIXELS)
         texts = [f"is {truth.names[label]}" for label in truth.labels[places]]
-        heading = f"{title}: {members.sum():,} images"
+        heading = f"{title}: {members.sum():,}"
         sheets.append(Sheet(heading, [cards[row] for row in rows], texts))
     return sheets

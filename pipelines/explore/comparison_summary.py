@@ -20,9 +20,9 @@ def summarize_comparison(compared: Comparison) -> str:
 def note_comparison(compared: Comparison) -> Iterator[str]:
     """Says which images were left out, and what there is to say of each run's."""
     if compared.left_out:
-        yield f"{compared.left_out:,} labelled images are not in the second run and do not count"
+        yield f"labelled images that are not in the second run, not counted: {compared.left_out:,}"
     if compared.changed:
-        yield f"{compared.changed:,} images have another content there and do not count"
+        yield f"images of another content there, not counted: {compared.changed:,}"
     for name, found in (("run", compared.first), ("compare", compared.second)):
         yield from (f"{name}: {note}" for note in _notes(found))
 
@@ -36,7 +36,7 @@ def list_measures(compared: Comparison) -> Iterator[list[str]]:
 def describe_test(compared: Comparison) -> list[str]:
     """Says what better, worse and p are, a line each."""
     return [
-        f"{len(compared.places):,} images that both have, of the same content",
+        f"images that both have, of the same content: {len(compared.places):,}",
         "better, worse: images for which the second run is, by that number",
         "p: probability of such a difference if neither were better (exact sign test; of what is "
         "right or wrong that is McNemar's)",
@@ -44,7 +44,7 @@ def describe_test(compared: Comparison) -> list[str]:
 
 
 def _rows(compared: Comparison) -> Iterator[tuple[str, str]]:
-    for note in note_comparison(compared):
+    for note in (*compared.first.truth.notes, *note_comparison(compared)):
         yield "", note
     for place, (name, *columns) in enumerate([list(HEADINGS), *list_measures(compared)]):
         numbers = "  ".join(f"{column:>8}" for column in columns)

@@ -61,8 +61,6 @@ def _introduce(
             failed = f", {counts['failed']:,} failed" if counts["failed"] else ""
             yield name, f"{it.directory}, {counts['written']:,} images{failed}"
     yield "labels", f"{len(truth):,} images of {len(truth.names):,} classes, by {truth.origin}"
-    for note in truth.notes:
-        yield "", note
 
 
 def _reading(

@@ -22,8 +22,8 @@ _MAX_NAME_CHARS = 32
 def summarize(found: Evaluation) -> str:
     """Says how good a run is in a few lines: names, and what there is to say of each."""
     if found.vectors is not None:
-        return align(_vector_rows(found.vectors))
-    return align(_class_rows(found))
+        return align([*_notes_of_truth(found), *_vector_rows(found.vectors)])
+    return align([*_notes_of_truth(found), *_class_rows(found)])
 
 
 def round_down(value: float) -> str:
@@ -46,8 +46,8 @@ def note_classes(classes: ClassAccuracy) -> Iterator[str]:
     if answers.unknown:
         images = int(classes.labelled[np.isin(answers.names, answers.unknown)].sum())
         yield (
-            f"{len(answers.unknown):,} labels are no class of any answer, their {images:,} images "
-            f"count as wrong: {_some(answers.unknown)}"
+            f"labels that are no class of any answer: {len(answers.unknown):,}, their images count "
+            f"as wrong: {images:,}: {_some(answers.unknown)}"
         )
     if answers.ambiguous:
         yield f"several classes have one name, each of them is right: {_some(answers.ambiguous)}"
@@ -56,9 +56,9 @@ def note_classes(classes: ClassAccuracy) -> Iterator[str]:
 def note_vectors(vectors: VectorAccuracy) -> Iterator[str]:
     """Says which images were asked, where that is not all."""
     if vectors.alone:
-        yield f"{vectors.alone:,} images are alone in their class and are not asked"
+        yield f"images alone in their class, not asked: {vectors.alone:,}"
     if len(vectors) < vectors.images - vectors.alone:
-        yield f"{len(vectors):,} images were asked, drawn at random with a fixed seed"
+        yield f"images asked, drawn at random with a fixed seed: {len(vectors):,}"
 
 
 def describe_calibration(calibration: Calibration) -> str:
@@ -96,6 +96,10 @@ def list_classes(classes: ClassAccuracy, most: int) -> tuple[str, list[list[str]
         ]
         for place in shown.tolist()
     ]
+
+
+def _notes_of_truth(found: Evaluation) -> list[tuple[str, str]]:
+    return [("", note) for note in found.truth.notes]
 
 
 def _class_rows(found: Evaluation) -> Iterator[tuple[str, str]]:

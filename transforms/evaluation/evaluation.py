@@ -8,7 +8,7 @@ from transforms.evaluation.calibration import Calibration, are_probabilities, ca
 from transforms.evaluation.class_accuracy import ClassAccuracy
 from transforms.evaluation.named_answers import read_named_answers
 from transforms.evaluation.paired_test import Outcomes
-from transforms.evaluation.truth import Truth
+from transforms.evaluation.truth import Truth, without_copies
 from transforms.evaluation.vector_accuracy import VectorAccuracy, measure_vectors
 from transforms.runs.record import PublishedRun
 
@@ -37,7 +37,7 @@ class Evaluation:
 
     Attributes:
         run: The run.
-        truth: What its images are.
+        truth: What its images are; of vectors, without copies.
         classes: Answers of a classifier, or None.
         calibration: Whether its scores are what they say; None where they are no probabilities.
         vectors: Neighbours of vectors, or None.
@@ -89,7 +89,9 @@ def evaluate(run: PublishedRun, truth: Truth, on_rows: Callable[[int], object]) 
         InputError: If a file is damaged, or the labels do not fit the run.
     """
     if run.record["recipe"]["program"] == "embed":
-        return Evaluation(run, truth, vectors=measure_vectors(run, truth, on_rows))
+        distinct = without_copies(run, truth)
+        vectors = measure_vectors(run, distinct, on_rows)
+        return Evaluation(run, distinct, vectors=vectors)
     answers = read_named_answers(run, truth)
     classes = ClassAccuracy(answers)
     calibration = None

@@ -62,8 +62,8 @@ def read_named_answers(run: PublishedRun, truth: Truth) -> NamedAnswers:
         InputError: If a file is damaged, or no label is one of the run's classes.
     """
     answers = ClassAnswers.read(run)
-    if run.record["model"]["output_dim"] == 1:
-        answers = _with_the_other_class(answers, truth, run)
+    if _has_one_output(run, answers):
+        answers = with_the_other_class(answers, truth, run.directory)
     return name_answers(answers, truth, run.directory)
 
 
@@ -117,8 +117,22 @@ def name_answers(answers: ClassAnswers, truth: Truth, directory: str) -> NamedAn
     )
 
 
-def _with_the_other_class(answers: ClassAnswers, truth: Truth, run: PublishedRun) -> ClassAnswers:
+def _has_one_output(run: PublishedRun, answers: ClassAnswers) -> bool:
+    """Tells whether the model gives one number; an undeclared width shows where more was asked."""
+    width, asked = run.record["model"]["output_dim"], run.record["recipe"]["outputs"]["top_k"]
+    return width == 1 or (width is None and asked > 1 and answers.classes.shape[1] == 1)
+
+
+def with_the_other_class(answers: ClassAnswers, truth: Truth, directory: str) -> ClassAnswers:
     """Adds the class that a model with one output leaves out.
+
+    Args:
+        answers: Answers of one class an image, the same for all.
+        truth: What some of the rows are.
+        directory: Name of the run for messages.
+
+    Raises:
+        InputError: If scores are no probabilities, or the labels are not of two classes.
 
     Source:
         https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-class: one output is
@@ -127,17 +141,17 @@ def _with_the_other_class(answers: ClassAnswers, truth: Truth, run: PublishedRun
     scores = answers.scores[:, :1]
     if scores.min() < 0 or scores.max() > 1:
         raise InputError(
-            f"{run.directory} has scores from {scores.min():g} to {scores.max():g} of a model with "
+            f"{directory} has scores from {scores.min():g} to {scores.max():g} of a model with "
             "one output, wanted probabilities; run classify with --activation sigmoid"
         )
     ((number, label),) = answers.labels.items()
     texts = {str(number)} if label is None else {label, str(number)}
     others = [name for name in truth.names if name not in texts]
     if len(others) == len(truth.names):
-        raise InputError(_no_match(answers, truth, run.directory))
+        raise InputError(_no_match(answers, truth, directory))
     if len(others) > 1:
         raise InputError(
-            f"the model of {run.directory} tells one class, {label or number}, from all others; "
+            f"the model of {directory} tells one class, {label or number}, from all others; "
             f"the labels have {len(others)} others: {', '.join(others[:_SHOWN])}; wanted one name "
             "for all of them"
         )

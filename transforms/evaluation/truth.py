@@ -4,7 +4,8 @@ Five rows of a run, and what labels.csv says: a.jpg is a cat, b.jpg a dog, e.jpg
 
     rows      [0, 1, 4]
     labels    [0, 1, 0]     of names ("cat", "dog")
-    notes     2 images have no label, such as c.jpg; 1 label of labels.csv is of no image: x.jpg
+    notes     images without a label, not counted: 2: c.jpg, d.jpg
+              labelled images that are not in the run: 1: x.jpg
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from transforms.runs.failures import iter_failures
 from transforms.runs.record import PublishedRun
 from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.runs.rows import DAMAGE, read_run
-from transforms.schemas import IMAGE_ID, URI
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
 DIRECTORY = "parent_dir"
 """What says that labels are the names of directories, where a column's name could be."""
@@ -81,6 +82,31 @@ def read_truth(run: PublishedRun, label_file: str | None, label_from: str) -> Tr
     return _to_truth(table[IMAGE_ID], _only(lists, table[IMAGE_ID], origin), origin, "")
 
 
+def without_copies(run: PublishedRun, truth: Truth) -> Truth:
+    """Keeps one image of those that have the same bytes: a copy would only find itself.
+
+    Args:
+        run: The run.
+        truth: What its images are; its rows are those of this run, in any order.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    parts = [batch.column(0).to_pylist() for batch in read_run(run, [CONTENT_SHA256])]
+    contents = np.array([content for part in parts for content in part])[truth.rows]
+    _, kept, group = np.unique(contents, return_index=True, return_inverse=True)
+    if len(kept) == len(truth):
+        return truth
+    relabelled = int((truth.labels != truth.labels[kept[group]]).sum())
+    otherwise = f", under another label: {relabelled:,}" if relabelled else ""
+    note = (
+        "images of the same bytes as another, which would find each other, not counted: "
+        f"{len(truth) - len(kept):,}{otherwise}"
+    )
+    chosen = truth.select(np.sort(kept))
+    return dataclasses.replace(chosen, notes=(*truth.notes, note))
+
+
 def _read_columns(run: PublishedRun, names: list[str]) -> pa.Table:
     known = [IMAGE_ID, URI, *run.record["columns"]["carry_columns"]]
     for name in names:
@@ -117,8 +143,8 @@ def _look_up(
     except DAMAGE as error:
         raise InputError(f"{run.failures_path} cannot be read: {brief(error)}") from error
     failed = len(failures.intersection(absent))
-    failing = f", {failed:,} of which failed in it" if failed else ""
-    return found, f"{len(absent):,} labelled images are not in the run{failing}: {shown}"
+    failing = f" ({failed:,} failed in it)" if failed else ""
+    return found, f"labelled images that are not in the run: {len(absent):,}{failing}: {shown}"
 
 
 def _only(lists: pa.ListArray, ids: pa.ChunkedArray, origin: str) -> list[str | None]:
@@ -127,8 +153,8 @@ def _only(lists: pa.ListArray, ids: pa.ChunkedArray, origin: str) -> list[str | 
     if (counts > 1).any():
         row = int(np.flatnonzero(counts > 1)[0])
         raise InputError(
-            f"{origin}: {int((counts > 1).sum()):,} images have several labels, such as {ids[row]}:"
-            f" {', '.join(map(str, lists[row].as_py()))}; wanted one right class an image"
+            f"{origin}: got {ids[row]} with the labels {', '.join(map(str, lists[row].as_py()))}, "
+            f"and {int((counts > 1).sum()) - 1:,} more such images; wanted one label an image"
         )
     return [values[0] if values else None for values in lists.to_pylist()]
 
@@ -149,6 +175,6 @@ def _to_truth(
     notes = [absent_note] if absent_note else []
     if without := np.flatnonzero(labels < 0).tolist():
         shown = ", ".join(str(ids[row]) for row in without[:_SHOWN])
-        notes.insert(0, f"{len(without):,} images have no label and do not count: {shown}")
+        notes.insert(0, f"images without a label, not counted: {len(without):,}: {shown}")
     rows = np.flatnonzero(labels >= 0)
     return Truth(origin, tuple(names), rows, labels[rows], tuple(notes))

@@ -1,5 +1,6 @@
 """From flags to a run judged by labels: summary, page, and exit code."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from pipelines.cli.wording import align, say
 from pipelines.explore.comparison_page import render_comparison
 from pipelines.explore.comparison_summary import summarize_comparison
 from pipelines.explore.evaluation_page import render_evaluation
-from pipelines.explore.evaluation_summary import round_down, summarize
+from pipelines.explore.evaluation_summary import summarize
 from transforms.errors import RunError
 from transforms.evaluation.comparison import compare
 from transforms.evaluation.evaluation import Evaluation, evaluate
@@ -80,6 +81,6 @@ def _judge(found: Evaluation, wanted: float) -> None:
     """
     value = found.accuracy.value
     if value < wanted:
-        raise RunError(
-            f"the accuracy {round_down(value)} is below --assert_accuracy_at_least {wanted:g}"
-        )
+        # Rounded down: it does not look as if it were reached.
+        shown = math.floor(value * 1e6) / 1e6
+        raise RunError(f"the accuracy {shown:.6f} is below --assert_accuracy_at_least {wanted:g}")

@@ -1,6 +1,5 @@
 """What evaluate says on the terminal of one run."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,16 +25,10 @@ def summarize(found: Evaluation) -> str:
     return align([*_notes_of_truth(found), *_class_rows(found)])
 
 
-def round_down(value: float) -> str:
-    """Rounds down: what is below a threshold does not look as if it reached it."""
-    return f"{math.floor(value * 1e4) / 1e4:.4f}"
-
-
 def describe_share(right: int, images: int) -> str:
     """Says a share and how sure it is: "0.9250 (95 %: 0.894 to 0.948), 359 of 388"."""
     low, high = wilson_interval(right, images)
-    share = round_down(right / images)
-    return f"{share} (95 %: {low:.3f} to {high:.3f}), {right:,} of {images:,}"
+    return f"{right / images:.4f} (95 %: {low:.3f} to {high:.3f}), {right:,} of {images:,}"
 
 
 def note_classes(classes: ClassAccuracy) -> Iterator[str]:

@@ -112,7 +112,7 @@ def test_less_accurate_than_wanted_exits_with_1_after_the_page(
 ) -> None:
     assert judge(tmp_path, folder / "labels", "--assert_accuracy_at_least", "0.9") == 1
     told = capsys.readouterr().err
-    assert told == "evaluate: the accuracy 0.8750 is below --assert_accuracy_at_least 0.9\n"
+    assert told == "evaluate: the accuracy 0.875000 is below --assert_accuracy_at_least 0.9\n"
     assert (tmp_path / "page.html").exists()
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from pipelines.cli.bars import counting_bar
 from pipelines.cli.evaluate_flags import EvaluateConfig
 from pipelines.cli.page_file import place_page, write_page
+from pipelines.cli.train_flags import PARENT_DIR
 from pipelines.cli.wording import align, say
 from pipelines.explore.comparison_page import render_comparison
 from pipelines.explore.comparison_summary import summarize_comparison
@@ -35,7 +36,8 @@ def evaluate_run(config: EvaluateConfig) -> int:
     run = open_run(config.run)
     other = open_run(config.compare) if config.compare is not None else None
     page = place_page(config.output, run, *([other] if other else []))
-    truth = read_truth(run, config.labels_csv, config.label_from)
+    column = None if config.label_from == PARENT_DIR else config.label_from
+    truth = read_truth(run, config.labels_csv, column)
     print(align(_introduce(run, other, truth)), flush=True)
     if other is None:
         found = _reading([run], lambda on_rows: evaluate(run, truth, on_rows))

@@ -133,7 +133,7 @@ def _vector_rows(vectors: VectorAccuracy) -> Iterator[tuple[str, str]]:
         if k <= vectors.k:
             count = int(neighbours.is_voted_right(k).sum())
             of = "the nearest image is of the class" if k == 1 else f"most of the {k} nearest are"
-            name = "accuracy" if k == 1 else ""
+            name = "accuracy" if k == 1 else f"vote of {k}"
             yield name, f"{describe_share(count, len(vectors))}: {of}"
     for k in RECALLS:
         if k <= vectors.k:

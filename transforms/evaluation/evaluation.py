@@ -116,7 +116,7 @@ def _measures_of_vectors(vectors: VectorAccuracy) -> list[Measure]:
     for k in VOTES:
         if k <= vectors.k:
             is_right = vectors.neighbours.is_voted_right(k)
-            name = "accuracy" if k == 1 else f"accuracy of {k}"
+            name = "accuracy" if k == 1 else f"vote of {k}"
             measures.append(Measure(name, float(is_right.mean()), is_right))
     for k in RECALLS:
         if k <= vectors.k:

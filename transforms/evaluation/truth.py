@@ -24,9 +24,6 @@ from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.runs.rows import DAMAGE, read_run
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
-DIRECTORY = "parent_dir"
-"""What says that labels are the names of directories, where a column's name could be."""
-
 _SHOWN = 3
 
 
@@ -57,13 +54,13 @@ class Truth:
         return dataclasses.replace(self, rows=self.rows[images], labels=self.labels[images])
 
 
-def read_truth(run: PublishedRun, label_file: str | None, label_from: str) -> Truth:
+def read_truth(run: PublishedRun, label_file: str | None, label_column: str | None) -> Truth:
     """Reads what the images of a run are.
 
     Args:
         run: The run.
-        label_file: Path or URI of a file of labels; None for what label_from says.
-        label_from: DIRECTORY, or the name of a carried column.
+        label_file: Path or URI of a file of labels, or None.
+        label_column: Name of a carried column; None for the file, or the images' directories.
 
     Raises:
         InputError: If there is no such column or file, an image has several labels, or no image
@@ -74,8 +71,8 @@ def read_truth(run: PublishedRun, label_file: str | None, label_from: str) -> Tr
         ids = _read_columns(run, list(dict.fromkeys([IMAGE_ID, labels.key])))
         found, note = _look_up(run, labels, ids[labels.key], label_file)
         return _to_truth(ids[IMAGE_ID], found, label_file, note)
-    by_directory = label_from == DIRECTORY
-    column = URI if by_directory else label_from
+    by_directory = label_column is None
+    column = URI if label_column is None else label_column
     table = _read_columns(run, list(dict.fromkeys([IMAGE_ID, column])))
     lists = labels_of_directories(table[URI]) if by_directory else labels_of_column(table[column])
     origin = "the images' directories" if by_directory else f"the column {column}"

@@ -87,7 +87,8 @@ def measure_vectors(
     if (counts > 0).sum() < 2 or not len(asked):
         raise InputError(
             f"{truth.origin}: got {(counts > 0).sum()} classes of at most {counts.max()} images; "
-            "neighbours say something of two classes or more, of two images or more"
+            "wanted two classes or more, one of two images or more; --labels_csv and --label_from "
+            "say where labels are"
         )
     queries = asked[draw_sample(len(asked), QUERIES)]
     is_query = np.zeros(len(truth), bool)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.runs import run_embed, solid, write_examples
 from transforms.errors import InputError
-from transforms.evaluation.truth import DIRECTORY, Truth, read_truth, without_copies
+from transforms.evaluation.truth import Truth, read_truth, without_copies
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import open_run, take_rows
 
@@ -37,7 +37,7 @@ def run(photos: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, mean_col
 
 def test_directories_are_labels(run: str) -> None:
     opened = open_run(run)
-    truth = read_truth(opened, None, DIRECTORY)
+    truth = read_truth(opened, None, None)
     assert truth.names == ("cat", "dog")
     assert spelled(opened, truth) == {
         "cat/1.png": "cat",
@@ -52,7 +52,7 @@ def test_numbers_are_in_order_of_their_value(run: str, tmp_path: pathlib.Path) -
     path = tmp_path / "truth.csv"
     path.write_text("image_id,label\ndog/4.png,9\ncat/1.png,10\ncat/2.png,9\n")
     opened = open_run(run)
-    truth = read_truth(opened, str(path), DIRECTORY)
+    truth = read_truth(opened, str(path), None)
     assert truth.names == ("9", "10")
     assert spelled(opened, truth) == {"cat/1.png": "10", "cat/2.png": "9", "dog/4.png": "9"}
     assert truth.notes == ("images without a label, not counted: 1: dog/3.png",)
@@ -61,7 +61,7 @@ def test_numbers_are_in_order_of_their_value(run: str, tmp_path: pathlib.Path) -
 def test_of_copies_the_first_counts(run: str) -> None:
     """cat/1.png and dog/4.png have the same bytes."""
     opened = open_run(run)
-    truth = read_truth(opened, None, DIRECTORY)
+    truth = read_truth(opened, None, None)
     distinct = without_copies(opened, truth)
     assert len(distinct) == 3
     assert (np.diff(distinct.rows) > 0).all()

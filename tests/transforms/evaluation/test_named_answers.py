@@ -49,7 +49,7 @@ def test_of_two_classes_with_one_name_either_is_right() -> None:
 
 
 def test_by_number_where_no_label_is_a_name() -> None:
-    found = name_answers(answers_of([[0], [6], [5]], LABELS), truth_of("0", "5", "7"), "run")
+    found = name_answers(answers_of([[0], [6], [5]], LABELS), truth_of("0", "05", "7"), "run")
     truth, best = spelled(found)
     assert truth == ["cat", "crane", "7"]
     assert (found.classes[:, 0] == found.truth).tolist() == [True, False, False]

@@ -1,1 +1,1 @@
-"""The parts of report, diff, search and inspect_model."""
+"""The parts of report, diff, search, evaluate and inspect_model."""

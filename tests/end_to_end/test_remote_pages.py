@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from pipelines import diff, embed, index, report, search
+from pipelines import diff, embed, evaluate, index, report, search
 from tests.support.browser import open_page
 from tests.support.cloud import Cloud
 from tests.support.runs import solid
@@ -45,6 +45,23 @@ def test_runs_in_an_object_store_are_compared_and_shown(
         with open_page(tmp_path / name) as opened:
             assert opened.page.locator("figure img").count() > 0
             assert opened.complaints == opened.requests == []
+
+
+def test_a_run_and_its_labels_in_an_object_store_are_judged(
+    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in range(8):
+        cloud.put(f"photos/{n}.png", solid(200 + n, 10, 10) if n < 4 else solid(10, 10, 200 + n))
+    flags = ["--input", f"{cloud.uri}/photos", "--model", mean_color]
+    run, page = f"{cloud.uri}/run", f"{cloud.uri}/pages/evaluation.html"
+    assert embed.main([*flags, "--output", run, "--output_format", "tfrecord"]) == 0
+    lines = [f"photos/{n}.png,{'red' if n < 4 else 'blue'}" for n in range(8)]
+    cloud.put("truth.csv", "\n".join(["uri,label", *lines]).encode())
+    capsys.readouterr()
+    labels = ["--labels_csv", f"{cloud.uri}/truth.csv"]
+    assert evaluate.main([run, *labels, "--output", page, "--assert_accuracy_at_least", "1"]) == 0
+    assert "8 of 8: the nearest image is of the class" in capsys.readouterr().out
+    assert b"Some of them" not in cloud.get("pages/evaluation.html")
 
 
 def test_images_in_a_closed_bucket_are_missing_from_the_page_and_no_more(

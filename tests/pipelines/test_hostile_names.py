@@ -38,6 +38,8 @@ def as_shown(text: str) -> str:
         ("verify", ["{run}", "{folder}/no{reset}"], 2, "no{reset} is no directory"),
         ("report", ["{run}", "--output", "{new}.html"], 0, "run       {run}\n"),
         ("diff", ["{run}", "{run}", "--output", "{new}.html"], 0, "before    {run}, "),
+        ("evaluate", ["{run}", "--output", "{new}.html"], 0, "run       {run}, "),
+        ("evaluate", ["{run}", "--label_from", "a{wipe}"], 2, "no column a{wipe}"),
         ("index", ["{run}", "--output", "{new}"], 0, "written   {new}"),
         (
             "search",

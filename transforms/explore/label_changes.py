@@ -3,22 +3,17 @@
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from transforms.errors import InputError
+from transforms.explore.class_answers import ClassAnswers, Classes, Scores
 from transforms.explore.run_join import RunJoin
 from transforms.runs.record import PublishedRun
-from transforms.runs.rows import read_run
-from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
+from transforms.schemas import CLASS_INDEX, CLASS_LABEL
 from transforms.vectors.neighbour_overlap import overlap_at_k
 
-Classes = npt.NDArray[np.int32]
-Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -112,7 +107,7 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
     Raises:
         InputError: If a file is damaged.
     """
-    read_before, read_after = _Answers.read(before), _Answers.read(after)
+    read_before, read_after = ClassAnswers.read(before), ClassAnswers.read(after)
     by_label = _label_lists_differ(before, after)
     codes: dict[str | int, int] = {}
     names: list[str] = []
@@ -134,60 +129,11 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
         matched_by=CLASS_LABEL if by_label else CLASS_INDEX,
         best_before=classes_before[:, 0],
         best_after=classes_after[:, 0],
-        score_before=read_before.scores[join.before],
-        score_after=read_after.scores[join.after],
+        score_before=read_before.scores[join.before, 0],
+        score_after=read_after.scores[join.after, 0],
         k=k,
         overlaps=overlap_at_k(classes_before, classes_after),
     )
-
-
-class _Answers(NamedTuple):
-    """The classes that a run gives its images.
-
-    Attributes:
-        classes: int32 [rows, top_k], best first.
-        scores: float32 [rows], score of the best.
-        labels: Texts by class, None where there is none.
-    """
-
-    classes: Classes
-    scores: Scores
-    labels: dict[int, str | None]
-
-    @classmethod
-    def read(cls, run: PublishedRun) -> "_Answers":
-        classes, scores = [], []
-        labels: dict[int, str | None] = {}
-        for rows in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE]):
-            index, label, score = rows.columns
-            flat = index.flatten().to_numpy()
-            if len(index.flatten()) != len(label.flatten()) or len(flat) != len(score.flatten()):
-                raise InputError(
-                    f"{run.directory} has rows whose classes and scores differ in number"
-                )
-            labels.update(_new_labels(flat, label.flatten(), labels))
-            classes.append(_to_matrix(index, flat, run))
-            scores.append(_to_matrix(score, score.flatten().to_numpy(), run)[:, 0])
-        return cls(np.concatenate(classes), np.concatenate(scores), labels)
-
-
-def _new_labels(
-    classes: Classes, labels: pa.Array, known: dict[int, str | None]
-) -> Iterator[tuple[int, str | None]]:
-    found, first = np.unique(classes, return_index=True)
-    for index, place in zip(found.tolist(), first.tolist(), strict=True):
-        if index not in known:
-            yield index, labels[place].as_py()
-
-
-def _to_matrix(
-    lists: pa.Array, flat: npt.NDArray[np.generic], run: PublishedRun
-) -> npt.NDArray[np.generic]:
-    """Returns lists of one length as [rows, length]."""
-    lengths = np.diff(lists.offsets.to_numpy())
-    if not lengths[0] or (lengths != lengths[0]).any():
-        raise InputError(f"{run.directory} has rows with different numbers of classes")
-    return flat.reshape(len(lists), -1)
 
 
 def _label_lists_differ(before: PublishedRun, after: PublishedRun) -> bool:

@@ -86,7 +86,7 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
     columns = dict.fromkeys([URI, id_column or IMAGE_ID, *carried.names])
     with _open_manifest(uri) as (handle, manifest_format):
         for where, values in manifest_format.rows(handle, uri, list(columns)):
-            image_uri = _absolute(_text(values, URI, where), folder)
+            image_uri = resolve_uri(_text(values, URI, where), folder)
             if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
                 key = _text(values, id_column or IMAGE_ID, where)
             else:
@@ -108,7 +108,7 @@ def _open_manifest(uri: str) -> Iterator[tuple[io.BufferedReader, ManifestFormat
         raise InputError(f"--manifest {uri!r}: {error}") from error
 
 
-def _absolute(uri: str, folder: str) -> str:
+def resolve_uri(uri: str, folder: str) -> str:
     """Returns where an image is: cats/1.jpg in gs://b/lists is gs://b/lists/cats/1.jpg."""
     if is_of_no_text(uri):
         return uri

@@ -23,7 +23,7 @@ _MAX_LABEL_CHARS = 24
 _TITLE = 44
 
 
-def draw_confusion(metrics: ClassMetrics) -> str:
+def draw_confusion(metrics: ClassMetrics, images: str = "validation images") -> str:
     """Draws which class is taken for which: a row a true class, a column a predicted one.
 
     The darker a cell, the larger its share of the row; right answers are blue, mistakes red. A
@@ -31,6 +31,7 @@ def draw_confusion(metrics: ClassMetrics) -> str:
 
     Args:
         metrics: Metrics whose confusion matrix is drawn.
+        images: Words for what was counted.
 
     Returns:
         An SVG document.
@@ -46,7 +47,7 @@ def draw_confusion(metrics: ClassMetrics) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{max(width, 360)}" height="{height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="10" y="20" font-size="14">{_title(metrics, len(shown))}</text>',
+        f'<text x="10" y="20" font-size="14">{_title(metrics, images, len(shown))}</text>',
         '<text x="10" y="38" fill="#666">rows: label, columns: prediction, shade: share of the '
         "row</text>",
     ]
@@ -82,8 +83,8 @@ def _most_mistaken(metrics: ClassMetrics) -> list[int]:
     return sorted(np.argsort(-mistakes, kind="stable")[:MAX_CLASSES].tolist())
 
 
-def _title(metrics: ClassMetrics, shown: int) -> str:
-    title = f"accuracy {metrics.accuracy:.4f} on {metrics.rows:,} validation images"
+def _title(metrics: ClassMetrics, images: str, shown: int) -> str:
+    title = f"accuracy {metrics.accuracy:.4f} on {metrics.rows:,} {images}"
     if shown < len(metrics.names):
         title += f"; the {shown} of {len(metrics.names):,} classes mistaken most"
     return title

@@ -1,0 +1,88 @@
+"""From flags to a run judged by labels: summary, page, and exit code."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from pipelines.cli.bars import counting_bar
+from pipelines.cli.evaluate_flags import EvaluateConfig
+from pipelines.cli.page_file import place_page, write_page
+from pipelines.cli.train_flags import PARENT_DIR
+from pipelines.cli.wording import align, say
+from pipelines.explore.comparison_page import render_comparison
+from pipelines.explore.comparison_summary import summarize_comparison
+from pipelines.explore.evaluation_page import render_evaluation
+from pipelines.explore.evaluation_summary import summarize
+from transforms.errors import RunError
+from transforms.evaluation.comparison import compare
+from transforms.evaluation.evaluation import Evaluation, evaluate
+from transforms.evaluation.truth import Truth, read_truth
+from transforms.machine.extras import import_extra
+from transforms.runs.record import PublishedRun
+from transforms.runs.rows import open_run
+
+_Result = TypeVar("_Result")
+
+
+def evaluate_run(config: EvaluateConfig) -> int:
+    """Judges; returns the exit code.
+
+    Raises:
+        UserError: If a run, a flag or the labels cannot work.
+        RunError: If the run is not accurate enough.
+    """
+    for package in ("faiss", "jinja2", "scipy"):
+        import_extra(package)
+    run = open_run(config.run)
+    other = open_run(config.compare) if config.compare is not None else None
+    page = place_page(config.output, run, *([other] if other else []))
+    column = None if config.label_from == PARENT_DIR else config.label_from
+    truth = read_truth(run, config.labels_csv, column)
+    print(align(_introduce(run, other, truth)), flush=True)
+    if other is None:
+        found = _reading([run], lambda on_rows: evaluate(run, truth, on_rows))
+        print(summarize(found), flush=True)
+        html = render_evaluation(found)
+    else:
+        compared = _reading([run, other], lambda on_rows: compare(run, other, truth, on_rows))
+        found = compared.first
+        print(summarize_comparison(compared), flush=True)
+        html = render_comparison(compared)
+    write_page(page, html)
+    say("page", config.output)
+    if config.assert_accuracy_at_least is not None:
+        _judge(found, config.assert_accuracy_at_least)
+    return 0
+
+
+def _introduce(
+    run: PublishedRun, other: PublishedRun | None, truth: Truth
+) -> Iterator[tuple[str, str]]:
+    for name, it in (("run", run), ("compare", other)):
+        if it is not None:
+            counts = it.record["counts"]
+            failed = f", {counts['failed']:,} failed" if counts["failed"] else ""
+            yield name, f"{it.directory}, {counts['written']:,} images{failed}"
+    yield "labels", f"{len(truth):,} images of {len(truth.names):,} classes, by {truth.origin}"
+
+
+def _reading(
+    runs: list[PublishedRun], work: Callable[[Callable[[int], object]], _Result]
+) -> _Result:
+    # Vectors are read twice; classes at once.
+    total = 2 * sum(shard.rows for run in runs for shard in run.results)
+    with counting_bar("reading", total, "rows") as advance:
+        return work(advance)
+
+
+def _judge(found: Evaluation, wanted: float) -> None:
+    """Checks the accuracy.
+
+    Raises:
+        RunError: If it is too low.
+    """
+    value = found.accuracy.value
+    if value < wanted:
+        # Rounded down: it does not look as if it were reached.
+        shown = math.floor(value * 1e6) / 1e6
+        raise RunError(f"the accuracy {shown:.6f} is below --assert_accuracy_at_least {wanted:g}")

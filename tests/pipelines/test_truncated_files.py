@@ -1,7 +1,6 @@
 """Files of images that end early: nobody knows how many are missing, so nothing is published."""
 
 import pathlib
-import shutil
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 
 from pipelines import verify
 from pipelines.explore.report_failures import show_failures
-from tests.support.permissions import folder_of_another_user, unprivileged
+from tests.support.permissions import run_without_rights
 from tests.support.runs import (
     hashes,
     latest,
@@ -165,34 +164,35 @@ def test_images_behind_the_end_fail_by_name_where_their_rows_are_of_no_use(
 
 
 def test_a_file_that_does_not_open_is_not_known_to_hold_one_image(
-    mean_color: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, mean_color: str
 ) -> None:
-    with folder_of_another_user() as folder:
-        shutil.copytree(mean_color, folder / "model")
-        model, root = str(folder / "model"), folder / "root"
-        root.mkdir()
-        root.chmod(0o777)
-        (folder / "in" / "closed").mkdir(parents=True)
-        path = folder / "in" / "closed" / "a.tar"
-        write_images(path)
-        write_tar(folder / "in" / "b.tar", {f"w{n}.png": solid(n, n, 9) for n in range(30)})
-        argv = ["--input", str(folder / "in"), "--max_failed_fraction", "0.5"]
-        assert run_refresh(model, root, *argv) == 0  # As who we are: the libraries are loaded.
-        path.chmod(0)
-        with unprivileged():
-            assert run_embed(model, root / "out", *argv) == 1
-            assert f"{path} was not read to its end: permission" in capsys.readouterr().err
-            assert run_embed(model, root / "out", *argv, "--resume", ALLOWED) == 0
-        path.chmod(0o644)
-        path.parent.chmod(0)
-        with unprivileged():  # The run before says how many images are there: each fails by name.
-            assert run_refresh(model, root, *argv, "--interpolation", "area") == 0
-        path.parent.chmod(0o755)
-        record = read_record(latest(root))
-        assert record["changes"]["deleted"] == 0
-        assert record["failures_by_reason"] == {
-            "read/NotReached": IMAGES,
-            "read/PermissionDenied": 1,
-            "read/Unlisted": 1,
-        }
-        assert verify.main([str(latest(root))]) == 0
+    root = tmp_path / "root"
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+    path = tmp_path / "in" / "closed" / "a.tar"
+    write_images(path)
+    write_tar(tmp_path / "in" / "b.tar", {f"w{n}.png": solid(n, n, 9) for n in range(30)})
+    argv = ["--input", str(tmp_path / "in"), "--max_failed_fraction", "0.5"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    path.chmod(0)
+    embed = ["embed", "--model", mean_color, "--output", str(tmp_path / "out"), *argv]
+    done = run_without_rights(*embed)
+    assert (done.returncode, f"{path} was not read to its end: permission" in done.stderr) == (
+        1,
+        True,
+    )
+    assert run_without_rights(*embed, "--resume", ALLOWED).returncode == 0
+    path.chmod(0o644)
+    path.parent.chmod(0)
+    # The run before says how many images are there: each fails by name.
+    refresh = ["refresh", "--model", mean_color, "--output_root", str(root), *argv]
+    done = run_without_rights(*refresh, "--interpolation", "area")
+    path.parent.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    record = read_record(latest(root))
+    assert record["changes"]["deleted"] == 0
+    assert record["failures_by_reason"] == {
+        "read/NotReached": IMAGES,
+        "read/PermissionDenied": 1,
+        "read/Unlisted": 1,
+    }
+    assert verify.main([str(latest(root))]) == 0

@@ -53,11 +53,9 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
         return
     _check_schemes(config)
     _check_model(config)
-    told = config.told_kind
-    local = filter(is_local, config.input)
-    sources = tuple(source for uri in local for source in classify_inputs(uri, told))
-    for uri in filter(is_local, config.manifest):
-        manifest_schema(uri, config.carry_columns)
+    # The inputs of --retry_failed are that run's, and there may be none beside it.
+    completes = isinstance(config, SingleRunConfig) and config.retry_failed is not None
+    sources = () if completes else _look_at_inputs(config)
     _check_output(config, sources)
     if isinstance(config, ClassifyFlags) and config.labels and is_local(config.labels):
         read_labels(config.labels)
@@ -68,6 +66,13 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
             read_run_to_complete(config.retry_failed)
     else:
         _check_holds_images(config, sources)
+
+
+def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
+    for uri in filter(is_local, config.manifest):
+        manifest_schema(uri, config.carry_columns)
+    local = filter(is_local, config.input)
+    return tuple(source for uri in local for source in classify_inputs(uri, config.told_kind))
 
 
 def read_run_to_complete(handle: str) -> PublishedRun:

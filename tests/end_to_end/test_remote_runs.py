@@ -49,10 +49,10 @@ def test_a_run_is_published_replaced_and_leaves_no_staging(
     assert ids_in(cloud, "out", tmp_path) == uris
     names = [
         "_SUCCESS",
-        *(f"_inputs/{n:05d}-of-00002.arrow" for n in range(2)),
-        *(f"embeddings-{n:05d}-of-00002.parquet" for n in range(2)),
         "_failures.jsonl",
+        *(f"_inputs/{n:05d}-of-00002.arrow" for n in range(2)),
         "_run.json",
+        *(f"embeddings-{n:05d}-of-00002.parquet" for n in range(2)),
     ]
     assert cloud.names("out/") == [f"out/{name}" for name in names]
     assert embed.main(argv) == 2

@@ -157,7 +157,8 @@ def test_a_refresh_and_a_resumed_run_have_the_type_of_now_in_every_file(
     write_columns(folder, pa.array([1, 2]), pa.nulls(1, pa.int64()))
     (folder / "damaged.parquet").write_bytes(b"no Parquet")
     argv = ["--input", str(folder), "--carry_columns", "c"]
-    assert run_refresh(mean_color, root, *argv, "--max_failed_fraction", "0.5") == 0
+    damaged = ["--max_failed_fraction", "0.5", "--allow_truncated_files"]
+    assert run_refresh(mean_color, root, *argv, *damaged) == 0
     assert types_of(latest(root)) == [pa.int64()] * 3
     assert run_embed(mean_color, out, *argv) == 1
     assert mark_vectors(tmp_path / ".out.staging") == 3
@@ -214,7 +215,7 @@ def test_a_run_is_not_completed_with_columns_of_another_type(
     write_columns(folder, pa.array([1, 2]), pa.array([3]))
     (folder / "damaged.parquet").write_bytes(b"no Parquet")
     argv = ["--input", str(folder), "--carry_columns", "c", "--max_failed_fraction", "0.5"]
-    assert run_embed(mean_color, out, *argv) == 0
+    assert run_embed(mean_color, out, *argv, "--allow_truncated_files") == 0
     write_columns(folder, pa.array([1, 2]), pa.array([3.5]))
     assert embed.main(["--retry_failed", str(out), "--output", str(tmp_path / "new")]) == 2
     assert 'carry_columns.c was "int64", is "double"' in capsys.readouterr().err

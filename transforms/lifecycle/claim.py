@@ -24,7 +24,7 @@ from transforms.lifecycle.decision import (
 from transforms.lifecycle.lock import Hold, living_owner, remove_staging, run_lock
 from transforms.lifecycle.look import is_left_over, look, output_errors
 from transforms.lifecycle.owner import Owner, this_process
-from transforms.lifecycle.swap import put_back
+from transforms.lifecycle.swap import put_back, where_it_lies
 from transforms.runs import directory as run_directory
 
 _WAYS_ON = "add --resume to keep what it finished and do the rest, or --overwrite to start again"
@@ -114,6 +114,9 @@ def check_claimable(
     with output_errors(flag):
         if living_owner(staging_directory):  # Who it is says the lock.
             return
+        parking = os.path.join(staging_directory, staging.REPLACED)
+        if output is not None and where_it_lies(output, parking) == parking:
+            return  # Claiming puts it back first.
         found = look(output, staging_directory, None, flag=flag)
     decision = decide(found, resume=resume, overwrite=overwrite)
     if isinstance(decision, Foreign) or (isinstance(decision, Refusal) and not resume):

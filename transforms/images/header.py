@@ -34,6 +34,7 @@ _MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 50_000_000}
 """Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel."""
 
 _START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+_SEQUENTIAL = (b"\xc0", b"\xc1")
 _START_OF_SCAN, _APP1 = b"\xda", b"\xe1"
 _EXIF = b"Exif\0\0"
 
@@ -108,15 +109,19 @@ def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
 def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it gathers all EXIF there is, and reads more of it than we want.
     size = orientation = None
+    layers, is_sequential = 0, False
     for kind, start, end in jpeg_segments(encoded):
         if kind in _START_OF_FRAME:
+            is_sequential = kind in _SEQUENTIAL
             bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
             if bits != 8 or layers not in (1, 3, 4):
                 raise SyntaxError(f"cannot handle {layers} layers of {bits} bits")
             check_layers(height, width, layers)
             size = height, width
         elif kind == _START_OF_SCAN:
-            check_scans(encoded, start)
+            # A sequential image whose first scan has all layers has no other: libjpeg stops there.
+            if not is_sequential or encoded[start] != layers:
+                check_scans(encoded, start)
         elif kind == _APP1 and orientation is None and encoded.startswith(_EXIF, start):
             orientation = read_orientation(encoded[start:end])
     if size is None:

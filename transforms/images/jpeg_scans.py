@@ -4,6 +4,7 @@ import functools
 import itertools
 import re
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,20 @@ class _Frame(NamedTuple):
     components: dict[int, _Component]
 
 
+class _Segment(NamedTuple):
+    """A marker and what follows it.
+
+    Attributes:
+        kind: Second byte of the marker.
+        content: Content, without its length.
+        data: Codes behind a scan's header, up to the next marker that is no restart; else empty.
+    """
+
+    kind: int
+    content: bytes
+    data: bytes
+
+
 def check_scans(encoded: bytes) -> None:
     """Checks that the scans of a sequential JPEG hold as many blocks as its size needs.
 
@@ -56,17 +71,8 @@ def check_scans(encoded: bytes) -> None:
         CorruptImageError: If there is damage.
     """
     tables: _Tables = {}
-    frame, interval, offset, left = None, 0, 2, _MOST_BYTES
-    for _ in range(MAX_PARTS):
-        found = MARKER.search(encoded, offset)
-        if found is None or found[1][0] == _END_OF_IMAGE:
-            return
-        kind, offset = found[1][0], found.end()
-        if kind in _WITHOUT_LENGTH:
-            continue
-        length = int.from_bytes(encoded[offset : offset + 2], "big")
-        content = encoded[offset + 2 : offset + length]
-        offset += max(length, 2)
+    frame, interval, left = None, 0, _MOST_BYTES
+    for kind, content, data in _segments(encoded):
         try:
             if kind in _FRAMES:
                 if kind not in _SEQUENTIAL:
@@ -77,14 +83,11 @@ def check_scans(encoded: bytes) -> None:
             elif kind == _RESTART_INTERVAL:
                 (interval,) = struct.unpack_from(">H", content)
             elif kind == _START_OF_SCAN and frame is not None:
-                end = _SCAN_END.search(encoded, offset)
-                data = encoded[offset : end.start() if end else len(encoded)].rstrip(b"\xff")
                 left -= len(data)
                 if left < 0:
                     return
                 blocks, mcus = _layout(frame, content, tables)
                 _check_scan(data, blocks, mcus, interval)
-                offset += len(data)
         except (struct.error, LookupError):
             return  # Its decoder refuses what has no tables or an odd header, or knows better.
 
@@ -101,19 +104,10 @@ def check_last_scan(encoded: bytes) -> None:
         CorruptImageError: If coefficients, or bits of them, are missing.
     """
     lacking: dict[int, list[int]] = {}
-    offset, is_progressive = 2, False
-    for _ in range(MAX_PARTS):
-        found = MARKER.search(encoded, offset)
-        if found is None:
-            break
-        kind, offset = found[1][0], found.end()
+    is_progressive = False
+    for kind, content, _ in _segments(encoded):
         if kind == _END_OF_IMAGE:
             return
-        if kind in _WITHOUT_LENGTH:
-            continue
-        length = int.from_bytes(encoded[offset : offset + 2], "big")
-        content = encoded[offset + 2 : offset + length]
-        offset += max(length, 2)
         is_progressive |= kind in _PROGRESSIVE
         if kind == _START_OF_SCAN and content and len(content) == 4 + 2 * content[0]:
             first, last, bits = content[-3], min(content[-2], 63), content[-1] & 15
@@ -122,6 +116,29 @@ def check_last_scan(encoded: bytes) -> None:
                 component[first : last + 1] = [bits] * max(last + 1 - first, 0)
     if is_progressive and any(any(bits) for bits in lacking.values()):
         raise CorruptImageError("damaged JPEG data: it ends before its last scan")
+
+
+def _segments(encoded: bytes) -> Iterator[_Segment]:
+    """Walks over all segments of a JPEG with their scans, up to and with the end marker."""
+    offset = 2
+    for _ in range(MAX_PARTS):
+        found = MARKER.search(encoded, offset)
+        if found is None:
+            return
+        kind, offset = found[1][0], found.end()
+        if kind == _END_OF_IMAGE:
+            yield _Segment(kind, b"", b"")
+            return
+        if kind in _WITHOUT_LENGTH:
+            continue
+        length = int.from_bytes(encoded[offset : offset + 2], "big")
+        content, data = encoded[offset + 2 : offset + length], b""
+        offset += max(length, 2)
+        if kind == _START_OF_SCAN:
+            end = _SCAN_END.search(encoded, offset)
+            data = encoded[offset : end.start() if end else len(encoded)].rstrip(b"\xff")
+            offset += len(data)
+        yield _Segment(kind, content, data)
 
 
 def _read_frame(content: bytes) -> _Frame:

@@ -89,7 +89,18 @@ def read_header(encoded: bytes) -> ImageHeader:
     return ImageHeader(format, height, width, orientation, decoder)
 
 
+_CHECKS: dict[str, Callable[[bytes], None]] = {
+    "AVIF": check_avif,
+    "JPEG2000": check_jpeg2000,
+    "BMP": check_run_lengths,
+    "DIB": check_run_lengths,
+}
+"""What is checked of a format before Pillow opens it."""
+
+
 def _read_pillow(encoded: bytes, format: str) -> tuple[int, int, int]:
+    if format in _CHECKS:
+        _CHECKS[format](encoded)
     image = open_with_pillow(encoded, format)
     width, height = image.size
     orientation = 1
@@ -163,21 +174,6 @@ def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
     return max(height, top + frame_height), max(width, left + frame_width), 1
 
 
-def _read_avif(encoded: bytes, format: str) -> tuple[int, int, int]:
-    check_avif(encoded)
-    return _read_pillow(encoded, format)
-
-
-def _read_jpeg2000(encoded: bytes, format: str) -> tuple[int, int, int]:
-    check_jpeg2000(encoded)
-    return _read_pillow(encoded, format)
-
-
-def _read_bmp(encoded: bytes, format: str) -> tuple[int, int, int]:
-    check_run_lengths(encoded)
-    return _read_pillow(encoded, format)
-
-
 def _read_psd(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it reads the sizes of all rows to find out where the layers of colour start.
     height, width = struct.unpack_from(">II", encoded, 14)
@@ -206,9 +202,5 @@ _READERS: dict[str, _Reader] = {
     "PNG": _read_png,
     "GIF": _read_gif,
     "ICO": _read_ico,
-    "AVIF": _read_avif,
-    "JPEG2000": _read_jpeg2000,
-    "BMP": _read_bmp,
-    "DIB": _read_bmp,
     "PSD": _read_psd,
 }

@@ -13,16 +13,13 @@ from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
-from transforms.inputs.parquet_footers import check_exact
+from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
 from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
 
 FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
-
-FOOTERS_AT_ONCE = 32
-"""An object store takes its time for each, and takes many at once."""
 
 
 def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstFiles) -> pa.Schema:

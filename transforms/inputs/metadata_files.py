@@ -9,16 +9,14 @@ img2dataset writes one beside each tar, with the urls and captions of what is in
 Hugging Face's ImageFolder has a metadata.parquet among the images.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from transforms.errors import ImageError
 from transforms.inputs.entries import ImageFile, Listed, Skipped
-from transforms.inputs.parquet_footers import may_hold_images
+from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, may_hold_images
 from transforms.records import InputFile, ShardKind
-
-FOOTERS_AT_ONCE = 32
-"""An object store takes its time for each, and takes many at once."""
 
 REASON = "Parquet without images"
 
@@ -47,6 +45,12 @@ def without_metadata(listed: Iterable[Listed]) -> Iterator[Listed]:
 
 def _may_hold_images(file: InputFile) -> bool:
     try:
-        return may_hold_images(file.uri)
+        return _footer_tells_images(file)
     except (ImageError, OSError):  # Reading it will say so.
         return True
+
+
+@functools.lru_cache(maxsize=100_000)
+def _footer_tells_images(file: InputFile) -> bool:
+    # A launch lists its inputs several times; the file's version is a part of the key.
+    return may_hold_images(file.uri)

@@ -11,6 +11,9 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.look import Look
 from transforms.records import InputFile
 
+FOOTERS_AT_ONCE = 32
+"""An object store takes its time for each, and takes many at once."""
+
 IMAGE_KEY = "image"
 """The usual column with the encoded image."""
 

@@ -14,11 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from PIL import TiffImagePlugin
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COMPRESSION,
+    FILLORDER,
+    IMAGELENGTH,
+    IMAGEWIDTH,
+    PHOTOMETRIC_INTERPRETATION,
+    ROWSPERSTRIP,
+    STRIPBYTECOUNTS,
+    STRIPOFFSETS,
+    TILEBYTECOUNTS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+)
 
-_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_FILL_ORDER, _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_SIZES, _OPTIONS = 266, 273, 278, 279, 293
-_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_SIZES = 322, 323, 324, 325
-"""TIFF 6.0, sections 8, 11 and 15."""
+_OPTIONS = 293
+"""TIFF 6.0, section 11: of T.6, which Pillow has no name for."""
 
 _GROUP_4 = 4
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -42,20 +55,20 @@ def check_fax_strips(encoded: bytes, tags: Mapping[int, Any]) -> None:
         ValueError: If one is not.
         Exception: One of PILLOW_ERRORS, if it cannot be decoded at all.
     """
-    if tags.get(_COMPRESSION) != _GROUP_4:
+    if tags.get(COMPRESSION) != _GROUP_4:
         return
-    width, height = tags[_WIDTH], tags[_LENGTH]
-    if _TILE_OFFSETS in tags:
-        size, places = (tags[_TILE_WIDTH], tags[_TILE_LENGTH]), tags[_TILE_OFFSETS]
-        sizes = tags[_TILE_SIZES]
+    width, height = tags[IMAGEWIDTH], tags[IMAGELENGTH]
+    if TILEOFFSETS in tags:
+        size, places = (tags[TILEWIDTH], tags[TILELENGTH]), tags[TILEOFFSETS]
+        sizes = tags[TILEBYTECOUNTS]
         strips, last = len(places), size[1]
     else:
-        size, places = (width, min(tags.get(_ROWS_PER_STRIP, height), height)), tags[_STRIP_OFFSETS]
-        sizes = tags.get(_STRIP_SIZES, (len(encoded),))
+        size, places = (width, min(tags.get(ROWSPERSTRIP, height), height)), tags[STRIPOFFSETS]
+        sizes = tags.get(STRIPBYTECOUNTS, (len(encoded),))
         strips = -(-height // size[1])
         last = height - (strips - 1) * size[1]
     data = [encoded[at : at + count] for at, count in zip(places, sizes, strict=False)][:strips]
-    order, options = tags.get(_FILL_ORDER, 1), tags.get(_OPTIONS, 0)
+    order, options = tags.get(FILLORDER, 1), tags.get(_OPTIONS, 0)
     white, black = (
         _decode_behind(_plain_strip(size, colour, order), data, size, last, (order, options))
         for colour in (0, 1)
@@ -72,7 +85,7 @@ def _plain_strip(size: tuple[int, int], colour: int, order: int) -> bytes:
     PIL.Image.new("1", size, colour).save(file, "TIFF", compression="group4", strip_size=room)
     file.seek(0)
     tags = TiffImagePlugin.TiffImageFile(file).tag_v2
-    (place,), (count,) = tags[_STRIP_OFFSETS], tags[_STRIP_SIZES]
+    (place,), (count,) = tags[STRIPOFFSETS], tags[STRIPBYTECOUNTS]
     strip = file.getvalue()[place : place + count]
     return strip.translate(_MIRRORED) if order == 2 else strip
 
@@ -92,9 +105,9 @@ def _decode_behind(
     offsets = [place for start in starts[:-1] for place in (8, start)]
     sizes = [count for strip in strips for count in (len(first), len(strip))]
     values = {
-        _WIDTH: [width], _LENGTH: [height], _BITS: [1], _COMPRESSION: [_GROUP_4],
-        _PHOTOMETRIC: [1], _FILL_ORDER: [coding[0]], _STRIP_OFFSETS: offsets,
-        _ROWS_PER_STRIP: [rows], _STRIP_SIZES: sizes, _OPTIONS: [coding[1]],
+        IMAGEWIDTH: [width], IMAGELENGTH: [height], BITSPERSAMPLE: [1], COMPRESSION: [_GROUP_4],
+        PHOTOMETRIC_INTERPRETATION: [1], FILLORDER: [coding[0]], STRIPOFFSETS: offsets,
+        ROWSPERSTRIP: [rows], STRIPBYTECOUNTS: sizes, _OPTIONS: [coding[1]],
     }  # fmt: skip
     directory = starts[-1] + starts[-1] % 2
     behind = directory + 2 + 12 * len(values) + 4

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images.fax_strips import check_fax_strips
@@ -14,11 +15,11 @@ from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reas
 from transforms.images.run_lengths import unpack_run_lengths
 from transforms.images.tiff_strips import check_strips
 
-_SAMPLE_FORMAT_TAG = 339
-"""TIFF 6.0, section 19: 1 is unsigned, 2 signed, 3 floating point."""
+_UNSIGNED = 1
+"""TIFF 6.0, section 19: 2 is signed, 3 floating point."""
 
-_BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 258, 262, 0
-"""TIFF 6.0, sections 4 and 8."""
+_WHITE_IS_ZERO = 0
+"""TIFF 6.0, section 8."""
 
 
 def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
@@ -54,7 +55,7 @@ def decode_with_pillow(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.ui
                     f"its data {image.height} x {image.width}"
                 )
             check_fax_strips(encoded, tags)
-            if image.mode == "F" or tags.get(_SAMPLE_FORMAT_TAG, (1,))[0] != 1:
+            if image.mode == "F" or tags.get(SAMPLEFORMAT, (_UNSIGNED,))[0] != _UNSIGNED:
                 raise UnsupportedFormatError(
                     f"the {header.format} file holds floating-point or signed samples, which are "
                     "measurements; convert them to 8-bit colours"
@@ -81,9 +82,9 @@ def _rgb_of_gray(image: PIL.Image.Image, tags: Mapping[int, Any]) -> npt.NDArray
     gray = np.asarray(image)
     if image.mode == "I":
         gray = gray.view(np.uint32)
-    bits = 12 if tags.get(_BITS_TAG, ()) == (12,) else 8 * gray.itemsize
+    bits = 12 if tags.get(BITSPERSAMPLE, ()) == (12,) else 8 * gray.itemsize
     levels = (gray >> (bits - 8)).astype(np.uint8)
-    if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+    if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
         levels = 255 - levels
     return np.repeat(levels[..., np.newaxis], 3, axis=-1)
 

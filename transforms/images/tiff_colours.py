@@ -1,6 +1,7 @@
 """What the samples of a TIFF mean, where Pillow knows no more than some of it."""
 
 from PIL import ImagePalette, TiffImagePlugin
+from PIL.TiffImagePlugin import BITSPERSAMPLE, COLORMAP, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from transforms.errors import UnsupportedFormatError
 
@@ -24,7 +25,7 @@ _NAMES = {
 }
 """Photometric interpretations. Source: TIFF 6.0, section 8; TIFF/EP; DNG."""
 
-_PHOTOMETRIC_TAG, _BITS_TAG, _FORMAT_TAG, _COLOUR_MAP_TAG, _INK_SET_TAG = 262, 258, 339, 320, 332
+_INK_SET_TAG = 332
 _OTHER_INKS = 2
 """TIFF 6.0, section 16: an ink set that is not cyan, magenta, yellow and black."""
 
@@ -46,7 +47,7 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         self._size = self.im.size
 
     def _setup(self) -> None:
-        photometric = self.tag_v2.get(_PHOTOMETRIC_TAG, _WHITE_IS_ZERO)
+        photometric = self.tag_v2.get(PHOTOMETRIC_INTERPRETATION, _WHITE_IS_ZERO)
         if photometric == _SEPARATED and self.tag_v2.get(_INK_SET_TAG) == _OTHER_INKS:
             raise UnsupportedFormatError(
                 "the TIFF file holds inks other than cyan, magenta, yellow and black; convert "
@@ -58,15 +59,15 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             if not isinstance(error.__cause__, KeyError):
                 raise
             kind = _NAMES.get(photometric, f"photometric interpretation {photometric}")
-            bits = ", ".join(map(str, self.tag_v2.get(_BITS_TAG, (1,))[:8]))
-            formats = self.tag_v2.get(_FORMAT_TAG, (1,))[:8]
+            bits = ", ".join(map(str, self.tag_v2.get(BITSPERSAMPLE, (1,))[:8]))
+            formats = self.tag_v2.get(SAMPLEFORMAT, (1,))[:8]
             measured = "" if set(formats) == {1} else ", floating-point or signed"
             raise UnsupportedFormatError(
                 f"a TIFF file of samples that Pillow cannot show: {kind}, {bits} bits{measured}; "
                 "convert it to 8-bit RGB"
             ) from error
         if self.mode in ("P", "PA"):
-            levels = self.tag_v2[_COLOUR_MAP_TAG]
+            levels = self.tag_v2[COLORMAP]
             # Levels are of 16 bits; some programs write 8, as libtiff's tools know.
             if max(levels) < 256:
                 self.palette = ImagePalette.raw("RGB;L", bytes(levels))

@@ -1,6 +1,14 @@
 """What a TIFF claims of itself beyond its size, held against the file: Pillow makes room for it."""
 
 from PIL import TiffImagePlugin
+from PIL.TiffImagePlugin import (
+    STRIPBYTECOUNTS,
+    STRIPOFFSETS,
+    TILEBYTECOUNTS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+)
 
 from transforms.images.orientation import first_directory
 
@@ -13,7 +21,7 @@ _MAX_STRIPS = 200_000
 _MAX_NUMBERS = 200_000
 """Of another tag: a palette of 16 bits has 3 * 2 ** 16."""
 
-_PLACE_TAGS = (273, 279, 324, 325)
+_PLACE_TAGS = (STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS)
 """Offsets and sizes of strips and of tiles."""
 
 _READ_TAGS = (*range(254, 340), 700, 34675)
@@ -21,8 +29,6 @@ _READ_TAGS = (*range(254, 340), 700, 34675)
 
 _BYTES = (1, 2, 6, 7)
 """Kinds of values that are read at once."""
-
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def check_tags(encoded: bytes) -> None:
@@ -54,7 +60,7 @@ def check_tiles(image: TiffImagePlugin.TiffImageFile) -> None:
     Raises:
         ValueError: If they are.
     """
-    width, height = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    width, height = (image.tag_v2.get(tag, 0) for tag in (TILEWIDTH, TILELENGTH))
     most = max(_MAX_TILE_PIXELS, 4 * image.size[0] * image.size[1])
     if width and height:
         across, down = -(-image._tile_size[0] // width), -(-image._tile_size[1] // height)

@@ -4,6 +4,24 @@ import struct
 import zlib
 from typing import NamedTuple
 
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COMPRESSION,
+    FILLORDER,
+    IMAGELENGTH,
+    IMAGEWIDTH,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    ROWSPERSTRIP,
+    SAMPLESPERPIXEL,
+    STRIPBYTECOUNTS,
+    STRIPOFFSETS,
+    TILEBYTECOUNTS,
+    TILELENGTH,
+    TILEOFFSETS,
+    TILEWIDTH,
+)
+
 from transforms.images.orientation import Entry, first_directory
 
 _DEFLATE = {8, 32946}
@@ -13,13 +31,9 @@ _PACK_BITS = 32773
 _YCBCR = 6
 """A photometric interpretation; its rows may have fewer bytes than their samples."""
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _ROWS_PER_STRIP = 256, 257, 258, 259, 277, 278
-_PHOTOMETRIC, _FILL_ORDER = 262, 266
-_PLANES, _TILE_WIDTH, _TILE_HEIGHT = 284, 322, 323
-_STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES = 273, 279, 324, 325
-_READ = {_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS_PER_STRIP, _PHOTOMETRIC}
-_READ |= {_PLANES, _TILE_WIDTH, _TILE_HEIGHT}
-_READ |= {_STRIP_OFFSETS, _STRIP_SIZES, _TILE_OFFSETS, _TILE_SIZES}
+_READ = {IMAGEWIDTH, IMAGELENGTH, BITSPERSAMPLE, SAMPLESPERPIXEL, ROWSPERSTRIP}
+_READ |= {PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION, TILEWIDTH, TILELENGTH}
+_READ |= {STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS}
 
 _NUMBERS = {3: "H", 4: "L", 16: "Q"}
 _PIECE_BYTES, _OUTPUT_BYTES = 65_536, 1_048_576
@@ -54,7 +68,7 @@ def check_strips(encoded: bytes) -> None:
         entries.setdefault(entry.tag, entry)
     compression, fill_order = (
         _numbers(encoded, order, entries[tag])[0] if tag in entries else 1
-        for tag in (_COMPRESSION, _FILL_ORDER)
+        for tag in (COMPRESSION, FILLORDER)
     )
     # In the other fill order every byte is stored backwards, which is rare.
     if fill_order == 2 or (compression not in _DEFLATE and compression != _PACK_BITS):
@@ -63,7 +77,7 @@ def check_strips(encoded: bytes) -> None:
     layout = _layout(tags)
     data = memoryview(encoded)
     if compression == _PACK_BITS:
-        photometric = tags.get(_PHOTOMETRIC, (0,))[0]
+        photometric = tags.get(PHOTOMETRIC_INTERPRETATION, (0,))[0]
         if sum(layout.sizes) <= _MOST_RUN_BYTES and photometric != _YCBCR:
             _check_runs(data, layout)
         return
@@ -102,23 +116,28 @@ class _Layout(NamedTuple):
 def _layout(tags: dict[int, tuple[int, ...]]) -> _Layout:
     width, height, samples, planes = (
         tags.get(tag, (default,))[0]
-        for tag, default in ((_WIDTH, 0), (_HEIGHT, 0), (_SAMPLES, 1), (_PLANES, 1))
+        for tag, default in (
+            (IMAGEWIDTH, 0),
+            (IMAGELENGTH, 0),
+            (SAMPLESPERPIXEL, 1),
+            (PLANAR_CONFIGURATION, 1),
+        )
     )
-    is_tiled = _TILE_OFFSETS in tags
+    is_tiled = TILEOFFSETS in tags
     if is_tiled:
-        across, rows = tags.get(_TILE_WIDTH, (0,))[0], tags.get(_TILE_HEIGHT, (0,))[0]
+        across, rows = tags.get(TILEWIDTH, (0,))[0], tags.get(TILELENGTH, (0,))[0]
     else:
-        across, rows = width, min(tags.get(_ROWS_PER_STRIP, (height,))[0], height)
+        across, rows = width, min(tags.get(ROWSPERSTRIP, (height,))[0], height)
     in_plane = -(-width // max(across, 1)) * -(-height // max(rows, 1))
     # What the image does not need is not decoded either.
     needed = in_plane * samples if planes == 2 else in_plane
     return _Layout(
         "tile" if is_tiled else "strip",
-        tags.get(_TILE_OFFSETS if is_tiled else _STRIP_OFFSETS, ())[:needed],
-        tags.get(_TILE_SIZES if is_tiled else _STRIP_SIZES, ())[:needed],
+        tags.get(TILEOFFSETS if is_tiled else STRIPOFFSETS, ())[:needed],
+        tags.get(TILEBYTECOUNTS if is_tiled else STRIPBYTECOUNTS, ())[:needed],
         rows,
         rows if is_tiled else height - (in_plane - 1) * rows,
-        -(-across * max(tags.get(_BITS, (1,))) * (1 if planes == 2 else samples) // 8),
+        -(-across * max(tags.get(BITSPERSAMPLE, (1,))) * (1 if planes == 2 else samples) // 8),
         in_plane,
     )
 

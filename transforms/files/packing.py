@@ -27,12 +27,9 @@ def packing_of(beginning: bytes) -> Packing:
     """Tells how a file is packed by its first bytes, if it is packed at all."""
     if beginning.startswith(_GZIP_MAGIC):
         return Packing.GZIP
-    is_zlib = beginning[:1] == bytes([_ZLIB_METHOD]) and len(beginning) > 1
-    return (
-        Packing.ZLIB
-        if is_zlib and int.from_bytes(beginning[:2], "big") % 31 == 0
-        else (Packing.NONE)
-    )
+    header = beginning[:2]
+    is_zlib = len(header) == 2 and header[0] == _ZLIB_METHOD
+    return Packing.ZLIB if is_zlib and int.from_bytes(header, "big") % 31 == 0 else Packing.NONE
 
 
 def inflate_beginning(beginning: bytes, size_bytes: int) -> bytes:

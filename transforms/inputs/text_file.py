@@ -3,11 +3,10 @@
 import os
 
 from transforms.errors import ImageError, InputError
-from transforms.files.uris import open_uri
+from transforms.files.uris import BEGINNING_BYTES, read_beginning
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS
 
-_LOOK_BYTES = 4096
 _SHOWN_CHARS = 80
 _CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
 
@@ -22,8 +21,7 @@ def check_is_no_text(uri: str) -> None:
     if extension in IMAGE_EXTENSIONS:
         return
     try:
-        with open_uri(uri) as file:
-            start = file.read(_LOOK_BYTES)
+        start = read_beginning(uri)
     except (ImageError, OSError):  # The run says of each image what is wrong with it.
         return
     text = _as_text(start)
@@ -48,5 +46,5 @@ def _as_text(start: bytes) -> str | None:
         return start.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The look may end within a character.
-        is_cut = len(start) == _LOOK_BYTES and error.start >= _LOOK_BYTES - 3
+        is_cut = len(start) == BEGINNING_BYTES and error.start >= BEGINNING_BYTES - 3
         return start[: error.start].decode("utf-8-sig") if is_cut else None

@@ -1,5 +1,8 @@
 """Says in words what bytes are that are no supported image, from how they begin."""
 
+LFS_POINTER = b"version https://git-lfs"
+"""Beginning of what Git LFS leaves in place of a file."""
+
 _STARTS = (
     (b"\xff\xd8", "a JPEG image with damaged first bytes"),
     (b"\x89PNG", "a PNG image with damaged first bytes"),
@@ -21,7 +24,7 @@ _STARTS = (
     (b"Rar!", "a RAR archive"),
     (b"RIFF", "a RIFF sound or film"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM film"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
+    (LFS_POINTER, "a Git LFS pointer, not the file itself"),
 )
 _FLI = (b"\x11\xaf", b"\x12\xaf")
 _NETPBM = tuple(b"P%d" % kind for kind in range(1, 8))

@@ -18,8 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saver_pb2, tensor_bundle_pb2
 
 from transforms.errors import ModelError
-
-_POINTER = b"version https://git-lfs"
+from transforms.images.signatures import LFS_POINTER
 
 _INDEX = os.path.join("variables", "variables.index")
 _SHARD = os.path.join("variables", "variables.data-{:05d}-of-{:05d}")
@@ -65,7 +64,7 @@ def refuse_pointer(path: str) -> None:
         OSError: If it cannot be read.
     """
     with open(path, "rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
             raise ModelError(
                 f"{path} is a Git LFS pointer, not the file itself; run git lfs pull where the "
                 "model was cloned"

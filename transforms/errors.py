@@ -53,6 +53,10 @@ class PermissionDeniedError(ImageError):
     """The object is there and may not be read."""
 
 
+class UnavailableError(ImageError):
+    """The storage did not give the object for as long as it was asked; another time it may."""
+
+
 class UnlistedError(ImageError):
     """A directory that could not be listed; how many images it holds is not known."""
 

@@ -20,6 +20,7 @@ PASSING_REASONS = frozenset(
     {
         "read/NotFound",
         "read/PermissionDenied",
+        "read/Unavailable",
         "read/UnstableImage",
         "read/Unlisted",
         "decode/DecodeTimeout",

@@ -1,0 +1,95 @@
+"""ObjectStore: what is asked of a store of objects, whichever it is.
+
+A store has no directories: a name is one string, slashes and all, and a folder is what names begin
+with. Each call is one request, tried once: who asks knows whether to ask again.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, Protocol
+
+
+class StoredObject(NamedTuple):
+    """An object in a listing.
+
+    Attributes:
+        uri: URI of it.
+        size_bytes: Size of it.
+        version: Version, another one whenever the object was written again; None if unknown.
+        updated_seconds: Time since 1970 at which it was written; None if unknown.
+    """
+
+    uri: str
+    size_bytes: int
+    version: str | None
+    updated_seconds: float | None = None
+
+
+class TransientError(OSError):
+    """What a store did not do now and may do later: a reset, a short body, a stall, 429, 503.
+
+    Attributes:
+        is_throttled: Whether the store said that it is asked too much (429, 503).
+        retry_after_seconds: Time that it asked to wait, if it said one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        is_throttled: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        """Takes what happened, in words."""
+        super().__init__(message)
+        self.is_throttled = is_throttled
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ObjectStore(Protocol):
+    """A store of objects. Safe to call from several threads.
+
+    Raises:
+        NotFoundError: If there is no such object or bucket, or its URI cannot be one.
+        PermissionDeniedError: If whoever runs this may not.
+        TransientError: If it did not work this time.
+        OSError: If the store fails otherwise.
+    """
+
+    def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
+        """Lists the objects whose URI begins so, in order of their names' bytes, page by page."""
+        ...
+
+    def stat(self, uri: str) -> StoredObject:
+        """Returns one object as a listing has it."""
+        ...
+
+    def read(self, uri: str, max_bytes: int) -> bytes:
+        """Reads an object whole, as it is stored; its checksum is right where the store has one.
+
+        Raises:
+            FileTooLargeError: If it has more than max_bytes; no more than that is held in memory.
+        """
+        ...
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        """Reads bytes from start up to stop, or to the object's end; b"" if it ends before."""
+        ...
+
+    def create(self, uri: str) -> BinaryIO:
+        """Opens an object to write, in parts; it is there, whole, once it is closed.
+
+        What an exception leaves unclosed is never there.
+        """
+        ...
+
+    def create_if_absent(self, uri: str, content: bytes) -> bool:
+        """Creates an object in one step unless there is one; of many callers one gets True."""
+        ...
+
+    def copy(self, source_uri: str, target_uri: str) -> None:
+        """Copies an object within the store, without moving its bytes where that can be."""
+        ...
+
+    def delete(self, uri: str) -> None:
+        """Deletes an object; one that is not there is no error."""
+        ...

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from scripts.benchmarks import changes, growth, overhead
+from scripts.benchmarks import changes, growth, overhead, threads
 from scripts.benchmarks.measure import run_module
-from scripts.benchmarks.photos import SIZES, make_photos
+from scripts.benchmarks.photos import make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
 from scripts.benchmarks.report import write_report
 from scripts.benchmarks.speed import WARM_UP_IMAGES, Results, run_rounds
@@ -21,6 +21,7 @@ from scripts.benchmarks.tables import print_results
 from scripts.benchmarks.targets import Target, find_targets, print_targets
 
 MODELS = ("mobilenetv2", "resnet50", "efficientnetv2b0")
+PHOTO_SIZES = ("small", "large")
 ONLY_LARGE = ("ours_openvino_bfloat16_fast",)
 OWN = "own"
 DECODED = {"small": 64, "large": 16, OWN: 64}
@@ -81,7 +82,7 @@ def measure_inference_step(data: pathlib.Path, photos: str, arguments: argparse.
 
 def measure_decoding(data: pathlib.Path, arguments: argparse.Namespace) -> int:
     """Times decoders on drawn photos of both sizes, and on the user's."""
-    names = (*SIZES, OWN) if arguments.photos else tuple(SIZES)
+    names = (*PHOTO_SIZES, OWN) if arguments.photos else PHOTO_SIZES
     for name in names:
         own = arguments.photos if name == OWN else None
         make_photos(name, data / name, (DECODED[name],), own=own)
@@ -110,6 +111,10 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         make_models(data, ("do_nothing",))
         make(WARM_UP_IMAGES, overhead.IMAGES)
         return overhead.measure_overhead(data, photos, arguments.rounds)
+    if arguments.threads:
+        make_models(data, (threads.MODEL,))
+        make_photos(threads.PHOTOS, data / threads.PHOTOS, (WARM_UP_IMAGES, threads.IMAGES))
+        return threads.measure_threads(data, arguments.rounds)
     if arguments.decode:
         return measure_decoding(data, arguments)
     if arguments.inference_step:
@@ -130,7 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     add = parser.add_argument
     add("--photos", type=pathlib.Path, help="directory of JPEG files to use; else drawn ones")
-    add("--photo_sizes", nargs="+", choices=SIZES, default=list(SIZES), help="(default both)")
+    add("--photo_sizes", nargs="+", choices=PHOTO_SIZES, default=PHOTO_SIZES, help="(default both)")
     add("--models", nargs="+", choices=MODELS, default=list(MODELS), help="(default all)")
     add("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME",
         help=f"(default all) {' '.join(CONTENDERS)}")  # fmt: skip
@@ -142,6 +147,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, description in (
         ("growth", "speed and memory from 1,000 to 50,000 images"),
         ("overhead", "what the pipeline itself costs, with a model that does nothing"),
+        ("threads", "the same with 1 to 16 threads, on tiny photos"),
         ("decode", "decoders alone"),
         ("inference_step", "RunInference or a DoFn"),
         ("refresh", "a refresh with 1 %% changed"),

@@ -19,6 +19,7 @@ from scripts.benchmarks.photos import SEED, SIZES, draw_photo
 from scripts.demos.make_demo import export
 
 SIDE = 224
+SMALL_SIDE = 32
 CALIBRATION_PHOTOS = 24
 DO_NOTHING_DIM = 8
 
@@ -70,9 +71,9 @@ def make_tiny() -> keras.Model:
     )
 
 
-def make_do_nothing() -> keras.Model:
-    """Builds a model that returns the first pixel and five zeros."""
-    images = keras.Input((SIDE, SIDE, 3))
+def make_do_nothing(side: int) -> keras.Model:
+    """Builds a model that returns the first pixel and five zeros, of images of side x side."""
+    images = keras.Input((side, side, 3))
     pixel = images[:, 0, 0, :]
     numbers = keras.ops.pad(pixel, [[0, 0], [0, DO_NOTHING_DIM - 3]])
     return keras.Model(images, numbers)
@@ -95,7 +96,9 @@ def main(directory: pathlib.Path, names: list[str]) -> None:
             case "tiny":
                 network = make_tiny()
             case "do_nothing":
-                network = make_do_nothing()
+                network = make_do_nothing(SIDE)
+            case "do_nothing_small":
+                network = make_do_nothing(SMALL_SIDE)
             case _:
                 network = make_network(name, photos)
         export(network, directory / name)

@@ -72,9 +72,16 @@ DOFN = "plain_dofn"
 """No contender of its own: what --inference_step compares OURS with."""
 
 
+THREADED = {
+    f"ours_{threads}_threads": Contender("ours", {"direct_num_workers": str(threads)})
+    for threads in (1, 2, 4, 8, 16)
+}
+"""No contenders either: the pipeline with so many threads, which --threads compares."""
+
+
 def find_contender(name: str) -> Contender:
     """Returns what a name stands for."""
-    return Contender("dofn") if name == DOFN else CONTENDERS[name]
+    return {**CONTENDERS, **THREADED, DOFN: Contender("dofn")}[name]
 
 
 def why_not(contender: Contender) -> str | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
 
     from pipelines.running.launch import Outputs
-    from pipelines.running.launched_model import LaunchedModel
+    from transforms.steps.launched_model import LaunchedModel
 
 DESCRIPTION = """\
 Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet
@@ -50,9 +50,10 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
         ModelError: If it is the softmax of one number; or the model must be loaded to settle it,
             and cannot be.
     """
-    from pipelines.running.launched_model import make_handler, make_policy
+    from pipelines.running.launched_model import make_policy
     from transforms.models.engine_settings import EngineSettings
-    from transforms.steps.to_top_k import SOFTMAX_OF_ONE
+    from transforms.steps.launched_model import make_handler
+    from transforms.steps.to_top_k import SOFTMAX_OF_ONE, default_activation
 
     if config.activation is not None:
         if config.activation == "softmax" and model.spec.output_dim == 1:
@@ -62,13 +63,12 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
         return ACTIVATIONS[0]
     settings = EngineSettings(pixel_range=make_policy(config, model).pixel_range)
     loaded = make_handler(model, settings).load_model()
-    if loaded.output_dim > 1:
-        return ACTIVATIONS[0]
-    if loaded.outputs_are_probabilities:
+    activation = default_activation(loaded.output_dim, loaded.outputs_are_probabilities)
+    if activation == "none":
         print("the model has one output, a probability: taken as it is (--activation none)")
-        return "none"
-    print("the model has one output, a logit: made a probability (--activation sigmoid)")
-    return "sigmoid"
+    elif activation == "sigmoid":
+        print("the model has one output, a logit: made a probability (--activation sigmoid)")
+    return activation
 
 
 def class_outputs(

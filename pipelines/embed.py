@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
 
     from pipelines.running.launch import Outputs
-    from pipelines.running.launched_model import LaunchedModel
+    from transforms.steps.launched_model import LaunchedModel
 
 DESCRIPTION = """\
 Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet or

@@ -7,7 +7,6 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
-from pipelines.running.launched_model import make_handler
 from pipelines.running.run_plan import RunPlan
 from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard, ShardResult
@@ -16,6 +15,7 @@ from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
 from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished
+from transforms.steps.launched_model import make_handler
 from transforms.steps.match_inputs import MatchInputs
 from transforms.steps.plan_retry import PlanRetry
 from transforms.steps.plan_shards import PlanShards

@@ -13,7 +13,6 @@ from pipelines.cli.run_flags import RunConfig
 from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
 from pipelines.running.launched_model import (
-    LaunchedModel,
     footer_metadata,
     launch_model,
     make_policy,
@@ -33,6 +32,7 @@ from transforms.records import Shard
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
+from transforms.steps.launched_model import LaunchedModel
 
 
 class Outputs(NamedTuple):

@@ -3,42 +3,20 @@
 import dataclasses
 import importlib.util
 import json
-import os
 import platform
 from importlib import metadata
-from typing import NamedTuple
 
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
-from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.models.handle import fingerprint_model
 from transforms.models.model_files import check_files
-from transforms.models.spec import ModelSpec, inspect_saved_model
-from transforms.steps.saved_model_handler import SavedModelHandler
+from transforms.models.spec import inspect_saved_model
+from transforms.steps.launched_model import LaunchedModel, make_handler
 
 SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
 """Distributions whose versions go into the output."""
-
-
-class LaunchedModel(NamedTuple):
-    """The model as the launch sees it: no weights, nothing of TensorFlow.
-
-    Attributes:
-        handle: Name that the user gave it.
-        fingerprint: sha256 over its files.
-        spec: Contract of the call: what goes in, what comes out.
-        image_size: Height and width of the pixels it will get.
-        assumed_range: Range of these pixels where neither the user nor the model's notes said one,
-            and it matters; else None.
-    """
-
-    handle: str
-    fingerprint: str
-    spec: ModelSpec
-    image_size: tuple[int, int]
-    assumed_range: str | None = None
 
 
 def launch_model(config: RunConfig, model_dir: str, *, assumes_range: bool) -> LaunchedModel:
@@ -91,19 +69,6 @@ def settle_engine(config: RunConfig, model: LaunchedModel, policy: Preprocessing
         return settings
     report = make_handler(model, settings).load_model().report
     return dataclasses.replace(settings, precision=report.precision)
-
-
-def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:
-    """Returns what loads and runs the model on a worker."""
-    return SavedModelHandler(
-        # A worker may have another working directory.
-        handle=os.path.abspath(model.handle) if is_local(model.handle) else model.handle,
-        fingerprint=model.fingerprint,
-        spec=model.spec,
-        image_size=model.image_size,
-        settings=settings,
-        assumed_range=model.assumed_range,
-    )
 
 
 def software_versions(engine: EngineSettings) -> dict[str, str]:

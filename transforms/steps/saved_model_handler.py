@@ -53,6 +53,11 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         self._settings = settings
         self._assumed_range = assumed_range
 
+    @property
+    def num_threads(self) -> int | None:
+        """Number of the engine's threads, or None for one a core."""
+        return self._settings.num_threads
+
     def load_model(self) -> ImageModel:
         """Loads and probes the model, once a process.
 

@@ -43,6 +43,13 @@ def activate(logits: npt.NDArray[np.float32], activation: str) -> npt.NDArray[np
     return wide.astype(np.float32)
 
 
+def default_activation(output_dim: int, outputs_are_probabilities: bool) -> str:
+    """Returns how scores are made where nobody says: by sigmoid or not at all of one output."""
+    if output_dim > 1:
+        return "softmax"
+    return "none" if outputs_are_probabilities else "sigmoid"
+
+
 def top_k_classes(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int32]:
     """Picks each row's k largest scores, best first; of equal scores the lower index wins.
 

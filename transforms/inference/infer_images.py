@@ -190,6 +190,16 @@ def columns_less_names(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     return {name: batch.column(name) for name in names}
 
 
+def _hand_on(element: Any) -> Any:  # noqa: ANN401
+    """Returns an element as it is.
+
+    What a step yields as its bundle ends is lost if the next one takes batches, as WriteToParquet
+    of rows does: Beam hands on what it has gathered for that just before. (DoOperation.finish in
+    apache_beam/runners/worker/operations.py of 2.77) So another step is put between.
+    """
+    return element
+
+
 def _waiting(
     element: Any,  # noqa: ANN401
     timestamp: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
@@ -256,9 +266,10 @@ def infer_images(
             _FAILURES, main="rows"
         )
     )
-    for output, element_type in ((outputs.rows, rows_type), (outputs.failures, failures_type)):
-        output.element_type = element_type
-    return Inferred(outputs.rows, outputs.failures)
+    return Inferred(
+        outputs.rows | "HandOnRows" >> beam.Map(_hand_on).with_output_types(rows_type),
+        outputs.failures | "HandOnFailures" >> beam.Map(_hand_on).with_output_types(failures_type),
+    )
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)

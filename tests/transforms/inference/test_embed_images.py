@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
@@ -20,6 +22,7 @@ from tests.support.images import encode
 from tests.support.models import save_logits, save_mean_color
 from transforms import ClassifyImages, EmbedImages
 from transforms.errors import FlagError, ModelError
+from transforms.inference.beam_yaml import embed_images
 
 RED, GREEN, BLUE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 
@@ -105,6 +108,17 @@ def test_rows_keep_their_other_fields_and_a_schema(model: str) -> None:
         assert names == ["number", "embedding", "width", "height", "content_sha256"]
         assert_that(rows | beam.Reshuffle(), equals([{"number": 7, **vector(RED)}]))
         assert_that(failures | "Coded" >> beam.Reshuffle(), check, label="one failed")
+
+
+def test_every_row_reaches_a_step_that_takes_batches(model: str, tmp_path: pathlib.Path) -> None:
+    photos = [Photo(number, png(RED)) for number in range(40)]
+    with _TestPipeline() as pipeline:
+        typed = pipeline | beam.Create(photos).with_output_types(Photo)
+        rows, _ = typed | EmbedImages(model)
+        _ = rows | beam.io.WriteToParquet(str(tmp_path / "rows"), file_name_suffix=".parquet")
+    table = pa.concat_tables(map(pq.read_table, tmp_path.glob("rows*.parquet")))
+    assert sorted(table["number"].to_pylist()) == list(range(40))
+    assert table["embedding"].to_pylist() == [[1, 0, 0]] * 40
 
 
 def test_rows_with_a_uri_keep_it(model: str, tmp_path: pathlib.Path) -> None:
@@ -208,6 +222,12 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no field" >> EmbedImages(model, image="picture")
     with pytest.raises(FlagError, match="normalize"):
         _ = images | "no norm" >> EmbedImages(model, normalize="l1")
+
+
+def test_without_error_handling_beam_yaml_ends_at_a_failure(model: str) -> None:
+    wanted = pytest.raises(RuntimeError, match=r"no error_handling.*UnsupportedFormat")
+    with wanted, _TestPipeline() as pipeline:
+        _ = pipeline | beam.Create([b"no image"]) | embed_images(model)
 
 
 def test_importing_the_package_imports_nothing_large() -> None:

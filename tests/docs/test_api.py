@@ -1,0 +1,80 @@
+"""The pipelines of docs/api.md and docs/beam_yaml.md, run as they stand."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.models import save_logits, save_mean_color
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (REPOSITORY / "docs" / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("api")
+    photos = folder / "photos"
+    photos.mkdir()
+    for name, colour in (("a", (255, 0, 0)), ("b", (0, 0, 255))):
+        PIL.Image.fromarray(np.full((30, 40, 3), colour, np.uint8)).save(photos / f"{name}.png")
+    (photos / "broken.png").write_bytes(b"no image")
+    (folder / "labels.txt").write_text("red\ngreen\nblue\n")
+    save_mean_color(folder / "my_model")
+    save_logits(folder / "my_classifier")
+    return folder
+
+
+def run(folder: pathlib.Path, *command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(folder: pathlib.Path, name: str) -> pa.Table:
+    return pa.concat_tables(map(pq.read_table, folder.glob(f"{name}-*")))
+
+
+def test_embed_uris(folder: pathlib.Path) -> None:
+    run(folder, "-c", blocks("api.md", "python")[0])
+    found = rows(folder, "vectors").sort_by("uri")
+    assert found["uri"].to_pylist() == ["photos/a.png", "photos/b.png"]
+    assert found["embedding"].to_pylist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_classify_typed_rows(folder: pathlib.Path) -> None:
+    printed = run(folder, "-c", blocks("api.md", "python")[1])
+    assert sorted(printed.split("\n")) == ["", "(0, 'red')", "(1, 'blue')"]
+
+
+def test_beam_yaml(folder: pathlib.Path) -> None:
+    folder = folder.joinpath("yaml")
+    folder.mkdir()
+    for name in ("photos", "my_model"):
+        (folder / name).symlink_to(folder.parent / name)
+    (folder / "embed.yaml").write_text(blocks("beam_yaml.md", "yaml")[0])
+    _, *command = shlex.split(blocks("beam_yaml.md", "sh")[0])
+    run(folder, *command)
+    (vector,) = rows(folder, "vectors").to_pylist()
+    assert (vector["path"], vector["camera"]) == ("photos/a.png", "left")
+    assert vector["embedding"] == [1, 0, 0]
+    (failure,) = rows(folder, "failures").to_pylist()
+    assert (failure["path"], failure["error_type"]) == ("photos/broken.png", "UnsupportedFormat")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Quiet start-up, and no GPU grab, before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# Beam makes parsers of flags at every step, and each looks on disk for translations, in vain.
+os.environ.setdefault("LANGUAGE", "C")
+
 # Tests that close a file expect it closed.
 drop_rights_beyond_modes()
 

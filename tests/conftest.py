@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.permissions import drop_rights_beyond_modes
+
 if TYPE_CHECKING:
     from tests.support.cloud import Cloud, Emulator
 
 # Quiet start-up, and no GPU grab, before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Beam makes parsers of flags at every step, and each looks on disk for translations, in vain.
+os.environ.setdefault("LANGUAGE", "C")
+
+# Tests that close a file expect it closed.
+drop_rights_beyond_modes()
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +78,3 @@ def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
 
     with use_emulator(storage_emulator) as bucket:
         yield bucket
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Moves the tests that run OpenVINO to the end.
-
-    Others act as another user for a while, which interrupts every thread of the process. Once
-    OpenVINO has run, one of them then crashes.
-    """
-    items.sort(key=lambda item: "openvino" in item.nodeid or "test_engine" in item.nodeid)

@@ -12,11 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.images import encode, photo
-from tests.support.models import save_mean_color
-from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.runs import (
     contents,
-    import_everything,
     latest,
     read,
     read_failures,
@@ -82,67 +79,52 @@ def test_an_output_on_a_mount_point_is_published_in_place(
 
 
 def test_an_output_that_turns_read_only_at_work_keeps_the_earlier_run(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with folder_of_another_user() as folder:
-        model = save_mean_color(folder / "model")
-        photos, root = folder / "photos", folder / "root"
-        write_photos(photos, 70)
-        import_everything(model, folder)
-        root.mkdir()
-        root.chmod(0o777)
-        argv = ["--input", str(photos)]
-        with unprivileged():
-            assert run_refresh(model, root, *argv) == 0
-        run, before = latest(root), contents(latest(root))
-        large = encode(photo(1500, 2000), "PNG")
-        for n in range(70):
-            (photos / f"large-{n}.png").write_bytes(large)
-        staging = root / ".refresh.staging"
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    write_photos(photos, 70)
+    argv = ["--input", str(photos)]
+    assert run_refresh(mean_color, root, *argv) == 0
+    run, before = latest(root), contents(latest(root))
+    large = encode(photo(1500, 2000), "PNG")
+    for n in range(70):
+        (photos / f"large-{n}.png").write_bytes(large)
+    staging = root / ".refresh.staging"
 
-        def turn_read_only() -> None:
-            while not list(staging.glob("*-of-*.json")):
-                time.sleep(0.002)
-            staging.chmod(0o555)
+    def turn_read_only() -> None:
+        while not list(staging.glob("*-of-*.json")):
+            time.sleep(0.002)
+        staging.chmod(0o555)
 
-        turning = threading.Thread(target=turn_read_only)
-        capsys.readouterr()
-        with unprivileged():
-            turning.start()
-            assert run_refresh(model, root, *argv) == 1
-            turning.join()
-        error = capsys.readouterr().err
-        assert "Permission denied; nothing is published; run again with --resume" in error
-        assert len(error.splitlines()) == 1
-        assert (latest(root), contents(run)) == (run, before)
-        staging.chmod(0o755)
-        with unprivileged():
-            assert run_refresh(model, root, *argv, "--resume") == 0
-            assert run_embed(model, root / "full", *argv) == 0
-        assert contents(latest(root)) == contents(root / "full")
+    turning = threading.Thread(target=turn_read_only)
+    capsys.readouterr()
+    turning.start()
+    assert run_refresh(mean_color, root, *argv) == 1
+    turning.join()
+    error = capsys.readouterr().err
+    assert "Permission denied; nothing is published; run again with --resume" in error
+    assert len(error.splitlines()) == 1
+    assert (latest(root), contents(run)) == (run, before)
+    staging.chmod(0o755)
+    assert run_refresh(mean_color, root, *argv, "--resume") == 0
+    assert run_embed(mean_color, root / "full", *argv) == 0
+    assert contents(latest(root)) == contents(root / "full")
 
 
 def test_a_directory_that_turns_read_only_keeps_the_earlier_run(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with folder_of_another_user() as folder:
-        model = save_mean_color(folder / "model")
-        write_photos(folder / "photos", 5)
-        import_everything(model, folder)
-        root = folder / "root"
-        root.mkdir()
-        root.chmod(0o777)
-        argv = ["--input", str(folder / "photos")]
-        with unprivileged():
-            assert run_refresh(model, root, *argv) == 0
-        run, before = latest(root), contents(latest(root))
-        root.chmod(0o555)
-        with unprivileged():
-            assert run_refresh(model, root, *argv) == 2
-        error = capsys.readouterr().err
-        assert f"--output_root {root} cannot be written" in error
-        assert len(error.splitlines()) == 1
-        assert (latest(root), contents(run)) == (run, before)
+    write_photos(tmp_path / "photos", 5)
+    root = tmp_path / "root"
+    argv = ["--input", str(tmp_path / "photos")]
+    assert run_refresh(mean_color, root, *argv) == 0
+    run, before = latest(root), contents(latest(root))
+    root.chmod(0o555)
+    assert run_refresh(mean_color, root, *argv) == 2
+    error = capsys.readouterr().err
+    assert f"--output_root {root} cannot be written" in error
+    assert len(error.splitlines()) == 1
+    assert (latest(root), contents(run)) == (run, before)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "inputs"])

@@ -12,10 +12,8 @@ import pytest
 
 from tests.support.images import encode, photo
 from tests.support.models import save_mean_color
-from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.runs import (
     contents,
-    import_everything,
     latest,
     read,
     read_record,
@@ -268,35 +266,26 @@ def test_a_link_to_a_directory_stays_a_link(tmp_path: pathlib.Path, mean_color: 
 
 
 def test_what_may_not_fail_again_is_tried_again_and_the_rest_of_its_shard_stays(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with folder_of_another_user() as folder:
-        model = save_mean_color(folder / "model")
-        photos, out = folder / "photos", folder / "out" / "run"
-        write_photos(photos, 20)
-        import_everything(model, folder)
-        (folder / "out").mkdir()
-        (folder / "out").chmod(0o777)
-        (photos / "broken.png").write_bytes(b"no image")
-        closed = [photos / f"photo-{n:03d}.png" for n in range(10, 15)]
-        for path in closed:
-            path.chmod(0)
-        argv = ["--input", str(photos)]
-        with unprivileged():
-            assert run_embed(model, out, *argv) == 1
-        assert "6 of 21 images failed" in capsys.readouterr().err
-        for path in closed[:4]:
-            path.chmod(0o644)
-        swap_content(photos / "photo-000.png", b"")  # Not opened.
-        with unprivileged():
-            more = ["--resume", "--max_failed_fraction", "0.2"]
-            assert run_embed(model, out, *argv, *more) == 0
-            assert "changes" not in read_record(out)
-            swapped = solid(0, 0, 255)
-        swap_content(photos / "photo-000.png", swapped)
-        with unprivileged():
-            assert run_embed(model, folder / "out" / "full", *argv) == 0
-        assert contents(out) == contents(folder / "out" / "full")
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    write_photos(photos, 20)
+    (photos / "broken.png").write_bytes(b"no image")
+    closed = [photos / f"photo-{n:03d}.png" for n in range(10, 15)]
+    for path in closed:
+        path.chmod(0)
+    argv = ["--input", str(photos)]
+    assert run_embed(mean_color, out, *argv) == 1
+    assert "6 of 21 images failed" in capsys.readouterr().err
+    for path in closed[:4]:
+        path.chmod(0o644)
+    swap_content(photos / "photo-000.png", b"")  # Not opened.
+    more = ["--resume", "--max_failed_fraction", "0.2"]
+    assert run_embed(mean_color, out, *argv, *more) == 0
+    assert "changes" not in read_record(out)
+    swap_content(photos / "photo-000.png", solid(0, 0, 255))
+    assert run_embed(mean_color, tmp_path / "full", *argv) == 0
+    assert contents(out) == contents(tmp_path / "full")
 
 
 def test_of_a_shard_whose_images_changed_since_only_these_are_computed_again(

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,6 @@ import tensorflow as tf
 
 from pipelines import classify, embed, verify
 from tests.support.models import save_mean_color, save_output
-from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.runs import (
     contents,
     latest,
@@ -440,16 +438,6 @@ def test_what_cannot_be_refreshed_is_refused(
     assert len(error.splitlines()) == 1
 
 
-@pytest.fixture
-def shared(mean_color: str) -> Iterator[pathlib.Path]:
-    """A folder with a model and a refresh root, where a user without root's rights works too."""
-    with folder_of_another_user() as folder:
-        shutil.copytree(mean_color, folder / "model")
-        (folder / "root").mkdir()
-        (folder / "root").chmod(0o777)
-        yield folder
-
-
 def matched(root: pathlib.Path) -> int:
     counts = read_record(latest(root))["counts"]
     assert counts["matched"] == counts["written"] + counts["failed"] + counts["skipped"]
@@ -463,23 +451,22 @@ def data_files(run: pathlib.Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("mode", [0, 0o444])
 def test_what_is_below_a_directory_that_cannot_be_listed_keeps_its_rows(
-    shared: pathlib.Path, mode: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, mean_color: str, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, photos, root = str(shared / "model"), shared / "photos", shared / "root"
+    photos, root = tmp_path / "photos", tmp_path / "root"
     family = photos / "family"
     write_photos(photos, 10)
     write_photos(family / "2024", 4)
-    (family / "dangling.png").symlink_to(shared / "nowhere")
+    (family / "dangling.png").symlink_to(tmp_path / "nowhere")
     write_tar(family / "a.tar", {f"a{n}.png": solid(n, 1, 0) for n in range(3)})
     argv = ["--input", str(photos), "--max_failed_fraction", "0.2"]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     first = latest(root)
     (photos / "photo-000.png").unlink()
     for night in range(2):
         family.chmod(mode)
         capsys.readouterr()
-        with unprivileged():
-            assert run_refresh(model, root, *argv) == 0
+        assert run_refresh(mean_color, root, *argv) == 0
         family.chmod(0o755)
         kept = {**NONE, "unchanged": 16, "reused": 16}
         assert changes(root) == {
@@ -498,49 +485,49 @@ def test_what_is_below_a_directory_that_cannot_be_listed_keeps_its_rows(
         assert "1 read/Unlisted" in captured.out
         assert f"warning: {family} could not be listed: permission denied; what" in captured.err
         assert "keeps the rows of the run before" in captured.err
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     assert changes(root) == {**NONE, "unchanged": 16, "retried": 1, "reused": 16}
     assert matched(root) == 17
     (photos / "photo-000.png").write_bytes(solid(0, 0, 255))
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     assert data_files(latest(root)) == data_files(first)
 
 
 def test_two_globs_and_a_manifest_meet_one_directory_that_cannot_be_listed(
-    shared: pathlib.Path,
+    tmp_path: pathlib.Path,
+    mean_color: str,
 ) -> None:
-    model, photos, root = str(shared / "model"), shared / "photos", shared / "root"
+    photos, root = tmp_path / "photos", tmp_path / "root"
     write_photos(photos / "a", 3)
     write_photos(photos / "closed", 3)
     (photos / "closed" / "other.gif").write_bytes(solid(1, 2, 3))
-    manifest = shared / "images.csv"
+    manifest = tmp_path / "images.csv"
     manifest.write_text("uri,image_id\nphotos/closed/photo-000.png,zero\n")
     globs = ["--input", str(photos / "*" / "*.png"), "--input", str(photos / "*" / "*.gif")]
     argv = [*globs, "--manifest", str(manifest), "--max_failed_fraction", "0.5"]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     (photos / "closed").chmod(0)
-    with unprivileged():
-        assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     (photos / "closed").chmod(0o755)
     failures = sorted(failure["image_id"] for failure in read_failures(latest(root)))
     assert failures == [str(photos / "closed"), "zero"]  # A manifest's image must be opened.
     assert changes(root)["deleted"] == 0
     assert matched(root) == 9
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     assert read(latest(root)).num_rows == matched(root) == 8
 
 
 def test_rows_that_must_be_computed_again_and_cannot_be_read_fail_by_name(
-    shared: pathlib.Path,
+    tmp_path: pathlib.Path,
+    mean_color: str,
 ) -> None:
-    model, photos, root = str(shared / "model"), shared / "photos", shared / "root"
+    photos, root = tmp_path / "photos", tmp_path / "root"
     write_photos(photos, 5)
     write_photos(photos / "closed", 2)
     argv = ["--input", str(photos), "--max_failed_fraction", "0.5"]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     (photos / "closed").chmod(0)
-    with unprivileged():
-        assert run_refresh(model, root, *argv, "--interpolation", "area") == 0
+    assert run_refresh(mean_color, root, *argv, "--interpolation", "area") == 0
     (photos / "closed").chmod(0o755)
     assert [failure["error_type"] for failure in read_failures(latest(root))] == [
         "Unlisted", "PermissionDenied", "PermissionDenied",
@@ -550,17 +537,16 @@ def test_rows_that_must_be_computed_again_and_cannot_be_read_fail_by_name(
 
 
 def test_the_forecast_names_what_cannot_be_listed_and_counts_as_the_run(
-    shared: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, photos, root = str(shared / "model"), shared / "photos", shared / "root"
+    photos, root = tmp_path / "photos", tmp_path / "root"
     write_photos(photos, 5)
     write_photos(photos / "closed", 2)
     argv = ["--input", str(photos)]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     (photos / "closed").chmod(0)
     capsys.readouterr()
-    with unprivileged():
-        assert run_refresh(model, root, *argv, "--plan") == 0
+    assert run_refresh(mean_color, root, *argv, "--plan") == 0
     (photos / "closed").chmod(0o755)
     lines = capsys.readouterr().out.splitlines()
     printed = dict(line.split(maxsplit=1) for line in lines if not line.startswith(" "))
@@ -569,14 +555,16 @@ def test_the_forecast_names_what_cannot_be_listed_and_counts_as_the_run(
     assert (printed["unchanged"], printed["deleted"], printed["new"]) == ("7", "0", "1")
 
 
-def test_names_that_are_not_utf8_are_images_like_others(shared: pathlib.Path) -> None:
-    model, photos, root = str(shared / "model"), shared / "photos", shared / "root"
+def test_names_that_are_not_utf8_are_images_like_others(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
     write_photos(photos, 3)
     old = photos / os.fsdecode(b"caf\xe9")
     write_photos(old, 2)
     (old / "broken.png").write_bytes(b"no image")
     argv = ["--input", str(photos), "--max_failed_fraction", "0.5"]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     assert matched(root) == 6
     table = read(latest(root))
     names = [(old / name).as_uri() for name in ("photo-000.png", "photo-001.png")]
@@ -584,37 +572,35 @@ def test_names_that_are_not_utf8_are_images_like_others(shared: pathlib.Path) ->
     (failure,) = read_failures(latest(root))
     assert failure["uri"] == (old / "broken.png").as_uri()
     old.chmod(0)
-    with unprivileged():
-        assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     old.chmod(0o755)
     assert changes(root) == {**NONE, "new": 1, "unchanged": 6, "reused": 5}
     assert old.as_uri() in {failure["image_id"] for failure in read_failures(latest(root))}
     (old / "broken.png").write_bytes(solid(5, 5, 5))
-    again = shared / "again"
+    again = tmp_path / "again"
     lines = latest(root) / "_failures.jsonl"
     some = ["--manifest", str(lines), "--max_failed_fraction", "0.5"]
-    assert run_embed(model, again, *some) == 0
+    assert run_embed(mean_color, again, *some) == 0
     assert read(again)["uri"].to_pylist() == [(old / "broken.png").as_uri()]
 
 
 def test_a_file_below_such_a_directory_keeps_its_rows_although_a_failure_may_pass(
-    shared: pathlib.Path,
+    tmp_path: pathlib.Path,
 ) -> None:
     """An image on which the model failed is tried again, if only its file could be opened."""
-    closed, root = shared / "in" / "closed", shared / "root"
+    closed, root = tmp_path / "in" / "closed", tmp_path / "root"
     closed.mkdir(parents=True)
-    (shared / "in" / "a.png").write_bytes(solid(1, 2, 3))
+    (tmp_path / "in" / "a.png").write_bytes(solid(1, 2, 3))
     write_tar(closed / "a.tar", {"a.png": solid(9, 9, 9), "white.png": solid(255, 255, 255)})
     model = save_output(
-        shared / "picky", lambda images: 1 / (1 - tf.reduce_mean(images, axis=[1, 2]))
+        tmp_path / "picky", lambda images: 1 / (1 - tf.reduce_mean(images, axis=[1, 2]))
     )
-    argv = ["--input", str(shared / "in"), "--max_failed_fraction", "0.9"]
+    argv = ["--input", str(tmp_path / "in"), "--max_failed_fraction", "0.9"]
     assert run_refresh(model, root, *argv) == 0
     assert [failure["error_type"] for failure in read_failures(latest(root))] == ["ModelCall"]
     first = latest(root)
     closed.chmod(0)
-    with unprivileged():
-        assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(model, root, *argv) == 0
     closed.chmod(0o755)
     assert changes(root) == {**NONE, "new": 1, "unchanged": 3, "reused": 2}
     assert matched(root) == 4
@@ -622,14 +608,13 @@ def test_a_file_below_such_a_directory_keeps_its_rows_although_a_failure_may_pas
 
 
 def test_a_run_without_what_it_could_not_list_says_so(
-    shared: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, photos, out = str(shared / "model"), shared / "photos", shared / "root" / "out"
+    photos, out = tmp_path / "photos", tmp_path / "out"
     write_photos(photos, 10)
     write_photos(photos / "closed", 2)
     (photos / "closed").chmod(0)
-    with unprivileged():
-        assert run_embed(model, out, "--input", str(photos)) == 0
+    assert run_embed(mean_color, out, "--input", str(photos)) == 0
     (photos / "closed").chmod(0o755)
     captured = capsys.readouterr()
     said = f"warning: {photos}/closed could not be listed: permission denied; what is below it is"
@@ -639,16 +624,17 @@ def test_a_run_without_what_it_could_not_list_says_so(
     }  # fmt: skip
     (failure,) = read_failures(out)
     assert verify.main([str(out)]) == 0
-    again = shared / "root" / "again"
+    again = tmp_path / "again"
     assert embed.main(["--retry_failed", str(out), "--output", str(again)]) == 0
     assert read_failures(again) == [failure]  # It lists nothing: a new run does.
 
 
 def test_tfrecords_that_only_their_bytes_tell_are_read_and_recalled(
-    shared: pathlib.Path,
+    tmp_path: pathlib.Path,
+    mean_color: str,
 ) -> None:
     """As TensorFlow's ImageNet script and Kaggle name them."""
-    model, source, root = str(shared / "model"), shared / "in", shared / "root"
+    source, root = tmp_path / "in", tmp_path / "root"
     (source / "closed").mkdir(parents=True)
     (source / "a.png").write_bytes(solid(1, 2, 3))
     names = ("train-00000-of-00002", "train-00001-of-00002", "flowers-224x224-10.tfrec")
@@ -656,16 +642,15 @@ def test_tfrecords_that_only_their_bytes_tell_are_read_and_recalled(
         images = {f"{name}-{n}": solid(n, 1, 5) for n in range(3)}
         write_examples(source / "closed" / name, images)
     argv = ["--input", str(source), "--max_failed_fraction", "0.5"]
-    assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     assert matched(root) == 10
-    assert run_embed(model, root / "glob", "--input", str(source / "closed" / "train-*")) == 0
+    assert run_embed(mean_color, root / "glob", "--input", str(source / "closed" / "train-*")) == 0
     assert read(root / "glob").num_rows == 6
     (source / "closed").chmod(0)
-    with unprivileged():
-        assert run_refresh(model, root, *argv) == 0
+    assert run_refresh(mean_color, root, *argv) == 0
     (source / "closed").chmod(0o755)
     assert changes(root) == {**NONE, "new": 1, "unchanged": 10, "reused": 10}
-    again = shared / "again"
+    again = tmp_path / "again"
     odd = ["--input", str(source / "closed" / "train-*"), "--input_format", "images"]
-    assert run_embed(model, again, *odd, "--max_failed_fraction", "1") == 0
+    assert run_embed(mean_color, again, *odd, "--max_failed_fraction", "1") == 0
     assert len(read_failures(again)) == 2

@@ -9,7 +9,6 @@ import pytest
 
 from pipelines import verify
 from pipelines.explore.report_failures import show_failures
-from tests.support.permissions import run_without_rights
 from tests.support.runs import (
     hashes,
     latest,
@@ -164,9 +163,9 @@ def test_images_behind_the_end_fail_by_name_where_their_rows_are_of_no_use(
 
 
 def test_a_file_that_does_not_open_is_not_known_to_hold_one_image(
-    tmp_path: pathlib.Path, mean_color: str
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = tmp_path / "root"
+    root, out = tmp_path / "root", tmp_path / "out"
     (tmp_path / "in" / "closed").mkdir(parents=True)
     path = tmp_path / "in" / "closed" / "a.tar"
     write_images(path)
@@ -174,20 +173,14 @@ def test_a_file_that_does_not_open_is_not_known_to_hold_one_image(
     argv = ["--input", str(tmp_path / "in"), "--max_failed_fraction", "0.5"]
     assert run_refresh(mean_color, root, *argv) == 0
     path.chmod(0)
-    embed = ["embed", "--model", mean_color, "--output", str(tmp_path / "out"), *argv]
-    done = run_without_rights(*embed)
-    assert (done.returncode, f"{path} was not read to its end: permission" in done.stderr) == (
-        1,
-        True,
-    )
-    assert run_without_rights(*embed, "--resume", ALLOWED).returncode == 0
+    assert run_embed(mean_color, out, *argv) == 1
+    assert f"{path} was not read to its end: permission" in capsys.readouterr().err
+    assert run_embed(mean_color, out, *argv, "--resume", ALLOWED) == 0
     path.chmod(0o644)
     path.parent.chmod(0)
     # The run before says how many images are there: each fails by name.
-    refresh = ["refresh", "--model", mean_color, "--output_root", str(root), *argv]
-    done = run_without_rights(*refresh, "--interpolation", "area")
+    assert run_refresh(mean_color, root, *argv, "--interpolation", "area") == 0
     path.parent.chmod(0o755)
-    assert done.returncode == 0, done.stderr
     record = read_record(latest(root))
     assert record["changes"]["deleted"] == 0
     assert record["failures_by_reason"] == {

@@ -1,52 +1,33 @@
-"""Acting as a user who may not read everything, also where the tests run as root."""
+"""Obeying files' modes, also where the tests run as root."""
 
-import contextlib
 import ctypes
 import os
-import pathlib
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 
-_NOBODY = 65534
-_PR_CAPBSET_DROP, _CAPABILITIES = 24, 64
-"""prctl(2), capabilities(7): what is dropped of the bounding set, exec does not give back."""
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_PR_CAPBSET_DROP = 24
+_CAPABILITY_VERSION_3 = 0x20080522
+"""capabilities(7), prctl(2), capget(2)."""
 
 
-@contextlib.contextmanager
-def folder_of_another_user() -> Iterator[pathlib.Path]:
-    """Yields a folder that anybody may enter, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
+def drop_rights_beyond_modes() -> None:
+    """Drops root's right to read and write what files' modes forbid, for good.
 
+    Threads and processes inherit it: call this while there is one thread. The user stays the same,
+    so root may do all else, and a file of its own with mode 0 is closed to it as to anybody.
 
-@contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
-    """Drops root's right to read everything."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(_NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-def run_without_rights(program: str, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a process of its own that may read no more than its files' modes allow.
-
-    Unlike `unprivileged` it leaves this process alone, whose threads may be many by then.
+    Raises:
+        OSError: The system refuses.
     """
-    command = [sys.executable, "-m", f"pipelines.{program}", *argv]
-    return subprocess.run(
-        command, preexec_fn=_drop_capabilities, capture_output=True, text=True, check=False
-    )
-
-
-def _drop_capabilities() -> None:
-    if os.geteuid() == 0:
-        prctl = ctypes.CDLL(None).prctl
-        for capability in range(_CAPABILITIES):
-            prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)  # Version, this thread.
+    sets = (ctypes.c_uint32 * 6)()  # Effective, permitted, inheritable; then their high halves.
+    refused = libc.capget(header, sets)
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        # Of the bounding set too: a program that root starts gets all that is in it.
+        refused = refused or libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        for low in range(3):
+            sets[low] &= ~(1 << capability)
+    if refused or libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "root's rights beyond files' modes cannot be dropped")

@@ -59,12 +59,6 @@ def run_refresh(model: str, root: pathlib.Path, *argv: str) -> int:
     return refresh.main(["--model", model, "--output_root", str(root), *argv])
 
 
-def import_everything(model: str, folder: pathlib.Path) -> None:
-    """Runs once as who we are: another user may not read the installed libraries."""
-    write_photos(folder / "warm-up", 1)
-    assert run_refresh(model, folder / "warm-up-root", "--input", str(folder / "warm-up")) == 0
-
-
 def latest(root: pathlib.Path) -> pathlib.Path:
     """Returns the run that LATEST names."""
     return root / (root / "LATEST").read_text().strip()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import OBJECTS
 from transforms.errors import FileTooLargeError
 from transforms.failure import Step
@@ -109,13 +108,11 @@ def test_a_batch_without_a_good_image_has_no_rows(image_files: ImageFiles) -> No
     assert part.rows.schema == read_schema(CARRIED)
 
 
-def test_a_forbidden_file_is_a_failure(image_files: ImageFiles) -> None:
-    with folder_of_another_user() as folder:
-        path = folder / "secret"
-        path.write_bytes(b"x")
-        path.chmod(0)
-        with unprivileged():
-            part = image_files.read([ImageRef("x", str(path))])
+def test_a_forbidden_file_is_a_failure(tmp_path: pathlib.Path, image_files: ImageFiles) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    part = image_files.read([ImageRef("x", str(path))])
     assert failures_of(part) == [("x", "PermissionDenied")]
 
 

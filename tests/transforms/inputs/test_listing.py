@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.permissions import folder_of_another_user, unprivileged
 from tests.support.remote import CLOSED, OBJECTS
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri
@@ -296,33 +295,32 @@ def test_an_input_whose_own_name_is_not_utf8_is_refused(tmp_path: pathlib.Path) 
 )
 @pytest.mark.parametrize("mode", [0, 0o444, 0o111])
 def test_a_directory_that_cannot_be_listed_is_named_if_an_image_may_be_in_it(
-    pattern: str, expected: set[str], mode: int
+    tmp_path: pathlib.Path, pattern: str, expected: set[str], mode: int
 ) -> None:
     closed = ("closed", "d/closed", ".closed")
-    with folder_of_another_user() as folder:
-        make_files(folder, "y.jpg", "e/z.jpg", *(f"{name}/sub/x.jpg" for name in closed))
-        for name in closed:
-            make_files(folder, f"{name}/x.jpg")
-            (folder / name).chmod(mode)
-        with unprivileged():
-            found = list(list_source(classify_input(str(folder / pattern))))
-        for name in closed:
-            (folder / name).chmod(0o700)
+    make_files(tmp_path, "y.jpg", "e/z.jpg", *(f"{name}/sub/x.jpg" for name in closed))
+    for name in closed:
+        make_files(tmp_path, f"{name}/x.jpg")
+        (tmp_path / name).chmod(mode)
+    found = list(list_source(classify_input(str(tmp_path / pattern))))
+    for name in closed:
+        (tmp_path / name).chmod(0o700)
     unlisted = [one for one in found if isinstance(one, Unlisted)]
-    assert sorted(one.uri for one in unlisted) == sorted(f"{folder}/{name}" for name in expected)
+    assert sorted(one.uri for one in unlisted) == sorted(f"{tmp_path}/{name}" for name in expected)
     assert {one.reason for one in unlisted} <= {"permission denied"}
     if not pattern:
-        assert Skipped(f"{folder}/.closed", "hidden") in found
+        assert Skipped(f"{tmp_path}/.closed", "hidden") in found
 
 
 @pytest.mark.parametrize("pattern", ["closed", "closed/in/x.jpg", "closed/in"])
-def test_an_input_that_may_not_be_looked_into_is_refused(pattern: str) -> None:
-    with folder_of_another_user() as folder:
-        make_files(folder, "closed/in/x.jpg")
-        (folder / "closed").chmod(0)
-        with unprivileged(), pytest.raises(InputError, match="cannot be listed: permission denied"):
-            classify_input(str(folder / pattern))
-        (folder / "closed").chmod(0o700)
+def test_an_input_that_may_not_be_looked_into_is_refused(
+    tmp_path: pathlib.Path, pattern: str
+) -> None:
+    make_files(tmp_path, "closed/in/x.jpg")
+    (tmp_path / "closed").chmod(0)
+    with pytest.raises(InputError, match="cannot be listed: permission denied"):
+        classify_input(str(tmp_path / pattern))
+    (tmp_path / "closed").chmod(0o700)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipelines", "pipelines.*", "transforms", "transforms.*"]),
+    entry_points={"console_scripts": ["image-inference = pipelines.command:start"]},
     package_data={"transforms.explore": ["templates/*"]},
     install_requires=[
         # tfx-bsl pins the TensorFlow minor version and Beam's major one.
@@ -47,6 +48,7 @@ setup(
         "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
             *EXPLORE,
+            "argcomplete>=3.6",
             # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
             "datasets>=5.2",
             "duckdb",

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import re
 import shlex
 import sys
@@ -105,6 +106,7 @@ def parse_flags(
     parser = make_parser(
         config_class, program=program, description=description, usage=usage, epilog=epilog
     )
+    _complete(parser)
     values, others = parser.parse_known_args(argv)
     check_spelling(config_class, others)
     return _fill(config_class, values), others
@@ -128,7 +130,16 @@ def parse_own_flags(
     )
     words = sys.argv[1:] if argv is None else argv
     check_likeness(words, [name for action in parser._actions for name in action.option_strings])
+    _complete(parser)
     return _fill(config_class, parser.parse_args(argv))
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Says what may follow, and ends the process, if it is the shell that asks."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def make_parser(
@@ -223,7 +234,9 @@ def _add_flag(
     if metadata["repeatable"]:
         options |= {"action": "append"} if one_at_a_time else {"action": "extend", "nargs": "+"}
         options["default"] = []
-    group.add_argument(f"--{field.name}", **options)
+    action = group.add_argument(f"--{field.name}", **options)
+    if choices := metadata["choices"]:
+        action.completer = lambda **_: choices  # type: ignore[attr-defined]  # For argcomplete.
 
 
 def _one_of(choices: Sequence[str]) -> Callable[[str], str]:

@@ -1,5 +1,6 @@
 """How every program begins and ends: flags, one line for an error of ours, and an exit code."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def run_program(
         config = parse_own_flags(
             config_class,
             argv,
-            program=f"python -m pipelines.{program}",
+            program=called_as(program),
             description=description,
             usage=usage,
             epilog=epilog,
@@ -57,6 +58,12 @@ def run_program(
             return run(config)
 
     return report_errors(program, work)
+
+
+def called_as(program: str) -> str:
+    """Returns what its user calls a program: "python -m pipelines.embed", or by the command."""
+    command = os.path.basename(sys.argv[0])
+    return command if command.endswith(f" {program}") else f"python -m pipelines.{program}"
 
 
 def report_errors(

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pipelines.cli.beam_flags import check_beam_flags
 from pipelines.cli.parser import parse_flags
-from pipelines.cli.program import report_errors
+from pipelines.cli.program import called_as, report_errors
 from pipelines.cli.run_flags import RunConfig
 from transforms.machine.garbage import importing
 from transforms.machine.noise import quiet_libraries
@@ -39,7 +39,7 @@ def run_program(
 
     def work() -> int:
         config, beam_argv = parse_flags(
-            config_class, argv, program=f"python -m pipelines.{program}", description=description
+            config_class, argv, program=called_as(program), description=description
         )
         # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
         with importing():

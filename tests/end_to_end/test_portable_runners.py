@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import classify
@@ -30,6 +33,7 @@ class Work(NamedTuple):
     argv: tuple[str, ...]
     model: str
     expected: dict[str, bytes]
+    rows: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,8 @@ def work(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> Work:
     write_examples(directory / "in" / "images.tfrecord", images, names=False)
     argv = ("--input", str(directory / "in"), "--rows_per_file", "20", "--batch_size", "8")
     assert run_embed(mean_color, directory / "local", *argv) == 0
-    return Work(argv, mean_color, contents(directory / "local"))
+    rows = pa.concat_tables(map(pq.read_table, (directory / "local").glob("*.parquet")))
+    return Work(argv, mean_color, contents(directory / "local"), rows.to_pylist())
 
 
 def command(program: str, model: str, output: pathlib.Path, *argv: str) -> list[str]:
@@ -178,6 +183,54 @@ def cluster(
 def test_cluster_embeds(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
     run_program("embed", work.model, tmp_path / "out", *work.argv, *cluster.flags)
     check(tmp_path / "out", work)
+
+
+TRANSFORMS = """
+import sys
+import apache_beam as beam
+from apache_beam.io.fileio import MatchFiles
+from apache_beam.options.pipeline_options import PipelineOptions
+from transforms import EmbedImages
+
+photos, model, output, *flags = sys.argv[1:]
+with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+    found = pipeline | MatchFiles(f"{photos}/*.png")
+    uris = found | beam.Map(lambda file: file.path).with_output_types(str) | beam.Reshuffle()
+    rows, failures = uris | EmbedImages(model, batch_size=8)
+    _ = rows | beam.io.WriteToParquet(f"{output}/rows", file_name_suffix=".parquet")
+    uris = failures | "Uri" >> beam.Map(lambda failure: failure.uri)
+    _ = uris | beam.io.WriteToText(f"{output}/failures")
+"""
+
+
+def check_transforms(work: Work, output: pathlib.Path, *flags: str) -> None:
+    """Runs a pipeline that has the transforms in it, and checks its rows against the program's."""
+    argv = [work.argv[1], work.model, str(output), *flags]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", TRANSFORMS, *argv], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-5000:]
+    rows = pa.concat_tables(map(pq.read_table, output.glob("rows*")))
+    assert rows.num_rows == PHOTOS
+    names = ["uri", "embedding", "width", "height", "content_sha256"]
+    theirs = [row for row in work.rows if row["uri"].endswith(".png")]
+    assert rows.sort_by("uri").to_pylist() == [
+        {name: row[name] for name in names} for row in sorted(theirs, key=lambda row: row["uri"])
+    ]
+    failed = "".join(path.read_text() for path in output.glob("failures*"))
+    assert len(failed.split()) == BROKEN
+
+
+def test_transforms_with_workers_of_their_own(work: Work, tmp_path: pathlib.Path) -> None:
+    flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK")
+    check_transforms(work, tmp_path / "out", *flags)
+
+
+def test_cluster_runs_the_transforms(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    at, *flags = cluster.flags
+    words = shlex.split(pathlib.Path(at.removeprefix("@")).read_text(), comments=True)
+    check_transforms(work, tmp_path / "out", *words, *flags)
 
 
 CLASSIFY = ("--output_format", "tfrecord", "--top_k", "2")

@@ -29,7 +29,7 @@ from transforms.models.loaded_model import LoadedModel
 from transforms.models.normalization import find_normalization
 
 _FEWEST_IMAGES, _MOST_IMAGES = 8, 16
-_LARGEST_MEDIAN, _LARGEST_DECILE = 0.1, 0.2
+_LARGEST_MEDIAN, _LARGEST_DECILE = 0.1, 0.25
 """Divergences, in nats, of half and of nine tenths of the channels: of a range that fits, all are
 less. Photos of the right one have medians of 0.01 to 0.05. By the median alone, white icons, and
 coins, fit a wrong one; see docs/models.md."""

@@ -166,12 +166,14 @@ class Predictions(Batch):
         outputs: float32 [rows, output_dim], finite.
         outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
         warnings: Sentences on what the model's probe noticed; the same for every batch of a run.
+        range_doubt: Sentence on the range of the pixels, if first images speak for another.
         engine: Engine, precision and device that ran the model.
     """
 
     outputs: npt.NDArray[np.float32]
     outputs_are_probabilities: bool = False
     warnings: tuple[str, ...] = ()
+    range_doubt: str = ""
     engine: EngineReport | None = None
 
     @property
@@ -195,6 +197,7 @@ class Predictions(Batch):
         return OutputRows(
             **self.common_fields(rows=rows),
             warnings=self.warnings + warnings,
+            range_doubt=self.range_doubt,
             engine=self.engine,
         )
 
@@ -204,4 +207,5 @@ class OutputRows(Batch):
     """A batch ready to write: `rows` has the output schema."""
 
     warnings: tuple[str, ...] = ()
+    range_doubt: str = ""
     engine: EngineReport | None = None

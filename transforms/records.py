@@ -240,6 +240,8 @@ class ShardResult:
             plan has made the ids unique.
         seconds: Wall time by step, in seconds.
         warnings: Sentences on what the user should know of the shard or the model.
+        range_doubt: Sentence on the range of the pixels, if the first images of a worker speak for
+            another. Those of other workers may differ in numbers: a run says one.
         engine: Engine, precision and device that ran the model.
     """
 
@@ -255,6 +257,7 @@ class ShardResult:
     id_digests: bytes = b""
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    range_doubt: str = ""
     engine: EngineReport | None = None
 
     @property

@@ -62,6 +62,7 @@ def settle_engine(config: RunConfig, model: LaunchedModel, policy: Preprocessing
         precision=config.precision,
         num_threads=config.num_model_threads,
         pixel_range=policy.pixel_range,
+        input_range=policy.input_range if policy.dtype != "uint8" else None,
         batch_size=LARGEST_TUNED_BATCH if is_tuned else int(config.batch_size),
         tunes_batch_size=is_tuned,
     )

@@ -53,6 +53,30 @@ def from_unit_range(images: tf.Tensor, input_range: str, dtype: str) -> tf.Tenso
     return tf.cast(images, dtype)
 
 
+def scale_and_shift(input_range: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns what from_unit_range multiplies each channel with, and what it adds then.
+
+    Args:
+        input_range: Range that a model takes, one of INPUT_RANGES.
+
+    Returns:
+        For red, green and blue; of "caffe" for blue, green and red, in which order it has them.
+    """
+    match input_range:
+        case "-1,1":
+            return (2.0,) * 3, (-1.0,) * 3
+        case "0,255":
+            return (255.0,) * 3, (0.0,) * 3
+        case "imagenet":
+            pairs = list(zip(IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION, strict=True))
+            return tuple(1 / width for _, width in pairs), tuple(
+                -mean / width for mean, width in pairs
+            )
+        case "caffe":
+            return (255.0,) * 3, tuple(-mean for mean in CAFFE_MEAN)
+    return (1.0,) * 3, (0.0,) * 3
+
+
 def _to_levels(images: tf.Tensor) -> tf.Tensor:
     """Returns what to_unit_range was given: float32 from 0 to 255.
 

@@ -170,6 +170,8 @@ def _changes(publication: Publication, results: list[ShardResult]) -> dict[str, 
 
 def _warnings(previous: PreviousCounts | None, results: list[ShardResult]) -> set[str]:
     warnings = {warning for result in results for warning in result.warnings}
+    # Of the first shard that has one.
+    warnings.update([result.range_doubt for result in results if result.range_doubt][:1])
     if previous is not None and previous.recomputed_because is not None:
         warnings.add(
             f"every image was computed again, because {previous.recomputed_because} since "

@@ -24,6 +24,8 @@ class EngineSettings:
             has and that keeps the answers close to those of float32.
         num_threads: The engine's threads, or None for one a core.
         pixel_range: Smallest and largest value of the pixels that the model will get.
+        input_range: Range that they have by name, where first images may speak against it; None
+            where there is nothing to choose or no run.
         batch_size: Images of a full batch: what an engine that compiles every size pads to.
         tunes_batch_size: Whether to try smaller calls on the first full batches, and keep to the
             size that is fastest.
@@ -33,5 +35,6 @@ class EngineSettings:
     precision: str = "float32"
     num_threads: int | None = None
     pixel_range: tuple[float, float] = (0.0, 1.0)
+    input_range: str | None = None
     batch_size: int | None = None
     tunes_batch_size: bool = False

@@ -16,6 +16,7 @@ from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
 from transforms.models.spec import ModelSpec
+from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
 from transforms.models.uniform_images import look_at_first_layer
 from transforms.records import EngineReport
@@ -66,6 +67,7 @@ class ImageModel:
         num_trainable_variables: Number of the object's variables for fine-tuning.
         num_regularization_losses: Number of the object's losses for fine-tuning.
         first_layer: First layer that images reach, and what it sees of them.
+        range_doubt: What the first images of a run say of their range.
     """
 
     @no_collection()
@@ -106,6 +108,8 @@ class ImageModel:
         self.first_layer = look_at_first_layer(loaded)
         if assumed_range is not None:
             check_assumed_range(self.first_layer, assumed_range)
+        # Before an engine lets go of the variables.
+        self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
         self._engine, self._report = self._start_engine(loaded, settings)
         self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 
+from transforms.models.graph_nodes import calls_functions, data_inputs, full_name, source
+
 _LAYERS = {
     "Conv2D": "convolution",
     "Conv3D": "convolution",
@@ -54,7 +56,7 @@ _ELEMENTWISE = {
 _SHAPES = {"Shape", "ShapeN", "Rank", "Size"}
 """Operations that are told how large images are, and nothing of their pixels."""
 
-_MOMENTS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+MOMENTS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 
 
 class _Way(enum.Enum):
@@ -85,12 +87,10 @@ class ImagePath(NamedTuple):
     Attributes:
         layers: First layers that they reach by a clear way.
         blocked_by: Operations that hide from a layer what images become, such as "Mean".
-        graph: Part of the graph that computes what these layers are given.
     """
 
     layers: tuple[LayerInput, ...]
     blocked_by: tuple[str, ...]
-    graph: graph_pb2.GraphDef
 
 
 def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
@@ -105,10 +105,10 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
     layers: list[LayerInput] = []
     blocked: list[str] = []
     for node in _in_order(graph):
-        tensors = [tensor for tensor in _data(node) if _node(tensor) in ways]
+        tensors = [tensor for tensor in data_inputs(node) if source(tensor) in ways]
         if not tensors or node.op in _SHAPES or node.name == images:
             continue
-        found = [ways[_node(tensor)] for tensor in tensors]
+        found = [ways[source(tensor)] for tensor in tensors]
         blocks = [way for way in found if isinstance(way, str)]
         if _Way.BEHIND in found:
             ways[node.name] = _Way.BEHIND
@@ -120,22 +120,21 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
             ways[node.name] = blocks[0]
         else:
             ways[node.name] = _way_on(node, tensors, found)
-            if _calls(node):  # Its first layer may be in there.
+            if calls_functions(node):  # Its first layer may be in there.
                 blocked.append(node.op)
-    part = _part(graph, [layer.tensor for layer in layers])
-    return ImagePath(tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(blocked)), part)
+    return ImagePath(tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(blocked)))
 
 
 def _way_on(node: node_def_pb2.NodeDef, images: list[str], ways: list[_Way | str]) -> _Way | str:
     """Returns how images come on from an operation that has them by clear ways."""
-    inputs = _data(node)
+    inputs = data_inputs(node)
     if node.op in _JOINS:
         return _Way.MOVED
     if node.op in _MOVES:
         # What is moved is the first input; the axis of Split is.
         is_moved = images == [inputs[1 if node.op == "Split" else 0]]
         return _Way.MOVED if is_moved else node.op
-    if node.op not in _ELEMENTWISE or (node.op in _MOMENTS and _is_training(node)):
+    if node.op not in _ELEMENTWISE or (node.op in MOMENTS and is_training(node)):
         return node.op
     # A pixel less its neighbours is nothing in images of one colour, and much in others.
     if len(images) > 1 and _Way.MOVED in ways:
@@ -146,12 +145,11 @@ def _way_on(node: node_def_pb2.NodeDef, images: list[str], ways: list[_Way | str
 def _layer(node: node_def_pb2.NodeDef, tensor: str) -> LayerInput:
     # An attribute that is not there must not be read: protocol buffers would make an empty one.
     layout = node.attr["data_format"].s.decode() if "data_format" in node.attr else ""
-    # GraphDef leaves out an output's number 0.
-    full_name = tensor if ":" in tensor else f"{tensor}:0"
-    return LayerInput(_LAYERS[node.op], full_name, 1 if layout.startswith("NC") else -1)
+    channel_axis = 1 if layout.startswith("NC") else -1
+    return LayerInput(_LAYERS[node.op], full_name(tensor), channel_axis)
 
 
-def _is_training(node: node_def_pb2.NodeDef) -> bool:
+def is_training(node: node_def_pb2.NodeDef) -> bool:
     """Whether a batch normalization takes the moments of the batch, as it does by default."""
     return "is_training" not in node.attr or node.attr["is_training"].b
 
@@ -159,10 +157,10 @@ def _is_training(node: node_def_pb2.NodeDef) -> bool:
 def _in_order(graph: graph_pb2.GraphDef) -> list[node_def_pb2.NodeDef]:
     """Returns the nodes so that each comes after its inputs."""
     nodes = {node.name: node for node in graph.node}
-    waits = {node.name: len(set(map(_node, node.input))) for node in graph.node}
+    waits = {node.name: len(set(map(source, node.input))) for node in graph.node}
     readers = collections.defaultdict(list)
     for node in graph.node:
-        for name in set(map(_node, node.input)):
+        for name in set(map(source, node.input)):
             readers[name].append(node.name)
     ready = collections.deque(name for name, count in waits.items() if not count)
     ordered = []
@@ -174,40 +172,3 @@ def _in_order(graph: graph_pb2.GraphDef) -> list[node_def_pb2.NodeDef]:
             if not waits[reader]:
                 ready.append(reader)
     return ordered
-
-
-def _part(graph: graph_pb2.GraphDef, tensors: list[str]) -> graph_pb2.GraphDef:
-    """Returns what computes these tensors, and the functions that it calls."""
-    nodes = {node.name: node for node in graph.node}
-    needed: set[str] = set()
-    waiting = [_node(tensor) for tensor in tensors]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting += map(_node, _data(nodes[name]))
-    part = graph_pb2.GraphDef(versions=graph.versions)
-    if any(_calls(nodes[name]) for name in needed):
-        part.library.CopyFrom(graph.library)
-    for name in needed:
-        node = part.node.add()
-        node.CopyFrom(nodes[name])
-        del node.input[:]
-        node.input.extend(_data(nodes[name]))
-    return part
-
-
-def _calls(node: node_def_pb2.NodeDef) -> bool:
-    """Whether a node runs functions, as branches, loops and what JAX exports do."""
-    has_functions = any(it.HasField("func") or it.list.func for it in node.attr.values())
-    return has_functions or node.op == "XlaCallModule"
-
-
-def _data(node: node_def_pb2.NodeDef) -> list[str]:
-    """Returns a node's inputs without those that only say what it comes after."""
-    return [tensor for tensor in node.input if not tensor.startswith("^")]
-
-
-def _node(tensor: str) -> str:
-    """Returns the node that a tensor, or "^node", comes from."""
-    return tensor.removeprefix("^").partition(":")[0]

@@ -12,7 +12,8 @@ from transforms.errors import brief
 from transforms.images.pixel_range import from_unit_range, to_unit_range
 from transforms.images.policy import INPUT_RANGES
 from transforms.models.first_layer import FirstLayer, View
-from transforms.models.image_path import ImagePath, LayerInput, trace_images
+from transforms.models.graph_part import GraphPart
+from transforms.models.image_path import LayerInput, trace_images
 from transforms.models.loaded_model import LoadedModel
 
 _LEVELS = (0, 128, 255)
@@ -43,9 +44,11 @@ def look_at_first_layer(loaded: LoadedModel) -> FirstLayer:
         return FirstLayer(obstacle="it has no convolution and no matrix product")
     kind = " and ".join(dict.fromkeys(layer.kind for layer in path.layers))
     try:
-        run = _function(loaded, path)
+        part = GraphPart(loaded, [layer.tensor for layer in path.layers])
+        batch, *sides = images.shape
+        run_to = functools.partial(_run_to, part, [batch or 1, *sides])
         found = [
-            _see(layer, images.dtype, functools.partial(_run_to, run, place))
+            _see(layer, images.dtype, functools.partial(run_to, place))
             for place, layer in enumerate(path.layers)
         ]
         return _agree(found, kind)
@@ -56,10 +59,10 @@ def look_at_first_layer(loaded: LoadedModel) -> FirstLayer:
 
 
 def _run_to(
-    run: Callable[[tf.Tensor], list[tf.Tensor]], place: int, pixel: tf.Tensor
+    part: GraphPart, shape: Sequence[int], place: int, pixel: tf.Tensor
 ) -> npt.NDArray[np.float32]:
-    """Returns what one of the layers is given of an image of a colour."""
-    return run(pixel)[place].numpy()
+    """Returns what one of the layers is given of images of a colour."""
+    return part(tf.broadcast_to(pixel, shape))[place].numpy()
 
 
 def _agree(found: Sequence[FirstLayer], kind: str) -> FirstLayer:
@@ -70,29 +73,6 @@ def _agree(found: Sequence[FirstLayer], kind: str) -> FirstLayer:
             raise _UnclearError("it has several first layers, which see images differently")
     orders = {layer.order for layer in found}
     return dataclasses.replace(first, kind=kind, order=first.order if len(orders) == 1 else "")
-
-
-def _function(loaded: LoadedModel, path: ImagePath) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """Returns a function from a colour, [3], to what the layers are given of an image of it."""
-    images = loaded.function.inputs[0]
-    batch, *sides = images.shape
-    names = {node.name for node in path.graph.node}
-    captures = loaded.function.graph.captures
-    handles = {inner.name: outer for outer, inner in captures if inner.op.name in names}
-
-    @tf.function(input_signature=[tf.TensorSpec([3], images.dtype)], autograph=False)
-    def run(pixel: tf.Tensor) -> list[tf.Tensor]:
-        graph = tf.compat.v1.get_default_graph()
-        inputs = {name: graph.capture(handle) for name, handle in handles.items()}
-        inputs[images.name] = tf.broadcast_to(pixel, [batch or 1, *sides])
-        tensors = tf.graph_util.import_graph_def(
-            path.graph,
-            input_map=inputs,
-            return_elements=[layer.tensor for layer in path.layers],
-        )
-        return [tf.cast(tensor, tf.float32) for tensor in tensors]
-
-    return run.get_concrete_function()
 
 
 def _see(

@@ -45,6 +45,8 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         "inputs": relative(result.inputs),
         "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
         "warnings": list(result.warnings),
+        # Of a hundred thousand shards, most have none.
+        **({"range_doubt": result.range_doubt} if result.range_doubt else {}),
         "engine": result.engine and dataclasses.asdict(result.engine),
     }
 
@@ -75,6 +77,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         changes=entry["changes"],
         seconds={Step(name): seconds for name, seconds in entry["seconds"].items()},
         warnings=tuple(entry["warnings"]),
+        range_doubt=entry.get("range_doubt", ""),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
     )
 

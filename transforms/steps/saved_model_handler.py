@@ -102,6 +102,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
 def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
     """Runs the model on one batch."""
     started = time.perf_counter()
+    model.range_doubt.look_at(batch.pixels)
     outputs, errors = predict_isolating(model, batch.pixels)
     rows, failures = batch.set_aside(Step.MODEL, errors)
     seconds = {**batch.seconds, Step.MODEL: time.perf_counter() - started}
@@ -110,5 +111,6 @@ def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
         outputs=outputs,
         outputs_are_probabilities=model.outputs_are_probabilities,
         warnings=model.warnings,
+        range_doubt=model.range_doubt.sentence,
         engine=model.report,
     )

@@ -63,6 +63,7 @@ class ShardFile:
         self._seconds: defaultdict[Step, float] = defaultdict(float)
         self._next_index = 0
         self._warnings = first.warnings
+        self._range_doubt = first.range_doubt
         self._engine = first.engine
         self._plan: Shard | None = None
 
@@ -93,6 +94,7 @@ class ShardFile:
         self._failures.extend(batch.failures)
         self._next_index += 1
         self._plan = batch.plan
+        self._range_doubt = batch.range_doubt
         self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
@@ -121,6 +123,7 @@ class ShardFile:
             id_digests=b"".join(self._digests),
             seconds=dict(self._seconds),
             warnings=self._warnings,
+            range_doubt=self._range_doubt,
             engine=self._engine,
         )
         commit(self._target.staging, result)

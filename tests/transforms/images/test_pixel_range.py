@@ -9,6 +9,7 @@ from transforms.images.pixel_range import (
     IMAGENET_MEAN,
     IMAGENET_STANDARD_DEVIATION,
     from_unit_range,
+    scale_and_shift,
     to_unit_range,
 )
 from transforms.images.policy import INPUT_DTYPES, INPUT_RANGES
@@ -74,3 +75,11 @@ def test_caffe_is_what_keras_makes_of_levels() -> None:
 def test_the_dtype_is_the_models(dtype: str) -> None:
     for input_range in INPUT_RANGES:
         assert rescaled(unit(LEVELS)[:3], input_range, dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("input_range", INPUT_RANGES)
+def test_a_range_is_a_scale_and_a_shift_of_each_channel(input_range: str) -> None:
+    images = np.random.default_rng(0).random((2, 5, 7, 3)).astype(np.float32)
+    scale, shift = map(np.array, scale_and_shift(input_range))
+    own = images[..., ::-1] if input_range == "caffe" else images
+    np.testing.assert_allclose(own * scale + shift, rescaled(images, input_range), atol=1e-4)

@@ -16,6 +16,7 @@ from transforms.failure import Step
 from transforms.lifecycle.publication import Publication, one_attempt_each
 from transforms.records import ShardKey, ShardResult
 from transforms.runs.directory import names_in
+from transforms.runs.record import result_from_dict, result_to_dict
 from transforms.steps.publish import publish_run
 from transforms.steps.write_shards import ShardFile
 
@@ -69,6 +70,12 @@ def place(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Place:
     return Place(tmp_path / "out", staging[request.param])
 
 
+def doubting(result: ShardResult, doubt: str) -> ShardResult:
+    """A result as it comes back from the record of its shard."""
+    entry = result_to_dict(dataclasses.replace(result, range_doubt=doubt), "/staging")
+    return result_from_dict(json.loads(json.dumps(entry)), "/staging")
+
+
 PUBLISHED = [
     "_SUCCESS",
     "_failures.jsonl",
@@ -78,6 +85,13 @@ PUBLISHED = [
     "embeddings-00000-of-00002.parquet",
     "embeddings-00001-of-00002.parquet",
 ]
+
+
+def test_of_what_workers_say_of_the_range_one_is_said(place: Place) -> None:
+    found = {0: "", 1: "by 0.02", 2: "by 0.03"}
+    results = [doubting(place.stage(n, 3, "abc"[n]), doubt) for n, doubt in found.items()]
+    publish_run(results[::-1], [], place.publication())
+    assert place.record()["warnings"] == ["by 0.02", "odd"]
 
 
 def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:

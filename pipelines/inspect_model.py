@@ -78,7 +78,7 @@ def _inspect(config: InspectConfig) -> int:
         from transforms.models.image_model import ImageModel
         from transforms.models.model_files import check_files
         from transforms.models.notes import NOTES_FILE, read_notes
-        from transforms.models.spec import inspect_saved_model
+        from transforms.models.spec import inspect_saved_model, takes_unit_range
 
     configure_tensorflow()
     model_dir = resolve_model(config.model)
@@ -110,20 +110,28 @@ def _inspect(config: InspectConfig) -> int:
     _print_rows("what the first layer sees, by --input_range", describe_first_layer(model))
     notes = read_notes(model_dir)
     _print_rows(NOTES_FILE, [(f"--{name}", str(value)) for name, value in notes.items()])
-    missing = list_missing(spec, model, names, misfit)
+    is_unit = takes_unit_range(model_dir)
+    missing = list_missing(spec, model, names, misfit, is_unit=is_unit)
     _print_rows("to decide", [row for row in missing if row[0].removeprefix("--") not in notes])
     print("\nrun it")
-    wanted = None
-    if model is not None and "input_range" not in notes:
-        wanted = model.first_layer.wanted
-    for command in _commands(config, model, wanted, has_labels=bool(names)):
+    input_range = None
+    if "input_range" not in notes and spec.dtype != "uint8":
+        # What nobody knows is left for the user to put in: the default may be wrong.
+        input_range = (model and model.first_layer.wanted) or (None if is_unit else "RANGE")
+    embed, classify = _commands(config, model, input_range)
+    is_classifier = bool(names) or (
+        model is not None and (model.output_dim == 1 or model.outputs_are_probabilities)
+    )
+    # Labels that do not fit would stop classify.
+    commands = [classify, embed] if is_classifier else [embed] if misfit else [embed, classify]
+    for command in commands:
         print(f"  {printable(command)}")
     return 0
 
 
 def _commands(
-    config: InspectConfig, model: "ImageModel | None", wanted: str | None, *, has_labels: bool
-) -> list[str]:
+    config: InspectConfig, model: "ImageModel | None", input_range: str | None
+) -> tuple[str, str]:
     flags = ["--input", "photos/", "--model", config.model]
     if config.signature:
         flags += ["--signature", config.signature]
@@ -133,22 +141,17 @@ def _commands(
         flags += ["--image_size", "{}x{}".format(*config.image_size)]
     elif model is None:
         flags += ["--image_size", "SIZE"]
-    if wanted is not None:
-        flags += ["--input_range", wanted]
-    is_binary = model is not None and model.output_dim == 1
-    is_classifier = (
-        has_labels or is_binary or (model is not None and model.outputs_are_probabilities)
-    )
+    if input_range is not None:
+        flags += ["--input_range", input_range]
     embed = ["python", "-m", "pipelines.embed", *flags, "--output", "vectors/"]
     classify = ["python", "-m", "pipelines.classify", *flags, "--output", "classes/"]
     if config.labels:
         classify += ["--labels", config.labels]
     if model is not None and model.outputs_are_probabilities:
         classify += ["--activation", "none"]
-    elif is_binary:
+    elif model is not None and model.output_dim == 1:
         classify += ["--activation", "sigmoid"]
-    commands = [shlex.join(embed), shlex.join(classify)]
-    return commands[::-1] if is_classifier else commands
+    return shlex.join(embed), shlex.join(classify)
 
 
 def _print_rows(title: str, rows: Rows) -> None:

@@ -122,7 +122,12 @@ def describe_labels(uri: str | None, names: tuple[str, ...]) -> Rows:
 
 
 def list_missing(
-    spec: "ModelSpec", model: "ImageModel | None", names: tuple[str, ...], misfit: str
+    spec: "ModelSpec",
+    model: "ImageModel | None",
+    names: tuple[str, ...],
+    misfit: str,
+    *,
+    is_unit: bool,
 ) -> Rows:
     """Lists the flags whose values the model's files do not say.
 
@@ -131,6 +136,7 @@ def list_missing(
         model: The loaded model, or None if its image size is not known.
         names: Names of its classes; may be empty.
         misfit: Reason that the labels beside the model are not its own, or nothing.
+        is_unit: Whether the model's form says that it takes [0, 1].
     """
     rows = []
     if model is None:
@@ -139,7 +145,9 @@ def list_missing(
         wanted = model.first_layer.wanted
         rows.append(("--input_range", f"{wanted}, by what the first layer sees"))
     elif spec.dtype != "uint8":
-        rows.append(("--input_range", "[0, 1] unless its page says otherwise; the file cannot say"))
+        known = "0,1 unless its page says otherwise: it has the form of TF Hub's API"
+        unknown = "what it was trained on, as its page or its training code says; its file does not"
+        rows.append(("--input_range", known if is_unit else unknown))
     if not names:
         rows.append(("--labels", misfit or "class names, if it is a classifier; none came with it"))
     if model is not None:

@@ -17,12 +17,14 @@ from scripts.benchmarks.photos import make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
 from scripts.benchmarks.report import write_report
 from scripts.benchmarks.speed import WARM_UP_IMAGES, Results, run_rounds
+from scripts.benchmarks.start_up import measure_start_up
 from scripts.benchmarks.tables import print_results
 from scripts.benchmarks.targets import Target, find_targets, print_targets
 
 MODELS = ("mobilenetv2", "resnet50", "efficientnetv2b0")
 PHOTO_SIZES = ("small", "large")
 ONLY_LARGE = ("ours_openvino_bfloat16_fast",)
+LARGE_MODELS = ("ResNet50", "ConvNeXtTiny", "vision transformer")
 OWN = "own"
 DECODED = {"small": 64, "large": 16, OWN: 64}
 
@@ -91,6 +93,15 @@ def measure_decoding(data: pathlib.Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def measure_first_layers(data: pathlib.Path, rounds: int) -> int:
+    """Prints which ranges are named, and what that costs; returns 1 if one is wrong or slow."""
+    run_module("zoo", data / "zoo")
+    table = run_module("doctor", data / "zoo")
+    print(table)
+    large = {name: data / "zoo" / name for name in LARGE_MODELS}
+    return int("WRONG" in table) | measure_start_up(large, rounds)
+
+
 def make_models(data: pathlib.Path, names: Sequence[str]) -> None:
     """Makes models in a process of its own: TensorFlow is not imported here."""
     run_module("models", data / "models", *names)
@@ -124,6 +135,8 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         make_models(data, (changes.MODEL, changes.CHEAP_MODEL))
         make(changes.CHANGED_IMAGES)
         return changes.measure_changed(data, photos, arguments.rounds)
+    if arguments.first_layers:
+        return measure_first_layers(data, arguments.rounds)
     if arguments.unchanged:
         make_models(data, (changes.CHEAP_MODEL,))
         return changes.measure_unchanged(data)
@@ -152,6 +165,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("inference_step", "RunInference or a DoFn"),
         ("refresh", "a refresh with 1 %% changed"),
         ("unchanged", "a refresh of a million rows"),
+        ("first_layers", "which --input_range is named for models of which it is known"),
     ):
         modes.add_argument(f"--{name}", action="store_true", help=description)
     return parser

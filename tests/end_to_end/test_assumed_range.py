@@ -143,7 +143,7 @@ def test_inspect_model_says_that_channels_are_turned_and_what_it_cannot_tell(
     told, commands = capfd.readouterr().out.split("run it\n")
     assert "BGR: the model turns RGB round itself" in told
     assert "with caffe       it sees -124 to 131" in told
-    assert "[0, 1] unless its page says otherwise" in told
-    assert "--input_range" not in commands
+    assert "what it was trained on, as its page or its training code says" in told
+    assert all("--input_range RANGE" in command for command in commands.splitlines())
     assert inspect_model.main([mean_color]) == 0
     assert "cannot be told   it has no convolution" in capfd.readouterr().out

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipelines import embed
 from pipelines.inspect_model import main
 from tests.support.models import save_logits
 
@@ -42,8 +43,9 @@ def test_a_classifier_is_described_with_its_labels(
     assert "--labels" not in rows
     assert rows["commands"].splitlines() == [
         f"python -m pipelines.classify --input photos/ --model {shlex.quote(model)} "
-        "--output classes/",
-        f"python -m pipelines.embed --input photos/ --model {shlex.quote(model)} --output vectors/",
+        "--input_range RANGE --output classes/",
+        f"python -m pipelines.embed --input photos/ --model {shlex.quote(model)} "
+        "--input_range RANGE --output vectors/",
     ]
 
 
@@ -71,7 +73,31 @@ def test_probabilities_need_no_activation(
     assert rows["values"].startswith("probabilities")
     assert rows["--activation"] == "none: it returns probabilities"
     classify = rows["commands"].splitlines()[0]
-    assert classify.endswith("--output_key probabilities --output classes/ --activation none")
+    assert "--output_key probabilities" in classify
+    assert classify.endswith("--output classes/ --activation none")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"),
+    [
+        ("dynamic_module", True),
+        ("tf1_hub", True),
+        ("tf_keras_saved", False),
+        ("keras_export", False),
+        ("signature_only", False),
+    ],
+)
+def test_a_range_that_nobody_knows_is_left_to_the_user(
+    saved_model: SavedModel, capsys: pytest.CaptureFixture[str], name: str, *, is_told: bool
+) -> None:
+    model = saved_model(name)
+    rows = report(capsys, model)
+    commands = rows["commands"].splitlines()
+    assert all(("--input_range RANGE" in command) != is_told for command in commands)
+    if not is_told:
+        assert "was trained on" in rows["--input_range"]
+        assert embed.main([*shlex.split(commands[-1])[3:]]) == 2
+        assert "--input_range" in capsys.readouterr().err
 
 
 def test_labels_that_lie_beside_features_are_no_fault(
@@ -81,6 +107,7 @@ def test_labels_that_lie_beside_features_are_no_fault(
     rows = report(capsys, model)
     assert "labels" not in rows
     assert rows["--labels"].startswith("those beside the model do not fit: 3 labels")
+    assert "pipelines.classify" not in rows["commands"]
     assert main([model, "--labels", f"{model}/labels.txt"]) == 2
     assert "3 labels do not fit a model with 4 outputs" in capsys.readouterr().err
 

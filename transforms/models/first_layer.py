@@ -28,6 +28,10 @@ _LARGEST_SHIFT = 0.2
 _UNIT_SPANS = (0.5, 2.2)
 _CENTRED_SPANS = ((0.5, 10.0), (200.0, 300.0))
 """Spans of a range that zero is the middle of: standardized pixels, and levels less a mean."""
+_STANDARDIZED_SPANS = (2.5, 6.7)
+"""Spans that pixels have where zero is their mean and 1 their deviation, of photos as of digits:
+deviations of 0.15 to 0.4 of the range."""
+_UNIT_RANGES = ("0,1", "-1,1")
 
 
 class View(NamedTuple):
@@ -62,10 +66,10 @@ class View(NamedTuple):
         """Whether next to nothing is left of an image."""
         return self.span < SMALLEST_SPAN * max(1.0, *map(abs, self.bounds))
 
-    def is_close_to(self, other: "View") -> bool:
-        """Whether black and white are those of another view, about."""
+    def is_close_to(self, other: "View", tolerance: float = _TOLERANCE) -> bool:
+        """Whether black and white are those of another view, up to a share of its span."""
         pairs = zip(self.black + self.white, other.black + other.white, strict=True)
-        return all(abs(mine - its) <= _TOLERANCE * other.span for mine, its in pairs)
+        return all(abs(mine - its) <= tolerance * other.span for mine, its in pairs)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,16 +107,40 @@ class FirstLayer:
             for name in _SCALED_INSIDE
             if (view := self.seen.get(name)) and view.is_straight and not view.is_degenerate
         }
-        known = [name for name, view in views.items() if self._is_known(view)]
+        known = [name for name in self.seen if self._is_known(name)]
         plausible = [name for name, view in views.items() if _is_plausible(view)]
-        for found in (known, plausible):
-            if found:
-                return found[0] if len(found) == 1 else None
-        return None
+        if known or len(plausible) != 1:
+            return known[0] if len(known) == 1 else None
+        return None if self._has_rival(*plausible) else plausible[0]
 
-    def _is_known(self, view: View) -> bool:
-        """Whether it is what one of the ranges would be, had the model done nothing."""
-        return any(view.is_close_to(given) for given in self.given.values())
+    def _is_known(self, name: str) -> bool:
+        """Whether a range becomes what another would be, had the model done nothing.
+
+        One that stays as it was tells nothing: 0,255 does so where a model takes 0.5 from 0,1.
+        """
+        view = self.seen[name]
+        return view.is_straight and any(
+            view.is_close_to(given) for other, given in self.given.items() if other != name
+        )
+
+    def _has_rival(self, name: str) -> bool:
+        """Whether another range could be right as well.
+
+        Of Normalization for digits on black, in [0, 1] with a mean of 0.13 and a deviation of 0.3,
+        the layer sees -0.4 to 2.9 with 0,1. With -1,1 it sees -3.8 to 2.9, as it would of photos
+        that have this mean and deviation in [-1, 1]. And a model that changes -1,1 by little, and
+        imagenet too, does next to nothing to pixels.
+        """
+        others = {other: view for other, view in self.seen.items() if other != name}
+        return any(_could_be_standardized(others[it]) for it in _UNIT_RANGES if it in others) or (
+            self._is_left(name) and any(map(self._is_left, others))
+        )
+
+    def _is_left(self, name: str) -> bool:
+        """Whether a range stays about as it was."""
+        return self.seen[name].is_straight and self.seen[name].is_close_to(
+            self.given[name], tolerance=_LARGEST_SHIFT
+        )
 
 
 def _is_plausible(view: View) -> bool:
@@ -122,6 +150,12 @@ def _is_plausible(view: View) -> bool:
         return True
     is_centred = abs(low + high) / 2 <= _LARGEST_SHIFT * view.span
     return is_centred and any(least <= view.span <= most for least, most in _CENTRED_SPANS)
+
+
+def _could_be_standardized(view: View) -> bool:
+    low, high = view.bounds
+    least, most = _STANDARDIZED_SPANS
+    return low < 0 < high and least <= view.span <= most
 
 
 def check_assumed_range(layer: FirstLayer, assumed: str) -> None:

@@ -6,12 +6,17 @@
 An operation is on a clear way if it does the same to every pixel, or only moves pixels: then images
 of one colour tell all that happens to the others. A mean over the image, a branch or a loop is not:
 what a layer sees behind these is not known, and `blocked_by` has them.
+
+The luma of RGB, by `tf.image.rgb_to_grayscale`, is a matrix product and no layer.
 """
 
 import collections
 import enum
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 
 from transforms.models.graph_nodes import calls_functions, data_inputs, full_name, source
@@ -55,6 +60,9 @@ _ELEMENTWISE = {
 
 _SHAPES = {"Shape", "ShapeN", "Rank", "Size"}
 """Operations that are told how large images are, and nothing of their pixels."""
+
+_LUMA = np.array((0.2989, 0.587, 0.114), np.float32)
+"""What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
 
 MOMENTS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 
@@ -104,6 +112,7 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
     ways: dict[str, _Way | str] = {images: _Way.IN_PLACE}
     layers: list[LayerInput] = []
     blocked: list[str] = []
+    nodes = {node.name: node for node in graph.node}
     for node in _in_order(graph):
         tensors = [tensor for tensor in data_inputs(node) if source(tensor) in ways]
         if not tensors or node.op in _SHAPES or node.name == images:
@@ -112,7 +121,7 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
         blocks = [way for way in found if isinstance(way, str)]
         if _Way.BEHIND in found:
             ways[node.name] = _Way.BEHIND
-        elif node.op in _LAYERS:
+        elif node.op in _LAYERS and not _is_luma(node, nodes):
             ways[node.name] = _Way.BEHIND
             blocked += blocks
             layers += [] if blocks else [_layer(node, tensor) for tensor in tensors]
@@ -128,7 +137,7 @@ def trace_images(graph: graph_pb2.GraphDef, images: str) -> ImagePath:
 def _way_on(node: node_def_pb2.NodeDef, images: list[str], ways: list[_Way | str]) -> _Way | str:
     """Returns how images come on from an operation that has them by clear ways."""
     inputs = data_inputs(node)
-    if node.op in _JOINS:
+    if node.op in _JOINS or node.op in _LAYERS:  # Of these luma alone comes here.
         return _Way.MOVED
     if node.op in _MOVES:
         # What is moved is the first input; the axis of Split is.
@@ -140,6 +149,18 @@ def _way_on(node: node_def_pb2.NodeDef, images: list[str], ways: list[_Way | str
     if len(images) > 1 and _Way.MOVED in ways:
         return node.op
     return _Way.MOVED if _Way.MOVED in ways else _Way.IN_PLACE
+
+
+def _is_luma(node: node_def_pb2.NodeDef, nodes: Mapping[str, node_def_pb2.NodeDef]) -> bool:
+    """Whether a matrix product makes one gray channel of three, and has no weights of its own."""
+    if node.op != "MatMul":
+        return False
+    factor = nodes[source(data_inputs(node)[1])]
+    while factor.op in ("Identity", "Reshape"):
+        factor = nodes[source(data_inputs(factor)[0])]
+    return factor.op == "Const" and np.array_equal(
+        tf.make_ndarray(factor.attr["value"].tensor).reshape(-1), _LUMA
+    )
 
 
 def _layer(node: node_def_pb2.NodeDef, tensor: str) -> LayerInput:

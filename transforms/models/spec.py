@@ -27,6 +27,7 @@ from transforms.models.refusals import refusal
 from transforms.models.tensor_info import Layout, TensorInfo
 
 _SIGNATURES = ("serving_default", "serve", "predict")
+_REUSABLE = {"__call__", "regularization_losses"}
 _HUB_MODULE_SIGNATURES = ("default", "image_feature_vector", "image_classification")
 
 
@@ -169,6 +170,25 @@ def inspect_saved_model(
         layout=traces[0].images.layout or Layout.RGB,
         switches=traces[0].switches,
     )
+
+
+def takes_unit_range(model_dir: str) -> bool:
+    """Whether a model says by its form that it follows TF Hub's API: of images in [0, 1].
+
+    TF1 Hub's modules do, and objects that list losses for fine-tuning. Keras' saves have that list
+    of any model.
+
+    Raises:
+        ModelError: If it cannot be read.
+
+    Source:
+        https://www.tensorflow.org/hub/reusable_saved_models.
+    """
+    hub_module = is_hub_module(model_dir)
+    meta_graph, _ = _read_meta_graph(model_dir, hub_module=hub_module)
+    nodes = meta_graph.object_graph_def.nodes
+    names = {child.local_name for child in nodes[0].children} if nodes else set()
+    return hub_module or (names >= _REUSABLE and "keras_api" not in names)
 
 
 def _read_meta_graph(

@@ -106,12 +106,18 @@ def _see(
     groups = [group for source in range(3) if len(group := np.flatnonzero(sources == source))]
     if len(groups) == 2:
         raise _UnclearError("its first layer does not see every channel")
+    # A layer of one channel is given that: red alone, or the luma of all.
+    shares = np.abs(responses[:, chosen]).sum(axis=1)
+    shares /= shares.sum()
     given, seen = {}, {}
     for name in ("0,255",) if dtype == tf.uint8 else INPUT_RANGES:
         pixels = [_pixel([level] * 3, name, dtype) for level in _LEVELS]
         # Views are of red, green and blue; groups, of channels as they go in.
         rgb = slice(None, None, -1 if name == "caffe" else 1)
-        black_pixel, _, white_pixel = (tuple(pixel.numpy().tolist()[rgb]) for pixel in pixels)
+        levels = [pixel.numpy().astype(float) for pixel in pixels]
+        if len(groups) == 1:
+            levels = [np.repeat(shares @ level, 3) for level in levels]
+        black_pixel, _, white_pixel = (tuple(level.tolist()[rgb]) for level in levels)
         given[name] = View(black_pixel, white_pixel)
         seen[name] = _view([run(pixel).reshape(-1)[chosen] for pixel in pixels], groups[rgb])
     return FirstLayer(given=given, seen=seen, order=_order(layer, black.shape, chosen, sources))

@@ -83,6 +83,10 @@ STARTS: dict[str, tuple[Start, str | None, str]] = {
     "less a mean": (lambda x: x - (123.7, 116.8, 103.9), "0,255", "RGB"),
     "standardized 0,255": (lambda x: (x - 109) / 61, "0,255", "RGB"),
     "standardized 0,1": (lambda x: (x - 0.45) / 0.26, "0,1", "RGB"),
+    "less a half": (lambda x: x - 0.5, "0,1", "RGB"),
+    "imagenet undone": (lambda x: (x * DEVIATION + MEAN) * 2 - 1, "imagenet", "RGB"),
+    "standardized, dark": (lambda x: (x - 0.13) / 0.28, None, "RGB"),
+    "standardized a little": (lambda x: (x + 0.1) / 0.95, None, "RGB"),
     "moments": (normalized_by_moments, "0,255", "RGB"),
     "resized": (lambda x: tf.image.resize(x, (31, 17)) / 255, "0,255", "RGB"),
     "filtered": (lambda x: tf.image.resize(x, (9, 9), antialias=True) / 255, "0,255", "RGB"),
@@ -93,6 +97,9 @@ STARTS: dict[str, tuple[Start, str | None, str]] = {
     "turned": (lambda x: 1 - x / 255, "0,255", "RGB"),
     "cut off": (lambda x: tf.clip_by_value(x, 0, 1), "0,1", "RGB"),
     "bytes": (lambda x: tf.cast(tf.cast(x, tf.uint8), tf.float32) / 255, "0,255", "RGB"),
+    "gray": (lambda x: tf.image.rgb_to_grayscale(x) / 255, "0,255", ""),
+    "gray after": (lambda x: tf.image.rgb_to_grayscale(x / 127.5 - 1), "0,255", ""),
+    "only gray": (tf.image.rgb_to_grayscale, None, ""),
     "scaled twice": (lambda x: x / 255 / 255, None, "RGB"),
 }  # fmt: skip
 """What models do to pixels before their first layer, the range that is right, and the order."""
@@ -137,6 +144,28 @@ def test_a_dense_layer_is_a_first_layer(tmp_path: pathlib.Path) -> None:
     flat = np.ones((24 * 24 * 3, 2), np.float32)
     layer = look(save_output(tmp_path, lambda x: tf.reshape(x / 255, [-1, 1728]) @ flat))
     assert (layer.kind, layer.wanted) == ("matrix product", "0,255")
+
+
+@pytest.mark.parametrize("is_channels_first", [False, True])
+@pytest.mark.parametrize(("scale", "wanted"), [(1, None), (1 / 255, "0,255"), (255, "0,1")])
+def test_gray_models_are_seen_through_the_luma(
+    tmp_path: pathlib.Path, *, is_channels_first: bool, scale: float, wanted: str | None
+) -> None:
+    shape = [None, 1, *SIZE] if is_channels_first else [None, *SIZE, 1]
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        return convolve((tf.transpose(x, [0, 2, 3, 1]) if is_channels_first else x) * scale)
+
+    layer = look(save_output(tmp_path, call, tf.TensorSpec(shape, tf.float32)))
+    assert (layer.obstacle, layer.kind, layer.wanted) == ("", "convolution", wanted)
+    assert layer.seen["0,1"].bounds == pytest.approx((0, scale), rel=1e-3)
+    assert layer.sees_all_as_given == (wanted is None)
+
+
+def test_other_products_of_channels_are_layers(tmp_path: pathlib.Path) -> None:
+    weights = np.array([[0.3], [0.6], [0.1]], np.float32)
+    layer = look(save_output(tmp_path, lambda x: convolve(x @ weights / 255)))
+    assert (layer.kind, layer.wanted) == ("matrix product", None)
 
 
 def test_several_first_layers_must_see_the_same(tmp_path: pathlib.Path) -> None:

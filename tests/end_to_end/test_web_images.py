@@ -19,7 +19,7 @@ from tests.support.runs import (
     solid,
 )
 from tests.support.web import Answer, WebServer, run_web
-from transforms.files import uris, web_connections
+from transforms.files import uris, web_connections, web_hosts
 
 LIMIT_BYTES = 200_000
 GOOD = 22
@@ -29,6 +29,7 @@ GOOD = 22
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.setattr(web_connections, "STALL_SECONDS", 1.5)
     monkeypatch.setattr(web_connections, "REQUEST_SECONDS", 3.0)
+    monkeypatch.setattr(web_hosts, "FAILURES_IN_A_ROW", 1000)  # Half of its answers are faults.
     monkeypatch.setattr(uris, "WEB_WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server
@@ -163,7 +164,9 @@ def test_a_private_host_is_a_failure_unless_it_is_allowed(
     assert run_on(tmp_path / "list.txt", mean_color, tmp_path / "out") == 0
     (failure,) = read_failures(tmp_path / "out")
     assert failure["error_type"] == "PermissionDenied"
-    assert failure["message"].endswith("is no public address; --allow_private_hosts allows it")
+    assert failure["message"].endswith(
+        "is no public address; a run reads it with --allow_private_hosts"
+    )
     assert web.server.requests == []
 
 

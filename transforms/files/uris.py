@@ -92,7 +92,11 @@ def _read_web(uri: str, max_bytes: int, *, allow_private_hosts: bool) -> bytes:
         except TransientError as error:
             wait, asked = next(waits, None), error.retry_after_seconds or 0.0
             if wait is None or asked > WEB_PATIENCE_SECONDS:
-                hint = f", and to be asked after {asked:.0f} s" if asked else ""
+                hint = (
+                    f"; it is to be asked after {asked:.0f} s"
+                    if asked > WEB_PATIENCE_SECONDS
+                    else ""
+                )
                 raise UnavailableError(f"{error}{hint}") from error
             time.sleep(max(wait, asked))
 

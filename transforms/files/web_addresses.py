@@ -97,5 +97,5 @@ def private_address(host: str, address: str) -> PermissionDeniedError:
     """Returns the refusal of a host."""
     at = "" if host == address else f"is at {address}, which "
     return PermissionDeniedError(
-        f"{host} {at}is no public address; --allow_private_hosts allows it"
+        f"{host} {at}is no public address; a run reads it with --allow_private_hosts"
     )

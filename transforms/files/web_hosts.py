@@ -15,7 +15,7 @@ REQUESTS_AT_ONCE = 8
 """Requests that a process has under way to one server; of common programs, browsers have 6."""
 
 FAILURES_IN_A_ROW = 10
-"""Failures to be answered at all after which a server counts as down."""
+"""Failures to be answered in time after which a server counts as down; a status is an answer."""
 
 DOWN_SECONDS = 60.0
 """Time for which a server that is down is not asked."""
@@ -80,11 +80,11 @@ class Host:
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
     def answered(self) -> None:
-        """Notes that it answered, whatever it said."""
+        """Notes that it answered, and in time."""
         self._failures = 0
 
     def failed(self) -> None:
-        """Notes that it did not answer."""
+        """Notes that it did not answer, or not to the end in time."""
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
             self._down_until = time.monotonic() + DOWN_SECONDS

@@ -169,8 +169,8 @@ class WebStorage:
             try:
                 with self._connections.answer(url, method, headers) as response:
                     is_answered = True
-                    host.answered()
                     yield response
+                host.answered()
             except TransientError as error:
                 if error.is_throttled:
                     host.pause(error.retry_after_seconds or 0.0)
@@ -180,7 +180,7 @@ class WebStorage:
                     f"the certificate of {url.host} is not valid: {error.verify_message}"
                 ) from error
             except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
-                if not is_answered:
+                if not is_answered or isinstance(error, TimeoutError):
                     host.failed()
                 raise TransientError(f"{url.origin}: {_words(error)}") from error
 

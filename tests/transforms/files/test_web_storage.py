@@ -353,6 +353,27 @@ def test_a_server_that_is_down_is_not_asked_for_ever(
     assert errors == [TransientError] * 10 + [UnavailableError] * 2
 
 
+def test_a_server_that_stalls_again_and_again_counts_as_down(
+    web: WebServer, store: WebStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_connections, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(web_hosts, "FAILURES_IN_A_ROW", 3)
+    tarpit = web.put("/a", Answer(CONTENT, fault="stall"))
+    for _ in range(3):
+        with pytest.raises(TransientError, match="stopped coming"):
+            store.read(tarpit, 1 << 20)
+    with pytest.raises(UnavailableError, match="did not answer 3 times in a row"):
+        store.read(web.put("/b", CONTENT), 1 << 20)
+
+
+def test_a_server_of_many_errors_is_not_down(web: WebServer, store: WebStorage) -> None:
+    broken = web.put("/a", Answer(status=500))
+    for _ in range(12):
+        with pytest.raises(TransientError):
+            store.read(broken, 1 << 20)
+    assert store.read(web.put("/b", CONTENT), 1 << 20) == CONTENT
+
+
 def test_a_range_and_a_size_are_asked_for(web: WebServer, store: WebStorage) -> None:
     partly = Answer(CONTENT[2:5], 206, {"Content-Range": "bytes 2-4/10240"})
     assert store.read_range(web.put("/a", partly), 2, 5) == CONTENT[2:5]

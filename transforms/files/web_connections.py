@@ -27,9 +27,6 @@ CONNECT_SECONDS = 5.0
 STALL_SECONDS = 20.0
 """Longest time without a byte."""
 
-REQUEST_SECONDS = 120.0
-"""Time that an answer may take in all: a server that sends a byte now and then is stalling, too."""
-
 IDLE_CONNECTIONS = 64
 """Kept open by a process, to all servers together."""
 
@@ -64,9 +61,9 @@ class Connections:
 
     @contextlib.contextmanager
     def answer(
-        self, url: WebUrl, method: str, headers: Mapping[str, str]
+        self, url: WebUrl, method: str, headers: Mapping[str, str], seconds: float
     ) -> Iterator[http.client.HTTPResponse]:
-        """Sends one request; the answer can be read inside.
+        """Sends one request; the answer can be read inside, for so many seconds in all.
 
         Raises:
             NotFoundError, PermissionDeniedError: As connect.
@@ -80,7 +77,7 @@ class Connections:
         if is_forwarded and (credentials := _credentials_of(proxy or "")):
             sent["Proxy-Authorization"] = credentials
         expired = threading.Event()
-        watch = threading.Timer(REQUEST_SECONDS, _break, [connection, expired])
+        watch = threading.Timer(seconds, _break, [connection, expired])
         watch.daemon = True
         response = None
         try:
@@ -95,7 +92,7 @@ class Connections:
                 raise TimeoutError
         except (OSError, http.client.HTTPException) as error:
             if expired.is_set():
-                raise TimeoutError(f"no whole answer in {REQUEST_SECONDS:g} s") from error
+                raise TimeoutError(f"no whole answer in {seconds:g} s") from error
             raise
         finally:
             watch.cancel()

@@ -17,13 +17,16 @@ REQUESTS_AT_ONCE = 8
 FAILURES_IN_A_ROW = 10
 """Failures to be answered in time after which a server counts as down; a status is an answer."""
 
+FAILING_SECONDS = 60.0
+"""Time for which it must have failed so: one that is started again is asked again."""
+
 DOWN_SECONDS = 60.0
 """Time for which a server that is down is not asked."""
 
 ROBOTS_SECONDS = 86_400.0
 """Time for which a robots.txt is kept (RFC 9309, 2.4)."""
 
-ROBOTS_AGAIN_SECONDS = 5.0
+ROBOTS_AGAIN_SECONDS = 2.0
 """Time after which a robots.txt is fetched again that could not be."""
 
 MOST_HOSTS = 4_000
@@ -42,6 +45,7 @@ class Host:
         self._paused_until = -math.inf
         self._down_until = -math.inf
         self._failures = 0
+        self._failing_since = math.inf
         self._robots: Robots | None = None
         self._robots_until = -math.inf
         self._robots_error: TransientError | None = None
@@ -64,8 +68,8 @@ class Host:
             now = time.monotonic()
             if now < self._down_until:
                 raise UnavailableError(
-                    f"{self.origin} did not answer {self._failures} times in a row; it is asked "
-                    f"again after {DOWN_SECONDS:g} s"
+                    f"{self.origin} has not answered for {now - self._failing_since:.0f} s; it is "
+                    f"asked again in {self._down_until - now:.0f} s"
                 )
             if now < self._paused_until:
                 raise TransientError(
@@ -81,13 +85,16 @@ class Host:
 
     def answered(self) -> None:
         """Notes that it answered, and in time."""
-        self._failures = 0
+        self._failures, self._failing_since = 0, math.inf
 
     def failed(self) -> None:
         """Notes that it did not answer, or not to the end in time."""
+        now = time.monotonic()
         self._failures += 1
-        if self._failures >= FAILURES_IN_A_ROW:
-            self._down_until = time.monotonic() + DOWN_SECONDS
+        self._failing_since = min(self._failing_since, now)
+        is_long = now - self._failing_since >= FAILING_SECONDS
+        if self._failures >= FAILURES_IN_A_ROW and is_long:
+            self._down_until = now + DOWN_SECONDS
 
     def check_robots(self, target: str, fetch: Callable[[], Robots]) -> None:
         """Checks that robots.txt lets a path be fetched; fetches that file where it is not known.
@@ -101,7 +108,11 @@ class Host:
                 self._fetch_robots(fetch)
             robots, error = self._robots, self._robots_error
         if error is not None:
-            raise error
+            raise TransientError(
+                f"its robots.txt cannot be read: {error}",
+                is_throttled=error.is_throttled,
+                retry_after_seconds=error.retry_after_seconds or ROBOTS_AGAIN_SECONDS,
+            ) from error
         if robots is not None and not robots.allows(target):
             raise PermissionDeniedError(f"{self.origin}/robots.txt asks programs not to fetch it")
 
@@ -110,11 +121,7 @@ class Host:
             self._robots, self._robots_error = fetch(), None
             kept_seconds = ROBOTS_SECONDS
         except TransientError as error:
-            self._robots_error = TransientError(
-                f"its robots.txt cannot be read: {error}",
-                is_throttled=error.is_throttled,
-                retry_after_seconds=error.retry_after_seconds,
-            )
+            self._robots_error = error.with_traceback(None)
             kept_seconds = ROBOTS_AGAIN_SECONDS
         self._robots_until = time.monotonic() + kept_seconds
 

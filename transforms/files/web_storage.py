@@ -35,6 +35,12 @@ from transforms.files.web_urls import WebUrl, follow, parse_url
 MOST_REDIRECTS = 5
 """Redirects followed; RFC 9309 wants five for robots.txt, and browsers follow twenty."""
 
+REQUEST_SECONDS = 120.0
+"""Time that an answer may take in all: a server that sends a byte now and then is stalling, too."""
+
+ROBOTS_SECONDS = 20.0
+"""Time that a robots.txt may take: all that is wanted of its server waits for it."""
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 _OF_A_RANGE = (206, 416)
 _LOCK = threading.Lock()
@@ -145,7 +151,7 @@ class WebStorage:
         at = url.robots_txt
         try:
             for _ in range(MOST_REDIRECTS + 1):
-                with self._sent(at, host, "GET") as response:
+                with self._sent(at, host, "GET", seconds=ROBOTS_SECONDS) as response:
                     location = response.getheader("Location")
                     if response.status not in _REDIRECTS or location is None:
                         check_status(response)
@@ -162,12 +168,19 @@ class WebStorage:
 
     @contextlib.contextmanager
     def _sent(
-        self, url: WebUrl, host: Host, method: str, headers: Mapping[str, str] = _NO_HEADERS
+        self,
+        url: WebUrl,
+        host: Host,
+        method: str,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        *,
+        seconds: float | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         is_answered = False
         with host.asked():
             try:
-                with self._connections.answer(url, method, headers) as response:
+                seconds = seconds or REQUEST_SECONDS
+                with self._connections.answer(url, method, headers, seconds) as response:
                     is_answered = True
                     yield response
                 host.answered()

@@ -80,6 +80,7 @@ class Connections:
         watch = threading.Timer(seconds, _break, [connection, expired])
         watch.daemon = True
         response = None
+        is_broken = False
         try:
             if connection.sock is None:
                 connection.connect()
@@ -91,12 +92,13 @@ class Connections:
             if expired.is_set():  # What was read may look whole, and is not.
                 raise TimeoutError
         except (OSError, http.client.HTTPException) as error:
+            is_broken = True
             if expired.is_set():
                 raise TimeoutError(f"no whole answer in {seconds:g} s") from error
             raise
         finally:
             watch.cancel()
-            if response is not None and _is_at_its_end(response) and not expired.is_set():
+            if response is not None and _is_at_its_end(response) and not is_broken:
                 self._keep(url.origin, connection)
             else:
                 if response is not None:

@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from transforms.files.web_storage import WebStorage
+
+CONTENT = bytes(range(256)) * 40
+"""Content of a file."""
+
 STALL_SECONDS = 5.0
 """Longer than the tests let a reader wait."""
 
@@ -191,6 +196,16 @@ def run_web(wrap: Callable[[socket.socket], ssl.SSLSocket] | None = None) -> Ite
             server.released.set()
             server.shutdown()
             thread.join()
+
+
+def redirect(to: str, status: int = 302) -> Answer:
+    """Returns an answer that leads elsewhere."""
+    return Answer(b"moved", status, {"Location": to})
+
+
+def open_store(*, allow_private_hosts: bool = True) -> contextlib.closing[WebStorage]:
+    """Opens a reader of the web, to be closed after use."""
+    return contextlib.closing(WebStorage(allow_private_hosts=allow_private_hosts))
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -32,6 +32,7 @@ setup(
         "setuptools<82",
         "google-cloud-storage>=3.0",
         "google-crc32c>=1.5",
+        "idna>=3.7",
         "numpy>=2.0",
         "pillow>=12.0",
         "pyarrow>=20.0",

@@ -28,7 +28,7 @@ class ImageRef:
 
     Attributes:
         image_id: Stable key, unique within a run.
-        uri: URI of the bytes, of any scheme that Beam's FileSystems reads.
+        uri: URI of the bytes, of any scheme that Beam's FileSystems reads, or of the web.
         size_bytes: Bytes by the listing, or None where it was not listed (remote manifests).
         version: Version by the listing; another one when the object has changed, or None if it is
             not known. The modification time in nanoseconds, or generation and checksum on gs://.

@@ -44,8 +44,8 @@ class RunConfig:
     """The flags that embed and classify share; each field is the flag of its name."""
 
     input: tuple[str, ...] = flag(
-        "image file, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] files; any "
-        "URI scheme that Beam reads; repeatable",
+        "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] "
+        "files; any scheme that Beam reads; repeatable",
         "input",
         (),
         metavar="URI",
@@ -58,12 +58,13 @@ class RunConfig:
         choices=INPUT_FORMATS,
     )
     manifest: tuple[str, ...] = flag(
-        "list of image URIs: .txt (one a line), or .csv, .jsonl, .parquet with a uri column",
+        "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
         "input",
         (),
         metavar="URI",
         repeatable=True,
     )
+    allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
         "feature, column or tar field of the encoded image (default: image/encoded in TFRecord, "
         "image in Parquet, any image's extension in tar)",

@@ -14,8 +14,9 @@ from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import Destination, RefreshRoot, RunDirectory, keep_apart
 from transforms.errors import FlagError, InputError, OutputError
-from transforms.files.schemes import check_scheme, scheme_of
+from transforms.files.schemes import check_scheme
 from transforms.files.uris import is_local
+from transforms.files.web_urls import is_web_uri
 from transforms.inputs.entries import Skipped
 from transforms.inputs.listing import classify_inputs, list_source
 from transforms.inputs.manifests import manifest_schema, read_manifest
@@ -71,8 +72,9 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
 def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
     for uri in filter(is_local, config.manifest):
         manifest_schema(uri, config.carry_columns)
-    local = filter(is_local, config.input)
-    return tuple(source for uri in local for source in classify_inputs(uri, config.told_kind))
+    # Of the web, what is no image is told by its looks; no server is asked.
+    looked_at = [uri for uri in config.input if is_local(uri) or is_web_uri(uri)]
+    return tuple(source for uri in looked_at for source in classify_inputs(uri, config.told_kind))
 
 
 def read_run_to_complete(handle: str) -> PublishedRun:
@@ -89,7 +91,7 @@ def read_run_to_complete(handle: str) -> PublishedRun:
 
 def _check_schemes(config: RunConfig) -> None:
     for name, uri in _named_files(config):
-        if name == "model" and (scheme_of(uri) or "").lower() in ("http", "https"):
+        if name in ("input", "model") and is_web_uri(uri):
             continue
         try:
             check_scheme(uri)

@@ -81,6 +81,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             max_image_bytes=launch.policy.max_image_bytes,
             computed_columns=computed_columns(launch.stem),
             deduplicate=launch.config.deduplicate,
+            allow_private_hosts=launch.config.allow_private_hosts,
             images_per_file=sample.images_per_file if sample else None,
         )
         target = StagingTarget(
@@ -134,7 +135,11 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     )
     images = matched.images
     if plan.places_by_content:
-        hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
+        hashing = HashImages(
+            launch.columns,
+            launch.policy.max_image_bytes,
+            allow_private_hosts=launch.config.allow_private_hosts,
+        )
         images = images | "HashImages" >> hashing
     shards = (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes)
     return _Planned(shards, matched.skipped, matched.warnings)

@@ -1,5 +1,6 @@
 """Image files, read a batch at a time with overlapped I/O."""
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,9 +47,12 @@ _T = TypeVar("_T")
 class ImageFiles:
     """Reads image files on a few threads, which it keeps until it is closed."""
 
-    def __init__(self, columns: FileColumns, max_image_bytes: int) -> None:
+    def __init__(
+        self, columns: FileColumns, max_image_bytes: int, *, allow_private_hosts: bool = False
+    ) -> None:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
+        self._read_slowly = functools.partial(_read, allow_private_hosts=allow_private_hosts)
         self._threads = ThreadPoolExecutor(REMOTE_READS, thread_name_prefix="read-image")
 
     def read(self, refs: Sequence[ImageRef]) -> ReadPart:
@@ -96,7 +100,7 @@ class ImageFiles:
         return [
             members[ref.uri]
             if ref.uri in members
-            else _read_or_error(_read, ref, self._max_image_bytes)
+            else _read_or_error(self._read_slowly, ref, self._max_image_bytes)
             for ref in refs
         ]
 
@@ -126,9 +130,9 @@ def _read_from_memory(ref: ImageRef, max_image_bytes: int) -> bytes | None:
         return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
 
 
-def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
+def _read(ref: ImageRef, max_image_bytes: int, *, allow_private_hosts: bool) -> bytes:
     if not _is_local(ref):
-        return read_remote(ref.uri, max_image_bytes)
+        return read_remote(ref.uri, max_image_bytes, allow_private_hosts=allow_private_hosts)
     for _ in range(READS):
         with open_uri(ref.uri) as handle:
             content = _read_stable(handle, max_image_bytes)

@@ -10,6 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
+from transforms.files.web_urls import is_web_uri
 from transforms.inputs.braces import expand_braces
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
@@ -26,6 +27,7 @@ from transforms.inputs.remote_listing import (
 )
 from transforms.inputs.source import Source
 from transforms.inputs.text_file import check_is_no_text
+from transforms.inputs.web_images import classify_web, list_web
 from transforms.records import InputFile, ShardKind
 
 LOOKS_AT_ONCE = 32
@@ -46,7 +48,7 @@ def classify_inputs(uri: str, input_format: ShardKind | None = None) -> list[Sou
         InputError: As classify_input, also if one of the names is not there.
     """
     names = expand_braces(uri)
-    if names == [uri] or _is_there(uri):
+    if names == [uri] or (not is_web_uri(uri) and _is_there(uri)):
         return [classify_input(uri, input_format)]
     with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="braces") as threads:
         return list(threads.map(lambda name: classify_input(name, input_format), names))
@@ -67,6 +69,8 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
             the bucket is not there or may not be listed.
     """
     try:
+        if is_web_uri(uri):
+            return classify_web(uri, input_format)
         path = without_file_scheme(uri)
         if not path or not is_local(path):
             return _classify(path, input_format)
@@ -125,6 +129,8 @@ def _is_there(uri: str) -> bool:
 
 
 def _entries(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
+    if is_web_uri(source.pattern):
+        return list_web(source)
     return list_local(source) if is_local(source.pattern) else list_remote(source)
 
 

@@ -1,13 +1,13 @@
 """Manifests: lists of images with columns, as txt, csv, jsonl or Parquet.
 
-A manifest has a column `uri`; a txt manifest is a URI a line. The column `image_id`, where there is
-one, holds the images' keys. The others may be carried to the output.
+A manifest has a column `uri`, or `url`; a txt manifest is a URI a line. The column `image_id`,
+where there is one, holds the images' keys. The others may be carried to the output.
 """
 
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from transforms.inputs.columns import IDS_FROM_NAMES, image_id
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, PEEK_ROWS, ManifestFormat
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
+
+_URI_COLUMNS = (URI, "url", "URL")
+"""Columns that name the image, the first that is there; img2dataset has url, and LAION URL."""
 
 
 def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
@@ -31,18 +34,9 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
     """
     with _open_manifest(uri) as (handle, manifest_format):
         schema = manifest_format.schema(handle, uri)
-        first = None
-        if URI in schema.names:
-            handle.seek(0)
-            first = next(manifest_format.rows(handle, uri, [URI]), None)
-    if first and str(first.values.get(URI)).lower().startswith(("http://", "https://")):
-        raise InputError(
-            f"{first.where}: {first.values[URI]!r} is on the web; wanted files or objects: download"
-            " them first, for instance by img2dataset"
-        )
     if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
         return schema
-    for name in (URI, *carry_columns):
+    for name in (_uri_column(schema.names), *carry_columns):
         if schema.get_field_index(name) < 0:
             raise InputError(
                 f"{uri}: no column {name!r}, or several; it has {', '.join(schema.names) or 'none'}"
@@ -83,10 +77,10 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
     """
     folder = (os.path.abspath(uri) if is_local(uri) else uri).rpartition("/")[0]
     id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
-    columns = dict.fromkeys([URI, id_column or IMAGE_ID, *carried.names])
+    columns = dict.fromkeys([*_URI_COLUMNS, id_column or IMAGE_ID, *carried.names])
     with _open_manifest(uri) as (handle, manifest_format):
         for where, values in manifest_format.rows(handle, uri, list(columns)):
-            image_uri = resolve_uri(_text(values, URI, where), folder)
+            image_uri = resolve_uri(_text(values, _uri_column(values), where), folder)
             if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
                 key = _text(values, id_column or IMAGE_ID, where)
             else:
@@ -116,6 +110,10 @@ def resolve_uri(uri: str, folder: str) -> str:
     if not is_local(uri) or os.path.isabs(uri):
         return uri
     return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else f"{folder}/{uri}"
+
+
+def _uri_column(names: Collection[str]) -> str:
+    return next((name for name in _URI_COLUMNS if name in names), URI)
 
 
 def _listing(uri: str) -> tuple[int | None, str | None]:

@@ -15,13 +15,20 @@ BATCH_IMAGES = 2 * REMOTE_READS
 
 
 class _HashBatch(beam.DoFn):
-    def __init__(self, columns: FileColumns, max_image_bytes: int) -> None:
+    def __init__(
+        self, columns: FileColumns, max_image_bytes: int, allow_private_hosts: bool
+    ) -> None:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
+        self._allow_private_hosts = allow_private_hosts
         self._files: ImageFiles | None = None
 
     def setup(self) -> None:
-        self._files = ImageFiles(self._columns, self._max_image_bytes)
+        self._files = ImageFiles(
+            self._columns,
+            self._max_image_bytes,
+            allow_private_hosts=self._allow_private_hosts,
+        )
 
     def process(self, refs: list[ImageRef]) -> Iterator[RefChunk]:
         assert self._files is not None, "setup runs before process"
@@ -53,10 +60,12 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     Attributes:
         columns: Feature, column or field that holds the image, for members of files.
         max_image_bytes: Largest encoded image that is read, in bytes.
+        allow_private_hosts: Whether servers of the web may have addresses that are not public.
     """
 
     columns: FileColumns
     max_image_bytes: int
+    allow_private_hosts: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -64,13 +73,11 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     @beam.typehints.no_annotations
     def expand(self, images: PCollection[RefChunk]) -> PCollection[RefChunk]:
         """Returns the images; one that cannot be read has no hash."""
+        hashing = _HashBatch(self.columns, self.max_image_bytes, self.allow_private_hosts)
         return (
             images
             | "Refs" >> beam.FlatMap(_refs)
             | "Spread" >> beam.Reshuffle()
             | "Batch" >> beam.BatchElements(BATCH_IMAGES, BATCH_IMAGES)
-            | "HashBatch"
-            >> beam.ParDo(_HashBatch(self.columns, self.max_image_bytes)).with_output_types(
-                RefChunk
-            )
+            | "HashBatch" >> beam.ParDo(hashing).with_output_types(RefChunk)
         )

@@ -45,6 +45,7 @@ class ReadPolicy:
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
+        allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
     """
 
@@ -53,6 +54,7 @@ class ReadPolicy:
     max_image_bytes: int
     computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
+    allow_private_hosts: bool = False
     images_per_file: int | None = None
 
 
@@ -61,7 +63,11 @@ class ShardReader:
 
     def __init__(self, policy: ReadPolicy) -> None:
         self._policy = policy
-        self._image_files = ImageFiles(policy.columns, policy.max_image_bytes)
+        self._image_files = ImageFiles(
+            policy.columns,
+            policy.max_image_bytes,
+            allow_private_hosts=policy.allow_private_hosts,
+        )
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
 
     def read(self, shard: Shard) -> Iterator[EncodedImages]:

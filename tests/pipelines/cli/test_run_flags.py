@@ -69,6 +69,7 @@ def test_defaults_are_those_of_the_configuration() -> None:
         (["--output_format", "tfrecord"], "output_format", "tfrecord"),
         (["--rows_per_file", "9"], "rows_per_file", 9),
         (["--max_failed_fraction", "0"], "max_failed_fraction", 0.0),
+        (["--allow_private_hosts"], "allow_private_hosts", True),
         (["--allow_truncated_files"], "allow_truncated_files", True),
         (["--input_format", "tfrecord"], "input_format", "tfrecord"),
         (["--embedding_dtype", "float16"], "embedding_dtype", "float16"),

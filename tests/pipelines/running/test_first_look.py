@@ -85,7 +85,15 @@ CASES = [
         "embed --input {tmp}/photos --model {model} --output s3a://b/out",
         ("--output s3a://b/out: no file system is known", "write s3://"),
     ),
-    Case(f"embed --input https://a.org/b.jpg {EMBED}", ("--input", "on the web", "download")),
+    Case(
+        "embed --input {tmp}/photos --model {model} --output https://a.invalid/out",
+        ("--output https://a.invalid/out: this is on the web, from which only images and models",),
+    ),
+    Case(f"embed --manifest http://a.invalid/m.csv {EMBED}", ("--manifest", "is on the web")),
+    Case(f"embed --input https://a.invalid/photos/ {EMBED}", ("the web cannot be listed",)),
+    Case(f"embed --input https://a.invalid/*.jpg {EMBED}", ("the web cannot be listed",)),
+    Case(f"embed --input https://a.invalid/x.tar?v=1 {EMBED}", ("of the web only images",)),
+    Case(f"embed --input https://me:secret@a.invalid/x.jpg {EMBED}", ("holds credentials",)),
     Case(f"embed --input {{tmp}}/nothing {EMBED}", ("no such file or directory",)),
     Case(f"embed --input {{tmp}}/photos/*.tiff {EMBED}", ("the glob matches no file",)),
     Case(f"embed --input {{tmp}}/empty {EMBED}", ("no images found",)),
@@ -159,6 +167,7 @@ def test_what_cannot_work_is_told_before_beam_and_tensorflow_are_imported(
         assert (code, loaded) == (2, []), (case.line, error)
         assert error.startswith(f"{case.line.split()[0]}: "), case.line
         assert len(error.splitlines()) == 1, error
+        assert "secret" not in error
         for message in case.messages:
             assert message.format(**names) in error, case.line
     assert sorted(folder.rglob("*")) == before

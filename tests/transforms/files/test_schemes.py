@@ -40,7 +40,7 @@ def test_a_store_says_what_it_wants_installed(uri: str, module: str, message: st
         ("abfss://b/a", r"write azfs://$"),
         ("GS://b/a", r"write gs://$"),
         ("foo://b/a", r"no file system is known for foo://; wanted a local path, gs://, s3://, "),
-        ("HTTPS://b/a", r"on the web; wanted files or objects: download"),
+        ("HTTPS://b/a", r"on the web, from which only images and models are read; wanted"),
     ],
 )
 def test_a_scheme_that_is_none_says_which_there_are(uri: str, message: str) -> None:

@@ -77,7 +77,7 @@ def test_every_input_that_cannot_be_read_is_a_failure_beside_the_rows(
     names = ["absent", "good", "large", "folder", "broken", "loop", "pipe", "good/below", "n" * 300]
     refs = [ImageRef(name, str(tmp_path / name)) for name in names]
     refs.append(ImageRef("listed large", str(tmp_path / "good"), size_bytes=11))
-    refs.append(ImageRef("scheme", "https://example.com/x.jpg"))
+    refs.append(ImageRef("scheme", "ftp://example.com/x.jpg"))
     refs.append(ImageRef("nul", "x\0y"))
     refs.append(ImageRef("last", str(tmp_path / "good"), size_bytes=10))
     part = image_files.read(refs)

@@ -341,7 +341,7 @@ def test_an_input_that_is_not_there_is_named(
     assert pattern.strip("/") in str(caught.value)
 
 
-@pytest.mark.parametrize("pattern", ["https://example.com/x.jpg", "", "nul\0.jpg"])
+@pytest.mark.parametrize("pattern", ["ftp://example.com/x.jpg", "", "nul\0.jpg"])
 def test_an_input_that_cannot_be_a_file_is_an_input_error(pattern: str) -> None:
     with pytest.raises(InputError, match="--input"):
         classify_input(pattern)

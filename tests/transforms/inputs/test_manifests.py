@@ -35,19 +35,29 @@ def test_uris_of_local_files_are_paths_as_spark_and_python_write_them(
     assert [ref.uri for ref in read_manifest(manifest, NOTHING, None)] == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("m.txt", "https://example.com/a.jpg\nb.jpg\n"),
-        ("m.csv", "label,uri\n1,HTTP://example.com/a.jpg\n"),
-        ("m.jsonl", '{"uri": "https://example.com/a.jpg"}\n'),
-    ],
-)
-def test_a_manifest_of_the_web_is_refused_at_launch(
-    tmp_path: pathlib.Path, name: str, content: str
-) -> None:
-    with pytest.raises(InputError, match=r"a\.jpg' is on the web; wanted files .*: download"):
-        manifest_schema(write(tmp_path / name, content), [])
+def test_urls_of_the_web_stay_as_they_are_given(tmp_path: pathlib.Path) -> None:
+    urls = ["HTTPS://example.com/a%20b.jpg?w=1&h=2#top", "http://b.example/photo"]
+    manifest = write(tmp_path / "m.txt", "\n".join(urls))
+    assert list(read_manifest(manifest, NOTHING, None)) == [ImageRef(it, it) for it in urls]
+
+
+@pytest.mark.parametrize("name", ["url", "URL"])
+def test_lists_of_img2dataset_and_laion_are_manifests(tmp_path: pathlib.Path, name: str) -> None:
+    urls = ["https://a.example/1.jpg", "https://a.example/2"]
+    table = pa.table({"SAMPLE_ID": [7, 8], name: urls, "TEXT": ["a cat", None]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    manifest = str(tmp_path / "m.parquet")
+    carried = manifest_schema(manifest, ["TEXT", name])
+    assert list(read_manifest(manifest, carried, "SAMPLE_ID")) == [
+        ImageRef("7", urls[0], carried=("a cat", urls[0])),
+        ImageRef("8", urls[1], carried=(None, urls[1])),
+    ]
+
+
+def test_a_column_uri_goes_before_url(tmp_path: pathlib.Path) -> None:
+    manifest = write(tmp_path / "m.csv", "url,uri\nhttps://a.example/1.jpg,/x/1.jpg\n")
+    manifest_schema(manifest, [])
+    assert [ref.uri for ref in read_manifest(manifest, NOTHING, None)] == ["/x/1.jpg"]
 
 
 def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(

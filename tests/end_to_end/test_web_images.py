@@ -1,0 +1,209 @@
+"""Runs on URLs: of a list with every fault, each URL is a row or a failure with a reason."""
+
+import gzip
+import pathlib
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import embed
+from tests.support.runs import (
+    read,
+    read_failures,
+    read_record,
+    run_embed,
+    run_refresh,
+    solid,
+)
+from tests.support.web import Answer, WebServer, run_web
+from transforms.files import uris, web_connections, web_storage
+
+LIMIT_BYTES = 200_000
+GOOD = 22
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    monkeypatch.setattr(web_connections, "STALL_SECONDS", 1.5)
+    monkeypatch.setattr(web_storage, "REQUEST_SECONDS", 3.0)
+    monkeypatch.setattr(uris, "WEB_WAITS_SECONDS", (0.1,))
+    with run_web() as server:
+        yield server
+
+
+def to(place: str) -> Answer:
+    return Answer(b"moved", 302, {"Location": place})
+
+
+def good_urls(web: WebServer) -> list[str]:
+    """Puts images there that are read in the end."""
+    image = [solid(n, 2 * n, 255 - n) for n in range(100)]
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(image[1]), image[1])
+    packed = {"Content-Encoding": "gzip"}
+    busy = Answer(status=503, headers={"Retry-After": "0"})
+    web.put("/moved.png", image[2])
+    return [
+        *(web.put(f"/good/{n}.png", image[10 + n]) for n in range(GOOD - 12)),
+        web.put("/chunked", Answer(chunked, headers={"Transfer-Encoding": "chunked"})),
+        web.put("/no_length", Answer(image[3], fault="no length")),
+        web.put("/packed", Answer(gzip.compress(image[4]), headers=packed)),
+        web.put("/redirected", to("/again")),
+        web.put("/again", to("moved.png")),
+        web.put("/a%20b%41.png?w=1&h=%2f", image[5]),
+        web.put("/shown", image[6]) + "#top",
+        web.put("/otherbot", Answer(image[7], headers={"X-Robots-Tag": "otherbot: noai"})),
+        web.put("/busy", busy, Answer(image[8])),
+        web.put("/reset_once", Answer(fault="reset"), Answer(image[9])),
+        web.put("/short_once", Answer(image[9], fault="short"), Answer(image[9])),
+        web.put("/broken_once", Answer(status=500), Answer(image[9])),
+    ]
+
+
+def bad_urls(web: WebServer, closed: WebServer, busy: WebServer) -> dict[str, tuple[str, str]]:
+    """Puts everything else there; returns the reason and the words of each failure."""
+    image = solid(1, 2, 3)
+    closed.put("/robots.txt", Answer(status=500))
+    hour = {"Retry-After": "3600"}
+    bomb = Answer(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
+    web.put("/robots.txt", b"User-agent: *\nDisallow: /private/\n")
+    for place in range(6):
+        web.put(f"/far/{place}", to(f"/far/{place + 1}"))
+    denied, gone, later = "PermissionDenied", "NotFound", "Unavailable"
+    return {
+        web.put("/404", Answer(status=404)): (gone, "the server answers 404 Not Found"),
+        web.put("/410", Answer(status=410)): (gone, "410 Gone"),
+        web.put("/400", Answer(status=400)): (gone, "400 Bad Request"),
+        web.put("/401", Answer(status=401)): (denied, "401 Unauthorized"),
+        web.put("/403", Answer(status=403)): (denied, "403 Forbidden"),
+        web.put("/451", Answer(status=451)): (denied, "451 Unavailable For Legal Reasons"),
+        web.put("/500", Answer(status=500)): (later, "500 Internal Server Error"),
+        web.put("/502", Answer(status=502)): (later, "502 Bad Gateway"),
+        web.put("/short", Answer(image, fault="short")): (later, "only .* bytes came"),
+        web.put("/reset", Answer(fault="reset")): (later, "connection reset by peer"),
+        web.put("/hang", Answer(fault="hang up")): (later, "closed connection without response"),
+        web.put("/stall", Answer(image, fault="stall")): (later, "it stopped coming"),
+        web.put("/drip", Answer(image, fault="drip")): (later, "no whole answer in 3 s"),
+        web.put("/junk", Answer(fault="junk")): (later, "no proper answer"),
+        web.put("/noai", Answer(image, headers={"X-Robots-Tag": "noai"})): (denied, "its owner"),
+        web.put("/private/a", image): (denied, r"robots\.txt asks programs not to fetch it"),
+        web.put("/loop", to("/loop")): (gone, "more than 5 redirects"),
+        web.put("/far/0", to("/far/1")): (gone, "more than 5 redirects"),
+        web.put("/file", to("file:///etc/passwd")): (denied, "leads to file:"),
+        web.put("/html", b"<!doctype html>sorry"): ("UnsupportedFormat", "an HTML page"),
+        web.put("/br", Answer(image, headers={"Content-Encoding": "br"})): (
+            *("UnsupportedFormat", "which nobody asked for"),
+        ),
+        web.put("/huge", bytes(LIMIT_BYTES + 1)): ("FileTooLarge", f"bytes={LIMIT_BYTES}"),
+        web.put("/endless", Answer(bytes(9_999), fault="endless")): ("FileTooLarge", "more bytes"),
+        web.put("/bomb", bomb): ("FileTooLarge", "more bytes"),
+        closed.put("/a.png", image): (later, r"robots\.txt cannot be read: .* 500"),
+        busy.put("/a.png", Answer(status=429, headers=hour)): (later, "429 .* after 3600 s"),
+        "http://no.such.host.invalid/a.png": (gone, r"there is no host no\.such\.host\.invalid"),
+    } | {"http://127.0.0.1:0/a.png": (gone, "port 0 is none")}
+
+
+def run_on(manifest: pathlib.Path, model: str, output: pathlib.Path, *flags: str) -> int:
+    all_may_fail = ["--max_failed_fraction", "1"]
+    return run_embed(model, output, "--manifest", str(manifest), *all_may_fail, *flags)
+
+
+def test_each_url_is_a_row_or_a_failure_with_a_reason(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    with run_web() as closed, run_web() as busy:
+        good, bad = good_urls(web), bad_urls(web, closed, busy)
+        assert len(good) == GOOD
+        assert len(good) + len(bad) == 50
+        manifest = tmp_path / "list.parquet"
+        urls = [*good, *bad]
+        pq.write_table(
+            pa.table({"url": urls, "caption": [f"no. {n}" for n in range(50)]}), manifest
+        )
+        flags = ["--allow_private_hosts", "--carry_columns", "caption", "--max_image_bytes"]
+        flags.append(str(LIMIT_BYTES))
+        assert run_on(manifest, mean_color, tmp_path / "out", *flags) == 0
+        rows = read(tmp_path / "out")
+        assert rows["image_id"].to_pylist() == sorted(good)
+        captions = dict(zip(urls, range(50), strict=True))
+        assert rows["caption"].to_pylist() == [f"no. {captions[url]}" for url in sorted(good)]
+        failures = {failure["image_id"]: failure for failure in read_failures(tmp_path / "out")}
+        assert failures.keys() == bad.keys()
+        for url, (error_type, message) in bad.items():
+            failure = failures[url]
+            assert (failure["error_type"], failure["uri"]) == (error_type, url), failure
+            assert re.search(message, failure["message"]), failure
+        assert "GET /private/a" not in web.requests
+        assert "GET /a.png" not in closed.requests
+        assert busy.requests == ["GET /a.png"]
+        assert web.server.most_at_once <= 8
+        assert web.robots_requests == 1
+
+        for path in ("/500", "/short", "/reset", "/404", "/html"):
+            web.put(path, solid(9, 9, 9))
+        before = len(web.requests)
+        again = ["--retry_failed", str(tmp_path / "out"), "--model", mean_color, *flags]
+        again += ["--output", str(tmp_path / "again"), "--max_failed_fraction", "1"]
+        assert embed.main(again) == 0
+        asked = web.requests[before:]
+        assert not any("/good/" in request for request in asked)
+        rows = read(tmp_path / "again")
+        mended = [web.url + path for path in ("/500", "/short", "/reset", "/404", "/html")]
+        assert rows["image_id"].to_pylist() == sorted([*good, *mended])
+        assert len(read_failures(tmp_path / "again")) == len(bad) - len(mended)
+
+
+def test_a_private_host_is_a_failure_unless_it_is_allowed(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    url = web.put("/a.png", solid(1, 2, 3))
+    (tmp_path / "list.txt").write_text(url)
+    assert run_on(tmp_path / "list.txt", mean_color, tmp_path / "out") == 0
+    (failure,) = read_failures(tmp_path / "out")
+    assert failure["error_type"] == "PermissionDenied"
+    assert failure["message"].endswith(
+        "is no public address; a run reads it with --allow_private_hosts"
+    )
+    assert web.server.requests == []
+
+
+def test_one_url_is_an_input(web: WebServer, mean_color: str, tmp_path: pathlib.Path) -> None:
+    url = web.put("/photo?id=1&w=2", solid(1, 2, 3))
+    flags = ["--allow_private_hosts", "--image_id_from", "filename"]
+    assert run_embed(mean_color, tmp_path / "out", "--input", url, *flags) == 0
+    row = read(tmp_path / "out").to_pylist()[0]
+    assert (row["image_id"], row["uri"]) == ("photo?id=1&w=2", url)
+    assert web.requests == ["GET /photo?id=1&w=2"]
+    web.put("/1.png", solid(1, 1, 1))
+    web.put("/2.png", solid(2, 2, 2))
+    both = f"{web.url}/{{1..2}}.png"
+    assert run_embed(mean_color, tmp_path / "both", "--input", both, *flags) == 0
+    assert read(tmp_path / "both")["image_id"].to_pylist() == ["1.png", "2.png"]
+
+
+def test_a_refresh_reads_urls_again_and_keeps_the_rows_of_equal_bytes(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    urls = [web.put(f"/{n}.png", solid(n, n, n)) for n in range(3)]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    flags = ["--manifest", str(tmp_path / "list.txt"), "--allow_private_hosts"]
+    assert run_refresh(mean_color, tmp_path / "runs", *flags) == 0
+    web.put("/1.png", solid(99, 99, 99))
+    before = len(web.requests)
+    assert run_refresh(mean_color, tmp_path / "runs", *flags) == 0
+    assert len(web.requests) - before == 3
+    latest = tmp_path / "runs" / (tmp_path / "runs" / "LATEST").read_text().strip()
+    changes = read_record(latest)["changes"]
+    assert (changes["changed"], changes["unchanged"]) == (1, 2)
+
+
+def test_equal_images_of_the_web_are_given_to_the_model_once(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    urls = [web.put(f"/{n}", solid(7, 7, 7)) for n in range(4)]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    flags = ["--allow_private_hosts", "--deduplicate"]
+    assert run_on(tmp_path / "list.txt", mean_color, tmp_path / "out", *flags) == 0
+    assert read(tmp_path / "out")["image_id"].to_pylist() == sorted(urls)

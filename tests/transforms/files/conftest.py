@@ -1,0 +1,23 @@
+"""Fixtures of the tests that read from the web."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.web import WebServer, open_store, run_web
+from transforms.files import web_connections, web_storage
+from transforms.files.web_storage import WebStorage
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with run_web() as server:
+        yield server
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebStorage]:
+    monkeypatch.setattr(web_connections, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(web_storage, "REQUEST_SECONDS", 2.0)
+    with open_store() as opened:
+        yield opened

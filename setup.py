@@ -59,6 +59,8 @@ setup(
             "pandas>=2.2",
             "playwright",
             "polars>=1.0",
+            # What --metrics_file writes is parsed by it.
+            "prometheus-client>=0.26",
             "pytest",
             "pytest-xdist",
             "ruff",

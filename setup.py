@@ -34,6 +34,7 @@ setup(
         "numpy>=2.0",
         "pillow>=12.0",
         "pyarrow>=20.0",
+        "pyyaml>=6.0",
         "requests>=2.32",
         "rich>=13.0",
         "simplejpeg>=1.9,<2",

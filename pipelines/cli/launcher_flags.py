@@ -18,6 +18,10 @@ def whole_seconds(text: str) -> int:
 class LauncherFlags(JsonFlags):
     """The flags that say where flags come from, and what a run tells of itself."""
 
+    config: str | None = flag(
+        "flags by their names, in YAML; those of the command line win", OPTIONS, metavar="FILE"
+    )
+    print_config: bool = flag("print all flags as such a file, and stop", OPTIONS, False)
     log_every: int = flag(
         "seconds between lines of progress in a log; 0: none",
         OPTIONS,

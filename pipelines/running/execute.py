@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult
 from rich.console import Console
 
-from pipelines.cli.outcome import Outcome
+from pipelines.cli.outcome import Outcome, format_json
 from pipelines.cli.progress import ProgressLine
 from pipelines.cli.progress_log import Pace, ProgressLog
 from pipelines.cli.wording import format_summary, warn
@@ -29,7 +29,7 @@ from pipelines.running.dataflow import (
     job_messages,
 )
 from pipelines.running.graph import define_pipeline
-from pipelines.running.job_watch import describe_job, take_measures
+from pipelines.running.job_watch import describe_finished, describe_job, take_measures
 from pipelines.running.metrics_file import write_metrics
 from pipelines.running.run_facts import DRY_RUN, JOB_WRITTEN, run_facts
 from pipelines.running.run_plan import RunPlan
@@ -115,7 +115,7 @@ def _run_to_end(pipeline: beam.Pipeline, options: PipelineOptions, plan: RunPlan
         stack.enter_context(quiet_beam())
         progress = _show_progress(options, plan)
         stack.callback(progress.stop)
-        stack.enter_context(leaving_on_signals(progress, lambda code: _last_act(plan, code)))
+        stack.enter_context(leaving_on_signals(progress, plan, lambda code: _last_act(plan, code)))
         take_measures(pipeline.run())
 
 
@@ -127,7 +127,13 @@ def _show_progress(options: PipelineOptions, plan: RunPlan) -> ProgressLine | Pr
     if is_visible and console.is_terminal:
         return ProgressLine(console)
     pace = Pace()
-    describe = (lambda: pace.describe(TALLY.counts())) if is_visible else (lambda: "at work")
+    staging = plan.publication.staging
+
+    def describe() -> str:
+        if is_visible:
+            return pace.describe(TALLY.counts())
+        return f"the processes are at work{describe_finished(staging)}"
+
     return ProgressLog(plan.launch.config.log_every, describe)
 
 
@@ -210,19 +216,26 @@ def own_errors(failure: type[Exception]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving_on_signals(
-    progress: ProgressLine | ProgressLog, last_act: Callable[[int], str]
+    progress: ProgressLine | ProgressLog, plan: RunPlan, last_act: Callable[[int], str]
 ) -> Iterator[None]:
     """Makes Ctrl-C and SIGTERM end a local run at once: its threads would finish their shards.
 
     Args:
         progress: Line that is on the terminal, or lines in a log.
+        plan: The run.
         last_act: Callback for that moment, given the exit code; returns what to say.
     """
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
         progress.stop()
         word, code = ENDINGS[signal.Signals(signal_number)]
-        print(printable(f"{word}; {last_act(code)}"), file=sys.stderr, flush=True)
+        text = f"{word}; {last_act(code)}"
+        print(printable(text), file=sys.stderr, flush=True)
+        if plan.launch.config.json:
+            program = plan.launch.program if plan.publication.root is None else "refresh"
+            outcome = Outcome(error=text, exit_code=code)
+            with contextlib.suppress(OSError):  # Nobody reads it.
+                print(format_json(program, outcome), file=sys.__stdout__, flush=True)
         os._exit(code)
 
     with on_signals(leave):

@@ -55,12 +55,16 @@ def describe_job(result: PipelineResult, pace: Pace, staging: str) -> str:
     """
     if take_measures(result):
         return pace.describe(TALLY.counts())
-    shards = ""
-    if is_local(staging):
-        with contextlib.suppress(OSError):
-            shards = f", {count_commits(staging):,} shards finished"
     try:
         state = str(result.state).lower()
     except (grpc.RpcError, ValueError):  # The job server has gone, or the job has just ended.
         state = "out of reach"
-    return f"the job is {state}{shards}"
+    return f"the job is {state}{describe_finished(staging)}"
+
+
+def describe_finished(staging: str) -> str:
+    """Says how many shards are done, where that costs no listing of an object store."""
+    if is_local(staging):
+        with contextlib.suppress(OSError):
+            return f", {count_commits(staging):,} shards finished"
+    return ""

@@ -98,7 +98,7 @@ def _run_into(directory: str, plan: RunPlan, sample: Sample, threads: int) -> fl
         return "nothing was written"
 
     try:
-        with quiet_beam(), leaving_on_signals(progress, last_act), _Pace() as pace:
+        with quiet_beam(), leaving_on_signals(progress, plan, last_act), _Pace() as pace:
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()

@@ -598,15 +598,21 @@ def test_a_run_that_is_told_to_end_leaves_nothing_that_looks_finished(
     out = tmp_path / "out"
     argv = ["--model", mean_color, "--input", str(photos), "--output", str(out)]
     metrics = tmp_path / "run.prom"
-    with started([*argv, "--batch_size", "2", "--metrics_file", str(metrics)]) as process:
+    argv += ["--batch_size", "2", "--metrics_file", str(metrics), "--json"]
+    with started(argv) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".out.staging/*.parquet")):
             assert time.monotonic() < deadline, "no shard was begun"
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        out_text, err = process.communicate(timeout=30)
     assert process.returncode == exit_code
+    assert json.loads(out_text) == {
+        "program": "embed",
+        "exit_code": exit_code,
+        "error": err.removesuffix("\n"),
+    }
     assert err.startswith(f"{word}; nothing is published; ")
     assert "run again with --resume to go on" in err
     assert len(err.splitlines()) == 1

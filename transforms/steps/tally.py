@@ -80,7 +80,7 @@ class Tally:
     """Adds up from the runner's threads, and hands on to Beam what is counted inside of a step."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal may ask while its own thread adds.
         self._counters: dict[str, int] = {}
         self._distributions: dict[str, Distribution] = {}
 

@@ -599,6 +599,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing_that_looks_finished(
     argv = ["--model", mean_color, "--input", str(photos), "--output", str(out)]
     metrics = tmp_path / "run.prom"
     argv += ["--batch_size", "2", "--metrics_file", str(metrics), "--json"]
+    argv += ["--log_every", "0"]
     with started(argv) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".out.staging/*.parquet")):

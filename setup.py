@@ -36,6 +36,7 @@ setup(
         "numpy>=2.0",
         "pillow>=12.0",
         "pyarrow>=20.0",
+        "pyyaml>=6.0",
         "requests>=2.32",
         "rich>=13.0",
         "simplejpeg>=1.9,<2",
@@ -62,6 +63,8 @@ setup(
             "pandas>=2.2",
             "playwright",
             "polars>=1.0",
+            # What --metrics_file writes is parsed by it.
+            "prometheus-client>=0.26",
             "pytest",
             "pytest-xdist",
             "ruff",

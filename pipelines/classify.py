@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags, check_top_k
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.run_flags import ACTIVATIONS
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
@@ -98,8 +99,8 @@ def class_outputs(
     )
 
 
-def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> int:
-    """Classifies; returns the exit code."""
+def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> Outcome:
+    """Classifies; returns the outcome."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
         from pipelines.running.single_run import run_once

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.cli.flag import OPTIONS, REQUIRED, flag, image_size
+from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.wording import called_as, say
 from transforms.errors import InferenceError, ModelError, RunError
@@ -43,7 +44,7 @@ _Outputs: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvertConfig:
+class ConvertConfig(JsonFlags):
     """The flags of pipelines.convert_model."""
 
     model: str = flag("as --model of embed and classify", OPTIONS, REQUIRED, metavar="HANDLE")
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _convert(config: ConvertConfig) -> int:
+def _convert(config: ConvertConfig) -> Outcome:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # A GPU's compiler moves the last bits.
     # A misspelt path does not wait for TensorFlow.
@@ -114,7 +115,18 @@ def _convert(config: ConvertConfig) -> int:
         save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
 
     _report(config, spec, module, sizes, wanted)
-    return 0
+    facts = {
+        "model": config.model,
+        "input_range": "0,255" if spec.dtype == "uint8" else input_range,
+        "output_dim": next(iter(wanted.values())).shape[1],
+        "image_sizes": sizes,
+        "checked_image_sizes": list(wanted),
+        "variables": len(module.variables),
+        "trainable_variables": len(module.trainable_variables),
+        "regularization_losses": len(module.regularization_losses),
+        "output": output,
+    }
+    return Outcome(facts=facts)
 
 
 def _labels_as_text(uri: str, directory: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag
-from pipelines.cli.program import run_program
+from pipelines.cli.outcome import JsonFlags, Outcome
+from pipelines.cli.program import EXIT_FAILED, run_program
 from pipelines.cli.wording import say
-from transforms.errors import FlagError, RunError
+from transforms.errors import FlagError
 from transforms.machine.garbage import exit_at_once
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
@@ -35,7 +36,7 @@ _RUN = "a run's directory, or a refresh's --output_root: then the run that LATES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiffConfig:
+class DiffConfig(JsonFlags):
     """The flags of pipelines.diff."""
 
     before: str = argument(f"the earlier run: {_RUN}", "RUN_A")
@@ -70,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _diff(config: DiffConfig) -> int:
+def _diff(config: DiffConfig) -> Outcome:
     from pipelines.cli.page_file import place_page, write_page
+    from pipelines.explore.diff_facts import diff_facts
     from pipelines.explore.diff_page import render_diff
     from pipelines.explore.diff_summary import summarize
     from transforms.machine.extras import import_extra
@@ -85,9 +87,9 @@ def _diff(config: DiffConfig) -> int:
     print(summarize(found), flush=True)
     write_page(page, render_diff(found))
     say("page", config.output)
-    if config.fail_below is not None:
-        _judge(found.verdict, config.fail_below)
-    return 0
+    error = None if config.fail_below is None else _judge(found.verdict, config.fail_below)
+    facts = {**diff_facts(found), "page": page}
+    return Outcome(facts=facts, error=error, exit_code=0 if error is None else EXIT_FAILED)
 
 
 def _compare(before: "PublishedRun", after: "PublishedRun", k: int) -> "RunDiff":
@@ -100,19 +102,15 @@ def _compare(before: "PublishedRun", after: "PublishedRun", k: int) -> "RunDiff"
         return compare_runs(before, after, k, advance)
 
 
-def _judge(verdict: "Verdict", wanted: float) -> None:
-    """Checks the verdict.
-
-    Raises:
-        RunError: If it is too low, or there is none.
-    """
+def _judge(verdict: "Verdict", wanted: float) -> str | None:
+    """Says what is wrong with the verdict, if it is too low or there is none."""
     from pipelines.explore.diff_summary import round_down
 
     if verdict.value is None:
-        raise RunError(f"no verdict, --fail_below is {wanted:g}: {verdict.meaning}")
+        return f"no verdict, --fail_below is {wanted:g}: {verdict.meaning}"
     if verdict.value < wanted:
-        shown = round_down(verdict.value)
-        raise RunError(f"the verdict {shown} is below --fail_below {wanted:g}")
+        return f"the verdict {round_down(verdict.value)} is below --fail_below {wanted:g}"
+    return None
 
 
 if __name__ == "__main__":

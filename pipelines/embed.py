@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.embed_flags import EmbedConfig, EmbedFlags
+from pipelines.cli.outcome import Outcome
 from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import import_tensorflow
@@ -36,8 +37,8 @@ def embedding_outputs(
     )
 
 
-def run(config: EmbedConfig, beam_argv: Sequence[str]) -> int:
-    """Embeds; returns the exit code."""
+def run(config: EmbedConfig, beam_argv: Sequence[str]) -> Outcome:
+    """Embeds; returns the outcome."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
         from pipelines.running.single_run import run_once

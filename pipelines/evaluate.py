@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.cli.evaluate_flags import EvaluateConfig
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.program import run_program
 from transforms.machine.garbage import exit_at_once
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _evaluate(config: EvaluateConfig) -> int:
+def _evaluate(config: EvaluateConfig) -> Outcome:
     from pipelines.explore.evaluate_run import evaluate_run  # Beam: --help does without.
 
     return evaluate_run(config)

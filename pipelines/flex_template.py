@@ -15,6 +15,7 @@ from pipelines.cli.classify_flags import ClassifyConfig
 from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.flag import batch_size, image_size
 from pipelines.cli.forecast_flags import PLAN_FLAGS
+from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.program import EXIT_USAGE, report_errors
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import RunConfig
@@ -63,9 +64,8 @@ _BEAM_PARAMETERS = {
 def template_metadata(program: str) -> dict[str, Any]:
     """Returns a template's metadata, in JSON's types: one parameter a flag, and its validation."""
     config_class, description, _ = PROGRAMS[program]
-    fields = (  # A template's launcher has no terminal to plan on.
-        field for field in dataclasses.fields(config_class) if field.name not in PLAN_FLAGS
-    )
+    others = PLAN_FLAGS | LAUNCHER_FLAGS  # A template's launcher has no terminal, and leaves.
+    fields = (field for field in dataclasses.fields(config_class) if field.name not in others)
     return {
         "name": f"Image inference: {program}",
         "description": " ".join(description.partition("\n\n")[0].split()),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.wording import say
 from transforms.errors import OutputError
@@ -30,7 +31,7 @@ _EPILOG = "exit codes: 0 written; 2 bad flag or run"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class IndexConfig:
+class IndexConfig(JsonFlags):
     """The flags of pipelines.index."""
 
     run: str = argument(
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _index(config: IndexConfig) -> int:
+def _index(config: IndexConfig) -> Outcome:
     from transforms.explore.index_files import (
         check_index_directory,
         has_index,
@@ -101,7 +102,19 @@ def _index(config: IndexConfig) -> int:
     where = f"in {index.probes:,} of its lists" if index.probes else "which are all compared"
     say("recall", f"{index.recall:.3f} of the {RECALL_AT} nearest vectors, {where}")
     say("written", f"{written.path}, {written.size_bytes:,} bytes")
-    return 0
+    facts = {
+        "run": run.directory,
+        "vectors": rows,
+        "embedding_dim": dim,
+        "kind": index.kind,
+        "probes": index.probes,
+        "recall": index.recall,
+        "recall_at": RECALL_AT,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "index": written.path,
+        "bytes": written.size_bytes,
+    }
+    return Outcome(facts=facts)
 
 
 def _show_progress(runs: "EmbeddingRuns", rows: int) -> "Iterator[npt.NDArray[np.float32]]":

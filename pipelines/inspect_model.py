@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag, image_size
+from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.wording import align
 from pipelines.explore.model_facts import (
@@ -38,7 +39,7 @@ _NAME_WIDTH = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InspectConfig:
+class InspectConfig(JsonFlags):
     """The flags of pipelines.inspect_model."""
 
     model: str = argument("as --model of embed and classify", "HANDLE")
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _inspect(config: InspectConfig) -> int:
+def _inspect(config: InspectConfig) -> Outcome:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # A misspelt path does not wait for TensorFlow.
     from transforms.models.class_names import labels_for, read_labels
@@ -112,7 +113,8 @@ def _inspect(config: InspectConfig) -> int:
     _print_rows(NOTES_FILE, [(f"--{name}", str(value)) for name, value in notes.items()])
     is_unit = takes_unit_range(model_dir)
     missing = list_missing(spec, model, names, misfit, is_unit=is_unit)
-    _print_rows("to decide", [row for row in missing if row[0].removeprefix("--") not in notes])
+    undecided = [row for row in missing if row[0].removeprefix("--") not in notes]
+    _print_rows("to decide", undecided)
     print("\nrun it")
     input_range = None
     if "input_range" not in notes and spec.dtype != "uint8":
@@ -126,7 +128,22 @@ def _inspect(config: InspectConfig) -> int:
     commands = [classify, embed] if is_classifier else [embed] if misfit else [embed, classify]
     for command in commands:
         print(f"  {printable(command)}")
-    return 0
+    facts = {
+        "model": config.model,
+        "directory": model_dir,
+        **dataclasses.asdict(spec),
+        "output_dim": output_dim,
+        "labels": labels_uri,
+        "classes": len(names) if names else None,
+        "parameters": model.num_parameters if model else None,
+        "outputs_are_probabilities": model.outputs_are_probabilities if model else None,
+        "input_range_of_first_layer": model.first_layer.wanted if model else None,
+        "warnings": model.warnings if model else (),
+        "notes": notes,
+        "to_decide": dict(undecided),
+        "commands": commands,
+    }
+    return Outcome(facts=facts)
 
 
 def _commands(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.embed import embedding_outputs
 from pipelines.running.program import run_program
@@ -20,8 +21,8 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
       --output_root labels/ --canaries canaries/"""
 
 
-def run(config: RefreshConfig, beam_argv: Sequence[str]) -> int:
-    """Refreshes; returns the exit code."""
+def run(config: RefreshConfig, beam_argv: Sequence[str]) -> Outcome:
+    """Refreshes; returns the outcome."""
     with importing():  # Beam and TensorFlow: --help does not wait for them.
         import_tensorflow()
         from pipelines.running.destination import RefreshRoot

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.wording import describe_size, say
 from transforms.machine.garbage import exit_at_once
@@ -29,7 +30,7 @@ _EPILOG = "exit codes: 0 written; 2 bad flag, or a RUN that cannot be read"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig:
+class ReportConfig(JsonFlags):
     """The flags of pipelines.report."""
 
     run: str = argument(
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _report(config: ReportConfig) -> int:
+def _report(config: ReportConfig) -> Outcome:
     """Writes the page and prints a summary.
 
     Raises:
@@ -102,7 +103,15 @@ def _report(config: ReportConfig) -> int:
     _print_summary(run, notes)
     seconds = time.perf_counter() - started
     say("page", f"{config.output} ({describe_size(size_bytes)}), in {seconds:.1f} s")
-    return 0
+    facts = {
+        "run": run.directory,
+        "counts": run.record["counts"],
+        "notes": [{"text": note.text, "is_bad": note.is_bad} for note in notes],
+        "page": page,
+        "page_bytes": size_bytes,
+        "seconds": round(seconds, 3),
+    }
+    return Outcome(facts=facts)
 
 
 def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSection | None]":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.search_flags import SearchConfig
 from transforms.machine.garbage import exit_at_once
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _search(config: SearchConfig) -> int:
+def _search(config: SearchConfig) -> Outcome:
     from pipelines.explore.search_images import search  # Beam: --help and bad flags do without.
 
     return search(config)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.program import run_program
 from pipelines.cli.train_flags import TrainConfig
 from transforms.machine.garbage import exit_at_once, importing
@@ -37,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def run(config: TrainConfig) -> int:
-    """Trains and exports; returns the exit code.
+def run(config: TrainConfig) -> Outcome:
+    """Trains and exports; returns the outcome.
 
     Raises:
         UserError: If a flag, a run, the labels or the model cannot work.
-        RunError: If the classifier is not accurate enough, or not what the vectors promise.
+        RunError: If the classifier is not what the vectors promise.
     """
     # A misspelt path does not wait for Beam and TensorFlow, nor does --help.
     from transforms.files.new_directory import check_new_directory
@@ -53,8 +54,7 @@ def run(config: TrainConfig) -> int:
     with importing():
         from pipelines.training.train import train
 
-    train(config)
-    return 0
+    return train(config)
 
 
 if __name__ == "__main__":

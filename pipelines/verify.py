@@ -2,10 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import EXIT_FAILED, run_program
 from transforms.errors import FlagError, InputError, printable
 from transforms.machine.garbage import exit_at_once
@@ -26,7 +27,7 @@ _EPILOG = "exit codes: 0 all is well; 1 something is wrong; 2 bad flag, or a RUN
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VerifyConfig:
+class VerifyConfig(JsonFlags):
     """The flags of pipelines.verify."""
 
     runs: tuple[str, ...] = argument(
@@ -52,15 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
 
-def _verify(config: VerifyConfig) -> int:
+def _verify(config: VerifyConfig) -> Outcome:
     for run in config.runs:
         _check_directory(run)
-    is_well = True
-    for run in config.runs:
-        for line, is_finding in _verify_run(run, config.allow_zero_vectors):
-            print(printable(line), flush=True)
-            is_well &= not is_finding
-    return 0 if is_well else EXIT_FAILED
+    checked = [_verify_run(run, config.allow_zero_vectors) for run in config.runs]
+    is_well = all(run["is_well"] for run in checked)
+    return Outcome(facts={"runs": checked}, exit_code=0 if is_well else EXIT_FAILED)
 
 
 def _check_directory(run: str) -> None:
@@ -84,8 +82,8 @@ def _check_directory(run: str) -> None:
         raise InputError(f"{run} is no directory; wanted a run or a refresh's --output_root")
 
 
-def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]]:
-    """Yields a run's lines, and whether each is a finding."""
+def _verify_run(run: str, allow_zero_vectors: bool) -> dict[str, Any]:
+    """Checks a run, prints a line a finding, and returns the facts."""
     from transforms.files.atomic_files import read_whole
     from transforms.files.file_systems import FileSystems
     from transforms.runs.directory import absolute_output
@@ -95,36 +93,58 @@ def _verify_run(run: str, allow_zero_vectors: bool) -> Iterator[tuple[str, bool]
 
     given, shown, note = absolute_output(run), run.rstrip("/"), ""
     directory = latest_run(given)
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        findings.append(finding)
+        _print_line(f"{shown}/{finding}")
+
+    counts = {}
     if directory is None:
         content = read_whole(FileSystems.join(given, LATEST))[:_SHOWN_BYTES]
-        text = repr(content.decode(errors="replace"))
-        yield f"{shown}/{Finding(LATEST, 'content', text, 'the name of a run')}", True
-        return
-    if directory != given:
-        note, shown = f"LATEST of {shown}, ", f"{shown}/{directory.rpartition('/')[2]}"
-    verification = Verification(directory, allow_zero_vectors=allow_zero_vectors)
-    is_well = True
-    for finding in verification.findings():
-        is_well = False
-        yield f"{shown}/{finding}", True
-    if is_well:
-        yield f"{shown}: {note}{_summarize(verification)}", False
+        tell(
+            Finding(LATEST, "content", repr(content.decode(errors="replace")), "the name of a run")
+        )
+    else:
+        if directory != given:
+            note, shown = f"LATEST of {shown}, ", f"{shown}/{directory.rpartition('/')[2]}"
+        verification = Verification(directory, allow_zero_vectors=allow_zero_vectors)
+        for finding in verification.findings():
+            tell(finding)
+        if not findings:
+            counts = _count(verification)
+            _print_line(f"{shown}: {note}all is well, {_describe(counts)}")
+    return {
+        "run": directory or given,
+        "is_well": not findings,
+        "findings": [dataclasses.asdict(finding) for finding in findings],
+        **counts,
+    }
 
 
-def _summarize(verification: "Verification") -> str:
+def _print_line(text: str) -> None:
+    print(printable(text), flush=True)
+
+
+def _count(verification: "Verification") -> dict[str, int | None]:
     counts = verification.record["counts"]
-    size_bytes = sum(shard.data.size_bytes for shard in verification.shards)
-    parts = [
-        f"files {len(verification.shards):,}",
-        f"rows {counts['written']:,}",
-        f"failures {counts['failed']:,}",
-        f"bytes {size_bytes:,}",
-    ]
-    if truncated := sum(shard.is_cut_short for shard in verification.shards):
+    return {
+        "files": len(verification.shards),
+        "rows": counts["written"],
+        "failures": counts["failed"],
+        "bytes": sum(shard.data.size_bytes for shard in verification.shards),
+        "truncated_files": sum(shard.is_cut_short for shard in verification.shards),
+        "embedding_dim": verification.embedding_dim,
+    }
+
+
+def _describe(counts: Mapping[str, int | None]) -> str:
+    parts = [f"{name} {counts[name]:,}" for name in ("files", "rows", "failures", "bytes")]
+    if truncated := counts["truncated_files"]:
         parts.append(f"files not read to their ends {truncated:,}")
-    if verification.embedding_dim is not None:
-        parts.append(f"dimension {verification.embedding_dim}")
-    return f"all is well, {', '.join(parts)}"
+    if counts["embedding_dim"] is not None:
+        parts.append(f"dimension {counts['embedding_dim']}")
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

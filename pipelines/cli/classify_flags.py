@@ -29,8 +29,8 @@ class ClassifyFlags(RunConfig):
 
     top_k: int = flag("classes an image", "output", TOP_K, read=int, metavar="K")
     activation: str | None = flag(
-        "turns the model's logits into scores (default: the model's image_model.json, else "
-        "softmax; of one output what it needs)",
+        "turns logits into scores (default: the model's, by its image_model.json, else softmax, or "
+        "of one output what it needs)",
         "model",
         choices=ACTIVATIONS,
     )

@@ -3,12 +3,13 @@
 import dataclasses
 
 from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.outcome import JsonFlags
 from pipelines.cli.train_flags import PARENT_DIR
 from transforms.errors import FlagError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
+class EvaluateConfig(JsonFlags):
     """The flags of pipelines.evaluate."""
 
     run: str = argument(

@@ -27,7 +27,7 @@ class PlanFlags:
         "with --plan: what it would cost",
         PLAN_GROUP,
         read=float,
-        metavar="PRICE",
+        metavar="P",
     )
 
     def check_plan(self) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from pipelines.cli.config_file import format_config, read_config
 from pipelines.cli.flag import OPTIONS
 from pipelines.cli.spelling import check_likeness, check_spelling
 from transforms.errors import printable
@@ -101,15 +102,22 @@ def parse_flags(
 
     Raises:
         FlagError: If a value or combination cannot work.
-        SystemExit: After --help (0) or for arguments that do not parse (2).
+        SystemExit: After --help and --print_config (0), or for arguments that do not parse (2).
     """
     parser = make_parser(
         config_class, program=program, description=description, usage=usage, epilog=epilog
     )
     _complete(parser)
     values, others = parser.parse_known_args(argv)
+    given = _given(values)
+    if path := given.get("config"):
+        file = read_config(config_class, path)
+        given, others = {**file.flags, **given}, [*file.beam_argv, *others]
     check_spelling(config_class, others)
-    return _fill(config_class, values), others
+    if given.get("print_config"):
+        print(format_config(config_class, given, others), end="")
+        raise SystemExit(0)
+    return config_class(**given), others
 
 
 def parse_own_flags(
@@ -131,7 +139,7 @@ def parse_own_flags(
     words = sys.argv[1:] if argv is None else argv
     check_likeness(words, [name for action in parser._actions for name in action.option_strings])
     _complete(parser)
-    return _fill(config_class, parser.parse_args(argv))
+    return config_class(**_given(parser.parse_args(argv)))
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:
@@ -189,10 +197,10 @@ def make_parser(
     return parser
 
 
-def _fill(config_class: type[Config], values: argparse.Namespace) -> Config:
-    found = vars(values)
-    repeatable = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-    return config_class(**{**found, **repeatable})
+def _given(values: argparse.Namespace) -> dict[str, Any]:
+    """Returns the flags that were given, and no defaults: these are the configuration's."""
+    found = vars(values).items()
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found}
 
 
 def _output_usage(config_class: type[Any]) -> str:
@@ -218,13 +226,20 @@ def _add_flag(
 ) -> None:
     """Adds a flag; one that took several values would take a positional one that follows, too."""
     metadata = field.metadata
-    options: dict[str, Any] = {"help": _help(field)}
+    options: dict[str, Any] = {"help": _help(field), "default": argparse.SUPPRESS}
     if field.default is dataclasses.MISSING:
         options["required"] = True
-    else:
-        options["default"] = field.default
     if isinstance(field.default, bool):
         options["action"] = "store_true"
+        # Takes back what a file says.
+        group.add_argument(
+            f"--no-{field.name}",
+            f"--no_{field.name}",
+            dest=field.name,
+            action="store_false",
+            help=argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
+        )
     elif metadata["read"] is bool:
         options["action"] = argparse.BooleanOptionalAction
     elif metadata["choices"]:
@@ -233,7 +248,6 @@ def _add_flag(
         options |= {"type": metadata["read"], "metavar": metadata["metavar"]}
     if metadata["repeatable"]:
         options |= {"action": "append"} if one_at_a_time else {"action": "extend", "nargs": "+"}
-        options["default"] = []
     action = group.add_argument(f"--{field.name}", **options)
     if choices := metadata["choices"]:
         action.completer = lambda **_: choices  # type: ignore[attr-defined]  # For argcomplete.

@@ -4,16 +4,20 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from pipelines.cli.parser import Config, parse_own_flags
+from pipelines.cli.outcome import JsonFlags, Outcome, format_json, summary_apart
+from pipelines.cli.parser import parse_own_flags
 from transforms.errors import RunError, UserError, printable
 from transforms.machine.noise import quiet_libraries
+from transforms.machine.signals import ending_of, ending_on_sigterm
 from transforms.machine.streams import lasting_streams
 from transforms.machine.utf8 import restart_in_utf8
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+
+Config = TypeVar("Config", bound=JsonFlags)
 
 _STEP = re.compile(r" \[while running '[^']*'\]")
 
@@ -26,7 +30,7 @@ def run_program(
     description: str,
     usage: str,
     epilog: str,
-    run: Callable[[Config], int],
+    run: Callable[[Config], Outcome],
 ) -> int:
     """Runs a program whose flags are all its own; those of pipelines have Beam's, too.
 
@@ -37,7 +41,7 @@ def run_program(
         description: Text that --help begins with.
         usage: Text after the program's name in the usage line.
         epilog: Text that --help ends with.
-        run: Callback, given the flags; does the work and returns the exit code.
+        run: Callback, given the flags; does the work and returns its outcome.
 
     Returns:
         The exit code: 2 for a bad flag, and see report_errors.
@@ -54,8 +58,7 @@ def run_program(
             usage=usage,
             epilog=epilog,
         )
-        with quiet_libraries():
-            return run(config)
+        return run_reporting(program, config, lambda: quietly(config, lambda: run(config)))
 
     return report_errors(program, work)
 
@@ -64,6 +67,40 @@ def called_as(program: str) -> str:
     """Returns what its user calls a program: "python -m pipelines.embed", or by the command."""
     command = os.path.basename(sys.argv[0])
     return command if command.endswith(f" {program}") else f"python -m pipelines.{program}"
+
+
+def run_reporting(
+    program: str,
+    config: JsonFlags,
+    run: Callable[[], Outcome],
+    at_end: Callable[[int], None] = lambda exit_code: None,
+) -> int:
+    """Runs what the flags ask for; prints its outcome as JSON if they ask for that.
+
+    Args:
+        program: Name of the program.
+        config: The flags.
+        run: Callback; does the work.
+        at_end: Callback, given the exit code, however it ends.
+
+    Returns:
+        The exit code.
+    """
+    exit_code = EXIT_FAILED
+    try:
+        outcome = _catch(program, run)
+        exit_code = outcome.exit_code
+    finally:
+        at_end(exit_code)
+    if config.json:
+        print(format_json(program, outcome))
+    return exit_code
+
+
+def quietly(config: JsonFlags, run: Callable[[], Outcome]) -> Outcome:
+    """Does the work of a program, without the noise of libraries."""
+    with quiet_libraries(), summary_apart(config.json):
+        return run()
 
 
 def report_errors(
@@ -80,13 +117,22 @@ def report_errors(
             printed is not what was asked for.
     """
     with lasting_streams(drops_on):
-        try:
-            return work()
-        except (UserError, RunError) as error:
-            print(f"{program}: {printable(_STEP.sub('', str(error)))}", file=sys.stderr)
-            return EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
-        except SystemExit as ended:  # The parser's, after --help or a flag that does not parse.
-            return int(ended.code or 0)
-        except KeyboardInterrupt:
-            print(f"{program}: interrupted", file=sys.stderr)
-            return EXIT_INTERRUPTED
+        return _catch(program, lambda: Outcome(exit_code=work())).exit_code
+
+
+def _catch(program: str, work: Callable[[], Outcome]) -> Outcome:
+    """Runs work; an error of ours becomes its outcome, and is said on one line."""
+    try:
+        with ending_on_sigterm():
+            outcome = work()
+    except (UserError, RunError) as error:
+        exit_code = EXIT_USAGE if isinstance(error, UserError) else EXIT_FAILED
+        outcome = Outcome(error=_STEP.sub("", str(error)), exit_code=exit_code)
+    except SystemExit as ended:  # The parser's, after --help or a flag that does not parse.
+        outcome = Outcome(exit_code=int(ended.code or 0))
+    except KeyboardInterrupt as interrupt:
+        word, exit_code = ending_of(interrupt)
+        outcome = Outcome(error="; ".join([word, *map(str, interrupt.args)]), exit_code=exit_code)
+    if outcome.error is not None:
+        print(f"{program}: {printable(outcome.error)}", file=sys.stderr)
+    return outcome

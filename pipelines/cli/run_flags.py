@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
+from pipelines.cli.launcher_flags import LauncherFlags
 from transforms.errors import FlagError
 from transforms.images.policy import (
     DECODE_MODES,
@@ -35,12 +36,12 @@ NOTED = {
 
 def noted_flag(name: str, help_text: str, group: str, **options: Any) -> Any:  # noqa: ANN401
     """Describes a flag that the model's notes may say; None until they have been read."""
-    default = f"(default: the model's image_model.json, else {NOTED[name]})"
+    default = f"(default: the model's, else {NOTED[name]})"
     return flag(f"{help_text} {default}", group, **options)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(LauncherFlags):
     """The flags that embed and classify share; each field is the flag of its name."""
 
     input: tuple[str, ...] = flag(
@@ -66,8 +67,8 @@ class RunConfig:
     )
     allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
-        "feature, column or tar field of the encoded image (default: image/encoded in TFRecord, "
-        "image in Parquet, any image's extension in tar)",
+        "feature, column or tar field of the image (default: image/encoded in TFRecord, image in "
+        "Parquet, any image's extension in tar)",
         "input",
         metavar="NAME",
     )
@@ -101,7 +102,7 @@ class RunConfig:
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
     engine: str = flag(
-        "what runs the model; openvino is faster on CPUs (pip install '.[openvino]')",
+        "what runs the model; openvino is faster on CPUs",
         "model",
         "tensorflow",
         choices=ENGINES,
@@ -132,17 +133,17 @@ class RunConfig:
         metavar="SIZE",
     )
     input_range: str | None = noted_flag(
-        "input_range", "range of the pixels that the model wants", "images", choices=INPUT_RANGES
+        "input_range", "range of pixels that the model wants", "images", choices=INPUT_RANGES
     )
     resize_mode: str | None = noted_flag(
         "resize_mode",
-        "to the model's size: squash, centred crop, or pad with black",
+        "squash, centred crop, or pad with black",
         "images",
         choices=RESIZE_MODES,
     )
     crop_fraction: float | None = noted_flag(
         "crop_fraction",
-        "share of the largest centred crop to keep, with crop",
+        "with crop: share of the largest crop",
         "images",
         read=float,
         metavar="F",
@@ -158,8 +159,8 @@ class RunConfig:
     )
     decode: str | None = noted_flag(
         "decode",
-        "fast decodes large JPEG photos at a half to an eighth of their size, then filters; close "
-        "to exact with --antialias",
+        "fast decodes large JPEG photos at 1/2 to 1/8 of their size; close to exact with "
+        "--antialias",
         "images",
         choices=DECODE_MODES,
     )
@@ -195,7 +196,7 @@ class RunConfig:
         False,
     )
     inference_hints: tuple[str, ...] = flag(
-        "resource hints of the step that reads, decodes, infers and writes: min_ram=16GB, "
+        "resource hints of all from reading to writing: min_ram=16GB, "
         "'accelerator=type:nvidia-l4;count:1;install-nvidia-driver'",
         "run",
         (),
@@ -206,7 +207,7 @@ class RunConfig:
         "go on where a run that died stopped; start one if there is none", "run", False
     )
     overwrite: bool = flag(
-        "replace the run in --output, once the new one is complete; drop one that died",
+        "replace the run in --output once this is done; drop one that died",
         "run",
         False,
     )

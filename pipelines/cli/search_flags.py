@@ -3,6 +3,7 @@
 import dataclasses
 
 from pipelines.cli.flag import OPTIONS, argument, flag
+from pipelines.cli.outcome import JsonFlags
 from transforms.errors import FlagError
 
 _MAX_TOP_K = 1000
@@ -10,7 +11,7 @@ _MAX_TOP_K = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchConfig:
+class SearchConfig(JsonFlags):
     """The flags of pipelines.search."""
 
     run: str = argument(

@@ -3,6 +3,7 @@
 import dataclasses
 
 from pipelines.cli.flag import check_directory, flag
+from pipelines.cli.outcome import JsonFlags
 from transforms.errors import FlagError
 
 PARENT_DIR = "parent_dir"
@@ -12,7 +13,7 @@ AUGMENTATIONS = ("flip_and_crop", "crop", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(JsonFlags):
     """The flags of pipelines.train_classifier; each field is the flag of its name."""
 
     embeddings: tuple[str, ...] = flag(

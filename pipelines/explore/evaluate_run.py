@@ -1,4 +1,4 @@
-"""From flags to a run judged by labels: summary, page, and exit code."""
+"""From flags to a run judged by labels: summary, page, and outcome."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,14 +6,16 @@ from typing import TypeVar
 
 from pipelines.cli.bars import counting_bar
 from pipelines.cli.evaluate_flags import EvaluateConfig
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.page_file import place_page, write_page
+from pipelines.cli.program import EXIT_FAILED
 from pipelines.cli.train_flags import PARENT_DIR
 from pipelines.cli.wording import align, say
 from pipelines.explore.comparison_page import render_comparison
 from pipelines.explore.comparison_summary import summarize_comparison
+from pipelines.explore.evaluation_facts import comparison_facts, evaluation_facts
 from pipelines.explore.evaluation_page import render_evaluation
 from pipelines.explore.evaluation_summary import summarize
-from transforms.errors import RunError
 from transforms.evaluation.comparison import compare
 from transforms.evaluation.evaluation import Evaluation, evaluate
 from transforms.evaluation.truth import Truth, read_truth
@@ -24,12 +26,11 @@ from transforms.runs.rows import open_run
 _Result = TypeVar("_Result")
 
 
-def evaluate_run(config: EvaluateConfig) -> int:
-    """Judges; returns the exit code.
+def evaluate_run(config: EvaluateConfig) -> Outcome:
+    """Judges; returns the outcome.
 
     Raises:
         UserError: If a run, a flag or the labels cannot work.
-        RunError: If the run is not accurate enough.
     """
     for package in ("faiss", "jinja2", "scipy"):
         import_extra(package)
@@ -42,17 +43,18 @@ def evaluate_run(config: EvaluateConfig) -> int:
     if other is None:
         found = _reading([run], lambda on_rows: evaluate(run, truth, on_rows))
         print(summarize(found), flush=True)
-        html = render_evaluation(found)
+        facts, html = evaluation_facts(found), render_evaluation(found)
     else:
         compared = _reading([run, other], lambda on_rows: compare(run, other, truth, on_rows))
         found = compared.first
         print(summarize_comparison(compared), flush=True)
-        html = render_comparison(compared)
+        facts, html = comparison_facts(compared), render_comparison(compared)
     write_page(page, html)
     say("page", config.output)
-    if config.assert_accuracy_at_least is not None:
-        _judge(found, config.assert_accuracy_at_least)
-    return 0
+    wanted = config.assert_accuracy_at_least
+    error = None if wanted is None else _judge(found, wanted)
+    exit_code = 0 if error is None else EXIT_FAILED
+    return Outcome(facts={**facts, "page": page}, error=error, exit_code=exit_code)
 
 
 def _introduce(
@@ -75,14 +77,11 @@ def _reading(
         return work(advance)
 
 
-def _judge(found: Evaluation, wanted: float) -> None:
-    """Checks the accuracy.
-
-    Raises:
-        RunError: If it is too low.
-    """
+def _judge(found: Evaluation, wanted: float) -> str | None:
+    """Says that the accuracy is too low, if it is."""
     value = found.accuracy.value
     if value < wanted:
         # Rounded down: it does not look as if it were reached.
         shown = math.floor(value * 1e6) / 1e6
-        raise RunError(f"the accuracy {shown:.6f} is below --assert_accuracy_at_least {wanted:g}")
+        return f"the accuracy {shown:.6f} is below --assert_accuracy_at_least {wanted:g}"
+    return None

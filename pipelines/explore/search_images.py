@@ -4,10 +4,12 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.page_file import place_page, write_page
 from pipelines.cli.search_flags import SearchConfig
 from pipelines.cli.wording import say
@@ -57,8 +59,8 @@ class Found:
     matches: tuple[Match, ...]
 
 
-def search(config: SearchConfig) -> int:
-    """Does what the flags of pipelines.search say; returns the exit code.
+def search(config: SearchConfig) -> Outcome:
+    """Does what the flags of pipelines.search say; returns the outcome.
 
     Raises:
         UserError: If an image, the run, its model or an output cannot work.
@@ -70,10 +72,11 @@ def search(config: SearchConfig) -> int:
     page = place_page(config.output, run)
     rows, dim = runs.shape()
     say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
+    facts: dict[str, Any] = {"run": run.directory, "vectors": rows, "embedding_dim": dim}
     if config.export_projector:
-        _export(runs, config.export_projector)
+        facts["projector"] = _export(runs, config.export_projector)
     if not (config.image or config.image_id):
-        return 0
+        return Outcome(facts=facts)
     queries, vectors = read_queries(runs, config.image, config.image_id, config.model)
     neighbours, how = _find(runs, normalize(vectors), config)
     found = _gather(runs, queries, neighbours, config.top_k)
@@ -95,16 +98,23 @@ def search(config: SearchConfig) -> int:
     write_page(page, html)
     print()
     say("page", config.output)
-    return 0
+    matches = [{"query": query.name, "matches": _match_facts(query)} for query in found]
+    return Outcome(facts={**facts, "search": how, "queries": matches, "page": page})
 
 
-def _export(runs: EmbeddingRuns, directory: str) -> None:
+def _match_facts(found: Found) -> list[dict[str, Any]]:
+    names = ("rank", "cosine", "image_id", "uri", "is_same_file")
+    return [{name: getattr(match, name) for name in names} for match in found.matches]
+
+
+def _export(runs: EmbeddingRuns, directory: str) -> dict[str, Any]:
     written = write_projector(runs, directory)
     note = "" if written.rows == written.of else f" of {written.of:,}, drawn by lot"
     say("projector", f"{written.rows:,} images{note}, at most {MAX_POINTS:,}, in {directory}")
     if written.without_picture:
         say("", f"{written.without_picture:,} of them are gone or damaged, and gray")
     say("go on", f"tensorboard --logdir {shlex.quote(directory)}, then choose PROJECTOR")
+    return {"directory": directory, "images": written.rows, "of": written.of}
 
 
 def _find(

@@ -1,4 +1,4 @@
-"""Runs a planned pipeline: runner, progress, summary, exit code."""
+"""Runs a planned pipeline: runner, progress, summary, outcome."""
 
 import contextlib
 import logging
@@ -6,17 +6,20 @@ import os
 import re
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult
 from rich.console import Console
 
+from pipelines.cli.outcome import Outcome, format_json
 from pipelines.cli.progress import ProgressLine
+from pipelines.cli.progress_log import Pace, ProgressLog
 from pipelines.cli.wording import format_summary, warn
 from pipelines.running.dataflow import (
     failure_type,
@@ -26,15 +29,16 @@ from pipelines.running.dataflow import (
     job_messages,
 )
 from pipelines.running.graph import define_pipeline
+from pipelines.running.job_watch import describe_finished, describe_job, take_measures
+from pipelines.running.metrics_file import write_metrics
+from pipelines.running.run_facts import DRY_RUN, JOB_WRITTEN, run_facts
 from pipelines.running.run_plan import RunPlan
 from transforms.errors import FlagError, ModelError, RunError, UserError, brief, printable
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import clear_staging, count_commits
+from transforms.machine.signals import ENDINGS, on_signals
 from transforms.runs.record import read_record
 from transforms.steps.tally import TALLY
-
-EXIT_DONE = 0
-EXIT_INTERRUPTED = 130
 
 MAX_THREADS = 16
 """Of the local runner. Each holds a few batches; decoding and the model use every core anyway."""
@@ -44,7 +48,7 @@ LOCAL_RUNNERS = ("", "direct", "directrunner", "fnapirunner")
 _REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
 
 
-def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
+def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
     """Runs the pipeline to its end and prints the summary.
 
     A Dataflow template is only written; the job that is made of it publishes by itself.
@@ -55,7 +59,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
         hold: The lock of its output.
 
     Returns:
-        EXIT_DONE: published, or all was done that was asked for.
+        The outcome: published, or all was done that was asked for.
 
     Raises:
         UserError: If an input turns out not to work.
@@ -79,18 +83,18 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> int:
         print(
             f"the job is written; once Dataflow runs it, it publishes {printable(output)} by itself"
         )
-        return EXIT_DONE
+        return Outcome(facts={"status": JOB_WRITTEN, "output": output})
     if is_dry_run(options):
         if not plan.is_resumed:
             clear_staging(plan.publication.staging)
         print("dry run: the job was built and not submitted; nothing is published")
-        return EXIT_DONE
+        return Outcome(facts={"status": DRY_RUN, "output": output})
     record = read_record(output)
     seconds = time.monotonic() - started
     print(format_summary(record, output=output, seconds=seconds, workers=workers))
     for warning in record["warnings"]:
         warn(warning)
-    return EXIT_DONE
+    return Outcome(facts=run_facts(record, output=output, seconds=seconds))
 
 
 def _make_pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -101,24 +105,60 @@ def _make_pipeline(options: PipelineOptions) -> beam.Pipeline:
 
 
 def _run_to_end(pipeline: beam.Pipeline, options: PipelineOptions, plan: RunPlan) -> None:
-    """Runs the pipeline, with progress on the terminal, and raises our own errors as such."""
-    is_local = runs_here(options)
-    # Other processes have tallies of their own: nothing of them is seen here.
-    mode = options.view_as(DirectOptions).direct_running_mode
-    is_visible = is_local and mode != "multi_processing"
+    """Runs the pipeline, says how far it is, and raises our own errors as such."""
     TALLY.reset()
-    progress = ProgressLine(Console(stderr=True, force_terminal=None if is_visible else False))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(own_errors(failure_type(options)))
+        if not runs_here(options):
+            _run_elsewhere(pipeline, options, plan, stack)
+            return
+        stack.enter_context(quiet_beam())
+        progress = _show_progress(options, plan)
+        stack.callback(progress.stop)
+        stack.enter_context(leaving_on_signals(progress, plan, lambda code: _last_act(plan, code)))
+        take_measures(pipeline.run())
+
+
+def _show_progress(options: PipelineOptions, plan: RunPlan) -> ProgressLine | ProgressLog:
+    """Shows a bar on a terminal, and a line every so often elsewhere, of what is done here."""
+    # Other processes have tallies of their own: nothing of them is seen here.
+    is_visible = options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+    console = Console(stderr=True)
+    if is_visible and console.is_terminal:
+        return ProgressLine(console)
+    pace = Pace()
+    staging = plan.publication.staging
+
+    def describe() -> str:
+        if is_visible:
+            return pace.describe(TALLY.counts())
+        return f"the processes are at work{describe_finished(staging)}"
+
+    return ProgressLog(plan.launch.config.log_every, describe)
+
+
+def _run_elsewhere(
+    pipeline: beam.Pipeline,
+    options: PipelineOptions,
+    plan: RunPlan,
+    stack: contextlib.ExitStack,
+) -> None:
+    """Runs the pipeline on other machines, or other processes of this one."""
+    if is_on_dataflow(options):
+        stack.enter_context(job_messages())
+    result = pipeline.run()
+    pace = Pace()
+    staging = plan.publication.staging
+    progress = ProgressLog(
+        plan.launch.config.log_every, lambda: describe_job(result, pace, staging)
+    )
     try:
-        with contextlib.ExitStack() as stack:
-            if is_local:
-                stack.enter_context(quiet_beam())
-                stack.enter_context(leaving_on_interrupt(progress, lambda: _way_on(plan)))
-            if is_on_dataflow(options):
-                stack.enter_context(job_messages())
-            stack.enter_context(own_errors(failure_type(options)))
-            pipeline.run().wait_until_finish()
+        result.wait_until_finish()
+    except KeyboardInterrupt as interrupt:
+        raise type(interrupt)(_way_on_elsewhere(result, options)) from interrupt
     finally:
         progress.stop()
+        take_measures(result)
 
 
 def runs_here(options: PipelineOptions) -> bool:
@@ -175,31 +215,52 @@ def own_errors(failure: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def leaving_on_interrupt(progress: ProgressLine, last_act: Callable[[], str]) -> Iterator[None]:
-    """Makes Ctrl-C end a local run at once: its threads would otherwise finish their shards.
+def leaving_on_signals(
+    progress: ProgressLine | ProgressLog, plan: RunPlan, last_act: Callable[[int], str]
+) -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM end a local run at once: its threads would finish their shards.
 
     Args:
-        progress: The line that is on the terminal.
-        last_act: Callback for that moment; returns what to say.
+        progress: Line that is on the terminal, or lines in a log.
+        plan: The run.
+        last_act: Callback for that moment, given the exit code; returns what to say.
     """
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
         progress.stop()
-        print(printable(f"interrupted; {last_act()}"), file=sys.stderr, flush=True)
-        os._exit(EXIT_INTERRUPTED)
+        word, code = ENDINGS[signal.Signals(signal_number)]
+        text = f"{word}; {last_act(code)}"
+        print(printable(text), file=sys.stderr, flush=True)
+        if plan.launch.config.json:
+            program = plan.launch.program if plan.publication.root is None else "refresh"
+            outcome = Outcome(error=text, exit_code=code)
+            with contextlib.suppress(OSError):  # Nobody reads it.
+                print(format_json(program, outcome), file=sys.__stdout__, flush=True)
+        os._exit(code)
 
-    if threading.current_thread() is not threading.main_thread():  # Python's rule for signals.
+    with on_signals(leave):
         yield
-        return
-    earlier = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, earlier)
+
+
+def _last_act(plan: RunPlan, exit_code: int) -> str:
+    write_metrics(plan.launch.config, exit_code)
+    return _way_on(plan)
 
 
 def _way_on(plan: RunPlan) -> str:
     return (
         f"nothing is published; {plan.publication.staging} holds what is finished: "
         "run again with --resume to go on, or --overwrite to start again"
+    )
+
+
+def _way_on_elsewhere(result: PipelineResult, options: PipelineOptions) -> str:
+    """Cancels a job as far as its runner lets us; says what to do. On Dataflow jobs are to stay."""
+    if is_on_dataflow(options):
+        return "the job works on, and publishes by itself; --resume goes on if it is cancelled"
+    with contextlib.suppress(grpc.RpcError, NotImplementedError):
+        result.cancel()
+    return (
+        "the runner was asked to cancel the job; once it has ended (Flink's may work on to its "
+        "end, and publish), run again with --resume to keep what is finished"
     )

@@ -13,6 +13,7 @@ from pipelines.cli.classify_flags import ClassifyFlags, check_top_k
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import Destination, RefreshRoot, RunDirectory, keep_apart
+from pipelines.running.metrics_place import place_metrics
 from transforms.errors import FlagError, InputError, OutputError
 from transforms.files.schemes import check_scheme
 from transforms.files.uris import is_local
@@ -32,6 +33,7 @@ from transforms.runs.root import RunRoot
 
 _NAMED = (
     "input", "manifest", "model", "labels", "canaries", "retry_failed", "output", "output_root",
+    "metrics_file",
 )  # fmt: skip
 """Flags that name files."""
 
@@ -58,6 +60,7 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
     completes = isinstance(config, SingleRunConfig) and config.retry_failed is not None
     sources = () if completes else _look_at_inputs(config)
     _check_output(config, sources)
+    place_metrics(config)
     if isinstance(config, ClassifyFlags) and config.labels and is_local(config.labels):
         read_labels(config.labels)
     if config.canaries is not None and is_local(config.canaries):

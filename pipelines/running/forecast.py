@@ -6,7 +6,9 @@ from typing import NamedTuple
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.running.execute import EXIT_DONE, runs_here, use_every_core
+from pipelines.cli.outcome import Outcome
+from pipelines.running.execute import runs_here, use_every_core
+from pipelines.running.forecast_facts import forecast_facts
 from pipelines.running.forecast_report import Forecast, format_forecast
 from pipelines.running.run_plan import RunPlan
 from pipelines.running.sample_run import SampleRun, run_sample
@@ -31,7 +33,9 @@ class _Machine(NamedTuple):
     is_here: bool
 
 
-def forecast_run(plan: RunPlan, flags: PlanFlags, beam_argv: Sequence[str], *, output: str) -> int:
+def forecast_run(
+    plan: RunPlan, flags: PlanFlags, beam_argv: Sequence[str], *, output: str
+) -> Outcome:
     """Prints what a run would do and take; writes nothing to its output.
 
     Args:
@@ -41,7 +45,7 @@ def forecast_run(plan: RunPlan, flags: PlanFlags, beam_argv: Sequence[str], *, o
         output: Sentence on whether the run could start at its output.
 
     Returns:
-        EXIT_DONE.
+        The outcome.
 
     Raises:
         UserError: As the run would.
@@ -66,7 +70,7 @@ def forecast_run(plan: RunPlan, flags: PlanFlags, beam_argv: Sequence[str], *, o
     print(format_forecast(forecast, flags))
     if run is not None and not run.costs.rows and plan.launch.config.max_failed_fraction < 1:
         raise RunError("every image of the sample failed; a run would publish nothing")
-    return EXIT_DONE
+    return Outcome(facts=forecast_facts(forecast, flags))
 
 
 def _this_machine(beam_argv: Sequence[str]) -> _Machine:

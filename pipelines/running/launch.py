@@ -9,6 +9,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from pipelines.cli.forecast_flags import PLAN_FLAGS
+from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.run_flags import RunConfig
 from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
@@ -138,7 +139,7 @@ class Launch:
             "config": {
                 name: value
                 for name, value in dataclasses.asdict(config).items()
-                if name not in PLAN_FLAGS
+                if name not in PLAN_FLAGS | LAUNCHER_FLAGS
             },
         }
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pipelines.cli.beam_flags import check_beam_flags
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.parser import parse_flags
-from pipelines.cli.program import called_as, report_errors
+from pipelines.cli.program import called_as, quietly, report_errors, run_reporting
 from pipelines.cli.run_flags import RunConfig
 from transforms.machine.garbage import importing
-from transforms.machine.noise import quiet_libraries
 from transforms.machine.utf8 import restart_in_utf8
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -20,7 +20,7 @@ def run_program(
     program: str,
     config_class: type[Config],
     description: str,
-    run: Callable[[Config, Sequence[str]], int],
+    run: Callable[[Config, Sequence[str]], Outcome],
 ) -> int:
     """Runs a program that runs a pipeline.
 
@@ -29,7 +29,7 @@ def run_program(
         program: "embed", "classify" or "refresh".
         config_class: Configuration, whose fields are the program's flags.
         description: Text that --help begins with.
-        run: Callback, given the flags and Beam's; does the work and returns the exit code.
+        run: Callback, given the flags and Beam's; does the work and returns its outcome.
 
     Returns:
         The exit code: 0 published, 1 failed, 2 bad flag, model or input.
@@ -41,17 +41,34 @@ def run_program(
         config, beam_argv = parse_flags(
             config_class, argv, program=called_as(program), description=description
         )
-        # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
-        with importing():
-            from pipelines.running.first_look import look_first
-
-        look_first(config, beam_argv)
-        check_beam_flags(config_class, beam_argv)
-        with importing():
-            from pipelines.running.dataflow import check_dataflow
-
-        check_dataflow(config, beam_argv)
-        with quiet_libraries():
-            return run(config, beam_argv)
+        return run_reporting(
+            program,
+            config,
+            lambda: _check_and_run(config, beam_argv, run),
+            lambda exit_code: _write_metrics(config, exit_code),
+        )
 
     return report_errors(program, work, drops_on=OSError)
+
+
+def _check_and_run(
+    config: Config, beam_argv: Sequence[str], run: Callable[[Config, Sequence[str]], Outcome]
+) -> Outcome:
+    # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
+    with importing():
+        from pipelines.running.first_look import look_first
+
+    look_first(config, beam_argv)
+    check_beam_flags(type(config), beam_argv)
+    with importing():
+        from pipelines.running.dataflow import check_dataflow
+
+    check_dataflow(config, beam_argv)
+    return quietly(config, lambda: run(config, beam_argv))
+
+
+def _write_metrics(config: RunConfig, exit_code: int) -> None:
+    if config.metrics_file is not None:
+        from pipelines.running.metrics_file import write_metrics  # Beam.
+
+        write_metrics(config, exit_code)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import SingleRunConfig
 from pipelines.running.destination import Destination, keep_apart
-from pipelines.running.execute import EXIT_DONE, execute
+from pipelines.running.execute import execute
 from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import MakeOutputs, prepare_launch
 from pipelines.running.noted_flags import assumes_range, with_model_notes
+from pipelines.running.run_facts import ALREADY_PUBLISHED
 from pipelines.running.run_plan import plan_run
 from transforms.errors import printable
 from transforms.lifecycle.claim import claim_output, unclaimed
@@ -26,7 +28,7 @@ def run_into(
     *,
     program: str,
     make_outputs: MakeOutputs[Config],
-) -> int:
+) -> Outcome:
     """Launches a run, claims its output, plans and executes it; with --plan, only foretells it.
 
     Args:
@@ -37,7 +39,7 @@ def run_into(
         make_outputs: Callback, which says what becomes of the model's outputs.
 
     Returns:
-        The exit code.
+        The outcome.
 
     Raises:
         UserError: If a flag, an input, the model or the output cannot work.
@@ -76,6 +78,6 @@ def run_into(
         if claim.is_published:
             done = f"{claim.output} has been published by this command"
             print(printable(f"{done}; there is nothing to resume"))
-            return EXIT_DONE
+            return Outcome(facts={"status": ALREADY_PUBLISHED, "output": claim.output})
         plan = plan_run(launch, claim, destination)
         return execute(plan, beam_argv, claim.hold)

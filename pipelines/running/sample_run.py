@@ -16,7 +16,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
 
 from pipelines.cli.progress import ProgressLine
-from pipelines.running.execute import leaving_on_interrupt, quiet_beam
+from pipelines.running.execute import leaving_on_signals, quiet_beam
 from pipelines.running.graph import define_pipeline
 from pipelines.running.run_plan import RunPlan
 from transforms.forecast.costs import SampleCosts, steady_rate
@@ -92,13 +92,13 @@ def _run_into(directory: str, plan: RunPlan, sample: Sample, threads: int) -> fl
     define_pipeline(pipeline, _of_sample(plan, sample, directory))
     progress = ProgressLine(Console(stderr=True))
 
-    def last_act() -> str:
+    def last_act(_: int) -> str:
         for own in (directory, pipeline.local_tempdir):
             _remove(own)
         return "nothing was written"
 
     try:
-        with quiet_beam(), leaving_on_interrupt(progress, last_act), _Pace() as pace:
+        with quiet_beam(), leaving_on_signals(progress, plan, last_act), _Pace() as pace:
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from pipelines.cli.outcome import Outcome
 from pipelines.cli.run_flags import SingleRunConfig
 from pipelines.running.destination import RunDirectory
 from pipelines.running.first_look import read_run_to_complete
@@ -30,7 +31,7 @@ def run_once(
     *,
     program: str,
     make_outputs: MakeOutputs[Config],
-) -> int:
+) -> Outcome:
     """Runs embed or classify.
 
     Args:
@@ -40,7 +41,7 @@ def run_once(
         make_outputs: Callback, which says what becomes of the model's outputs.
 
     Returns:
-        The exit code.
+        The outcome.
 
     Raises:
         UserError: If a flag, an input, the model or the output cannot work.

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from pipelines.cli.outcome import Outcome
+from pipelines.cli.program import EXIT_FAILED
 from pipelines.cli.train_flags import TrainConfig
 from pipelines.cli.wording import say
 from pipelines.training.classifier_export import (
@@ -27,7 +29,6 @@ from pipelines.training.head_training import MeasuredHead, fit_head
 from pipelines.training.labelled_runs import LabelledRuns, label_runs
 from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
-from transforms.errors import RunError
 from transforms.files.new_directory import check_new_directory
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
@@ -65,12 +66,12 @@ class TrainedClassifier(NamedTuple):
     compare: Callable[[ImageModel], str]
 
 
-def train(config: TrainConfig) -> None:
-    """Trains a classifier and writes it, whole or not at all.
+def train(config: TrainConfig) -> Outcome:
+    """Trains a classifier and writes it, whole or not at all, and returns the outcome.
 
     Raises:
         UserError: If a flag, a run, the labels or the model cannot work.
-        RunError: If the classifier is not accurate enough, or not what the vectors promise.
+        RunError: If the classifier is not what the vectors promise.
     """
     configure_tensorflow()
     console = Console(highlight=False)
@@ -90,8 +91,10 @@ def train(config: TrainConfig) -> None:
         else:
             say("linear", describe_accuracy(linear.metrics))
             classifier = _on_the_tuned_model(config, tunable, labelled, linear, scratch, console)
-        _report(classifier, config.assert_accuracy_at_least, console)
+        _report(classifier, console)
         report = describe_training(config, runs, linear, classifier)
+        if error := _judge(classifier, config.assert_accuracy_at_least):
+            return Outcome(facts=report, error=error, exit_code=EXIT_FAILED)
         compared = export_classifier(
             body,
             classifier.network or load_model_of_run(body),
@@ -105,6 +108,7 @@ def train(config: TrainConfig) -> None:
     say("written", f"{config.output}, with metrics.json and confusion.svg")
     flags = ["--input", "photos/", "--model", config.output, "--output", "labels/"]
     say("go on", shlex.join(["python", "-m", "pipelines.classify", *flags]))
+    return Outcome(facts={**report, "compared": compared, "output": output})
 
 
 def _on_the_model_as_it_was(
@@ -155,16 +159,22 @@ def _head(
     return Head(kernel, bias, deviation, config.l2, config.activation, body.normalize)
 
 
-def _report(classifier: TrainedClassifier, least_accuracy: float | None, console: Console) -> None:
-    """Prints what the classifier is worth, and refuses one that is worth too little."""
+def _report(classifier: TrainedClassifier, console: Console) -> None:
+    """Prints what the classifier is worth."""
     metrics = classifier.metrics
     print_metrics(console, metrics, classifier.training_counts)
     say("accuracy", describe_accuracy(metrics))
-    if least_accuracy is not None and metrics.accuracy < least_accuracy:
-        raise RunError(
-            f"the accuracy is {metrics.accuracy:.4f}, --assert_accuracy_at_least is "
-            f"{least_accuracy:g}; nothing was written"
-        )
+
+
+def _judge(classifier: TrainedClassifier, least_accuracy: float | None) -> str | None:
+    """Says that the classifier is worth too little, if it is."""
+    accuracy = classifier.metrics.accuracy
+    if least_accuracy is None or accuracy >= least_accuracy:
+        return None
+    return (
+        f"the accuracy is {accuracy:.4f}, --assert_accuracy_at_least is {least_accuracy:g}; "
+        "nothing was written"
+    )
 
 
 def describe_training(

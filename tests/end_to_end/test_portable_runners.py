@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import classify
+from tests.support.metrics import read_metrics
 from tests.support.runs import contents, read_record, run_embed, solid, write_examples, write_photos
 from transforms.lifecycle.staging import count_commits
 
@@ -57,11 +59,12 @@ def command(program: str, model: str, output: pathlib.Path, *argv: str) -> list[
     return [sys.executable, "-m", f"pipelines.{program}", *flags]
 
 
-def run_program(program: str, model: str, output: pathlib.Path, *argv: str) -> None:
-    """Runs a program to its end, as a user does."""
+def run_program(program: str, model: str, output: pathlib.Path, *argv: str) -> str:
+    """Runs a program to its end, as a user does; returns what it says on stderr."""
     argv_of_it = command(program, model, output, *argv)
     done = subprocess.run(argv_of_it, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
+    return done.stderr
 
 
 def check(output: pathlib.Path, work: Work) -> None:
@@ -181,8 +184,16 @@ def cluster(
 
 
 def test_cluster_embeds(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
-    run_program("embed", work.model, tmp_path / "out", *work.argv, *cluster.flags)
+    metrics = tmp_path / "run.prom"
+    watched = ("--metrics_file", str(metrics), "--log_every", "1")
+    log = run_program("embed", work.model, tmp_path / "out", *work.argv, *cluster.flags, *watched)
     check(tmp_path / "out", work)
+    values = read_metrics(metrics)
+    assert values["run_success", ()] == 1
+    assert values["images", (("state", "written"),)] == PHOTOS + EXAMPLES - 1
+    reason = (("error_type", "UnsupportedFormat"), ("step", "decode"))
+    assert values["failures", reason] == values["images", (("state", "failed"),)] == BROKEN + 1
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ the job is running, ", log, re.M)
 
 
 TRANSFORMS = """

@@ -8,6 +8,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -582,7 +583,13 @@ def test_the_terminal_shows_a_summary_and_no_noise(tmp_path: pathlib.Path, mean_
     assert names == ["matched", "written", "failed", "speed", "engine", "time", "files"]
 
 
-def test_ctrl_c_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, mean_color: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "word", "exit_code"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
+)
+def test_a_run_that_is_told_to_end_leaves_nothing_that_looks_finished(
+    tmp_path: pathlib.Path, mean_color: str, number: int, word: str, exit_code: int
+) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     content = encode(photo(1500, 2000), "PNG")
@@ -590,18 +597,28 @@ def test_ctrl_c_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, mean_
         (photos / f"{n}.png").write_bytes(content)
     out = tmp_path / "out"
     argv = ["--model", mean_color, "--input", str(photos), "--output", str(out)]
-    with started([*argv, "--batch_size", "2"]) as process:
+    metrics = tmp_path / "run.prom"
+    argv += ["--batch_size", "2", "--metrics_file", str(metrics), "--json"]
+    argv += ["--log_every", "0"]
+    with started(argv) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".out.staging/*.parquet")):
             assert time.monotonic() < deadline, "no shard was begun"
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        process.send_signal(2)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err.startswith("interrupted; nothing is published; ")
+        process.send_signal(number)
+        out_text, err = process.communicate(timeout=30)
+    assert process.returncode == exit_code
+    assert json.loads(out_text) == {
+        "program": "embed",
+        "exit_code": exit_code,
+        "error": err.removesuffix("\n"),
+    }
+    assert err.startswith(f"{word}; nothing is published; ")
+    assert "run again with --resume to go on" in err
     assert len(err.splitlines()) == 1
     assert not out.exists()
+    assert f'image_inference_run_exit_code{{output="{out}"}} {exit_code}\n' in metrics.read_text()
 
 
 def test_a_disk_that_is_full_fails_the_run_in_one_line(

@@ -14,6 +14,7 @@ from google.cloud.dataflow_v1beta3 import ParameterType, TemplateMetadata
 
 from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.forecast_flags import PLAN_FLAGS
+from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.parser import parse_flags
 from pipelines.flex_template import PROGRAMS, launch, main, template_metadata, to_flags
 from tests.support.cloud import Cloud
@@ -77,7 +78,7 @@ def test_the_metadata_is_what_dataflow_documents(program: str) -> None:
 def test_every_flag_is_a_parameter_with_its_text_and_group(program: str) -> None:
     fields = {field.name: field for field in dataclasses.fields(PROGRAMS[program].config_class)}
     found = parameters(program)
-    assert found.keys() == fields.keys() - PLAN_FLAGS | BEAM
+    assert found.keys() == fields.keys() - PLAN_FLAGS - LAUNCHER_FLAGS | BEAM
     for name in found.keys() - BEAM:
         field = fields[name]
         assert found[name]["helpText"].startswith(field.metadata["help"])

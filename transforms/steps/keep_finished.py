@@ -113,6 +113,7 @@ class _KeepShard(beam.DoFn):
     def _counted(self, result: ShardResult, shard: Shard) -> ShardResult:
         is_file = result.kind is not ShardKind.IMAGES
         TALLY.add(total=result.images if is_file else 0, written=result.rows, failed=result.failed)
+        TALLY.add_failures(result.failures)
         if self._digests and not shard.has_planned_ids:
             result = dataclasses.replace(result, id_digests=digests_in(result.data.path))
         return result

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 from transforms.lifecycle.previous_run import planned_shard
 from transforms.records import Shard, ShardKind
 from transforms.runs.record import PublishedRun, read_published_run
-from transforms.steps.tally import TALLY
+from transforms.steps.tally import FILES, TALLY
 
 
 class _PlanShard(beam.DoFn):
@@ -25,6 +25,8 @@ class _PlanShard(beam.DoFn):
         shard = planned_shard(self._run.results[index])
         if shard.kind is ShardKind.IMAGES:
             TALLY.add(total=len(shard.refs))
+        else:
+            TALLY.count(FILES, 1)
         yield shard
 
 

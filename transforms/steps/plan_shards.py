@@ -11,7 +11,7 @@ from apache_beam.pvalue import AsList, AsSingleton, PCollection
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.sharding import count_shards, shard_index
-from transforms.steps.tally import TALLY
+from transforms.steps.tally import FILES, TALLY
 
 
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
@@ -171,4 +171,5 @@ class PlanShards(
 def _plan_files(
     _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
 ) -> list[Shard]:
+    TALLY.count(FILES, len(files))
     return plan_file_shards(image_count, files, sizes)

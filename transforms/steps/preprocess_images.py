@@ -20,6 +20,7 @@ from transforms.images.preprocessor import Preprocessor
 from transforms.lifecycle.staging import begin_shard, writing_shard
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.schemas import HEIGHT, WIDTH
+from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
 
 def preprocess_batch(
@@ -80,6 +81,8 @@ class _PreprocessBatch(beam.DoFn):
         if batch.index == 0 and self._staging is not None:
             with writing_shard(self._staging, batch.shard):
                 self._is_careful = begin_shard(self._staging, batch.shard)
+            TALLY.count(SHARDS_RETRIED, self._is_careful)
+        TALLY.count(BYTES_READ, sum(map(len, batch.encoded)))
         earlier = self._kept
         preprocessor = self._careful if self._is_careful else self._preprocessor
         self._kept = self._ahead.submit(preprocess_batch, batch, preprocessor)

@@ -15,6 +15,7 @@ from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.image_model import DEFAULT_SETTINGS, ImageModel
 from transforms.models.isolation import predict_isolating
 from transforms.models.spec import ModelSpec
+from transforms.steps.tally import BATCH_IMAGES, TALLY
 
 
 class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
@@ -88,6 +89,9 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predictions]:
         """Runs the model on each batch; what it fails on becomes a failure of that batch."""
+        for pixels in batch:
+            if images := len(pixels.pixels):
+                TALLY.observe(BATCH_IMAGES, images)
         return [predict_batch(pixels, model) for pixels in batch]
 
     def get_num_bytes(self, batch: Sequence[PixelBatch]) -> int:

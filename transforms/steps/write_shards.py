@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, ReusedRows
@@ -44,7 +43,12 @@ class StagingTarget:
 
 
 class ShardFile:
-    """One shard being written: checks order and accounting as batches come in."""
+    """One shard being written: checks order and accounting as batches come in.
+
+    Attributes:
+        shard: Place of the shard.
+        reasons: Failures that batches came with, by "step/error_type".
+    """
 
     def __init__(self, target: StagingTarget, first: OutputRows) -> None:
         # A retried or speculative attempt writes its own files; its commit record picks it.
@@ -59,6 +63,7 @@ class ShardFile:
         self._computed: list[pa.RecordBatch] = []
         self._reused: list[ReusedRows] = []
         self._failures: list[Failure] = []
+        self.reasons: Counter[str] = Counter()
         self._digests: list[bytes] = []
         self._seconds: defaultdict[Step, float] = defaultdict(float)
         self._next_index = 0
@@ -92,6 +97,7 @@ class ShardFile:
         else:
             self._write_rows(batch.rows)
         self._failures.extend(batch.failures)
+        self.reasons.update(failure.reason for failure in batch.failures)
         self._next_index += 1
         self._plan = batch.plan
         self._range_doubt = batch.range_doubt
@@ -161,20 +167,20 @@ class _WriteShard(beam.DoFn):
     def __init__(self, target: StagingTarget) -> None:
         self._target = target
         self._file: ShardFile | None = None
-        self._written = Metrics.counter("WriteShards", "images_written")
-        self._failed = Metrics.counter("WriteShards", "images_failed")
 
     def start_bundle(self) -> None:
         self._abandon()
 
     def process(self, batch: OutputRows) -> Iterator[ShardResult]:
+        started = time.perf_counter()
         with writing_shard(self._target.staging, batch.shard):
             if self._file is None:
                 self._file = ShardFile(self._target, batch)
             self._file.write(batch)
             result = self._file.close() if batch.is_last else None
-        self._count(batch)
+        _count(batch, time.perf_counter() - started)
         if result is not None:
+            _count_twins(self._file, result)
             self._file = None
             yield result
 
@@ -195,11 +201,23 @@ class _WriteShard(beam.DoFn):
             self._file.abandon()
             self._file = None
 
-    def _count(self, batch: OutputRows) -> None:
-        written = batch.accounted - len(batch.failures)
-        self._written.inc(written)
-        self._failed.inc(len(batch.failures))
-        TALLY.add(written=written, failed=len(batch.failures))
+
+def _count(batch: OutputRows, write_seconds: float) -> None:
+    """Counts a batch; the canaries are no images of the run."""
+    TALLY.add_seconds({**batch.seconds, Step.WRITE: write_seconds})
+    if batch.shard.is_canaries:
+        return
+    failed = len(batch.failures)
+    TALLY.add(written=batch.accounted - failed, failed=failed)
+    TALLY.add_failures(Counter(failure.reason for failure in batch.failures))
+
+
+def _count_twins(file: ShardFile, result: ShardResult) -> None:
+    """Counts as failed what was counted as written: images of the same bytes as a failed one."""
+    twins = Counter(result.failures) - file.reasons
+    if twins and not file.shard.is_canaries:
+        TALLY.add(written=-twins.total(), failed=twins.total())
+        TALLY.add_failures(twins)
 
 
 @beam.typehints.with_input_types(OutputRows)

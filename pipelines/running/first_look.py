@@ -17,7 +17,7 @@ from pipelines.running.metrics_place import place_metrics
 from transforms.errors import FlagError, InputError, OutputError
 from transforms.files.schemes import check_scheme
 from transforms.files.uris import is_local
-from transforms.files.web_urls import is_web_uri
+from transforms.files.web.urls import is_web_uri
 from transforms.inputs.entries import Skipped
 from transforms.inputs.listing import classify_inputs, list_source
 from transforms.inputs.manifests import manifest_schema, read_manifest

@@ -19,7 +19,8 @@ from tests.support.runs import (
     solid,
 )
 from tests.support.web import Answer, WebServer, run_web
-from transforms.files import uris, web_connections, web_storage
+from transforms.files import uris
+from transforms.files.web import connections, storage
 
 LIMIT_BYTES = 200_000
 GOOD = 22
@@ -27,8 +28,8 @@ GOOD = 22
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    monkeypatch.setattr(web_connections, "STALL_SECONDS", 1.5)
-    monkeypatch.setattr(web_storage, "REQUEST_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 1.5)
+    monkeypatch.setattr(storage, "REQUEST_SECONDS", 3.0)
     monkeypatch.setattr(uris, "WEB_WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server

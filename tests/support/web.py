@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from transforms.files.web_storage import WebStorage
+from transforms.files.web.storage import WebStorage
 
 CONTENT = bytes(range(256)) * 40
 """Content of a file."""

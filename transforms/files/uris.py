@@ -23,8 +23,8 @@ from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.object_store import TransientError
 from transforms.files.packing import Packing, ZlibFile
-from transforms.files.web_storage import web_storage
-from transforms.files.web_urls import is_web_uri
+from transforms.files.web.storage import web_storage
+from transforms.files.web.urls import is_web_uri
 
 REST_LOST = "the rest of the file is lost"
 """End of what is said of a file that cannot be read to its end."""

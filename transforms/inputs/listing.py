@@ -10,7 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from transforms.errors import InputError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
-from transforms.files.web_urls import is_web_uri
+from transforms.files.web.urls import is_web_uri
 from transforms.inputs.braces import expand_braces
 from transforms.inputs.entries import Entry, ImageFile, Listed, Skipped, Unlisted
 from transforms.inputs.extensions import IMAGE_EXTENSIONS

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from transforms.errors import InputError
-from transforms.files.web_urls import parse_url
+from transforms.files.web.urls import parse_url
 from transforms.inputs.entries import Entry
 from transforms.inputs.kinds import kind_of_name
 from transforms.inputs.source import Source

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.web import WebServer, open_store, run_web
-from transforms.files import web_connections, web_storage
-from transforms.files.web_storage import WebStorage
+from transforms.files.web import connections, storage
+from transforms.files.web.storage import WebStorage
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def web() -> Iterator[WebServer]:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebStorage]:
-    monkeypatch.setattr(web_connections, "STALL_SECONDS", 1.0)
-    monkeypatch.setattr(web_storage, "REQUEST_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(storage, "REQUEST_SECONDS", 2.0)
     with open_store() as opened:
         yield opened

@@ -13,9 +13,9 @@ from transforms.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from transforms.files import web_connections, web_hosts
 from transforms.files.object_store import TransientError
-from transforms.files.web_storage import WebStorage
+from transforms.files.web import connections, hosts
+from transforms.files.web.storage import WebStorage
 
 
 def test_a_file_is_read_with_one_request_a_connection_and_one_robots_txt(
@@ -100,7 +100,7 @@ def test_what_no_robots_txt_says(
 def test_a_robots_txt_that_could_not_be_read_is_asked_for_again(
     web: WebServer, store: WebStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_hosts, "ROBOTS_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(hosts, "ROBOTS_AGAIN_SECONDS", 0.0)
     web.put("/robots.txt", Answer(status=500), Answer(status=404))
     url = web.put("/a.jpg", CONTENT)
     with pytest.raises(TransientError, match=r"robots\.txt"):
@@ -157,7 +157,7 @@ def test_a_server_is_asked_eight_times_at_once(web: WebServer, store: WebStorage
 def test_a_server_that_is_down_is_not_asked_for_ever(
     store: WebStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_hosts, "ROBOTS_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(hosts, "ROBOTS_AGAIN_SECONDS", 0.0)
     with run_web() as web:
         url = web.put("/a", CONTENT)
     errors: list[type[Exception]] = []
@@ -166,16 +166,16 @@ def test_a_server_that_is_down_is_not_asked_for_ever(
             store.read(url, 10)
         errors.append(raised.type)
         if place == 11:
-            monkeypatch.setattr(web_hosts, "FAILING_SECONDS", 0.0)
+            monkeypatch.setattr(hosts, "FAILING_SECONDS", 0.0)
     assert errors == [TransientError] * 13 + [UnavailableError] * 2
 
 
 def test_a_server_that_stalls_again_and_again_counts_as_down(
     web: WebServer, store: WebStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_connections, "STALL_SECONDS", 0.1)
-    monkeypatch.setattr(web_hosts, "FAILURES_IN_A_ROW", 3)
-    monkeypatch.setattr(web_hosts, "FAILING_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 3)
+    monkeypatch.setattr(hosts, "FAILING_SECONDS", 0.0)
     tarpit = web.put("/a", Answer(CONTENT, fault="stall"))
     for _ in range(3):
         with pytest.raises(TransientError, match="stopped coming"):
@@ -195,10 +195,10 @@ def test_a_server_of_many_errors_is_not_down(web: WebServer, store: WebStorage) 
 
 
 def test_memory_of_servers_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_hosts, "MOST_HOSTS", 3)
-    hosts = web_hosts.Hosts()
-    first = hosts.at("http://0")
-    assert hosts.at("http://0") is first
+    monkeypatch.setattr(hosts, "MOST_HOSTS", 3)
+    kept = hosts.Hosts()
+    first = kept.at("http://0")
+    assert kept.at("http://0") is first
     for place in range(1, 4):
-        hosts.at(f"http://{place}")
-    assert hosts.at("http://0") is not first
+        kept.at(f"http://{place}")
+    assert kept.at("http://0") is not first

@@ -16,7 +16,7 @@ from transforms.errors import (
     UnsupportedFormatError,
 )
 from transforms.files.object_store import StoredObject, TransientError
-from transforms.files.robots_txt import PRODUCT
+from transforms.files.web.robots_txt import PRODUCT
 
 OPT_OUTS = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 """Words of X-Robots-Tag by which an owner keeps an image out of collections; those of img2dataset,

@@ -20,17 +20,17 @@ from transforms.errors import (
     UnavailableError,
 )
 from transforms.files.object_store import StoredObject, TransientError
-from transforms.files.robots_txt import MAX_BYTES, Robots
-from transforms.files.web_answers import (
+from transforms.files.web.answers import (
     check_opt_out,
     check_status,
     discard,
     read_body,
     stored_object,
 )
-from transforms.files.web_connections import Connections
-from transforms.files.web_hosts import Host, Hosts
-from transforms.files.web_urls import WebUrl, follow, parse_url
+from transforms.files.web.connections import Connections
+from transforms.files.web.hosts import Host, Hosts
+from transforms.files.web.robots_txt import MAX_BYTES, Robots
+from transforms.files.web.urls import WebUrl, follow, parse_url
 
 MOST_REDIRECTS = 5
 """Redirects followed; RFC 9309 wants five for robots.txt, and browsers follow twenty."""

@@ -16,8 +16,8 @@ from transforms.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from transforms.files import web_addresses
-from transforms.files.web_storage import WebStorage
+from transforms.files.web import addresses
+from transforms.files.web.storage import WebStorage
 
 
 def make_certificate(directory: pathlib.Path, days: int) -> tuple[ssl.SSLContext, str]:
@@ -101,7 +101,7 @@ def test_a_private_host_is_refused_at_every_hop(
     web: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here 127.0.0.1 is let in as the internet is, and 127.0.0.2 is not."""
-    monkeypatch.setattr(web_addresses, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.1")
     target = f"http://127.0.0.2:{web.port}/secret"
     web.put("/secret", b"secret")
     with (
@@ -152,7 +152,7 @@ def test_a_proxy_of_the_environment_is_used(
     """A proxy looks names up; it alone is sent the credentials that are its own."""
     context, path = make_certificate(tmp_path, days=10)
     monkeypatch.setenv("SSL_CERT_FILE", path)
-    monkeypatch.setattr("transforms.files.web_connections.is_public", lambda _: True)
+    monkeypatch.setattr("transforms.files.web.connections.is_public", lambda _: True)
     proxy = f"http://me:pw@127.0.0.1:{web.port}"
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("https_proxy", proxy)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from transforms.files.web_urls import WebUrl, follow, is_web_uri, parse_url
+from transforms.files.web.urls import WebUrl, follow, is_web_uri, parse_url
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.web import run_web
 from transforms.errors import NotFoundError, PermissionDeniedError
-from transforms.files.web_addresses import connect, is_public
+from transforms.files.web.addresses import connect, is_public
 
 
 @pytest.mark.parametrize(

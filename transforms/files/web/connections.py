@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from urllib.parse import unquote, urlsplit
 
-from transforms.files.robots_txt import PRODUCT
-from transforms.files.web_addresses import connect, is_public, private_address
-from transforms.files.web_urls import WebUrl
+from transforms.files.web.addresses import connect, is_public, private_address
+from transforms.files.web.robots_txt import PRODUCT
+from transforms.files.web.urls import WebUrl
 
 CONNECT_SECONDS = 5.0
 """Time to be connected: of lists of URLs, many name servers that are gone."""

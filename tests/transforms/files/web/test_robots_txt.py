@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from transforms.files.robots_txt import MAX_BYTES, Robots
+from transforms.files.web.robots_txt import MAX_BYTES, Robots
 
 OURS = "User-agent: image-batch-inference\n"
 ALL = "User-agent: *\n"

@@ -15,9 +15,9 @@ from transforms.errors import (
     PermissionDeniedError,
     UnsupportedFormatError,
 )
-from transforms.files import web_connections
 from transforms.files.object_store import StoredObject, TransientError
-from transforms.files.web_storage import WebStorage
+from transforms.files.web import connections
+from transforms.files.web.storage import WebStorage
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_url_that_cannot_be_one_is_not_found(store: WebStorage, uri: str) -> N
 def test_connections_are_dropped_when_there_are_many(
     store: WebStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_connections, "IDLE_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "IDLE_CONNECTIONS", 2)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(run_web()) for _ in range(4)]
         for web in servers * 2:

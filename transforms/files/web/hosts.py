@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from transforms.errors import PermissionDeniedError, UnavailableError
 from transforms.files.object_store import TransientError
-from transforms.files.robots_txt import Robots
+from transforms.files.web.robots_txt import Robots
 
 REQUESTS_AT_ONCE = 8
 """Requests that a process has under way to one server; of common programs, browsers have 6."""

@@ -1,0 +1,1 @@
+"""The web: read as a good guest does, by http and https."""

@@ -12,10 +12,10 @@ from typing import BinaryIO, cast
 from google.api_core import exceptions as google_exceptions
 
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files.cloud_storage import is_cloud_uri, read_object, read_object_beginning
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.packing import Packing, ZlibFile
+from transforms.files.stores import store_of
 
 REST_LOST = "the rest of the file is lost"
 """End of what is said of a file that cannot be read to its end."""
@@ -46,15 +46,15 @@ def open_uri(uri: str) -> BinaryIO:
 
 
 def read_remote(uri: str, max_bytes: int) -> bytes:
-    """Reads a remote file whole, as it is stored; of gs:// in a single request.
+    """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
-    if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object(uri, max_bytes)
+    with _own_errors(uri):
+        if (store := store_of(uri)) is not None:
+            return store.read(uri, max_bytes)
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
 
@@ -77,14 +77,14 @@ def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
 
 
 def read_beginning(uri: str) -> bytes:
-    """Reads the first bytes of a file, BEGINNING_BYTES at most; of gs:// in a single request.
+    """Reads the first bytes of a file, BEGINNING_BYTES at most; of a store in a single request.
 
     Raises:
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
-    if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object_beginning(uri, BEGINNING_BYTES)
+    with _own_errors(uri):
+        if (store := store_of(uri)) is not None:
+            return store.read_range(uri, 0, BEGINNING_BYTES)
     with open_uri(uri) as handle:
         return handle.read(BEGINNING_BYTES)
 

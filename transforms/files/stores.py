@@ -33,4 +33,16 @@ def _google() -> ObjectStore:
     return GoogleStore()
 
 
-_STORES = {"gs": _google}
+def _s3() -> ObjectStore:
+    from transforms.files.s3_storage import S3Store
+
+    return S3Store()
+
+
+def _azure() -> ObjectStore:
+    from transforms.files.azure_storage import AzureStore
+
+    return AzureStore()
+
+
+_STORES = {"gs": _google, "s3": _s3, "az": _azure, "azfs": _azure}

@@ -54,15 +54,18 @@ class ObjectWriter(io.BufferedIOBase):
         """Takes bytes; sends whole parts."""
         if self.closed:
             raise ValueError(f"write to {self._uri}, which is closed")
-        view = memoryview(data).cast("B")
-        self._part += view
-        while len(self._part) >= PART_BYTES:
-            part = bytes(memoryview(self._part)[:PART_BYTES])
-            del self._part[:PART_BYTES]
-            self._is_in_parts = True
-            with os_errors(self._uri):
-                self._upload.send(part)
-        return len(view)
+        rest = memoryview(data).cast("B")
+        size_bytes = len(rest)
+        while rest:
+            room = PART_BYTES - len(self._part)
+            self._part += rest[:room]
+            rest = rest[room:]
+            if len(self._part) == PART_BYTES:
+                self._is_in_parts = True
+                with os_errors(self._uri):
+                    self._upload.send(bytes(self._part))
+                self._part.clear()
+        return size_bytes
 
     def close(self) -> None:
         """Sends the rest; then the object is there."""

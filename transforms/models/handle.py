@@ -39,8 +39,8 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     """Finds or fetches a model.
 
     Args:
-        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that Beam's
-            FileSystems reads), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
+        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that
+            file_systems knows), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
             numbered versions (TF Serving's layout) means its highest.
         cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.

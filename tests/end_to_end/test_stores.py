@@ -12,6 +12,7 @@ import pytest
 from pipelines import diff, embed, refresh, report, verify
 from tests.support.buckets import Bucket
 from tests.support.runs import solid, write_photos
+from tests.support.tars import write_tar
 from transforms.errors import OutputError
 from transforms.lifecycle.lock import run_lock
 from transforms.lifecycle.owner import this_process
@@ -114,9 +115,12 @@ def test_images_and_a_model_in_a_store_give_what_local_ones_do(
         assert embed.main([*argv, "--image_id_from", "relative_path"]) == 0
         tables.append(pq.read_table(sorted(output.glob("*.parquet")), columns=columns))
     assert tables[0].equals(tables[1])
+    write_tar(tmp_path / "a.tar", {f"a{n}.png": solid(n, 2 * n, 255) for n in range(9)})
+    packed = bucket.put("shards/a.tar", (tmp_path / "a.tar").read_bytes())
     argv = ["--manifest", f"{bucket.uri}/photos/list.txt", "--model", mean_color]
-    assert embed.main([*argv, "--output", f"{bucket.uri}/out"]) == 0
-    assert ids_in(bucket, "out", tmp_path) == [f"{bucket.uri}/photos/00{n}.png" for n in range(2)]
+    assert embed.main([*argv, "--input", packed, "--output", f"{bucket.uri}/out"]) == 0
+    listed = [f"{bucket.uri}/photos/00{n}.png" for n in range(2)]
+    assert ids_in(bucket, "out", tmp_path) == sorted([*listed, *(f"a{n}" for n in range(9))])
     capsys.readouterr()
     argv[1] = f"{bucket.uri}/nothing/"
     assert embed.main(["--input", *argv[1:], "--output", f"{bucket.uri}/none"]) == 2

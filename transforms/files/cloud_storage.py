@@ -120,8 +120,8 @@ class GoogleStore:
     def _list(self, uri: str, delimiter: str | None = None) -> Iterator[StoredObject | str]:
         bucket = self.bucket_of(uri)
         with google_errors(bucket, "no such bucket"):
-            name, prefix = _bucket_and_name(uri)
-            blobs = _client().list_blobs(
+            name, prefix = bucket_and_name(uri)
+            blobs = client().list_blobs(
                 name,
                 prefix=prefix,
                 delimiter=delimiter,
@@ -184,12 +184,12 @@ def read_object(uri: str, max_bytes: int) -> bytes:
         google.api_core.exceptions.GoogleAPIError: If it is not there or may not be read, or the
             storage fails.
     """
-    bucket, name = _bucket_and_name(uri)
+    bucket, name = bucket_and_name(uri)
     if not name:
         raise ValueError("it names no object")
     content = _Bounded(max_bytes)
     try:
-        _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
+        client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
     except GoogleAPICallError as error:
         if error.response is not None:
             error.response.close()  # Else its connection is lost until it is collected as garbage.
@@ -203,10 +203,10 @@ def read_object_beginning(uri: str, size_bytes: int) -> bytes:
     Raises:
         ValueError, google.api_core.exceptions.GoogleAPIError: As read_object.
     """
-    bucket, name = _bucket_and_name(uri)
+    bucket, name = bucket_and_name(uri)
     if not name:
         raise ValueError("it names no object")
-    blob = _client().bucket(bucket).blob(name)
+    blob = client().bucket(bucket).blob(name)
     try:
         # The checksum that is sent is that of the whole object.
         content: bytes = blob.download_as_bytes(
@@ -245,13 +245,13 @@ def _blob(uri: str) -> Blob:
     Raises:
         ValueError: If it names none.
     """
-    bucket, name = _bucket_and_name(uri)
+    bucket, name = bucket_and_name(uri)
     if not name:
         raise ValueError("it names no object")
-    return _client().bucket(bucket).blob(name)
+    return client().bucket(bucket).blob(name)
 
 
-def _bucket_and_name(uri: str) -> tuple[str, str]:
+def bucket_and_name(uri: str) -> tuple[str, str]:
     """Splits gs://bucket/name; the name may be empty.
 
     Raises:
@@ -263,7 +263,8 @@ def _bucket_and_name(uri: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _client() -> Client:
+def client() -> Client:
+    """Returns the process's client."""
     with _LOCK:  # A cache alone lets threads that start together make one each.
         return kept_client()
 

@@ -4,7 +4,7 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
-from transforms.errors import NotFoundError, PermissionDeniedError
+from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError
 from transforms.files.object_store import TransientError
 
 _THROTTLED = (429, 503)
@@ -49,6 +49,8 @@ def os_errors(uri: str) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, _without(uri, error), uri) from error
     except PermissionDeniedError as error:
         raise PermissionError(errno.EACCES, _without(uri, error), uri) from error
+    except UnavailableError as error:
+        raise OSError(errno.EIO, _without(uri, error), uri) from error
 
 
 def _without(uri: str, error: Exception) -> str:

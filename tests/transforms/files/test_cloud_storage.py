@@ -180,31 +180,6 @@ def test_a_name_that_cannot_be_a_bucket_is_an_input_error(uri: str) -> None:
         classify_input(uri)
 
 
-def test_an_object_is_created_once_and_stays(cloud: Cloud) -> None:
-    uri = f"{cloud.uri}/d/lock.json"
-    assert STORE.create_if_absent(uri, "erste ✓".encode())
-    assert not STORE.create_if_absent(uri, b"zweite")
-    assert not STORE.create_if_absent(uri, "erste ✓".encode())
-    assert cloud.get("d/lock.json").decode() == "erste ✓"
-    cloud.delete("d/lock.json")
-    assert STORE.create_if_absent(uri, b"zweite")
-    assert cloud.get("d/lock.json") == b"zweite"
-
-
-def test_of_many_creators_one_succeeds(cloud: Cloud) -> None:
-    start = threading.Barrier(8)
-
-    def create(text: str) -> bool:
-        start.wait()
-        return STORE.create_if_absent(f"{cloud.uri}/lock", text.encode())
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        texts = [str(index) for index in range(8)]
-        created = list(pool.map(create, texts))
-    assert sum(created) == 1
-    assert cloud.get("lock").decode() == texts[created.index(True)]
-
-
 def test_a_creator_whose_answer_is_lost_knows_its_own_object(cloud: Cloud) -> None:
     cloud.lose_answers()
     assert STORE.create_if_absent(f"{cloud.uri}/lock", b"mine")

@@ -87,9 +87,12 @@ class S3Store:
             answer = _reading_client().get_object(**_place(uri))
             with answer["Body"] as body:
                 size_bytes = answer.get("ContentLength")
-                is_small = size_bytes is not None and size_bytes <= max_bytes
-                content: bytes = body.read(None if is_small else max_bytes + 1)
-        if len(content) > max_bytes:
+                content: bytes = b""
+                if size_bytes is None:  # Not so on AWS.
+                    content = body.read(max_bytes + 1)
+                elif size_bytes <= max_bytes:
+                    content = body.read()
+        if max(size_bytes or 0, len(content)) > max_bytes:
             raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
         return content
 

@@ -20,6 +20,8 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
+    ServiceRequestTimeoutError,
+    ServiceResponseTimeoutError,
 )
 from azure.storage.blob import BlobBlock, BlobPrefix
 
@@ -79,7 +81,9 @@ class AzureStore:
             raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
         md5 = found and found.content_settings.content_md5
         if md5 and hashlib.md5(content, usedforsecurity=False).digest() != bytes(md5):
-            raise TransientError(f"{uri}: what came has not the MD5 that is noted of it")
+            raise TransientError(
+                f"{uri}: what came has not the MD5 that is noted of it", reason="checksum"
+            )
         return content
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
@@ -138,7 +142,9 @@ class AzureStore:
                     raise
                 return b"", None
         if len(content) != answer.size:
-            raise TransientError(f"{uri}: {len(content)} bytes came of {answer.size}")
+            raise TransientError(
+                f"{uri}: {len(content)} bytes came of {answer.size}", reason="short_body"
+            )
         return content, answer.properties
 
 
@@ -182,8 +188,10 @@ def _own_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
         yield
     except HttpResponseError as error:
         raise _of_answer(uri, error, absent) from error
+    except (ServiceRequestTimeoutError, ServiceResponseTimeoutError) as error:
+        raise TransientError(f"{uri}: {_first_line(error)}", reason="stall") from error
     except AzureError as error:  # No answer, or half of one.
-        raise TransientError(f"{uri}: {_first_line(error)}") from error
+        raise TransientError(f"{uri}: {_first_line(error)}", reason="reset") from error
     except ValueError as error:  # What cannot be a container, or an account.
         raise NotFoundError(f"{uri}: {error}") from error
 
@@ -194,7 +202,7 @@ def _of_answer(uri: str, error: HttpResponseError, absent: str) -> Exception:
     if status is None:
         if isinstance(error, ClientAuthenticationError):
             return PermissionDeniedError(f"{uri}: {said}")
-        return TransientError(f"{uri}: {said}")
+        return TransientError(f"{uri}: {said}", reason="short_body")
     if code in ("InvalidResourceName", "InvalidUri", "OutOfRangeInput"):
         return NotFoundError(f"{uri}: {said}")
     if status == 404:

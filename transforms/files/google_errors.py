@@ -41,9 +41,13 @@ def google_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
     except RetryError as error:
         raise TransientError(f"{uri}: {error.cause or error}") from error
     except DataCorruption as error:
-        raise TransientError(f"{uri}: what came has not the checksum of the object") from error
+        raise TransientError(
+            f"{uri}: what came has not the checksum of the object", reason="checksum"
+        ) from error
+    except requests.Timeout as error:
+        raise TransientError(f"{uri}: {error}", reason="stall") from error
     except (requests.RequestException, TransportError) as error:
-        raise TransientError(f"{uri}: {error}") from error
+        raise TransientError(f"{uri}: {error}", reason="reset") from error
     except GoogleAuthError as error:
         raise PermissionDeniedError(f"{uri}: {error}") from error
     except ValueError as error:  # No bucket, or a name that cannot be.

@@ -17,25 +17,13 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ChecksumError,
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    FlexibleChecksumError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    ParamValidationError,
-)
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ClientError
 
-from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
+from transforms.errors import FileTooLargeError, NotFoundError
 from transforms.files import object_store
-from transforms.files.object_store import CONNECTIONS, StoredObject, TransientError
+from transforms.files.object_store import CONNECTIONS, StoredObject
 from transforms.files.object_writer import ObjectWriter
-from transforms.files.store_errors import http_error
+from transforms.files.s3_errors import s3_errors, status_of
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -49,8 +37,6 @@ MAX_COPY_BYTES = 5 << 30
 
 _URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "create-attempt"
-_DENIED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
-_TRANSIENT = {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout"}
 _LOCK = threading.Lock()
 
 
@@ -77,13 +63,13 @@ class S3Store:
 
     def stat(self, uri: str) -> StoredObject:
         """Returns one object as a listing has it."""
-        with _own_errors(uri):
+        with s3_errors(uri):
             found = _client().head_object(**_place(uri))
         return _stored(uri, found, found["ContentLength"])
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
-        with _own_errors(uri):
+        with s3_errors(uri):
             answer = _reading_client().get_object(**_place(uri))
             with answer["Body"] as body:
                 size_bytes = answer.get("ContentLength")
@@ -100,13 +86,13 @@ class S3Store:
         """Reads a part of an object."""
         if stop <= start:
             return b""
-        with _own_errors(uri):
+        with s3_errors(uri):
             try:
                 answer = _reading_client().get_object(
                     **_place(uri), Range=f"bytes={start}-{stop - 1}"
                 )
             except ClientError as error:
-                if _status(error) == 416:
+                if status_of(error) == 416:
                     return b""
                 raise
             with answer["Body"] as body:
@@ -115,21 +101,21 @@ class S3Store:
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""
-        with _own_errors(uri):
+        with s3_errors(uri):
             return cast(BinaryIO, ObjectWriter(_Upload(uri), uri))
 
     def create_if_absent(self, uri: str, content: bytes) -> bool:
         """Creates an object unless there is one."""
         own = {_ATTEMPT: uuid.uuid4().hex}
-        with _own_errors(uri):
+        with s3_errors(uri):
             place = _place(uri)
             try:
                 _client().put_object(**place, Body=content, Metadata=own, IfNoneMatch="*")
             except ClientError as error:
-                if _status(error) != 412:
+                if status_of(error) != 412:
                     raise
                 # The client tries again when an answer is lost: the object may be this call's own.
-                with contextlib.suppress(NotFoundError), _own_errors(uri):
+                with contextlib.suppress(NotFoundError), s3_errors(uri):
                     return _client().head_object(**place).get("Metadata") == own
                 return False
             return True
@@ -139,17 +125,17 @@ class S3Store:
         in_parts = TransferConfig(
             multipart_threshold=MAX_COPY_BYTES, multipart_chunksize=1 << 30, use_threads=False
         )
-        with _own_errors(source_uri):
+        with s3_errors(source_uri):
             _client().copy(_place(source_uri), **_place(target_uri), Config=in_parts)
 
     def delete(self, uri: str) -> None:
         """Deletes an object."""
-        with _own_errors(uri):
+        with s3_errors(uri):
             _client().delete_object(**_place(uri))
 
     def _pages(self, uri: str, **options: str) -> Iterator[tuple[str, dict[str, Any]]]:
         bucket = self.bucket_of(uri)
-        with _own_errors(bucket, "no such bucket"):
+        with s3_errors(bucket, "no such bucket"):
             name, prefix = _bucket_and_name(uri)
             pages = (
                 _client()
@@ -175,11 +161,11 @@ class _Upload:
         self._parts: list[dict[str, Any]] = []
 
     def put(self, content: bytes) -> None:
-        with _own_errors(self._uri):
+        with s3_errors(self._uri):
             _client().put_object(**self._place, Body=content)
 
     def send(self, part: bytes) -> None:
-        with _own_errors(self._uri):
+        with s3_errors(self._uri):
             if not self._upload:
                 begun = _client().create_multipart_upload(**self._place)
                 self._upload = {**self._place, "UploadId": begun["UploadId"]}
@@ -190,57 +176,15 @@ class _Upload:
             self._parts.append({**told, "PartNumber": number, "ETag": sent["ETag"]})
 
     def finish(self) -> None:
-        with _own_errors(self._uri):
+        with s3_errors(self._uri):
             _client().complete_multipart_upload(
                 **self._upload, MultipartUpload={"Parts": self._parts}
             )
 
     def abort(self) -> None:
         if self._upload:
-            with _own_errors(self._uri):
+            with s3_errors(self._uri):
                 _client().abort_multipart_upload(**self._upload)
-
-
-@contextlib.contextmanager
-def _own_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        raise _of_answer(uri, error, absent) from error
-    except ParamValidationError as error:  # A name that no bucket can have, or none.
-        raise NotFoundError(f"{uri}: it cannot be the name of an object") from error
-    except (NoCredentialsError, CredentialRetrievalError) as error:
-        raise PermissionDeniedError(f"{uri}: {error}") from error
-    except (
-        ChecksumError,
-        ConnectionError,
-        FlexibleChecksumError,
-        HTTPClientError,
-        HTTPError,
-        IncompleteReadError,
-    ) as error:
-        raise TransientError(f"{uri}: {error}") from error
-    except BotoCoreError as error:
-        raise OSError(f"{uri}: {error}") from error
-
-
-def _of_answer(uri: str, error: ClientError, absent: str) -> Exception:
-    status, code = _status(error), str(error.response.get("Error", {}).get("Code", ""))
-    said = str(error.response.get("Error", {}).get("Message", "")) or code
-    if code in _DENIED:
-        status = 403
-    elif code in _TRANSIENT:
-        status = 408
-    elif status == 404:
-        said = "no such bucket" if code == "NoSuchBucket" else absent
-    elif status == 403 and said == "Forbidden":  # An answer without a body, to HEAD.
-        said = "access denied"
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return http_error(uri, status, said, headers.get("retry-after"))
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _stored(uri: str, found: dict[str, Any], size_bytes: int) -> StoredObject:

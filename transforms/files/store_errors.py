@@ -34,6 +34,7 @@ def http_error(
         waits = retry_after is not None and retry_after.isdecimal()
         return TransientError(
             message,
+            reason=str(status),
             is_throttled=status in _THROTTLED,
             retry_after_seconds=float(retry_after) if retry_after and waits else None,
         )

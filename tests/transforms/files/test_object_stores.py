@@ -186,6 +186,7 @@ def test_a_busy_store_is_asked_once_for_a_range(bucket: Bucket, code: int) -> No
         store(bucket).read_range(uri, 0, 10)
     assert len(bucket.requests) == 1
     assert caught.value.is_throttled == (code in (429, 503))
+    assert caught.value.reason == str(code)
     if code == 503 and not isinstance(bucket, Cloud):
         assert caught.value.retry_after_seconds == 1
     gc.collect()

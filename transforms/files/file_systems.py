@@ -110,7 +110,7 @@ def open_as_stored(path: str) -> BinaryIO:
     if (store := store_of(path)) is None:
         return _beams(path).open(path, compression_type="uncompressed")
     with os_errors(path):
-        return cast(BinaryIO, ObjectStream(store, path, store.stat(path).size_bytes))
+        return cast(BinaryIO, _StoredFile(store, path, store.stat(path).size_bytes))
 
 
 def create_as_stored(path: str) -> BinaryIO:
@@ -206,6 +206,24 @@ def delete(paths: Iterable[str]) -> None:
             failed += [error for error in threads.map(_delete_object, stored) if error]
     if failed:
         raise failed[0]
+
+
+class _StoredFile(ObjectStream):
+    """An object as a file, which raises what files raise."""
+
+    mode = "rb"  # Beam asks for it where it unpacks a file.
+
+    def __init__(self, store: ObjectStore, uri: str, size_bytes: int) -> None:
+        super().__init__(store, uri, size_bytes)
+        self._path = uri
+
+    def read(self, size: int | None = -1) -> bytes:
+        with os_errors(self._path):
+            return super().read(size)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what has a writable buffer
+        with os_errors(self._path):
+            return super().readinto(buffer)
 
 
 def _delete_local(path: str) -> OSError | None:

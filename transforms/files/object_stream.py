@@ -1,20 +1,24 @@
 """An object as a stream to read, which fetches ranges of it."""
 
 import io
+import time
 from typing import Any
 
-from transforms.files.object_store import ObjectStore
-from transforms.files.store_errors import os_errors
+from transforms.files.object_store import ObjectStore, TransientError
 
 BUFFER_BYTES = 1 << 20
 """Fetched at a time by small reads."""
+
+PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Before a range that did not come is asked for again."""
 
 
 class ObjectStream(io.BufferedReader):
     """A seekable stream of an object.
 
     Raises:
-        OSError: From read, if the store does not give a range, or the object has become shorter.
+        NotFoundError, PermissionDeniedError, OSError: From read, if the store does not give a
+            range, or the object has become shorter.
     """
 
     def __init__(self, store: ObjectStore, uri: str, size_bytes: int) -> None:
@@ -23,8 +27,6 @@ class ObjectStream(io.BufferedReader):
 
 
 class _Ranges(io.RawIOBase):
-    mode = "rb"  # Beam asks for it where it unpacks one.
-
     def __init__(self, store: ObjectStore, uri: str, size_bytes: int) -> None:
         self._store = store
         self._uri = uri
@@ -57,9 +59,16 @@ class _Ranges(io.RawIOBase):
         stop = min(self._position + size_bytes, self._size_bytes)
         if stop <= self._position:
             return b""
-        with os_errors(self._uri):
-            content = self._store.read_range(self._uri, self._position, stop)
+        content = self._range(self._position, stop)
         if len(content) != stop - self._position:
             raise OSError(f"{self._uri}: it had {self._size_bytes} bytes, and has become shorter")
         self._position = stop
         return content
+
+    def _range(self, start: int, stop: int) -> bytes:
+        for pause_seconds in PAUSES_SECONDS:
+            try:
+                return self._store.read_range(self._uri, start, stop)
+            except TransientError as error:
+                time.sleep(max(pause_seconds, error.retry_after_seconds or 0))
+        return self._store.read_range(self._uri, start, stop)

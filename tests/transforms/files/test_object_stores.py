@@ -342,6 +342,20 @@ def test_file_systems_speak_of_objects_as_of_files(bucket: Bucket) -> None:
         delete([uri])
 
 
+# Google's client leaves the connection of a refusal to be closed with its last reference.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_file_is_read_on_where_the_store_was_busy(bucket: Bucket) -> None:
+    uri = bucket.put("a.bin", CONTENT)
+    with open_as_stored(uri) as stream:
+        bucket.be_busy(503)
+        assert stream.read(10) == CONTENT[:10]
+    with open_as_stored(uri) as stream:
+        bucket.delete("a.bin")
+        with pytest.raises(FileNotFoundError, match="no such object"):
+            stream.read(10)
+    gc.collect()
+
+
 def test_a_file_is_unpacked_by_its_name(bucket: Bucket) -> None:
     import gzip
 

@@ -2,6 +2,10 @@
 
 from setuptools import find_packages, setup
 
+# boto3 of 2025 checks what it reads, and creates an object only if there is none.
+S3 = ["boto3>=1.37"]
+AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
+
 EXPLORE = [
     "bokeh>=3.9",
     "faiss-cpu>=1.14.2",
@@ -44,13 +48,18 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.4"],
+        # Stores of objects; gs:// needs none.
+        "s3": S3,
+        "azure": AZURE,
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
         "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
+            *AZURE,
             *EXPLORE,
             "argcomplete>=3.6",
+            *S3,
             # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
             "datasets>=5.2",
             "duckdb",
@@ -58,6 +67,8 @@ setup(
             "hypothesis",
             "import-linter",
             "lancedb>=0.40",
+            # s3:// on this machine. Azurite, az:// on this machine, is npm's.
+            "moto[s3,server]>=5.2.5",
             "mypy",
             "openvino>=2026.4",
             "pandas>=2.2",

@@ -11,7 +11,10 @@ import pytest
 from tests.support.permissions import drop_rights_beyond_modes
 
 if TYPE_CHECKING:
+    from tests.support.azure import AzureBucket, AzureServer
+    from tests.support.buckets import Bucket
     from tests.support.cloud import Cloud, Emulator
+    from tests.support.s3 import S3Bucket, S3Server
 
 # Quiet start-up, and no GPU grab, before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -78,3 +81,46 @@ def cloud(storage_emulator: "Emulator") -> "Iterator[Cloud]":
 
     with use_emulator(storage_emulator) as bucket:
         yield bucket
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[S3Server]":
+    """Runs a server of s3://, once a session."""
+    from tests.support.s3 import run_s3
+
+    with run_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: "S3Server") -> "Iterator[S3Bucket]":
+    """Makes an empty bucket, and s3:// mean the server."""
+    from tests.support.s3 import use_s3
+
+    with use_s3(s3_server) as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> "Iterator[AzureServer]":
+    """Runs a server of az://, once a session."""
+    from tests.support.azure import run_azure
+
+    with run_azure() as server:
+        yield server
+
+
+@pytest.fixture
+def azure(azure_server: "AzureServer") -> "Iterator[AzureBucket]":
+    """Makes an empty container, and az:// mean the server."""
+    from tests.support.azure import use_azure
+
+    with use_azure(azure_server) as bucket:
+        yield bucket
+
+
+@pytest.fixture(params=["cloud", "s3", "azure"])
+def bucket(request: pytest.FixtureRequest) -> "Bucket":
+    """Makes an empty bucket, in each store in turn."""
+    found: Bucket = request.getfixturevalue(request.param)
+    return found

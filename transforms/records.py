@@ -31,7 +31,8 @@ class ImageRef:
         uri: URI of the bytes, of any scheme that Beam's FileSystems reads, or of the web.
         size_bytes: Bytes by the listing, or None where it was not listed (remote manifests).
         version: Version by the listing; another one when the object has changed, or None if it is
-            not known. The modification time in nanoseconds, or generation and checksum on gs://.
+            not known. The modification time in nanoseconds; generation and checksum on gs://; the
+            ETag on s3:// and az://.
         carried: Values of the carried columns, in the order of the run's carried schema.
         content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows

@@ -89,7 +89,7 @@ class RunConfig(LauncherFlags):
     )
 
     model: str = flag(
-        "SavedModel: directory, .tar.gz, gs://, https://tfhub.dev/... or kaggle.com URL. A "
+        "SavedModel: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com URL. A "
         "SavedModel is code: run only models that you trust",
         "model",
         "",

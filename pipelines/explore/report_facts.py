@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipelines.cli.wording import describe_changes, describe_engines, describe_size
-from transforms.files.file_systems import FileSystems, last_updated
+from transforms.files.file_systems import FileSystems, look_at
 from transforms.runs.directory import SUCCESS_FILE
 from transforms.runs.record import PublishedRun
 
@@ -146,7 +146,7 @@ def _describe_files(record: Mapping[str, Any]) -> str:
 
 def _published(run: PublishedRun) -> str:
     path = FileSystems.join(run.directory, SUCCESS_FILE)
-    updated = last_updated(path)
+    updated = look_at(path).last_updated_in_seconds
     if not updated:
         return "unknown"
     return f"{datetime.datetime.fromtimestamp(updated, datetime.UTC):%Y-%m-%d %H:%M} UTC"

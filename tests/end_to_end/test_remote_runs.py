@@ -114,16 +114,6 @@ def test_a_refresh_goes_by_generation_and_checksum(
     assert len(runs) == 3, "LATEST and two runs"
 
 
-def test_a_manifest_names_objects_beside_it_and_elsewhere(
-    cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
-) -> None:
-    uris = put_photos(cloud, 3)
-    manifest = cloud.put("photos/list.txt", f"001.png\n{uris[2]}\n".encode())
-    argv = ["--manifest", manifest, "--output", f"{cloud.uri}/out", "--model", mean_color]
-    assert embed.main(argv) == 0
-    assert ids_in(cloud, "out", tmp_path) == uris[1:]
-
-
 def test_tar_files_are_read_where_they_are(
     cloud: Cloud, mean_color: str, tmp_path: pathlib.Path
 ) -> None:

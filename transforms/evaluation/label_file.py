@@ -36,7 +36,7 @@ def read_label_file(uri: str) -> FileLabels:
     """Reads labels; a uri without a scheme is relative to the file's directory, as in a manifest.
 
     Args:
-        uri: The file; any scheme that Beam's FileSystems reads.
+        uri: The file; any scheme that file_systems knows.
 
     Raises:
         InputError: If it cannot be read, lacks a column, or gives an image two labels.

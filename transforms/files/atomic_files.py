@@ -6,7 +6,12 @@ import os
 import shutil
 import uuid
 
-from transforms.files.file_systems import FileSystems, create_as_stored, open_as_stored
+from transforms.files.file_systems import (
+    FileSystems,
+    create_as_stored,
+    look_at,
+    open_as_stored,
+)
 from transforms.files.uris import is_local
 from transforms.records import WrittenFile
 
@@ -57,7 +62,7 @@ def sync(path: str) -> None:
 def link_or_copy(source: str, target: str) -> None:
     """Gives a file a second name, without moving its bytes where that can be; target is new."""
     if not is_local(source) or not is_local(target):
-        FileSystems.copy([source], [target])
+        FileSystems.copy(source, target)
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
@@ -81,7 +86,6 @@ def is_intact(file: WrittenFile) -> bool:
                 if os.fstat(stream.fileno()).st_size != file.size_bytes:
                     return False
                 return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
-        metadata = FileSystems.match([file.path])[0].metadata_list
-        return [found.size_in_bytes for found in metadata] == [file.size_bytes]
+        return look_at(file.path).size_in_bytes == file.size_bytes
     except OSError:  # Gone or unreadable: not intact, whatever the reason.
         return False

@@ -1,56 +1,42 @@
-"""Objects on gs://: listing and reading them, and creating one only if it is not there."""
+"""Objects on gs://, by Google's client."""
 
+import contextlib
 import functools
 import io
-import itertools
 import os
 import re
 import threading
 import uuid
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import BinaryIO, cast
 
 from google.api_core.exceptions import (
     GoogleAPICallError,
+    NotFound,
     PreconditionFailed,
     RequestRangeNotSatisfiable,
 )
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
+from google.cloud.storage.fileio import BlobWriter
+from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
 from transforms.errors import FileTooLargeError
+from transforms.files import object_store
+from transforms.files.google_errors import google_errors
+from transforms.files.object_store import CONNECTIONS, StoredObject
+from transforms.files.object_writer import PART_BYTES, ObjectWriter
 
 # Or else every client, and Beam makes many, asks for its bucket in a thread of its own; whoever may
 # only read objects is refused, and each refusal is an error in the bucket owner's audit log.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
-PAGE_OBJECTS = 1000
-"""Objects asked for at a time; the API gives no more."""
-
-LISTINGS = 16
-"""Prefixes listed at a time: a page of 1,000 objects takes a tenth of a second to wait for."""
-
-OBJECTS_AHEAD = 32_000
-"""Of each directory that is being listed: about 10 MB."""
-
-CONNECTIONS = 64
-"""Kept open by a process for its reading threads; a new one takes several round trips."""
-
-_FIELDS = "items(name,size,generation,crc32c),prefixes,nextPageToken"
+_FIELDS = "items(name,size,generation,crc32c,updated),prefixes,nextPageToken"
+_CONTENT_TYPE = "application/octet-stream"
 _URI = re.compile(r"gs://([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "create-attempt"
 _LOCK = threading.Lock()
-
-
-class StoredObject(NamedTuple):
-    """An object in a listing; version is another one whenever the object was written again."""
-
-    uri: str
-    size_bytes: int
-    version: str
 
 
 def is_cloud_uri(uri: str) -> bool:
@@ -58,37 +44,133 @@ def is_cloud_uri(uri: str) -> bool:
     return uri.startswith("gs://")
 
 
-def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
-    """Lists the objects whose URI starts with gs://bucket/ and any prefix, names in order.
+class GoogleStore:
+    """The store of gs://bucket/name; see ObjectStore. A version is generation and crc32c."""
 
-    Raises:
-        ValueError: If prefix_uri names no bucket, or one that cannot be.
-        google.api_core.exceptions.NotFound: If there is no such bucket.
-        google.api_core.exceptions.GoogleAPIError: If it may not be listed, or the storage fails.
-    """
-    bucket, prefix = _bucket_and_name(prefix_uri)
-    for blob in _client().list_blobs(bucket, prefix=prefix, fields=_FIELDS, page_size=PAGE_OBJECTS):
-        yield _stored(bucket, blob)
+    def bucket_of(self, uri: str) -> str:
+        """Returns gs://bucket."""
+        return "/".join(uri.split("/")[:3])
+
+    def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
+        """Lists the objects whose URI begins so."""
+        for entry in self._list(prefix_uri):
+            assert isinstance(entry, StoredObject), "without a delimiter there are no prefixes"
+            yield entry
+
+    def list_folder(self, folder_uri: str) -> Iterator[StoredObject | str]:
+        """Lists what is right in a folder."""
+        yield from self._list(folder_uri, delimiter="/")
+
+    def stat(self, uri: str) -> StoredObject:
+        """Returns one object as a listing has it."""
+        with google_errors(uri):
+            blob = _blob(uri)
+            blob.reload()
+            return _stored(blob)
+
+    def read(self, uri: str, max_bytes: int) -> bytes:
+        """Reads an object whole."""
+        with google_errors(uri):
+            return read_object(uri, max_bytes)
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        """Reads a part of an object."""
+        if stop <= start:
+            return b""
+        with google_errors(uri):
+            try:
+                # The checksum that is sent is that of the whole object.
+                content: bytes = _blob(uri).download_as_bytes(
+                    start=start, end=stop - 1, raw_download=True, checksum=None, retry=None
+                )
+            except RequestRangeNotSatisfiable:
+                return b""
+            return content[: stop - start]
+
+    def create(self, uri: str) -> BinaryIO:
+        """Opens an object to write."""
+        return cast(BinaryIO, ObjectWriter(_Upload(uri), uri))
+
+    def create_if_absent(self, uri: str, content: bytes) -> bool:
+        """Creates an object unless there is one."""
+        with google_errors(uri):
+            blob = _blob(uri)
+            blob.metadata = {_ATTEMPT: uuid.uuid4().hex}
+            try:
+                blob.upload_from_string(content, _CONTENT_TYPE, if_generation_match=0)
+            except PreconditionFailed:
+                # The client tries again when an answer is lost: the object may be this call's own.
+                found = blob.bucket.get_blob(blob.name)
+                return found is not None and found.metadata == blob.metadata
+            return True
+
+    def copy(self, source_uri: str, target_uri: str) -> None:
+        """Copies an object."""
+        with google_errors(source_uri):
+            source, target = _blob(source_uri), _blob(target_uri)
+            token, _, _ = target.rewrite(source, retry=DEFAULT_RETRY)
+            while token is not None:
+                token, _, _ = target.rewrite(source, token=token, retry=DEFAULT_RETRY)
+
+    def delete(self, uri: str) -> None:
+        """Deletes an object."""
+        with google_errors(uri), contextlib.suppress(NotFound):
+            _blob(uri).delete(retry=DEFAULT_RETRY)
+
+    def _list(self, uri: str, delimiter: str | None = None) -> Iterator[StoredObject | str]:
+        bucket = self.bucket_of(uri)
+        with google_errors(bucket, "no such bucket"):
+            name, prefix = bucket_and_name(uri)
+            blobs = client().list_blobs(
+                name,
+                prefix=prefix,
+                delimiter=delimiter,
+                fields=_FIELDS,
+                page_size=object_store.PAGE_OBJECTS,
+            )
+            given: set[str] = set()
+            for page in blobs.pages:
+                yield from map(_stored, page)
+                for folder in blobs.prefixes - given:
+                    yield f"{bucket}/{folder}"
+                given |= blobs.prefixes
 
 
-def list_directory(directory_uri: str) -> Iterator[StoredObject]:
-    """Lists what list_objects lists, in the same order, several directories at a time.
+class _Upload:
+    """An object on its way; see object_writer.Upload."""
 
-    Args:
-        directory_uri: gs://bucket/, or gs://bucket/ and a name that ends in a slash.
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        with google_errors(uri):
+            self._blob = _blob(uri)
+        self._parts: _Parts | None = None
 
-    Raises:
-        As list_objects.
-    """
-    entries: list[_Directory | StoredObject] = [_Directory(directory_uri)]
-    while True:
-        directories = [entry for entry in entries if isinstance(entry, _Directory)]
-        to_split = {directory for directory in directories if directory.may_be_split}
-        if not to_split or len(directories) >= LISTINGS:
-            break
-        parts = (_split(entry) if entry in to_split else [entry] for entry in entries)
-        entries = list(itertools.chain.from_iterable(parts))
-    yield from _in_parallel(entries)
+    def put(self, content: bytes) -> None:
+        with google_errors(self._uri):
+            self._blob.upload_from_string(content, _CONTENT_TYPE)
+
+    def send(self, part: bytes) -> None:
+        with google_errors(self._uri):
+            if self._parts is None:
+                self._parts = _Parts(
+                    self._blob, PART_BYTES, ignore_flush=True, content_type=_CONTENT_TYPE
+                )
+            self._parts.write(part)
+
+    def finish(self) -> None:
+        assert self._parts is not None, "a part was sent"
+        with google_errors(self._uri):
+            self._parts.close()
+
+    def abort(self) -> None:
+        assert self._parts is not None, "a part was sent"
+        with google_errors(self._uri):
+            self._parts.terminate()
+
+
+class _Parts(BlobWriter):  # type: ignore[misc]
+    def __del__(self) -> None:
+        """Leaves what nobody closed as it is: io.IOBase would close it, and half of it be there."""
 
 
 def read_object(uri: str, max_bytes: int) -> bytes:
@@ -102,12 +184,12 @@ def read_object(uri: str, max_bytes: int) -> bytes:
         google.api_core.exceptions.GoogleAPIError: If it is not there or may not be read, or the
             storage fails.
     """
-    bucket, name = _bucket_and_name(uri)
+    bucket, name = bucket_and_name(uri)
     if not name:
         raise ValueError("it names no object")
     content = _Bounded(max_bytes)
     try:
-        _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
+        client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
     except GoogleAPICallError as error:
         if error.response is not None:
             error.response.close()  # Else its connection is lost until it is collected as garbage.
@@ -121,10 +203,10 @@ def read_object_beginning(uri: str, size_bytes: int) -> bytes:
     Raises:
         ValueError, google.api_core.exceptions.GoogleAPIError: As read_object.
     """
-    bucket, name = _bucket_and_name(uri)
+    bucket, name = bucket_and_name(uri)
     if not name:
         raise ValueError("it names no object")
-    blob = _client().bucket(bucket).blob(name)
+    blob = client().bucket(bucket).blob(name)
     try:
         # The checksum that is sent is that of the whole object.
         content: bytes = blob.download_as_bytes(
@@ -133,36 +215,6 @@ def read_object_beginning(uri: str, size_bytes: int) -> bytes:
     except RequestRangeNotSatisfiable:  # It is empty.
         return b""
     return content[:size_bytes]
-
-
-def create_if_absent(uri: str, text: str) -> bool:
-    """Creates an object in one step, unless there is one; of many callers one succeeds.
-
-    Returns:
-        Whether this call has created it.
-
-    Raises:
-        ValueError: If uri names no bucket, or one that cannot be.
-        google.api_core.exceptions.GoogleAPIError: If it may not be created, or the storage fails.
-    """
-    bucket_name, name = _bucket_and_name(uri)
-    bucket = _client().bucket(bucket_name)
-    blob = bucket.blob(name)
-    blob.metadata = {_ATTEMPT: uuid.uuid4().hex}
-    try:
-        blob.upload_from_string(text, if_generation_match=0)
-    except PreconditionFailed:
-        # The client tries again when an answer is lost: the object may be this call's own.
-        found = bucket.get_blob(name)
-        return found is not None and found.metadata == blob.metadata
-    return True
-
-
-class _Directory(NamedTuple):
-    """What has yet to be listed; its URI ends in a slash."""
-
-    uri: str
-    may_be_split: bool = True
 
 
 class _Bounded(io.BytesIO):
@@ -178,59 +230,28 @@ class _Bounded(io.BytesIO):
         return super().write(data)
 
 
-def _split(directory: _Directory) -> list["_Directory | StoredObject"]:
-    """Lists the names right in a directory, unless so many are objects that it will not pay."""
-    bucket, prefix = _bucket_and_name(directory.uri)
-    blobs = _client().list_blobs(
-        bucket, prefix=prefix, delimiter="/", fields=_FIELDS, page_size=PAGE_OBJECTS
+def _stored(blob: Blob) -> StoredObject:
+    return StoredObject(
+        f"gs://{blob.bucket.name}/{blob.name}",
+        blob.size,
+        f"{blob.generation}/{blob.crc32c}",
+        blob.updated.timestamp() if blob.updated else None,
     )
-    objects: list[StoredObject] = []
-    for page in blobs.pages:
-        objects += (_stored(bucket, blob) for blob in page)
-        if len(objects) > PAGE_OBJECTS:
-            return [directory._replace(may_be_split=False)]
-    below = [_Directory(f"gs://{bucket}/{name}") for name in blobs.prefixes]
-    # All names that start alike follow each other, so that directories have a place in the order.
-    return sorted([*objects, *below], key=lambda entry: entry.uri.encode())
 
 
-def _in_parallel(entries: list[_Directory | StoredObject]) -> Iterator[StoredObject]:
-    """Gives entries in order, with everything below them in their place."""
-    directories = iter([entry for entry in entries if isinstance(entry, _Directory)])
-    pool = ThreadPoolExecutor(LISTINGS, thread_name_prefix="list-objects")
-    begun: deque[tuple[Iterator[StoredObject], Future[list[StoredObject]]]] = deque()
+def _blob(uri: str) -> Blob:
+    """Returns an object that nothing is known of yet.
 
-    def begin_next() -> None:
-        for directory in itertools.islice(directories, 1):
-            objects = list_objects(directory.uri)
-            begun.append((objects, pool.submit(_take, objects)))
-
-    try:
-        for _ in range(LISTINGS):
-            begin_next()
-        for entry in entries:
-            if not isinstance(entry, _Directory):
-                yield entry
-                continue
-            objects, part = begun.popleft()
-            begin_next()
-            while found := part.result():
-                part = pool.submit(_take, objects)
-                yield from found
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    Raises:
+        ValueError: If it names none.
+    """
+    bucket, name = bucket_and_name(uri)
+    if not name:
+        raise ValueError("it names no object")
+    return client().bucket(bucket).blob(name)
 
 
-def _take(objects: Iterator[StoredObject]) -> list[StoredObject]:
-    return list(itertools.islice(objects, OBJECTS_AHEAD))
-
-
-def _stored(bucket: str, blob: Blob) -> StoredObject:
-    version = f"{blob.generation}/{blob.crc32c}"
-    return StoredObject(f"gs://{bucket}/{blob.name}", blob.size, version)
-
-
-def _bucket_and_name(uri: str) -> tuple[str, str]:
+def bucket_and_name(uri: str) -> tuple[str, str]:
     """Splits gs://bucket/name; the name may be empty.
 
     Raises:
@@ -242,7 +263,8 @@ def _bucket_and_name(uri: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _client() -> Client:
+def client() -> Client:
+    """Returns the process's client."""
     with _LOCK:  # A cache alone lets threads that start together make one each.
         return kept_client()
 

@@ -34,10 +34,11 @@ class HashingStream:
         self._stream.close()
 
     def discard(self) -> None:
-        """Closes the stream beneath; what is still written goes nowhere."""
+        """Closes the stream beneath, or gives its object up; what is still written goes nowhere."""
         self._is_discarded = True
+        give_up = getattr(self._stream, "discard", self._stream.close)
         with contextlib.suppress(OSError):  # A full disk is full at close, too.
-            self._stream.close()
+            give_up()
 
     @property
     def closed(self) -> bool:

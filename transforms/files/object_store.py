@@ -1,11 +1,27 @@
 """ObjectStore: what is asked of a store of objects, whichever it is.
 
 A store has no directories: a name is one string, slashes and all, and a folder is what names begin
-with. Each call is one request, tried once: who asks knows whether to ask again.
+with. A read is one request, tried once: who asks knows whether to ask again. All else a
+store's own client tries again for a minute or so.
+
+What a store raises is in the words of transforms.errors, and its message begins with the URI, or
+with the bucket's where that is what is not there or closed:
+
+    gs://bucket/cat.jpg: no such object
+    s3://bucket: no such bucket
+    az://container/cat.jpg: this request is not authorized to perform this operation
+
+A stream raises what a file raises: OSError (store_errors.os_errors).
 """
 
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
+
+PAGE_OBJECTS = 1000
+"""Objects asked for at a time in a listing; gs:// and s3:// give no more."""
+
+CONNECTIONS = 64
+"""Kept open by a process for its reading threads; a new one takes several round trips."""
 
 
 class StoredObject(NamedTuple):
@@ -14,7 +30,8 @@ class StoredObject(NamedTuple):
     Attributes:
         uri: URI of it.
         size_bytes: Size of it.
-        version: Version, another one whenever the object was written again; None if unknown.
+        version: Version, another one whenever the object has other bytes; None if unknown. It may
+            be another one, too, where the same bytes were written again.
         updated_seconds: Time since 1970 at which it was written; None if unknown.
     """
 
@@ -28,6 +45,7 @@ class TransientError(OSError):
     """What a store did not do now and may do later: a reset, a short body, a stall, 429, 503.
 
     Attributes:
+        reason: Word to count by: "reset", "short_body", "checksum", "stall", or a status as "503".
         is_throttled: Whether the store said that it is asked too much (429, 503).
         retry_after_seconds: Time that it asked to wait, if it said one.
     """
@@ -36,11 +54,13 @@ class TransientError(OSError):
         self,
         message: str,
         *,
+        reason: str = "other",
         is_throttled: bool = False,
         retry_after_seconds: float | None = None,
     ) -> None:
         """Takes what happened, in words."""
         super().__init__(message)
+        self.reason = reason
         self.is_throttled = is_throttled
         self.retry_after_seconds = retry_after_seconds
 
@@ -55,8 +75,20 @@ class ObjectStore(Protocol):
         OSError: If the store fails otherwise.
     """
 
+    def bucket_of(self, uri: str) -> str:
+        """Returns the URI of the bucket that an object is in, without a closing slash."""
+        ...
+
     def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Lists the objects whose URI begins so, in order of their names' bytes, page by page."""
+        ...
+
+    def list_folder(self, folder_uri: str) -> Iterator[StoredObject | str]:
+        """Lists what is right in a folder, page by page, a page in no order: objects, and folders.
+
+        Args:
+            folder_uri: URI of it, which ends in a slash. A folder in it comes as such a URI.
+        """
         ...
 
     def stat(self, uri: str) -> StoredObject:
@@ -78,7 +110,7 @@ class ObjectStore(Protocol):
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write, in parts; it is there, whole, once it is closed.
 
-        What an exception leaves unclosed is never there.
+        What an exception leaves unclosed is never there. Its discard() gives it up.
         """
         ...
 

@@ -13,27 +13,28 @@ _SCHEME = re.compile(r"([A-Za-z][-A-Za-z0-9+.]*)://")
 
 
 class _Store(NamedTuple):
-    """What a file system of Beam's needs: modules, and the extra that brings them."""
+    """What a file system needs: modules, and the package and extra that bring them."""
 
     modules: tuple[str, ...]
     extra: str
 
 
+_AZURE = _Store(("azure.storage.blob", "azure.identity"), ".[azure]")
 _STORES = {
-    "gs": _Store((), "gcp"),
-    "s3": _Store(("boto3",), "aws"),
-    "azfs": _Store(("azure.storage.blob", "azure.identity"), "azure"),
-    "hdfs": _Store(("hdfs",), "hadoop"),
+    "gs": _Store((), "."),
+    "s3": _Store(("boto3",), ".[s3]"),
+    "az": _AZURE,
+    "azfs": _AZURE,
+    "hdfs": _Store(("hdfs",), "apache-beam[hadoop]"),
 }
 _MEANT = {
     "gcs": "gs",
     "s3a": "s3",
     "s3n": "s3",
-    "abfs": "azfs",
-    "abfss": "azfs",
-    "wasb": "azfs",
-    "wasbs": "azfs",
-    "az": "azfs",
+    "abfs": "az",
+    "abfss": "az",
+    "wasb": "az",
+    "wasbs": "az",
 }
 """What other programs call the same stores."""
 
@@ -64,7 +65,7 @@ def check_scheme(uri: str) -> None:
     if missing:
         raise ValueError(
             f"{scheme}:// needs {' and '.join(missing)}, not installed here; "
-            f"pip install 'apache-beam[{store.extra}]'"
+            f"pip install '{store.extra}'"
         )
 
 

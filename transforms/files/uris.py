@@ -18,11 +18,11 @@ from transforms.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from transforms.files.cloud_storage import is_cloud_uri, read_object, read_object_beginning
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.object_store import TransientError
 from transforms.files.packing import Packing, ZlibFile
+from transforms.files.stores import store_of
 from transforms.files.web.storage import web_storage
 from transforms.files.web.urls import is_web_uri
 
@@ -61,7 +61,7 @@ def open_uri(uri: str) -> BinaryIO:
 
 
 def read_remote(uri: str, max_bytes: int, *, allow_private_hosts: bool = False) -> bytes:
-    """Reads a remote file whole, as it is stored; of gs:// in a single request.
+    """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Args:
         uri: The file; it may be on the web.
@@ -75,9 +75,9 @@ def read_remote(uri: str, max_bytes: int, *, allow_private_hosts: bool = False) 
     """
     if is_web_uri(uri):
         return _read_web(uri, max_bytes, allow_private_hosts=allow_private_hosts)
-    if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object(uri, max_bytes)
+    with _own_errors(uri):
+        if (store := store_of(uri)) is not None:
+            return store.read(uri, max_bytes)
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
 
@@ -119,14 +119,14 @@ def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
 
 
 def read_beginning(uri: str) -> bytes:
-    """Reads the first bytes of a file, BEGINNING_BYTES at most; of gs:// in a single request.
+    """Reads the first bytes of a file, BEGINNING_BYTES at most; of a store in a single request.
 
     Raises:
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
-    if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object_beginning(uri, BEGINNING_BYTES)
+    with _own_errors(uri):
+        if (store := store_of(uri)) is not None:
+            return store.read_range(uri, 0, BEGINNING_BYTES)
     with open_uri(uri) as handle:
         return handle.read(BEGINNING_BYTES)
 

@@ -4,10 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
-
-from transforms.errors import InputError
+from transforms.errors import InputError, NotFoundError, PermissionDeniedError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
 from transforms.files.web.urls import is_web_uri
@@ -76,7 +73,7 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
             return _classify(path, input_format)
         above = "" if os.path.isabs(path) else os.getcwd()
         return _classify(os.path.abspath(path), input_format, above)
-    except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
+    except (OSError, ValueError, NotFoundError, PermissionDeniedError) as error:
         raise _cannot_be_listed(uri, error) from error
 
 
@@ -116,7 +113,7 @@ def _list_entries(source: Source) -> Iterator[Listed]:
                     yield entry
         for entry, kind in tell_apart(untold):
             yield listed_as(entry, source, kind)
-    except (GoogleAPIError, GoogleAuthError, OSError) as error:
+    except (NotFoundError, PermissionDeniedError, OSError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
 
 
@@ -202,7 +199,7 @@ def _check_can_be_listed(path: str) -> None:
 
 
 def _cannot_be_listed(uri: str, error: Exception) -> InputError:
-    return InputError(f"--input {uri!r} cannot be listed: {refusal(uri, error)}")
+    return InputError(f"--input {uri!r} cannot be listed: {refusal(error)}")
 
 
 def listed_as(

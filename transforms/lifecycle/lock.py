@@ -26,12 +26,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from google.api_core.exceptions import GoogleAPIError
-
 from transforms.errors import OutputError
-from transforms.files import cloud_storage
 from transforms.files.atomic_files import read_whole, write_whole
-from transforms.files.file_systems import FileSystems, delete
+from transforms.files.file_systems import FileSystems, create_if_absent, delete
 from transforms.files.uris import is_local
 from transforms.lifecycle.owner import Owner, is_dead_here, read_owner
 from transforms.lifecycle.staging import LOCK_FILE
@@ -141,7 +138,7 @@ def _is_same_file(handle: int, path: str) -> bool:
 @contextlib.contextmanager
 def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Holds an object that a thread renews; one not renewed for long is a dead run's."""
-    if not _create(path, _remote_text(owner)):
+    if not create_if_absent(path, _remote_text(owner).encode()):
         content = read_whole(path)
         if not _is_abandoned(content):
             raise OutputError(_why_refused(path, content))
@@ -155,7 +152,7 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     def renew() -> None:
         while not done.wait(SIGN_OF_LIFE_SECONDS):
             # A sign that is lost to a hiccup is followed by the next, long before DEAD_SECONDS.
-            with contextlib.suppress(OSError, GoogleAPIError):
+            with contextlib.suppress(OSError):
                 write_whole(path, _remote_text(owner).encode())
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
@@ -195,15 +192,6 @@ def _why_refused(path: str, content: bytes) -> str:
 
 def _is_held_by(path: str, owner: Owner) -> bool:
     return FileSystems.exists(path) and read_owner(read_whole(path)) == owner
-
-
-def _create(path: str, text: str) -> bool:
-    if cloud_storage.is_cloud_uri(path):
-        return cloud_storage.create_if_absent(path, text)
-    if FileSystems.exists(path):
-        return False
-    write_whole(path, text.encode())
-    return True
 
 
 def _remote_text(owner: Owner, *, is_handed_over: bool = False) -> str:

@@ -5,9 +5,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
-
 from transforms.errors import InputError, OutputError
 from transforms.files.uris import is_local
 from transforms.lifecycle import staging
@@ -74,7 +71,7 @@ def output_errors(flag: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, GoogleAPIError, GoogleAuthError) as error:
+    except OSError as error:
         text = " ".join(str(error).split())
         raise OutputError(f"{flag} cannot be written: {text}") from error
     except ValueError as error:  # No such file system.

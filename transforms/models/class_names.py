@@ -33,7 +33,7 @@ def read_labels(uri: str) -> tuple[str, ...]:
       Machine's do ("0 Class 1"), the numbers are dropped.
 
     Args:
-        uri: The file; any scheme that Beam's FileSystems reads.
+        uri: The file; any scheme that file_systems knows.
 
     Returns:
         The names. Two classes may share one: ImageNet has two each of "crane" and "maillot".

@@ -11,7 +11,12 @@ import warnings
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
-from transforms.files.file_systems import FileMetadata, FileSystems, open_as_stored
+from transforms.files.file_systems import (
+    FileMetadata,
+    list_files,
+    look_at,
+    open_as_stored,
+)
 from transforms.files.file_uris import without_file_scheme
 from transforms.models.cache import (
     MAX_MODEL_BYTES,
@@ -34,8 +39,8 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     """Finds or fetches a model.
 
     Args:
-        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that Beam's
-            FileSystems reads), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
+        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that
+            file_systems knows), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
             numbered versions (TF Serving's layout) means its highest.
         cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
@@ -121,15 +126,13 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     root = uri.rstrip("/")
     is_archive = root.lower().endswith(_ARCHIVE_SUFFIXES)
     try:
-        (match,) = FileSystems.match([root if is_archive else f"{root}/**"])
+        listed = [look_at(root)] if is_archive else list_files(root)
+    except FileNotFoundError:
+        listed = []
     # Beam raises ValueError for a scheme it does not know or lacks the client library for.
     except (ValueError, OSError) as error:
         raise ModelError(f"cannot read model {uri}: {error}") from error
-    files = {
-        item.path[len(root) + 1 :]: item
-        for item in match.metadata_list
-        if not item.path.endswith("/")
-    }
+    files = {item.path[len(root) + 1 :]: item for item in listed if not item.path.endswith("/")}
     if not files:
         raise ModelError(f"no model {uri}: nothing is there")
     if not is_archive:

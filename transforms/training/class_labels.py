@@ -82,7 +82,7 @@ def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, s
     """Reads labels from a csv with the columns image_id and label; several lines an image may be.
 
     Args:
-        uri: The file; any scheme that Beam's FileSystems reads.
+        uri: The file; any scheme that file_systems knows.
         image_ids: The rows'.
 
     Returns:

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from transforms.files.file_systems import delete, last_updated, list_files
+from transforms.files.file_systems import delete, list_files, look_at
 
 NAMES = ["[ab]", "a*", "a?", "[!x]", "**", "]["]
 
@@ -24,7 +24,9 @@ def test_a_local_directory_is_listed_and_deleted_by_its_name_alone(
         (f"{inside}/x1.txt", 1),
         (f"{inside}/x[1].txt", 3),
     ]
-    assert last_updated(f"{inside}/x[1].txt") == os.path.getmtime(f"{inside}/x[1].txt")
+    assert look_at(f"{inside}/x[1].txt").last_updated_in_seconds == os.path.getmtime(
+        f"{inside}/x[1].txt"
+    )
     delete([f"{inside}/x[1].txt"])
     assert os.listdir(inside) == ["x1.txt"]
     delete([str(folders[0])])

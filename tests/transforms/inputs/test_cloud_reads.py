@@ -12,10 +12,12 @@ import pytest
 from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files import cloud_storage
-from transforms.files.cloud_storage import list_directory, list_objects, read_object
+from transforms.files import directory_listing, object_store
+from transforms.files.cloud_storage import GoogleStore, read_object
+from transforms.files.directory_listing import list_directory
 from transforms.files.uris import read_remote
 
+STORE = GoogleStore()
 CONTENT = random.Random(0).randbytes(100_000)
 
 
@@ -55,7 +57,7 @@ def test_a_busy_storage_is_asked_again(cloud: Cloud, codes: tuple[int, ...]) -> 
     assert read_object(uri, len(CONTENT)) == CONTENT
     assert len(cloud.requests) == len(codes) + 1
     cloud.be_busy(*codes)
-    assert len(list(list_directory(f"{cloud.uri}/"))) == 1
+    assert len(list(list_directory(STORE, f"{cloud.uri}/"))) == 1
     gc.collect()
 
 
@@ -85,27 +87,27 @@ def tree(cloud: Cloud) -> list[str]:
 def test_directories_are_listed_as_objects_are(
     cloud: Cloud, tree: list[str], prefix: str, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cloud_storage, "PAGE_OBJECTS", page)
-    monkeypatch.setattr(cloud_storage, "OBJECTS_AHEAD", page)
-    found = list(list_directory(f"{cloud.uri}/{prefix}"))
+    monkeypatch.setattr(object_store, "PAGE_OBJECTS", page)
+    monkeypatch.setattr(directory_listing, "OBJECTS_AHEAD", page)
+    found = list(list_directory(STORE, f"{cloud.uri}/{prefix}"))
     wanted = sorted((name for name in tree if name.startswith(prefix)), key=str.encode)
     assert [item.uri for item in found] == [f"{cloud.uri}/{name}" for name in wanted]
-    assert found == list(list_objects(f"{cloud.uri}/{prefix}"))
+    assert found == list(STORE.list_objects(f"{cloud.uri}/{prefix}"))
 
 
 def test_a_flat_directory_is_not_listed_twice(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cloud_storage, "PAGE_OBJECTS", 5)
+    monkeypatch.setattr(object_store, "PAGE_OBJECTS", 5)
     for index in range(40):
         cloud.put(f"{index:02d}.jpg")
     cloud.requests.clear()
-    assert len(list(list_directory(f"{cloud.uri}/"))) == 40
+    assert len(list(list_directory(STORE, f"{cloud.uri}/"))) == 40
     assert len(cloud.requests) <= 8 + 2, "eight pages, and two to see that it is flat"
 
 
 def test_a_listing_can_be_left(cloud: Cloud, tree: list[str]) -> None:
-    first = next(list_directory(f"{cloud.uri}/"))
+    first = next(list_directory(STORE, f"{cloud.uri}/"))
     assert first.uri == f"{cloud.uri}/{min(tree, key=str.encode)}"
 
 

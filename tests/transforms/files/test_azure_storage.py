@@ -1,0 +1,105 @@
+"""Who asks az://, and of which account; and what else only Azure has."""
+
+import datetime
+
+import pytest
+from azure.storage.blob import (
+    AccountSasPermissions,
+    ContentSettings,
+    ResourceTypes,
+    generate_account_sas,
+)
+
+from tests.support.azure import ACCOUNT, KEY, AzureBucket, AzureServer
+from transforms.errors import InputError, NotFoundError, PermissionDeniedError
+from transforms.files.azure_storage import AzureStore
+from transforms.inputs.listing import classify_input
+
+AZURE = AzureStore()
+
+
+@pytest.fixture
+def nobody(azure: AzureBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what the environment says of who asks."""
+    for name in ("ACCOUNT", "KEY", "ENDPOINT"):
+        monkeypatch.delenv(f"AZURE_STORAGE_{name}")
+
+
+@pytest.mark.usefixtures("nobody")
+def test_azure_says_what_names_the_account(azure: AzureBucket) -> None:
+    with pytest.raises(InputError, match="az:// needs an account: set AZURE_STORAGE_ACCOUNT or"):
+        classify_input(azure.uri)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_azure_is_asked_by_nobody_where_there_are_no_credentials(
+    azure: AzureBucket,
+    azure_server: AzureServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", azure_server.url)
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+    uri = azure.put("a.jpg")
+    with pytest.raises((PermissionDeniedError, NotFoundError)):
+        AZURE.stat(uri)
+    azure._container.set_container_access_policy({}, public_access="blob")
+    assert AZURE.read(uri, 10) == b"123"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_azure_is_asked_as_a_connection_string_says(
+    azure: AzureBucket,
+    azure_server: AzureServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = [f"AccountName={ACCOUNT}", f"AccountKey={KEY}", f"BlobEndpoint={azure_server.url}"]
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", ";".join(parts))
+    assert AZURE.read(azure.put("a.jpg"), 10) == b"123"
+    assert AZURE.read(f"azfs://{ACCOUNT}/{azure.name}/a.jpg", 10) == b"123"
+
+
+def test_azure_is_asked_with_a_signature_which_no_message_tells(
+    azure: AzureBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    may = AccountSasPermissions(read=True, list=True)
+    every = ResourceTypes(service=True, container=True, object=True)
+    token = generate_account_sas(ACCOUNT, KEY, every, may, expiry)
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
+    uri = azure.put("a.jpg")
+    assert AZURE.read(uri, 10) == b"123"
+    assert [found.uri for found in AZURE.list_objects(f"{azure.uri}/")] == [uri]
+    for refused in (lambda: AZURE.delete(uri), lambda: AZURE.copy(uri, f"{azure.uri}/b.jpg")):
+        with pytest.raises(PermissionDeniedError) as caught:
+            refused()
+        assert "sig=" not in str(caught.value)
+
+
+def test_azure_has_a_name_for_beams_uris(azure: AzureBucket) -> None:
+    azure.put("p/a.jpg")
+    root = f"azfs://{ACCOUNT}/{azure.name}"
+    assert [found.uri for found in AZURE.list_objects(f"{root}/p")] == [f"{root}/p/a.jpg"]
+    assert list(AZURE.list_folder(f"{root}/")) == [f"{root}/p/"]
+    assert AZURE.bucket_of(f"{root}/p/a.jpg") == root
+    assert classify_input(root).is_directory
+    with pytest.raises(NotFoundError, match="azfs://account/container/"):
+        AZURE.stat(f"azfs://{azure.name}")
+
+
+def test_a_directory_of_data_lake_storage_is_no_object(azure: AzureBucket) -> None:
+    azure.put("p", b"", metadata={"hdi_isfolder": "true"})
+    azure.put("p/a.jpg")
+    assert [found.uri for found in AZURE.list_objects(f"{azure.uri}/")] == [f"{azure.uri}/p/a.jpg"]
+    with pytest.raises(NotFoundError, match="it is a directory"):
+        AZURE.stat(f"{azure.uri}/p")
+
+
+def test_what_came_has_the_md5_that_azure_noted(azure: AzureBucket) -> None:
+    uri = azure.put("a.jpg")
+    assert AZURE.read(uri, 10) == b"123"
+    wrong = ContentSettings(content_md5=bytearray(16))
+    azure._container.get_blob_client("a.jpg").set_http_headers(wrong)
+    with pytest.raises(OSError, match="has not the MD5"):
+        AZURE.read(uri, 10)

@@ -1,0 +1,94 @@
+"""Listing a directory of a store, many folders of it at a time, in the order of all its names.
+
+A page of a listing takes its time to come, and the next is not known before it: so what takes long
+is split into folders, until there are enough of them to list side by side.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from transforms.files import object_store
+from transforms.files.object_store import ObjectStore, StoredObject
+
+LISTINGS = 16
+"""Folders listed at a time: a page of 1,000 objects takes a tenth of a second to wait for."""
+
+OBJECTS_AHEAD = 32_000
+"""Of each folder that is being listed: about 10 MB."""
+
+
+def list_directory(store: ObjectStore, directory_uri: str) -> Iterator[StoredObject]:
+    """Lists what list_objects lists, in the same order, several folders at a time.
+
+    Args:
+        store: The store.
+        directory_uri: A bucket and a slash, or a name in it that ends in a slash.
+
+    Raises:
+        As list_objects.
+    """
+    entries: list[_Folder | StoredObject] = [_Folder(directory_uri)]
+    while True:
+        folders = [entry for entry in entries if isinstance(entry, _Folder)]
+        to_split = {folder for folder in folders if folder.may_be_split}
+        if not to_split or len(folders) >= LISTINGS:
+            break
+        parts = (_split(store, each) if each in to_split else [each] for each in entries)
+        entries = list(itertools.chain.from_iterable(parts))
+    yield from _in_parallel(store, entries)
+
+
+class _Folder(NamedTuple):
+    """What has yet to be listed; its URI ends in a slash."""
+
+    uri: str
+    may_be_split: bool = True
+
+
+def _split(store: ObjectStore, folder: "_Folder") -> "list[_Folder | StoredObject]":
+    """Lists the names right in a folder, unless so many are objects that it will not pay."""
+    found: list[_Folder | StoredObject] = []
+    objects = 0
+    for entry in store.list_folder(folder.uri):
+        found.append(_Folder(entry) if isinstance(entry, str) else entry)
+        objects += not isinstance(entry, str)
+        if objects > object_store.PAGE_OBJECTS:
+            return [folder._replace(may_be_split=False)]
+    # All names that start alike follow each other, so that folders have a place in the order.
+    return sorted(found, key=lambda entry: entry.uri.encode())
+
+
+def _in_parallel(
+    store: ObjectStore, entries: "list[_Folder | StoredObject]"
+) -> Iterator[StoredObject]:
+    """Gives entries in order, with everything below them in their place."""
+    folders = iter([entry for entry in entries if isinstance(entry, _Folder)])
+    pool = ThreadPoolExecutor(LISTINGS, thread_name_prefix="list-objects")
+    begun: deque[tuple[Iterator[StoredObject], Future[list[StoredObject]]]] = deque()
+
+    def begin_next() -> None:
+        for folder in itertools.islice(folders, 1):
+            objects = store.list_objects(folder.uri)
+            begun.append((objects, pool.submit(_take, objects)))
+
+    try:
+        for _ in range(LISTINGS):
+            begin_next()
+        for entry in entries:
+            if not isinstance(entry, _Folder):
+                yield entry
+                continue
+            objects, part = begun.popleft()
+            begin_next()
+            while found := part.result():
+                part = pool.submit(_take, objects)
+                yield from found
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _take(objects: Iterator[StoredObject]) -> list[StoredObject]:
+    return list(itertools.islice(objects, OBJECTS_AHEAD))

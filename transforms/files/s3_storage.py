@@ -1,0 +1,243 @@
+"""Objects on s3://, by Amazon's client: on AWS, and wherever its API is spoken.
+
+Who asks and where is told as the AWS CLI is told: AWS_PROFILE and the files of profiles,
+AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL, or the machine's role. A bucket of another region
+is found. Without credentials nothing is signed, as public buckets allow.
+"""
+
+import contextlib
+import functools
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from transforms.errors import FileTooLargeError, NotFoundError
+from transforms.files import object_store
+from transforms.files.object_store import CONNECTIONS, StoredObject
+from transforms.files.object_writer import ObjectWriter
+from transforms.files.s3_errors import s3_errors, status_of
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+"""Silence of a connection after which it is given up."""
+
+ATTEMPTS = 8
+"""Of what the client tries again: in about a minute, with growing pauses."""
+
+MAX_COPY_BYTES = 5 << 30
+"""One request copies no more (CopyObject, API of 2006-03-01); what is larger goes in parts."""
+
+_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
+_ATTEMPT = "create-attempt"
+_LOCK = threading.Lock()
+
+
+class S3Store:
+    """The store of s3://bucket/name; see ObjectStore. A version is the ETag."""
+
+    def bucket_of(self, uri: str) -> str:
+        """Returns s3://bucket."""
+        return "/".join(uri.split("/")[:3])
+
+    def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
+        """Lists the objects whose URI begins so."""
+        for bucket, page in self._pages(prefix_uri):
+            for entry in page.get("Contents", ()):
+                yield _stored(f"{bucket}/{entry['Key']}", entry, entry["Size"])
+
+    def list_folder(self, folder_uri: str) -> Iterator[StoredObject | str]:
+        """Lists what is right in a folder."""
+        for bucket, page in self._pages(folder_uri, Delimiter="/"):
+            for entry in page.get("Contents", ()):
+                yield _stored(f"{bucket}/{entry['Key']}", entry, entry["Size"])
+            for folder in page.get("CommonPrefixes", ()):
+                yield f"{bucket}/{folder['Prefix']}"
+
+    def stat(self, uri: str) -> StoredObject:
+        """Returns one object as a listing has it."""
+        with s3_errors(uri):
+            found = _client().head_object(**_place(uri))
+        return _stored(uri, found, found["ContentLength"])
+
+    def read(self, uri: str, max_bytes: int) -> bytes:
+        """Reads an object whole."""
+        with s3_errors(uri):
+            answer = _reading_client().get_object(**_place(uri))
+            with answer["Body"] as body:
+                size_bytes = answer.get("ContentLength")
+                content: bytes = b""
+                if size_bytes is None:  # Not so on AWS.
+                    content = body.read(max_bytes + 1)
+                elif size_bytes <= max_bytes:
+                    content = body.read()
+        if max(size_bytes or 0, len(content)) > max_bytes:
+            raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+        return content
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        """Reads a part of an object."""
+        if stop <= start:
+            return b""
+        with s3_errors(uri):
+            try:
+                answer = _reading_client().get_object(
+                    **_place(uri), Range=f"bytes={start}-{stop - 1}"
+                )
+            except ClientError as error:
+                if status_of(error) == 416:
+                    return b""
+                raise
+            with answer["Body"] as body:
+                content: bytes = body.read()
+        return content[: stop - start]
+
+    def create(self, uri: str) -> BinaryIO:
+        """Opens an object to write."""
+        with s3_errors(uri):
+            return cast(BinaryIO, ObjectWriter(_Upload(uri), uri))
+
+    def create_if_absent(self, uri: str, content: bytes) -> bool:
+        """Creates an object unless there is one."""
+        own = {_ATTEMPT: uuid.uuid4().hex}
+        with s3_errors(uri):
+            place = _place(uri)
+            try:
+                _client().put_object(**place, Body=content, Metadata=own, IfNoneMatch="*")
+            except ClientError as error:
+                if status_of(error) != 412:
+                    raise
+                # The client tries again when an answer is lost: the object may be this call's own.
+                with contextlib.suppress(NotFoundError), s3_errors(uri):
+                    return _client().head_object(**place).get("Metadata") == own
+                return False
+            return True
+
+    def copy(self, source_uri: str, target_uri: str) -> None:
+        """Copies an object."""
+        in_parts = TransferConfig(
+            multipart_threshold=MAX_COPY_BYTES, multipart_chunksize=1 << 30, use_threads=False
+        )
+        with s3_errors(source_uri):
+            _client().copy(_place(source_uri), **_place(target_uri), Config=in_parts)
+
+    def delete(self, uri: str) -> None:
+        """Deletes an object."""
+        with s3_errors(uri):
+            _client().delete_object(**_place(uri))
+
+    def _pages(self, uri: str, **options: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        bucket = self.bucket_of(uri)
+        with s3_errors(bucket, "no such bucket"):
+            name, prefix = _bucket_and_name(uri)
+            pages = (
+                _client()
+                .get_paginator("list_objects_v2")
+                .paginate(
+                    Bucket=name,
+                    Prefix=prefix,
+                    PaginationConfig={"PageSize": object_store.PAGE_OBJECTS},
+                    **options,
+                )
+            )
+            for page in pages:
+                yield bucket, page
+
+
+class _Upload:
+    """An object on its way; see object_writer.Upload."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._place = _place(uri)
+        self._upload: dict[str, str] = {}
+        self._parts: list[dict[str, Any]] = []
+
+    def put(self, content: bytes) -> None:
+        with s3_errors(self._uri):
+            _client().put_object(**self._place, Body=content)
+
+    def send(self, part: bytes) -> None:
+        with s3_errors(self._uri):
+            if not self._upload:
+                begun = _client().create_multipart_upload(**self._place)
+                self._upload = {**self._place, "UploadId": begun["UploadId"]}
+            number = len(self._parts) + 1
+            sent = _client().upload_part(**self._upload, PartNumber=number, Body=part)
+            told = {name: value for name, value in sent.items() if name.startswith("Checksum")}
+            told.pop("ChecksumType", None)
+            self._parts.append({**told, "PartNumber": number, "ETag": sent["ETag"]})
+
+    def finish(self) -> None:
+        with s3_errors(self._uri):
+            _client().complete_multipart_upload(
+                **self._upload, MultipartUpload={"Parts": self._parts}
+            )
+
+    def abort(self) -> None:
+        if self._upload:
+            with s3_errors(self._uri):
+                _client().abort_multipart_upload(**self._upload)
+
+
+def _stored(uri: str, found: dict[str, Any], size_bytes: int) -> StoredObject:
+    return StoredObject(
+        uri, size_bytes, found["ETag"].strip('"'), found["LastModified"].timestamp()
+    )
+
+
+def _bucket_and_name(uri: str) -> tuple[str, str]:
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise NotFoundError(f"{uri}: it is not s3://bucket/ and a name")
+    return match[1], match[2]
+
+
+def _place(uri: str) -> dict[str, str]:
+    bucket, name = _bucket_and_name(uri)
+    if not name:
+        raise NotFoundError(f"{uri}: it names no object")
+    return {"Bucket": bucket, "Key": name}
+
+
+def _client() -> Any:  # noqa: ANN401 - made at run time
+    return _clients()[0]
+
+
+def _reading_client() -> Any:  # noqa: ANN401 - made at run time
+    return _clients()[1]
+
+
+def _clients() -> tuple[Any, Any]:
+    with _LOCK:  # A cache alone lets threads that start together make some each.
+        return kept_clients()
+
+
+@functools.cache
+def kept_clients() -> tuple[Any, Any]:
+    """Makes the process's clients: one that tries again, and one that does not, for reading.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: If a profile or what the environment says is none.
+    """
+    session = boto3.session.Session()
+    signature = None if session.get_credentials() else UNSIGNED
+
+    def client(attempts: int) -> Any:  # noqa: ANN401 - made at run time
+        config = Config(
+            signature_version=signature,
+            max_pool_connections=CONNECTIONS,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+        )
+        return session.client("s3", config=config)
+
+    return client(ATTEMPTS), client(1)

@@ -1,0 +1,58 @@
+"""What goes wrong in a store of objects, in our words and in a file's."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError
+from transforms.files.object_store import TransientError
+
+_THROTTLED = (429, 503)
+_TRANSIENT = (408, *_THROTTLED)
+
+
+def http_error(
+    where: str, status: int, said: str, retry_after: str | None = None
+) -> NotFoundError | PermissionDeniedError | OSError:
+    """Returns the error that a status of HTTP means.
+
+    Args:
+        where: URI of the object or bucket.
+        status: Status, from 400 on.
+        said: What the server says about it, or what is to be said.
+        retry_after: Header of this name, if there is one. A date in it is not read.
+
+    Source:
+        RFC 9110, 10.2.3 and 15.5; 503 is Slow Down on s3:// and Server Busy on az://.
+    """
+    message = f"{where}: {' '.join(said.split()) or f'HTTP status {status}'}"
+    if status == 404:
+        return NotFoundError(message)
+    if status in (401, 403):
+        return PermissionDeniedError(message)
+    if status in _TRANSIENT or status >= 500:
+        waits = retry_after is not None and retry_after.isdecimal()
+        return TransientError(
+            message,
+            reason=str(status),
+            is_throttled=status in _THROTTLED,
+            retry_after_seconds=float(retry_after) if retry_after and waits else None,
+        )
+    return OSError(message)
+
+
+@contextlib.contextmanager
+def os_errors(uri: str) -> Iterator[None]:
+    """Raises what a file raises where a store finds nothing or may not: for streams of objects."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, _without(uri, error), uri) from error
+    except PermissionDeniedError as error:
+        raise PermissionError(errno.EACCES, _without(uri, error), uri) from error
+    except UnavailableError as error:
+        raise OSError(errno.EIO, _without(uri, error), uri) from error
+
+
+def _without(uri: str, error: Exception) -> str:
+    return str(error).removeprefix(f"{uri}: ")

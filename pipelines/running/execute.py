@@ -45,6 +45,8 @@ MAX_THREADS = 16
 
 LOCAL_RUNNERS = ("", "direct", "directrunner", "fnapirunner")
 
+_WORKERS = {False: ("thread", "threads"), True: ("process", "processes")}
+
 _REPORTED = re.compile(r"transforms\.errors\.(\w+): (.+)")
 
 
@@ -66,8 +68,8 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
         RunError: If the run did its work and may not be published.
     """
     started = time.monotonic()
-    options = PipelineOptions(list(beam_argv))
-    workers = use_every_core(options) if runs_here(options) else ""
+    options = read_options(beam_argv)
+    workers = workers_here(options) if runs_here(options) else ""
     pipeline = _make_pipeline(options)
     define_pipeline(pipeline, plan)
     try:
@@ -166,20 +168,23 @@ def runs_here(options: PipelineOptions) -> bool:
     return (options.view_as(StandardOptions).runner or "").lower() in LOCAL_RUNNERS
 
 
-def use_every_core(options: PipelineOptions) -> str:
-    """Makes the local runner use one thread a core, up to MAX_THREADS, unless the user said else.
+def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
+    """Reads Beam's flags; the local runner uses one thread a core unless they say else.
 
-    The threads share one process, one model and no socket; decoding and the model release the
-    interpreter lock.
-
-    Returns:
-        What it uses, for people.
+    MAX_THREADS at most. They share one process, one model and no socket; decoding and the model
+    release the interpreter lock.
     """
+    cores = min(os.cpu_count() or 1, MAX_THREADS)
+    # Of two the last counts. What was given cannot be told from Beam's default once it is read.
+    options = PipelineOptions([f"--direct_num_workers={cores}", *beam_argv])
+    return options if runs_here(options) else PipelineOptions(list(beam_argv))
+
+
+def workers_here(options: PipelineOptions) -> str:
+    """Says what the local runner uses, for people, such as "2 threads"."""
     direct = options.view_as(DirectOptions)
-    if "direct_num_workers" not in options.get_all_options(drop_default=True):
-        direct.direct_num_workers = min(os.cpu_count() or 1, MAX_THREADS)
-    kind = "processes" if direct.direct_running_mode == "multi_processing" else "threads"
-    return f"{direct.direct_num_workers} {kind}"
+    one, several = _WORKERS[direct.direct_running_mode == "multi_processing"]
+    return f"{direct.direct_num_workers} {one if direct.direct_num_workers == 1 else several}"
 
 
 @contextlib.contextmanager

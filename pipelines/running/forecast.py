@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions
 
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.outcome import Outcome
-from pipelines.running.execute import runs_here, use_every_core
+from pipelines.running.execute import read_options, runs_here, workers_here
 from pipelines.running.forecast_facts import forecast_facts
 from pipelines.running.forecast_report import Forecast, format_forecast
 from pipelines.running.run_plan import RunPlan
@@ -74,12 +74,13 @@ def forecast_run(
 
 
 def _this_machine(beam_argv: Sequence[str]) -> _Machine:
-    options = PipelineOptions(list(beam_argv))
+    options = read_options(beam_argv)
     is_here = runs_here(options)
     if not is_here:  # Another runner's flags say nothing of this machine.
-        options = PipelineOptions([])
-    workers = use_every_core(options)
-    return _Machine(workers, options.view_as(DirectOptions).direct_num_workers, is_here)
+        options = read_options([])
+    return _Machine(
+        workers_here(options), options.view_as(DirectOptions).direct_num_workers, is_here
+    )
 
 
 def _take_workload(plan: RunPlan, threads: int) -> Workload:

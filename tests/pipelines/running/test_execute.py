@@ -1,0 +1,24 @@
+"""How many threads the local runner uses."""
+
+import os
+
+import pytest
+
+from pipelines.running.execute import MAX_THREADS, read_options, workers_here
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        ([], f"{min(os.cpu_count() or 1, MAX_THREADS)} threads"),
+        (["--direct_num_workers", "1"], "1 thread"),
+        (["--direct_num_workers=5", "--direct_running_mode=multi_processing"], "5 processes"),
+    ],
+)
+def test_one_thread_a_core_unless_told_else(argv: list[str], wanted: str) -> None:
+    assert workers_here(read_options(argv)) == wanted
+
+
+def test_another_runner_is_told_nothing_of_this_machine() -> None:
+    options = read_options(["--runner", "FlinkRunner"])
+    assert "direct_num_workers" not in options.get_all_options(drop_default=True)

@@ -78,12 +78,12 @@ def test_rows_without_a_column_of_now_are_known_and_not_reusable(
 ) -> None:
     columns = computed_columns("embeddings")
     whole = write_shard(tmp_path, output_format)
-    previous = load_previous(Predecessor(whole.data, whole.inputs), columns)
+    previous = load_previous(Predecessor((whole.data,), (whole.inputs,)), columns)
     assert previous.is_reusable
-    assert previous.table.schema.names == list(columns)
+    assert previous.stored.take([1]).schema.names == list(columns)
     assert previous.row_of_content == {"sha256 of a": 0, "sha256 of b": 1}
     lacking = write_shard(tmp_path, output_format, "width")
-    previous = load_previous(Predecessor(lacking.data, lacking.inputs), columns)
+    previous = load_previous(Predecessor((lacking.data,), (lacking.inputs,)), columns)
     assert not previous.is_reusable
     assert previous.row_of_id == {"a": 0, "b": 1}
-    assert (previous.table.num_columns, previous.row_of_content) == (0, {})
+    assert (previous.stored.take([]).num_columns, previous.row_of_content) == (0, {})

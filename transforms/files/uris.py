@@ -144,6 +144,22 @@ def open_buffered(uri: str) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
 
 
+def open_to_skim(uri: str) -> BinaryIO:
+    """Opens a file like open_uri, for a few bytes here and there, in order.
+
+    Of a local one little more is read than is asked for. Of a remote one each request takes longer
+    than to read a megabyte, so that what is closer together is read through.
+    """
+    return open_uri(uri) if is_local(path_of_uri(uri)) else cast(BinaryIO, open_buffered(uri))
+
+
+def open_at(uri: str, start: int) -> BinaryIO:
+    """Opens a file like open_buffered, at a byte of it."""
+    handle = open_buffered(uri)
+    handle.seek(start)
+    return cast(BinaryIO, handle)
+
+
 def stored_offset(handle: BinaryIO) -> int:
     """Returns how many bytes of a file from open_unpacked have been used, as they are stored."""
     if isinstance(handle, gzip.GzipFile):

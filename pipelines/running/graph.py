@@ -14,6 +14,7 @@ from transforms.records import Shard, ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
+from transforms.steps.divide_files import DivideFiles
 from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished
 from transforms.steps.match_inputs import MatchInputs
@@ -108,7 +109,7 @@ class _Planned(NamedTuple):
     Attributes:
         shards: PCollection[Shard], of the run.
         skipped: PCollection[str], why names in directories were passed over.
-        warnings: PCollection[str], what could not be listed.
+        warnings: PCollection[str], what could not be listed, or not be divided.
     """
 
     shards: PCollection[Shard]
@@ -136,8 +137,14 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     if plan.places_by_content:
         hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
         images = images | "HashImages" >> hashing
-    shards = (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes)
-    return _Planned(shards, matched.skipped, matched.warnings)
+    files, warnings = matched.files, matched.warnings
+    if plan.has_files:
+        dividing = DivideFiles(launch.columns, launch.config.rows_per_file, basis.previous)
+        divided = files | "DivideFiles" >> dividing
+        files = divided.files
+        warnings = (warnings, divided.warnings) | "PlanWarnings" >> beam.Flatten()
+    shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes)
+    return _Planned(shards, matched.skipped, warnings)
 
 
 def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], PCollection[str]]:

@@ -1,5 +1,6 @@
 """A large TFRecord and a large tar, a shard a span: run, refreshed as they change, completed."""
 
+import json
 import pathlib
 
 import pyarrow as pa
@@ -90,7 +91,9 @@ def test_a_file_is_refreshed_span_by_span(
     assert verify.main([str(latest(root))]) == 0
 
 
-def test_what_failed_in_a_span_is_tried_again(tmp_path: pathlib.Path, mean_color: str) -> None:
+def test_what_failed_in_a_span_is_tried_again(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, out = tmp_path / "a.tar", tmp_path / "out"
     members = {f"{n:03}.png": image(n) for n in range(170)}
     large = solid(1, 2, 3) + PADDING + PADDING
@@ -107,3 +110,13 @@ def test_what_failed_in_a_span_is_tried_again(tmp_path: pathlib.Path, mean_color
     assert record["inferences_saved"] == 169
     assert [entry["rows"] for entry in record["files"]] == [40, 40, 40, 40, 10]
     assert verify.main([str(tmp_path / "again")]) == 0
+    # Spans that do not join, or hold other images than planned, are found.
+    record["files"][1]["input"]["span"].update(first_image=41, images=39)
+    del record["files"][4]["input"]["span"]
+    (tmp_path / "again" / "_run.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert verify.main([str(tmp_path / "again")]) == 1
+    found = capsys.readouterr().out
+    assert f"files[1].input.span of {path}, first_image, got 41, wanted 40" in found
+    assert f"files[1].input.span of {path}, images, got 40, wanted 39" in found
+    assert f"spans of {path}, got end at 160, wanted one to its end" in found

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
+from transforms.failure import UNOPENED
 from transforms.files.atomic_files import is_intact
 from transforms.images.policy import LIMITS
 from transforms.records import InputFile, Predecessor, Shard, ShardKind, ShardResult
@@ -67,11 +68,17 @@ class PreviousShards:
         return [result for result in own if result.file == shard.file] or own
 
     def as_divided(self, file: InputFile) -> list[InputFile]:
-        """Returns the spans that a file was divided into, if it and the recipe are as they were."""
+        """Returns the spans that a file was divided into, if it and the recipe are as they were.
+
+        None of them, if it could not be opened then, so that it was not divided, or not read.
+        """
         if file.version is None or not self._previous.has_same_recipe:
             return []
-        then = [result.file for result in self._files.get(file.uri, ()) if result.file is not None]
-        return [span for span in then if dataclasses.replace(span, span=None) == file]
+        results = self._files.get(file.uri, [])
+        if not all(UNOPENED.isdisjoint(result.failures) for result in results):
+            return []
+        spans = [result.file for result in results if result.file is not None]
+        return [span for span in spans if dataclasses.replace(span, span=None) == file]
 
     def predecessor(self, parents: Sequence[ShardResult]) -> Predecessor:
         """Returns what a shard takes from its parents."""

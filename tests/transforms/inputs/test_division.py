@@ -1,5 +1,6 @@
 """Large files in spans: together they are the file, whatever is wrong with it."""
 
+import dataclasses
 import gzip
 import pathlib
 import tarfile
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.tars import write_tar
 from transforms.failure import TRUNCATED, Failure
@@ -87,6 +89,26 @@ def test_images_of_no_name_are_called_by_their_place_in_the_file(tmp_path: pathl
     spans = divide(listed(write(tmp_path / "a.tfrecord")), FIVE)
     ids = [image_id for image_id, _, _ in read_all(spans)[0]]
     assert ids == [f"{tmp_path}/a.tfrecord#{n}" for n in range(IMAGES)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_in_a_bucket_is_divided_alike(
+    tmp_path: pathlib.Path, cloud: Cloud, name: str
+) -> None:
+    path = write(tmp_path / name)
+    local = divide(listed(path), FIVE)
+    uri = cloud.put(name, path.read_bytes())
+    stored = dataclasses.replace(listed(path), uri=uri)
+    cloud.requests.clear()
+    spans = divide(stored, FIVE)
+    assert len(cloud.requests) <= 4  # None an image.
+    assert spans_of(spans) == spans_of(local)
+    images, failures = read_all(spans)
+    assert ([encoded for _, _, encoded in images], failures) == (
+        [encoded for _, _, encoded in read_all(local)[0]],
+        [],
+    )
+    assert [image_uri for _, image_uri, _ in images] == [f"{uri}#{n}" for n in range(IMAGES)]
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tar"])

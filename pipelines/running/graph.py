@@ -51,7 +51,7 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    warnings = (planned.warnings, kept.damaged)
+    warnings = (*planned.warnings, kept.damaged)
     _ = results | "Publish" >> Publish(publication, planned.skipped, warnings)
 
 
@@ -109,12 +109,12 @@ class _Planned(NamedTuple):
     Attributes:
         shards: PCollection[Shard], of the run.
         skipped: PCollection[str], why names in directories were passed over.
-        warnings: PCollection[str], what could not be listed, or not be divided.
+        warnings: PCollections[str], what could not be listed, or not be divided.
     """
 
     shards: PCollection[Shard]
     skipped: PCollection[str]
-    warnings: PCollection[str]
+    warnings: tuple[PCollection[str], ...]
 
 
 def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
@@ -137,16 +137,17 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     if plan.places_by_content:
         hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
         images = images | "HashImages" >> hashing
-    files, warnings = matched.files, matched.warnings
+    files = matched.files
+    warnings: tuple[PCollection[str], ...] = (matched.warnings,)
     if plan.has_files:
         dividing = DivideFiles(launch.columns, launch.config.rows_per_file, basis.previous)
         divided = files | "DivideFiles" >> dividing
         files = divided.files
-        warnings = (warnings, divided.warnings) | "PlanWarnings" >> beam.Flatten()
+        warnings = (*warnings, divided.warnings)
     shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes)
     return _Planned(shards, matched.skipped, warnings)
 
 
-def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], PCollection[str]]:
+def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], tuple[PCollection[str], ...]]:
     nothing = root | "NothingSkipped" >> beam.Create([])
-    return nothing, nothing
+    return nothing, ()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton, PCollection, TaggedOutput
+from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
 from transforms.errors import ImageError
 from transforms.inputs.columns import FileColumns
@@ -44,9 +44,8 @@ def describe_undivided(uris: list[str]) -> Iterator[str]:
 
 
 class _DivideFile(beam.DoFn):
-    def __init__(self, columns: FileColumns, rows_per_file: int, previous: Previous | None) -> None:
+    def __init__(self, columns: FileColumns, previous: Previous | None) -> None:
         self._columns = columns
-        self._rows_per_file = rows_per_file
         self._previous = previous
         self._shards: PreviousShards | None = None
 
@@ -54,11 +53,11 @@ class _DivideFile(beam.DoFn):
         if self._previous is not None:
             self._shards = PreviousShards(self._previous)
 
-    def process(self, file: InputFile, total_bytes: int) -> Iterator[InputFile | _Undivided]:
+    def process(self, listed: tuple[InputFile, SpanLimits]) -> Iterator[InputFile | _Undivided]:
+        file, limits = listed
         if self._shards is not None and (spans := self._shards.as_divided(file)):
             yield from spans
             return
-        limits = SpanLimits.of_run(self._rows_per_file, total_bytes)
         spans = [file]
         try:
             if is_large(file, self._columns, limits):
@@ -92,28 +91,26 @@ class DivideFiles(beam.PTransform[PCollection[InputFile], Divided]):
     @beam.typehints.no_annotations
     def expand(self, files: PCollection[InputFile]) -> Divided:
         """Returns the spans, and what is said of files that have none."""
-        total_bytes = (
-            files | "SizeBytes" >> beam.Map(_size_bytes) | "AddUp" >> beam.CombineGlobally(sum)
-        )
-        dividing = _DivideFile(self.columns, self.rows_per_file, self.previous)
+        start = files.pipeline | "Once" >> beam.Create([None], reshuffle=False)
         divided = (
-            files
-            | "SpreadFiles" >> beam.Reshuffle().with_output_types(InputFile)
+            start
+            | "SetLimits" >> beam.FlatMap(_set_limits, AsList(files), self.rows_per_file)
+            | "SpreadFiles" >> beam.Reshuffle()
             | "DivideFile"
-            >> beam.ParDo(dividing, AsSingleton(total_bytes)).with_outputs(
+            >> beam.ParDo(_DivideFile(self.columns, self.previous)).with_outputs(
                 "undivided", main="files"
             )
         )
-        warnings = (
-            files.pipeline
-            | "Once" >> beam.Create([None], reshuffle=False)
-            | "DescribeUndivided" >> beam.FlatMap(_describe, AsList(divided.undivided))
-        )
+        warnings = start | "DescribeUndivided" >> beam.FlatMap(_describe, AsList(divided.undivided))
         return Divided(divided.files, warnings)
 
 
-def _size_bytes(file: InputFile) -> int:
-    return file.size_bytes
+def _set_limits(
+    _: None, files: list[InputFile], rows_per_file: int
+) -> Iterator[tuple[InputFile, SpanLimits]]:
+    limits = SpanLimits.of_run(rows_per_file, sum(file.size_bytes for file in files))
+    for file in files:
+        yield file, limits
 
 
 def _describe(_: None, uris: list[str]) -> Iterator[str]:

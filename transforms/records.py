@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.failure import PASSING_REASONS, TRUNCATED, UNOPENED, Step
+from transforms.span import Span
 
 
 class ShardKind(enum.StrEnum):
@@ -75,7 +76,7 @@ def _unpack_chunk(packed: bytes) -> RefChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputFile:
-    """One TFRecord, Parquet or tar file, which is one shard.
+    """One TFRecord, Parquet or tar file, or a span of one, which is one shard.
 
     Attributes:
         kind: TFRECORD, PARQUET or TAR.
@@ -83,6 +84,7 @@ class InputFile:
         root: The --input pattern's fixed part, for ids relative to it.
         size_bytes: Size by the listing, in bytes.
         version: Version by the listing, as an ImageRef's.
+        span: Its images, where the file is divided; None stands for all of the file.
     """
 
     kind: ShardKind
@@ -90,6 +92,12 @@ class InputFile:
     root: str
     size_bytes: int
     version: str | None = None
+    span: Span | None = None
+
+    @property
+    def first_image(self) -> int:
+        """Index in the file of the first image."""
+        return 0 if self.span is None else self.span.first_image
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,18 +178,18 @@ class WrittenFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Predecessor:
-    """A shard of an earlier run, whose rows may be used again.
+    """A shard of an earlier run, whose rows may be used again; of a changed file all its shards.
 
     Attributes:
-        data: Data file of the earlier shard.
-        inputs: File of what the earlier shard was given.
+        data: Data file of each earlier shard.
+        inputs: File of what each earlier shard was given.
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
         changes: Images by kind of change, if it is this shard itself, done before by this run.
     """
 
-    data: WrittenFile
-    inputs: WrittenFile
+    data: tuple[WrittenFile, ...]
+    inputs: tuple[WrittenFile, ...]
     has_same_recipe: bool = True
     keeps_all: bool = False
     changes: Mapping[str, int] | None = None
@@ -270,6 +278,13 @@ class ShardResult:
     def images(self) -> int:
         """Number of images that the shard was given."""
         return self.rows + self.failed
+
+    @property
+    def known_images(self) -> int:
+        """Number of images, without what stands for the rest of a file, or for a whole one."""
+        if self.file is None:
+            return self.images
+        return self.images - sum(self.failures.get(name, 0) for name in (TRUNCATED, *UNOPENED))
 
     @property
     def is_cut_short(self) -> bool:

@@ -58,7 +58,7 @@ def forecast_run(
     forecast = Forecast(
         launch=plan.launch,
         workload=workload,
-        shards=plan.sizes.count(workload.survey.images) + len(workload.survey.files),
+        shards=_count_shards(plan, workload),
         output=output,
         previous=plan.basis.counts,
         run=run,
@@ -94,6 +94,11 @@ def _take_workload(plan: RunPlan, threads: int) -> Workload:
             basis.results, launch.base_fingerprint, has_same_recipe=basis.has_same_recipe
         ),
     )
+
+
+def _count_shards(plan: RunPlan, workload: Workload) -> int:
+    in_files = workload.file_shards(plan.launch.config.rows_per_file)
+    return plan.sizes.count(workload.survey.images) + in_files
 
 
 def _try_sample(plan: RunPlan, workload: Workload, threads: int) -> SampleRun:

@@ -13,6 +13,7 @@ from transforms.records import Shard, ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
+from transforms.steps.divide_files import DivideFiles
 from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished
 from transforms.steps.launched_model import make_handler
@@ -50,7 +51,7 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     results = (kept.finished, written) | "Results" >> beam.Flatten()
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    warnings = (planned.warnings, kept.damaged)
+    warnings = (*planned.warnings, kept.damaged)
     _ = results | "Publish" >> Publish(publication, planned.skipped, warnings)
 
 
@@ -109,12 +110,12 @@ class _Planned(NamedTuple):
     Attributes:
         shards: PCollection[Shard], of the run.
         skipped: PCollection[str], why names in directories were passed over.
-        warnings: PCollection[str], what could not be listed.
+        warnings: PCollections[str], what could not be listed, or not be divided.
     """
 
     shards: PCollection[Shard]
     skipped: PCollection[str]
-    warnings: PCollection[str]
+    warnings: tuple[PCollection[str], ...]
 
 
 def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
@@ -141,10 +142,17 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
             allow_private_hosts=launch.config.allow_private_hosts,
         )
         images = images | "HashImages" >> hashing
-    shards = (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes)
-    return _Planned(shards, matched.skipped, matched.warnings)
+    files = matched.files
+    warnings: tuple[PCollection[str], ...] = (matched.warnings,)
+    if plan.has_files:
+        dividing = DivideFiles(launch.columns, launch.config.rows_per_file, basis.previous)
+        divided = files | "DivideFiles" >> dividing
+        files = divided.files
+        warnings = (*warnings, divided.warnings)
+    shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes)
+    return _Planned(shards, matched.skipped, warnings)
 
 
-def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], PCollection[str]]:
+def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], tuple[PCollection[str], ...]]:
     nothing = root | "NothingSkipped" >> beam.Create([])
-    return nothing, nothing
+    return nothing, ()

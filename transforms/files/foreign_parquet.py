@@ -22,10 +22,15 @@ def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
 
 
 def iter_batches(
-    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str]
+    parquet: pq.ParquetFile,
+    batch_size: int,
+    names: Sequence[str],
+    row_groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Reads the named columns, batch_size rows at a time, whatever the row groups."""
-    yield from parquet.iter_batches(batch_size, columns=names, use_threads=False)
+    """Reads the named columns, batch_size rows at a time, of all row groups or of some."""
+    yield from parquet.iter_batches(
+        batch_size, columns=names, row_groups=row_groups, use_threads=False
+    )
 
 
 @contextlib.contextmanager

@@ -82,9 +82,26 @@ class TarArchive:
         offset: End of what has been read, in uncompressed bytes.
     """
 
-    def __init__(self, handle: BinaryIO) -> None:
-        self.offset = 0
+    def __init__(
+        self,
+        handle: BinaryIO,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        skim_bytes: int | None = None,
+    ) -> None:
+        """Takes an open file.
+
+        Args:
+            handle: The file, unpacked, at start.
+            start: Byte at which a member starts, the first to be read.
+            stop: Byte at which the first member starts that is not wanted; None reads to the end.
+            skim_bytes: Size of the file, if what is not read shall be sought over.
+        """
+        self.offset = start
         self._handle = handle
+        self._stop = stop
+        self._skim_bytes = skim_bytes
         self._unread_bytes = 0
         self._padding_bytes = 0
 
@@ -103,8 +120,8 @@ class TarArchive:
             OSError: If the storage fails; trying again may help.
         """
         is_ended = True
-        end = 0
-        while block := self._read_block(may_end=True):
+        end = self.offset
+        while self.offset != self._stop and (block := self._read_block(may_end=True)):
             is_ended = not any(block)
             if not is_ended:
                 yield self._member(block)
@@ -115,7 +132,10 @@ class TarArchive:
                     f"more zeros than any archive ends in, {MAX_PADDING_BYTES:,} bytes from byte "
                     f"{end}"
                 )
-        if not is_ended:
+        if self._stop is not None:
+            if self.offset != self._stop:
+                raise self._damage(f"no member ends at byte {self._stop}, as one did before")
+        elif not is_ended:
             raise self._damage("the file ends without the mark that ends an archive")
 
     def read(self) -> bytes:
@@ -217,6 +237,10 @@ class TarArchive:
         """Passes over what is left of a member, to the next header."""
         left = self._unread_bytes + self._padding_bytes
         self._expect(0)
+        if self._skim_bytes is not None and self.offset + left <= self._skim_bytes:
+            self.offset += left
+            self._handle.seek(self.offset)
+            return
         while left:  # Not sought: a size may claim more than any file has.
             left -= len(self._read(min(left, _CHUNK_BYTES)))
 
@@ -243,6 +267,11 @@ def open_tar(uri: str) -> Iterator[TarArchive]:
     """Opens a tar file; see open_unpacked."""
     with open_unpacked(uri, _packing) as stored:
         yield TarArchive(stored)
+
+
+def is_packed(uri: str, beginning: bytes) -> bool:
+    """Tells whether a tar file is packed, so that no member is found but by unpacking all."""
+    return _packing(uri, beginning) is not Packing.NONE
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:

@@ -83,6 +83,34 @@ def open_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
     return open_unpacked(uri, _packing)
 
 
+def is_packed(uri: str, beginning: bytes) -> bool:
+    """Tells whether a TFRecord is packed, so that no record can be found but by unpacking all."""
+    return _packing(uri, beginning) is not Packing.NONE
+
+
+def record_offsets(handle: BinaryIO, size_bytes: int) -> Iterator[int]:
+    """Finds where each record starts, and reads nothing but their headers.
+
+    It ends where the file does, or where damage hides the next record.
+
+    Args:
+        handle: The file, not packed, at its start.
+        size_bytes: Size of the file.
+
+    Raises:
+        OSError: If the storage fails; trying again may help.
+    """
+    offset = 0
+    while offset < size_bytes:
+        try:
+            length = _checked_length(handle.read(_HEADER.size))
+        except _EndOfReadableError:
+            return
+        yield offset
+        offset += _HEADER.size + length + _CHECKSUM.size
+        handle.seek(min(offset, size_bytes))
+
+
 def is_tfrecord(beginning: bytes) -> bool:
     """Tells a TFRecord by a file's first bytes, also through gzip or zlib.
 
@@ -113,26 +141,39 @@ def _packing(uri: str, beginning: bytes) -> Packing:
     return packing_of(beginning)
 
 
-def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record | DamagedRecord]:
+def read_records(
+    handle: BinaryIO,
+    *,
+    max_record_bytes: int,
+    index: int = 0,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[Record | DamagedRecord]:
     """Reads records in order, checking their checksums.
 
     Damaged data costs one record. A damaged length, a cut file or a broken gzip stream hides where
     the next record starts: it ends the file with one DamagedRecord.
 
     Args:
-        handle: Opened by open_tfrecord.
+        handle: Opened by open_tfrecord; at start.
         max_record_bytes: Larger records are passed over without being held in memory.
+        index: Index of the first record to read.
+        start: Byte at which it starts.
+        stop: Byte at which the first record starts that is not wanted; None reads to the end.
 
     Raises:
         OSError: If the storage fails; trying again may help.
     """
-    index = offset = 0
-    while True:
+    offset = start
+    while offset != stop:
         try:
             header = handle.read(_HEADER.size)
-            if not header:
+            if not header and stop is None:
                 return
-            length = _checked_length(header, offset)
+            length = _checked_length(header)
+            next_offset = offset + _HEADER.size + length + _CHECKSUM.size
+            if stop is not None and next_offset > stop:
+                raise _EndOfReadableError(f"no record ends at byte {stop}, as one did before")
             data = _read_data(handle, length, max_record_bytes)
         except _EndOfReadableError as end:
             yield DamagedRecord(index, offset, TruncatedFileError(f"{end}; {REST_LOST}"))
@@ -146,7 +187,7 @@ def read_records(handle: BinaryIO, *, max_record_bytes: int) -> Iterator[Record 
         else:
             yield DamagedRecord(index, offset, data)
         index += 1
-        offset += _HEADER.size + length + _CHECKSUM.size
+        offset = next_offset
 
 
 def write_record(handle: SupportsWrite, data: bytes) -> None:
@@ -164,7 +205,7 @@ def _mask(checksum: int) -> bytes:
     return _CHECKSUM.pack((rotated + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _checked_length(header: bytes, offset: int) -> int:
+def _checked_length(header: bytes) -> int:
     if len(header) < _HEADER.size:
         raise _EndOfReadableError("the file ends inside a record's header")
     if _masked_checksum(header[: _LENGTH.size]) != header[_LENGTH.size :]:

@@ -183,7 +183,29 @@ def is_in_memory(handle: BinaryIO) -> bool:
 
 def open_buffered(uri: str) -> io.BufferedReader:
     """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
-    return io.BufferedReader(cast(io.RawIOBase, open_uri(uri)), buffer_size=1 << 20)
+    return _buffered(open_uri(uri))
+
+
+def _buffered(handle: BinaryIO) -> io.BufferedReader:
+    return io.BufferedReader(cast(io.RawIOBase, handle), buffer_size=1 << 20)
+
+
+def open_to_skim(uri: str) -> BinaryIO:
+    """Opens a file like open_uri, for a few bytes here and there, in order.
+
+    Of a local one little more is read than is asked for. Of a remote one each request takes longer
+    than to read a megabyte, so that what is closer together is read through.
+    """
+    handle = open_uri(uri)
+    is_on_disk = version_of(handle) is not None
+    return handle if is_on_disk else cast(BinaryIO, _buffered(handle))
+
+
+def open_at(uri: str, start: int) -> BinaryIO:
+    """Opens a file like open_buffered, at a byte of it."""
+    handle = open_buffered(uri)
+    handle.seek(start)
+    return cast(BinaryIO, handle)
 
 
 def stored_offset(handle: BinaryIO) -> int:

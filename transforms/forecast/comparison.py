@@ -1,6 +1,7 @@
 """A listing against the run before: what a refresh would compute, told without opening an image."""
 
 import collections
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transforms.failure import Failure
@@ -33,7 +34,10 @@ class Comparison:
         self.previous = previous
         self._base_fingerprint = base_fingerprint
         self._has_same_recipe = has_same_recipe
-        self._files = {r.file.uri: r for r in previous if r.file is not None}
+        self._files: collections.defaultdict[str, list[ShardResult]] = collections.defaultdict(list)
+        for result in previous:
+            if result.file is not None:
+                self._files[result.file.uri].append(result)
         refs: dict[str, ImageRef] = {}
         failures: dict[str, Failure] = {}
         for result in previous:
@@ -69,14 +73,14 @@ class Comparison:
         before = self._files.get(file.uri)
         if before is None or file.version is None or not self._has_same_recipe:
             return False
-        shard = Shard(ShardKey(0, 1), file.kind, file=file)
-        now = fingerprint_shard(self._base_fingerprint, shard)
-        return before.fingerprint == now and not before.may_pass
+        return all(
+            result.fingerprint == self._fingerprint(file, result) and not result.may_pass
+            for result in before
+        )
 
     def images_before(self, file: InputFile) -> int:
         """Returns how many images such a file had in the earlier run; 0 if it was not there."""
-        before = self._files.get(file.uri)
-        return before.images if before else 0
+        return sum(result.images for result in self._files.get(file.uri, ()))
 
     def changes(self, files: Mapping[InputFile, float]) -> dict[Change, int]:
         """Returns what became of all images, those of TFRecord, Parquet and tar files included.
@@ -92,9 +96,19 @@ class Comparison:
         changes[Change.DELETED] += len(self._rows.refs) - len(self._rows.unlisted) - self._met
         here = {file.uri for file in files}
         changes[Change.DELETED] += sum(
-            r.images for uri, r in self._files.items() if uri not in here
+            result.images
+            for uri, results in self._files.items()
+            for result in results
+            if uri not in here
         )
         return dict(changes)
+
+    def _fingerprint(self, file: InputFile, before: ShardResult) -> str:
+        """Returns the fingerprint of a file's shard, divided as it was before."""
+        assert before.file is not None, "it was made of a file"
+        span = dataclasses.replace(file, span=before.file.span)
+        shard = Shard(ShardKey(0, 1), file.kind, file=span)
+        return fingerprint_shard(self._base_fingerprint, shard)
 
     def _change_of(self, file: InputFile) -> Change:
         if self.is_carried_over(file):

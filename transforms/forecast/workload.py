@@ -8,6 +8,7 @@ from transforms.forecast.comparison import Comparison
 from transforms.forecast.input_survey import Survey, take_survey
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.counts import FileCount, count_in_files
+from transforms.inputs.division import SpanLimits, expected_shards
 from transforms.inputs.source import Source
 from transforms.records import Change, InputFile
 
@@ -46,6 +47,12 @@ class Workload:
     def images_to_compute(self) -> int:
         """Number of images that the model would be given; likewise an estimate."""
         return self.listed_to_compute + self.in_files_to_compute
+
+    def file_shards(self, rows_per_file: int) -> int:
+        """Returns how many shards the files make, about; looks into those that are large."""
+        total_bytes = sum(file.size_bytes for file in self.survey.files)
+        limits = SpanLimits.of_run(rows_per_file, total_bytes)
+        return sum(expected_shards(f, count.images, limits) for f, count in self.counts.items())
 
     @property
     def is_empty(self) -> bool:

@@ -27,7 +27,9 @@ from transforms.inputs.parquet_footers import (
     check_columns,
     id_column,
     look_at_parquet,
+    parquet_places,
     peek_parquet_schema,
+    rows_of_groups,
 )
 from transforms.inputs.part import (
     BATCH_BYTES,
@@ -38,6 +40,7 @@ from transforms.inputs.part import (
     unreadable_file,
 )
 from transforms.records import InputFile
+from transforms.span import Span
 
 
 def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list[tuple[str, str]]:
@@ -63,7 +66,7 @@ def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list
 def read_parquet(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one Parquet file in order, batch_size rows (good or bad) at a time at most.
+    """Reads a Parquet file, or a span of one, batch_size rows (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the row's index. Its image_id is the column that columns
     names; by default the column image_id, else the struct's path, else the uri. Every row that
@@ -75,32 +78,48 @@ def read_parquet(
         OSError: If the storage fails; trying again may help.
     """
     batches = _Batches(file, columns, max_image_bytes)
-    row_count: int | None = None
+    end_row = 0
     is_as_wanted = True
     try:
         with open_uri(file.uri) as handle, damage_reported():
             parquet = open_parquet(handle)
-            row_count = parquet.metadata.num_rows
+            groups, end_row = _groups_and_end(parquet.metadata, file.span)
             schema = parquet.schema_arrow
             is_as_wanted = False
             check_columns(schema, columns, columns.carried.names)
             is_as_wanted = True
             rows = min(batch_size, _rows_that_fit(parquet.metadata))
-            for batch in iter_batches(parquet, rows, _names_to_read(schema, columns)):
+            for batch in iter_batches(parquet, rows, _names_to_read(schema, columns), groups):
                 yield batches.read(batch)
-            if batches.rows_left(row_count):
-                raise CorruptRecordError(f"the footer promises {row_count} rows, there are fewer")
+            if batches.rows_left(end_row):
+                raise CorruptRecordError(f"the footer promises {end_row} rows, there are fewer")
     except ImageError as error:
         # Of 10 rows of which 4 were read, rows 4 to 9 are a failure each. One failure stands for
         # all that is left where the footer cannot be read, or lies: every row takes a byte.
-        left = batches.rows_left(row_count or 0)
+        left = batches.rows_left(end_row)
         if not 0 < left <= file.size_bytes:
             if isinstance(error, CorruptRecordError) and is_as_wanted:
                 error = batches.cut(error)
             yield unreadable_file(file.uri, columns.carried, error)
             return
-        while left := batches.rows_left(row_count or 0):
+        while left := batches.rows_left(end_row):
             yield batches.lose(min(batch_size, left), error)
+
+
+def _groups_and_end(footer: pq.FileMetaData, span: Span | None) -> tuple[list[int] | None, int]:
+    """Returns which row groups to read, None for all, and the row at which they end.
+
+    Raises:
+        CorruptRecordError: If the file has other row groups than when it was divided.
+    """
+    if span is None:
+        return None, footer.num_rows
+    rows = rows_of_groups(footer)
+    groups = list(range(len(rows)))[span.start : span.stop]
+    count = sum(rows[group] for group in groups)
+    if sum(rows[: span.start]) != span.first_image or span.images not in (None, count):
+        raise CorruptRecordError("its row groups are others than when the run was planned")
+    return groups, span.first_image + count
 
 
 def _rows_that_fit(footer: pq.FileMetaData) -> int:
@@ -129,7 +148,7 @@ class _Batches:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
         self._image_key = columns.image_key or IMAGE_KEY
-        self._next_row = 0
+        self._next_row = file.first_image
 
     def read(self, batch: pa.RecordBatch) -> ReadPart:
         """Makes a row or a failure of each row, in order."""
@@ -160,9 +179,9 @@ class _Batches:
                 found.append((self._image_id(uri, name, path), uri))
         return found
 
-    def rows_left(self, row_count: int) -> int:
-        """Returns how many of the file's rows are not accounted for."""
-        return row_count - self._next_row
+    def rows_left(self, end_row: int) -> int:
+        """Returns how many of the rows before that one are not accounted for."""
+        return end_row - self._next_row
 
     def lose(self, count: int, error: ImageError) -> ReadPart:
         """Makes a failure of each of the next rows."""
@@ -233,6 +252,7 @@ PARQUET_FILES = FileKind(
     read=read_parquet,
     peek=peek_parquet_schema,
     look=look_at_parquet,
+    places=parquet_places,
     first_ids=first_parquet_ids,
     tells_its_count=True,
 )

@@ -1,14 +1,17 @@
 """What a Parquet file's footer tells of the images in it, before a row is read."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.look import Look
+from transforms.inputs.place import Place
 from transforms.records import InputFile
 
 FOOTERS_AT_ONCE = 32
@@ -109,6 +112,35 @@ def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
         rows: int = open_parquet(handle).metadata.num_rows
     # A footer may lie: no file holds more images than bytes. One failure is what is left of it.
     return Look(rows if 0 <= rows <= file.size_bytes else 1, file.size_bytes, is_whole=True)
+
+
+def parquet_places(file: InputFile) -> Iterator[Place]:
+    """Finds the row groups of a file, before each of which it may be cut.
+
+    Raises:
+        ImageError: If its footer cannot be read.
+        OSError: If the storage fails.
+    """
+    with open_uri(file.uri) as handle, damage_reported():
+        footer = open_parquet(handle).metadata
+        rows = rows_of_groups(footer)
+        sizes = [_stored_bytes(footer.row_group(group)) for group in range(len(rows))]
+    if sum(rows) != footer.num_rows or not 0 < footer.num_rows <= file.size_bytes:
+        return  # It lies; reading it says so.
+    firsts = itertools.accumulate(rows, initial=0)
+    offsets = itertools.accumulate(sizes, initial=0)
+    for group, (first, offset, count) in enumerate(zip(firsts, offsets, rows, strict=False)):
+        if count:
+            yield Place(first, group, offset)
+
+
+def rows_of_groups(footer: pq.FileMetaData) -> list[int]:
+    """Returns the number of rows in each row group."""
+    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+
+
+def _stored_bytes(group: pq.RowGroupMetaData) -> int:
+    return sum(group.column(place).total_compressed_size for place in range(group.num_columns))
 
 
 def check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str]) -> None:

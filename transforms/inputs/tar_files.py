@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
-from transforms.files.tar_archive import TarArchive, open_tar
+from transforms.files.tar_archive import TarArchive, is_packed, open_tar
+from transforms.files.uris import BEGINNING_BYTES, open_at, open_to_skim
 from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
@@ -29,6 +30,7 @@ from transforms.inputs.part import (
     told_where,
     unreadable_file,
 )
+from transforms.inputs.place import Place
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile
 
@@ -45,7 +47,7 @@ _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 def read_tar(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one tar file in order, batch_size samples (good or bad) at a time at most.
+    """Reads a tar file, or a span of one, batch_size samples (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the sample's index. Its image_id is the field that
     columns names; by default the sample's key. Its image is the field that columns names; by
@@ -58,12 +60,24 @@ def read_tar(
     """
     rows = _Rows(file, columns)
     try:
-        with open_tar(file.uri) as archive:
-            samples = _samples(archive, columns, max_image_bytes)
+        with _open_at_start(file) as archive:
+            samples = read_samples(
+                archive, columns.image_key, _texts(columns), max_image_bytes, file.first_image
+            )
             while batch := take_batch(samples, batch_size, _size_bytes):
                 yield rows.read(batch)
     except ImageError as error:
         yield unreadable_file(file.uri, columns.carried, error)
+
+
+@contextlib.contextmanager
+def _open_at_start(file: InputFile) -> Iterator[TarArchive]:
+    if file.span is None:
+        with open_tar(file.uri) as archive:
+            yield archive
+        return
+    with open_at(file.uri, file.span.start) as handle:
+        yield TarArchive(handle, start=file.span.start, stop=file.span.stop)
 
 
 def peek_tar_schema(
@@ -138,6 +152,23 @@ def look_at_tar(file: InputFile, columns: FileColumns) -> Look:
     with open_tar(file.uri) as archive:
         samples = read_samples(archive, columns.image_key, (), max_image_bytes=0)
         return look_through(samples, lambda: archive.stored_offset)
+
+
+def tar_places(file: InputFile) -> Iterator[Place]:
+    """Finds the samples of a file by its headers; none if it is compressed.
+
+    Raises:
+        ImageError: If it cannot be opened.
+        OSError: If the storage fails.
+    """
+    with open_to_skim(file.uri) as handle:
+        if is_packed(file.uri, handle.read(BEGINNING_BYTES)):
+            return
+        handle.seek(0)
+        archive = TarArchive(handle, skim_bytes=file.size_bytes)
+        for sample in read_samples(archive, None, (), max_image_bytes=0):
+            if sample.key is not None:
+                yield Place(sample.index, sample.offset, sample.offset)
 
 
 def _reason_to_skip(name: str) -> str | None:
@@ -215,6 +246,7 @@ TAR_FILES = FileKind(
     read=read_tar,
     peek=peek_tar_schema,
     look=look_at_tar,
+    places=tar_places,
     reason_to_skip=_reason_to_skip,
 )
 """Tar files as an input."""

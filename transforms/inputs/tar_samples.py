@@ -91,15 +91,20 @@ class Sample:
 
 
 def read_samples(
-    archive: TarArchive, image_key: str | None, texts: Collection[str], max_image_bytes: int
+    archive: TarArchive,
+    image_key: str | None,
+    texts: Collection[str],
+    max_image_bytes: int,
+    index: int = 0,
 ) -> Iterator[Sample]:
     """Groups an archive's members, holding those that are wanted and no other.
 
     Args:
-        archive: Archive of which nothing has been read.
+        archive: Archive of which nothing has been read; what it gives starts with a sample.
         image_key: Field that is the image; None means the one whose name is an image's extension.
         texts: The other fields that are wanted.
         max_image_bytes: Largest encoded image that is read.
+        index: Index of the first sample.
 
     Yields:
         The samples in order. If the archive is damaged, the last one says so; it is the one that
@@ -108,7 +113,6 @@ def read_samples(
     Raises:
         OSError: If the storage fails; trying again may help.
     """
-    index = 0
     sample: Sample | None = None
     try:
         for member in archive.members():

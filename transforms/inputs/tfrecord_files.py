@@ -12,14 +12,22 @@ import contextlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
-from transforms.files.tf_record import DamagedRecord, Record, open_tfrecord, read_records
-from transforms.files.uris import stored_offset
+from transforms.files.tf_record import (
+    DamagedRecord,
+    Record,
+    is_packed,
+    open_tfrecord,
+    read_records,
+    record_offsets,
+)
+from transforms.files.uris import BEGINNING_BYTES, open_at, open_to_skim, stored_offset
 from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.look import Look, look_through
@@ -31,7 +39,9 @@ from transforms.inputs.part import (
     told_where,
     unreadable_file,
 )
+from transforms.inputs.place import Place
 from transforms.records import InputFile
+from transforms.span import Span
 
 IMAGE_KEY = "image/encoded"
 """The usual feature with the encoded image."""
@@ -50,7 +60,7 @@ PEEK_BYTES = 64 << 20
 def read_tfrecord(
     file: InputFile, columns: FileColumns, batch_size: int, max_image_bytes: int
 ) -> Iterator[ReadPart]:
-    """Reads one TFRecord file in order, batch_size records (good or bad) at a time at most.
+    """Reads a TFRecord file, or a span of one, batch_size records (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the record's index. Its image_id is the feature that
     columns names; by default image/filename where there is one, else the uri.
@@ -60,12 +70,32 @@ def read_tfrecord(
     """
     batches = _Batches(file, columns, max_image_bytes)
     try:
-        with open_tfrecord(file.uri) as handle:
-            records = read_records(handle, max_record_bytes=max_image_bytes + OTHER_FEATURES_BYTES)
+        with _open_at_start(file) as handle:
+            records = _records(handle, file.span, max_image_bytes + OTHER_FEATURES_BYTES)
             while batch := take_batch(records, batch_size, _size_bytes):
                 yield batches.read(batch)
     except ImageError as error:
         yield unreadable_file(file.uri, columns.carried, error)
+
+
+def _open_at_start(file: InputFile) -> contextlib.AbstractContextManager[BinaryIO]:
+    if file.span is None:
+        return open_tfrecord(file.uri)
+    return open_at(file.uri, file.span.start)
+
+
+def _records(
+    handle: BinaryIO, span: Span | None, max_record_bytes: int
+) -> Iterator[Record | DamagedRecord]:
+    if span is None:
+        return read_records(handle, max_record_bytes=max_record_bytes)
+    return read_records(
+        handle,
+        max_record_bytes=max_record_bytes,
+        index=span.first_image,
+        start=span.start,
+        stop=span.stop,
+    )
 
 
 def peek_example_schema(
@@ -109,6 +139,21 @@ def look_at_tfrecord(file: InputFile, columns: FileColumns) -> Look:
     with open_tfrecord(file.uri) as handle:
         records = read_records(handle, max_record_bytes=0)
         return look_through(records, lambda: stored_offset(handle))
+
+
+def tfrecord_places(file: InputFile) -> Iterator[Place]:
+    """Finds the records of a file by their lengths; none if it is compressed.
+
+    Raises:
+        ImageError: If it cannot be opened.
+        OSError: If the storage fails.
+    """
+    with open_to_skim(file.uri) as handle:
+        if is_packed(file.uri, handle.read(BEGINNING_BYTES)):
+            return
+        handle.seek(0)
+        for index, offset in enumerate(record_offsets(handle, file.size_bytes)):
+            yield Place(index, offset, offset)
 
 
 def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
@@ -218,5 +263,6 @@ TFRECORD_FILES = FileKind(
     read=read_tfrecord,
     peek=peek_example_schema,
     look=look_at_tfrecord,
+    places=tfrecord_places,
 )
 """TFRecord as an input."""

@@ -13,6 +13,7 @@ Each of the three answers the same questions:
                                       compared with
 """
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -183,10 +184,14 @@ def _may_have_files(sources: Sequence[Source]) -> bool:
 def _counts(
     run: PublishedRun, because: str | None = None, max_deleted_fraction: float = 1.0
 ) -> PreviousCounts:
+    files: collections.Counter[str] = collections.Counter()
+    for result in run.results:
+        if result.file is not None:
+            files[result.file.uri] += result.known_images
     return PreviousCounts(
         directory=run.directory,
         images=sum(result.images for result in run.results),
-        files={result.file.uri: result.images for result in run.results if result.file},
+        files=files,
         recomputed_because=because,
         max_deleted_fraction=max_deleted_fraction,
     )

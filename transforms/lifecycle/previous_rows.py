@@ -1,4 +1,4 @@
-"""The rows of a shard's predecessor, in memory: which may stay, and what they are."""
+"""The rows of a shard's predecessor: which may stay, and what they are."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
 from transforms.failure import PASSING_REASONS, Failure
+from transforms.lifecycle.stored_rows import StoredRows, read_table
 from transforms.records import ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
@@ -15,11 +16,11 @@ from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI, read_schema
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreviousRows:
-    """One shard of the run before.
+    """One shard of the run before, or all shards of a file.
 
     Attributes:
         is_reusable: Whether its rows are what this run would make of the same images.
-        table: Columns that this run would compute, as they were written; none unless reusable.
+        stored: Columns that this run would compute, as they were written; none unless reusable.
         row_of_id: Row number by image_id.
         content_of_row: content_sha256 by row number.
         row_of_content: Row number by content_sha256; empty unless reusable.
@@ -29,7 +30,7 @@ class PreviousRows:
     """
 
     is_reusable: bool
-    table: pa.Table
+    stored: StoredRows
     row_of_id: Mapping[str, int]
     content_of_row: Sequence[str]
     row_of_content: Mapping[str, int]
@@ -53,7 +54,7 @@ class PreviousRows:
         """
         return cls(
             is_reusable=False,
-            table=pa.table({}),
+            stored=StoredRows([], [], pa.table({})),
             row_of_id={},
             content_of_row=(),
             row_of_content={},
@@ -90,7 +91,7 @@ class PreviousRows:
             rows: Row numbers of the predecessor.
             read: Rows as read, as many: image_id, uri, content_sha256, carried columns.
         """
-        taken = self.table.take(pa.array(rows, pa.int64()))
+        taken = self.stored.take(rows)
         for field, column in zip(taken.schema, taken.columns, strict=True):
             read = read.append_column(field, column)
         return read
@@ -100,27 +101,31 @@ def load_previous(predecessor: Predecessor, computed: Sequence[str]) -> Previous
     """Reads a predecessor.
 
     Args:
-        predecessor: The shard of the run before, which is intact.
+        predecessor: What the run before had, which is intact.
         computed: Names of the columns that this run would compute.
     """
     is_reusable = predecessor.has_same_recipe
     known = [IMAGE_ID, CONTENT_SHA256]
+    paths = [file.path for file in predecessor.data]
     try:
-        table = _read_columns(predecessor, [*known, *computed] if is_reusable else known)
+        first = read_table(paths[0], [*known, *computed] if is_reusable else known)
     except CorruptRecordError:
         # The file is as its run wrote it, so that run knew nothing of a column of this one's.
         is_reusable = False
-        table = _read_columns(predecessor, known)
+        first = read_table(paths[0], known)
+    tables = [first.select(known), *(read_table(path, known) for path in paths[1:])]
+    counts = [table.num_rows for table in tables]
+    table = pa.concat_tables(tables)
     contents = table[CONTENT_SHA256].to_pylist()
-    refs, failures = read_inputs(predecessor.inputs.path)
+    given = [read_inputs(file.path) for file in predecessor.inputs]
     return PreviousRows(
         is_reusable=is_reusable,
-        table=table.drop_columns(known),
+        stored=StoredRows(paths, counts, first.drop_columns(known)),
         row_of_id={image_id: row for row, image_id in enumerate(table[IMAGE_ID].to_pylist())},
         content_of_row=contents,
         row_of_content={content: r for r, content in enumerate(contents)} if is_reusable else {},
-        refs={ref.image_id: ref for ref in refs},
-        failures={failure.image_id: failure for failure in failures},
+        refs={ref.image_id: ref for refs, _ in given for ref in refs},
+        failures={failure.image_id: failure for _, failed in given for failure in failed},
     )
 
 
@@ -140,8 +145,11 @@ def rows_as_before(
     schema = read_schema(carried)
     types = {field.name: str(field.type) for field in carried}
     try:
-        batches = iter_rows(predecessor.data.path, schema.names, types)
-        table = pa.Table.from_batches(batches).take(pa.array(rows, pa.int64()))
+        tables = [
+            pa.Table.from_batches(iter_rows(file.path, schema.names, types))
+            for file in predecessor.data
+        ]
+        table = pa.concat_tables(tables).take(pa.array(rows, pa.int64()))
         columns = [_as(column, field) for column, field in zip(table.columns, schema, strict=True)]
         return pa.Table.from_arrays(columns, schema=schema)
     except (CorruptRecordError, pa.ArrowException):
@@ -150,7 +158,8 @@ def rows_as_before(
 
 def uris_of(predecessor: Predecessor, rows: Sequence[int]) -> dict[str, str]:
     """Returns the uri of each of some rows of a predecessor, by image_id."""
-    table = _read_columns(predecessor, [IMAGE_ID, URI]).take(pa.array(rows, pa.int64()))
+    tables = [read_table(file.path, [IMAGE_ID, URI]) for file in predecessor.data]
+    table = pa.concat_tables(tables).take(pa.array(rows, pa.int64()))
     return dict(zip(table[IMAGE_ID].to_pylist(), table[URI].to_pylist(), strict=True))
 
 
@@ -159,10 +168,6 @@ def _as(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         values = [value[0] if value else None for value in column.to_pylist()]
         column = pa.chunked_array([pa.array(values, column.type.value_type)])
     return column.cast(field.type)
-
-
-def _read_columns(predecessor: Predecessor, columns: Sequence[str]) -> pa.Table:
-    return pa.Table.from_batches(iter_rows(predecessor.data.path, columns))
 
 
 def rows_as_read(refs: Sequence[ImageRef], contents: Sequence[str], carried: pa.Schema) -> pa.Table:

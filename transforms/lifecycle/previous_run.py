@@ -2,15 +2,17 @@
 
 import contextlib
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
+from transforms.failure import UNOPENED
 from transforms.files.atomic_files import is_intact
 from transforms.images.policy import LIMITS
-from transforms.records import Predecessor, Shard, ShardKind, ShardResult
+from transforms.records import InputFile, Predecessor, Shard, ShardKind, ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs
@@ -46,22 +48,46 @@ class PreviousShards:
         self._previous = previous
         run = read_published_run(previous.directory)
         self._images = [r for r in run.results if r.kind is ShardKind.IMAGES]
-        self._files = {r.file.uri: r for r in run.results if r.file is not None}
+        self._files: defaultdict[str, list[ShardResult]] = defaultdict(list)
+        for result in run.results:
+            if result.file is not None:
+                self._files[result.file.uri].append(result)
 
-    def parent_of(self, shard: Shard) -> ShardResult | None:
-        """Returns the shard's predecessor: the same file's, or that of its images.
+    def parents_of(self, shard: Shard) -> Sequence[ShardResult]:
+        """Returns the shards in which the shard's images were: one, or all of a changed file.
 
         The number of shards of images only doubles, so a shard's images were all in one shard: of 4
-        then and 8 now, shards 2 and 6 both come from 2.
+        then and 8 now, shards 2 and 6 both come from 2. Of a file that has changed, any span may
+        hold what another one held.
         """
-        if shard.file is not None:
-            return self._files.get(shard.file.uri)
-        return self._images[shard.key.index % len(self._images)] if self._images else None
+        if shard.file is None:
+            return [self._images[shard.key.index % len(self._images)]] if self._images else []
+        own = self._files.get(shard.file.uri, [])
+        if shard.file.version is None and not self._previous.keeps_all:
+            return own  # It may have changed.
+        return [result for result in own if result.file == shard.file] or own
 
-    def predecessor(self, parent: ShardResult) -> Predecessor:
-        """Returns what a shard takes from its parent."""
-        previous = self._previous
-        return Predecessor(parent.data, parent.inputs, previous.has_same_recipe, previous.keeps_all)
+    def as_divided(self, file: InputFile) -> list[InputFile]:
+        """Returns the spans that a file was divided into, if it and the recipe are as they were.
+
+        None of them, if it could not be opened then, so that it was not divided, or not read.
+        """
+        if file.version is None or not self._previous.has_same_recipe:
+            return []
+        results = self._files.get(file.uri, [])
+        if not all(UNOPENED.isdisjoint(result.failures) for result in results):
+            return []
+        spans = [result.file for result in results if result.file is not None]
+        return [span for span in spans if dataclasses.replace(span, span=None) == file]
+
+    def predecessor(self, parents: Sequence[ShardResult]) -> Predecessor:
+        """Returns what a shard takes from its parents."""
+        return Predecessor(
+            data=tuple(parent.data for parent in parents),
+            inputs=tuple(parent.inputs for parent in parents),
+            has_same_recipe=self._previous.has_same_recipe,
+            keeps_all=self._previous.keeps_all,
+        )
 
 
 def planned_shard(result: ShardResult) -> Shard:

@@ -10,10 +10,12 @@ from transforms.lifecycle import canaries
 from transforms.records import Change, ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
-from transforms.runs.record import RUN_FORMAT_VERSION, result_to_dict
+from transforms.runs.record import format_version, result_to_dict
 
 FATES = frozenset({Change.NEW, Change.CHANGED, Change.UNCHANGED, Change.RETRIED})
 """One of these befalls every image that is there."""
+
+_KNOWN_BEFORE = FATES - {Change.NEW}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ def run_record(
     written = sum(result.rows for result in results)
     failed = failures.total()
     return {
-        "run_format_version": RUN_FORMAT_VERSION,
+        "run_format_version": format_version(results),
         "run_id": publication.run_id,
         "status": "published",
         "counts": {
@@ -146,15 +148,20 @@ def _changes(publication: Publication, results: list[ShardResult]) -> dict[str, 
     """Returns what became of the images since the run before, and how much work was saved."""
     previous = publication.previous
     changes: collections.Counter[str] = collections.Counter()
+    met: collections.Counter[str] = collections.Counter()  # Of the images of a file before, by uri.
     for result in results:
         changes.update(result.changes)
-        if publication.builds_on_runs and FATES.isdisjoint(result.changes):
+        is_compared = not FATES.isdisjoint(result.changes)
+        if publication.builds_on_runs and not is_compared:
             changes[Change.NEW] += result.images
+        if result.file is not None:
+            fates = (result.changes.get(fate, 0) for fate in _KNOWN_BEFORE)
+            met[result.file.uri] += sum(fates) if is_compared else result.images
     if previous is not None:
-        # The shards of listed images count what they lost; a file that is gone has no shard.
-        here = {result.file.uri for result in results if result.file}
+        # The shards of listed images count what they lost. An image of a file may be in another of
+        # its shards now, and a file that is gone has none.
         changes[Change.DELETED] += sum(
-            images for uri, images in previous.files.items() if uri not in here
+            max(images - met[uri], 0) for uri, images in previous.files.items()
         )
     elif not changes:
         return {}

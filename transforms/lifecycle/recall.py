@@ -89,6 +89,8 @@ def recall(
     Raises:
         pa.ArrowInvalid, OSError: If its inputs file is damaged.
     """
+    if result.file is not None and result.file.first_image:
+        return  # Its first span stands for the file.
     if result.file is not None:
         file = result.file
         entries = {file.uri: Entry(file.uri, file.size_bytes, file.version)}

@@ -7,6 +7,7 @@ A shard is sifted in three phases:
    that row; what has the bytes of another image of the shard waits for the row of that.
 3. after_the_last, by what never came: the images that are gone. Of a file that ended early, or did
    not open, nobody knows: they keep their rows. Where these are of no use, they fail by name.
+   Otherwise nothing is said of a file here: what a span lacks another one may have.
 
 An example, with deduplicate on. The run before has a, b and c; the listing of now a, b, d and e. b
 was touched, and e is a copy of d:
@@ -167,9 +168,10 @@ class ShardReuse:
         before = {*previous.row_of_id, *previous.failures} - previous.unlisted
         before -= {i for i, earlier in previous.failures.items() if self._stands_for_many(earlier)}
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
-        if self._end is not None and gone:
-            return self._unreached(sorted(gone), self._end)
-        changes = collections.Counter({Change.DELETED: len(gone)})
+        if self._end is not None and (rest := self._in_span(gone)):
+            return self._unreached(sorted(rest), self._end)
+        is_file = self._shard.file is not None
+        changes = collections.Counter({Change.DELETED: 0 if is_file else len(gone)})
         reused = self._reused(rows_as_read([], [], self._carried), [], [], changes)
         return self._part(reused=self._counted_before(reused))
 
@@ -241,6 +243,19 @@ class ShardReuse:
         """Whether an image of the parent is of this shard: of two halves, each has its own."""
         count = self._shard.image_shard_count
         return count is None or shard_index(image_id, count) == self._shard.key.index
+
+    def _in_span(self, gone: Sequence[str]) -> list[str]:
+        """Returns which images of the run before were where the shard's span of the file is."""
+        file, predecessor = self._shard.file, self._shard.predecessor
+        if file is None or file.span is None or predecessor is None:
+            return list(gone)
+        previous = self._previous
+        uris = {i: failure.uri for i, failure in previous.failures.items()}
+        uris |= uris_of(
+            predecessor, [previous.row_of_id[i] for i in gone if i in previous.row_of_id]
+        )
+        index = {image_id: uris[image_id].rpartition("#")[2] for image_id in gone}
+        return [i for i in gone if index[i].isdigit() and file.span.covers(int(index[i]))]
 
     def _reused(
         self,

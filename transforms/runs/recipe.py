@@ -1,5 +1,6 @@
 """What decides a row, as one comparable value: the recipe of a run, and a shard's fingerprint."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ def fingerprint_shard(base: str, shard: Shard) -> str:
     if shard.file is not None:
         file = shard.file
         digest.update(repr((file.uri, file.root, file.size_bytes, file.version)).encode())
+        if file.span is not None:
+            digest.update(repr(dataclasses.astuple(file.span)).encode())
     for ref in shard.refs:
         listed = (ref.image_id, ref.uri, ref.size_bytes, ref.version, ref.carried)
         digest.update(repr(listed).encode())

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transforms.errors import InputError
@@ -20,10 +20,21 @@ from transforms.records import (
     WrittenFile,
 )
 from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE
+from transforms.span import Span
 
+EARLIER_FORMAT_VERSION = 2
 RUN_FORMAT_VERSION = 3
-READ_FORMAT_VERSIONS = (2, RUN_FORMAT_VERSION)
-"""Format 2 differs in the names of _run.json and _failures.jsonl only."""
+DIVIDED_FORMAT_VERSION = 4
+READ_FORMAT_VERSIONS = (EARLIER_FORMAT_VERSION, RUN_FORMAT_VERSION, DIVIDED_FORMAT_VERSION)
+"""Format 2 differs in the names of _run.json and _failures.jsonl only. In format 4 some shards are
+spans of files, each of which an earlier program would take for its whole file.
+"""
+
+
+def format_version(results: Iterable[ShardResult]) -> int:
+    """Returns the earliest format that says what the shards of a run are."""
+    is_divided = any(result.file is not None and result.file.span for result in results)
+    return DIVIDED_FORMAT_VERSION if is_divided else RUN_FORMAT_VERSION
 
 
 def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
@@ -40,7 +51,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         "changes": dict(result.changes),
         "shard": [result.shard.index, result.shard.count],
         "kind": result.kind.value,
-        "input": result.file and dataclasses.asdict(result.file),
+        "input": result.file and _described_input(result.file),
         "fingerprint": result.fingerprint,
         "inputs": relative(result.inputs),
         "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
@@ -49,6 +60,13 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         **({"range_doubt": result.range_doubt} if result.range_doubt else {}),
         "engine": result.engine and dataclasses.asdict(result.engine),
     }
+
+
+def _described_input(file: InputFile) -> dict[str, Any]:
+    described = dataclasses.asdict(file)
+    if file.span is None:
+        del described["span"]  # Programs before format 4 know of none.
+    return described
 
 
 def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
@@ -68,7 +86,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
     return ShardResult(
         shard=ShardKey(index, count),
         kind=kind,
-        file=InputFile(**{**file, "kind": kind}) if file else None,
+        file=_read_input(file, kind) if file else None,
         fingerprint=entry["fingerprint"],
         data=absolute(entry),
         inputs=absolute(entry["inputs"]),
@@ -80,6 +98,11 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         range_doubt=entry.get("range_doubt", ""),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
     )
+
+
+def _read_input(file: Mapping[str, Any], kind: ShardKind) -> InputFile:
+    span = file.get("span")
+    return InputFile(**{**file, "kind": kind, "span": Span(**span) if span else None})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +137,7 @@ class PublishedRun:
 
 def name_by(record: Mapping[str, Any], name: str) -> str:
     """Returns what RUN_FILE or FAILURES_FILE is called in a run of that record's format."""
-    is_earlier = record["run_format_version"] != RUN_FORMAT_VERSION
+    is_earlier = record["run_format_version"] == EARLIER_FORMAT_VERSION
     return EARLIER_NAMES[name] if is_earlier else name
 
 

@@ -1,6 +1,7 @@
 """KeepFinished: which shards are done already, by this run before it died or by the run before."""
 
 import dataclasses
+import functools
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from transforms.records import Change, Predecessor, Shard, ShardKind, ShardResul
 from transforms.runs.image_ids import digests_in
 from transforms.runs.recipe import fingerprint_shard
 from transforms.steps.tally import TALLY
+
+PARENTS_REMEMBERED = 1024
+"""Files of the run before that were found intact, or not; a local one is read whole for it."""
 
 _Finished = TaggedOutput[Literal["finished"], ShardResult]
 _Damaged = TaggedOutput[Literal["damaged"], str]
@@ -46,8 +50,11 @@ class _KeepShard(beam.DoFn):
         self._previous = keep.previous
         self._digests = keep.digests
         self._shards: PreviousShards | None = None
+        self._is_intact = is_intact
 
     def setup(self) -> None:
+        # The spans of a changed file have all their parents in common.
+        self._is_intact = functools.lru_cache(PARENTS_REMEMBERED)(is_intact)
         if self._previous is not None:
             self._shards = PreviousShards(self._previous)
 
@@ -85,14 +92,14 @@ class _KeepShard(beam.DoFn):
         if result.fingerprint != shard.fingerprint:
             # Its images changed since, or their ids. Its rows are worth as much as those of
             # another run, unless that has some: what changed is counted by these.
-            if self._shards is not None and self._shards.parent_of(shard) is not None:
+            if self._shards is not None and self._shards.parents_of(shard):
                 return None
-            predecessor = Predecessor(result.data, result.inputs, changes={})
+            predecessor = Predecessor((result.data,), (result.inputs,), changes={})
             return dataclasses.replace(shard, predecessor=predecessor)
         if result.may_pass and _can_be_read(shard):
             # Its rows stay, and only what failed is tried again.
             predecessor = Predecessor(
-                result.data, result.inputs, keeps_all=True, changes=result.changes
+                (result.data,), (result.inputs,), keeps_all=True, changes=result.changes
             )
             return dataclasses.replace(shard, predecessor=predecessor)
         return result
@@ -101,14 +108,15 @@ class _KeepShard(beam.DoFn):
         self, shard: Shard, shards: PreviousShards
     ) -> ShardResult | Shard | str | None:
         """Returns what the run before gives: all, a predecessor, a damaged file's path, nothing."""
-        parent = shards.parent_of(shard)
-        if parent is None:
+        parents = shards.parents_of(shard)
+        if not parents:
             return None
-        for file in (parent.data, parent.inputs):
-            if not is_intact(file):
-                return file.path
-        result = self._carried_over(shard, parent)
-        return result or dataclasses.replace(shard, predecessor=shards.predecessor(parent))
+        for parent in parents:
+            for file in (parent.data, parent.inputs):
+                if not self._is_intact(file):
+                    return file.path
+        result = self._carried_over(shard, parents[0]) if len(parents) == 1 else None
+        return result or dataclasses.replace(shard, predecessor=shards.predecessor(parents))
 
     def _counted(self, result: ShardResult, shard: Shard) -> ShardResult:
         is_file = result.kind is not ShardKind.IMAGES

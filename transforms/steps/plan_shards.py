@@ -83,14 +83,14 @@ def plan_image_shards(
 
 
 def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes) -> list[Shard]:
-    """Makes one shard a TFRecord, Parquet or tar file, in order of uri, after the image shards.
+    """Makes one shard a file or span of one, in order of uri and place, after the image shards.
 
     Raises:
         InputError: If a file is matched twice.
     """
-    ordered = sorted(files, key=lambda file: file.uri)
+    ordered = sorted(files, key=lambda file: (file.uri, file.first_image))
     for first, second in itertools.pairwise(ordered):
-        if first.uri == second.uri:
+        if (first.uri, first.first_image) == (second.uri, second.first_image):
             raise InputError(f"{first.uri} is matched by two --input patterns; remove one")
     start = sizes.count(image_count)
     count = start + len(files)
@@ -127,7 +127,7 @@ def _count_images(chunk: RefChunk) -> int:
 class PlanShards(
     beam.PTransform[tuple[PCollection[RefChunk], PCollection[InputFile]], PCollection[Shard]]
 ):
-    """Puts images into shards by a hash of their image_id, and each file into one of its own.
+    """Puts images into shards by a hash of their image_id, and each file or span into its own.
 
     Takes (PCollection[RefChunk], PCollection[InputFile]). Every image is in exactly one shard; a
     shard that no image hashes to is there all the same. Images that were hashed before are put by
@@ -146,7 +146,7 @@ class PlanShards(
     def expand(
         self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
     ) -> PCollection[Shard]:
-        """Returns the shards of images, and one for every file."""
+        """Returns the shards of images, and one for every file, or span of one."""
         images, files = matched
         counted = (
             AsSingleton(

@@ -112,6 +112,26 @@ def check_counts(record: Mapping[str, Any], shards: list[ShardResult]) -> Iterat
         yield Finding(RUN_FILE, "failures_by_reason", format_counts(failures), wanted)
 
 
+def check_spans(shards: list[ShardResult]) -> Iterator[Finding]:
+    """Checks that the spans of a divided file join, and that each has the images planned for it."""
+    next_images: dict[str, int | None] = {}
+    for shard in shards:
+        if shard.file is None or shard.file.span is None:
+            continue
+        uri, span = shard.file.uri, shard.file.span
+        name = f"files[{shard.shard.index}].input.span of {uri}"
+        wanted = next_images.get(uri, 0)
+        if span.first_image != wanted:
+            yield Finding(RUN_FILE, f"{name}, first_image", str(span.first_image), str(wanted))
+        is_whole = shard.known_images == shard.images  # It was read to its end.
+        if is_whole and span.images not in (None, shard.images):
+            yield Finding(RUN_FILE, f"{name}, images", str(shard.images), str(span.images))
+        next_images[uri] = None if span.images is None else span.first_image + span.images
+    for uri, next_image in next_images.items():
+        if next_image is not None:
+            yield Finding(RUN_FILE, f"spans of {uri}", f"end at {next_image}", "one to its end")
+
+
 def format_counts(counts: Mapping[str, int]) -> str:
     """Writes counts as "decode/CorruptImage 2, read/NotFound 1"."""
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
@@ -133,6 +153,9 @@ def _read_entry(record: Mapping[str, Any], place: int, directory: str) -> ShardR
     numbers = [entry["rows"], entry["failed"], entry["size_bytes"], inputs["size_bytes"]]
     if not all(map(_is_count, [*numbers, *entry["failures"].values()])):
         raise ValueError("rows, failed, failures or size_bytes that are no counts")
+    span = (entry["input"] or {}).get("span")
+    if span and not all(_is_count(part) for part in span.values() if part is not None):
+        raise ValueError("a span that is no counts")
     if not all(SHA256.fullmatch(part["sha256"]) for part in (entry, inputs)):
         raise ValueError("a sha256 that is not 64 hexadecimal digits")
     return result_from_dict(entry, directory)

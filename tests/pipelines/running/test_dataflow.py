@@ -119,8 +119,8 @@ def test_steps_keep_their_names(job: Job, plain_job: Job) -> None:
     assert job.names == plain_job.names
     outermost = {name.partition("/")[0] for name in job.names}
     assert {name for name in outermost if not name.startswith("ref_")} == {
-        "MatchInputs", "PlanShards", "KeepFinished", "SpreadShards", "ComputeShards", "Results",
-        "CheckUniqueIds", "Publish",
+        "MatchInputs", "DivideFiles", "PlanShards", "KeepFinished", "SpreadShards", "ComputeShards",
+        "Results", "CheckUniqueIds", "Publish",
     }  # fmt: skip
     ours = {name for name in job.names if "lambda" in name and "core.py" not in name}
     assert not ours, "a name with a line number changes with the code"

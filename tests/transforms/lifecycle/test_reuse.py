@@ -54,7 +54,7 @@ def predecessor(folder: pathlib.Path) -> Predecessor:
     refs = tuple(listed(image_id, 1) for image_id in "abc")
     shard = Shard(KEY, ShardKind.IMAGES, refs)
     inputs = write_inputs(str(folder / "inputs.arrow"), shard, (), NOTHING_CARRIED)
-    return Predecessor(WrittenFile(data.path, *data.close()), inputs)
+    return Predecessor((WrittenFile(data.path, *data.close()),), (inputs,))
 
 
 def as_read(contents: dict[str, str]) -> ReadPart:

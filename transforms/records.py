@@ -241,6 +241,7 @@ class ShardResult:
         seconds: Wall time by step, in seconds.
         warnings: Sentences on what the user should know of the shard or the model.
         engine: Engine, precision and device that ran the model.
+        retries: Requests to a store that were made again as it was read, by reason.
     """
 
     shard: ShardKey
@@ -256,6 +257,7 @@ class ShardResult:
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     engine: EngineReport | None = None
+    retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def failed(self) -> int:

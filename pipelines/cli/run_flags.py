@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Any
 
+from pipelines.cli import read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from transforms.errors import FlagError
+from transforms.files.read_limits import ReadLimits
 from transforms.images.policy import (
     DECODE_MODES,
     EXIF_POLICIES,
@@ -25,6 +27,8 @@ INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
 _OF_THE_RUN = {"image_size", "dtype", *LIMITS}
+_READ_LIMITS = ("max_reads", "max_read_memory", "storage_timeout")
+_FROM_ONE = ("batch_size", "rows_per_file", "num_model_threads", *_READ_LIMITS)
 
 NOTED = {
     **{name: value for name, value in _POLICY.items() if name not in _OF_THE_RUN},
@@ -58,7 +62,7 @@ class RunConfig:
         choices=INPUT_FORMATS,
     )
     manifest: tuple[str, ...] = flag(
-        "list of image URIs: .txt (one a line), or .csv, .jsonl, .parquet with a uri column",
+        "image URIs: .txt (one a line), .csv, .jsonl or .parquet (column uri)",
         "input",
         (),
         metavar="URI",
@@ -188,13 +192,14 @@ class RunConfig:
         read=int,
         metavar="N",
     )
+    max_reads: int = read_flags.max_reads()
+    max_read_memory: int = read_flags.max_read_memory()
+    storage_timeout: int = read_flags.storage_timeout()
     deduplicate: bool = flag(
-        "give the model equal images once; listed images are read twice",
-        "run",
-        False,
+        "give the model equal images once; listed images are read twice", "run", False
     )
     inference_hints: tuple[str, ...] = flag(
-        "resource hints of the step that reads, decodes, infers and writes: min_ram=16GB, "
+        "resource hints of the step that computes: min_ram=16GB, "
         "'accelerator=type:nvidia-l4;count:1;install-nvidia-driver'",
         "run",
         (),
@@ -205,9 +210,7 @@ class RunConfig:
         "go on where a run that died stopped; start one if there is none", "run", False
     )
     overwrite: bool = flag(
-        "replace the run in --output, once the new one is complete; drop one that died",
-        "run",
-        False,
+        "replace the run in --output, once the new one is whole, or a dead one", "run", False
     )
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
@@ -216,9 +219,7 @@ class RunConfig:
         "publish although a TFRecord, Parquet or tar file ends early", "run", False
     )
     canaries: str | None = flag(
-        "directory of a few images; publish only if answered as expected",
-        "run",
-        metavar="DIR",
+        "directory of a few images; publish only if answered as expected", "run", metavar="DIR"
     )
     canary_threshold: float = flag(
         "smallest cosine of a canary's answer to the expected",
@@ -236,7 +237,7 @@ class RunConfig:
             raise FlagError("nothing to read: give --input or --manifest")
         if not self.model and not self.names_inputs_otherwise:
             raise FlagError("--model is required")
-        for name in ("batch_size", "rows_per_file", "num_model_threads"):
+        for name in _FROM_ONE:
             value = getattr(self, name)
             if value not in (None, AUTO) and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
@@ -253,6 +254,11 @@ class RunConfig:
     def names_inputs_otherwise(self) -> bool:
         """Whether what to read is known without --input and --manifest."""
         return False
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading from remote stores may take."""
+        return ReadLimits(*(getattr(self, name) for name in _READ_LIMITS))
 
     @property
     def told_kind(self) -> ShardKind | None:

@@ -82,6 +82,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             computed_columns=computed_columns(launch.stem),
             deduplicate=launch.config.deduplicate,
             images_per_file=sample.images_per_file if sample else None,
+            limits=launch.config.read_limits,
         )
         target = StagingTarget(
             staging=publication.staging,
@@ -134,7 +135,9 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     )
     images = matched.images
     if plan.places_by_content:
-        hashing = HashImages(launch.columns, launch.policy.max_image_bytes)
+        hashing = HashImages(
+            launch.columns, launch.policy.max_image_bytes, launch.config.read_limits
+        )
         images = images | "HashImages" >> hashing
     shards = (images, matched.files) | "PlanShards" >> PlanShards(plan.sizes)
     return _Planned(shards, matched.skipped, matched.warnings)

@@ -1,7 +1,6 @@
-"""Objects on gs://: listing and reading them, and creating one only if it is not there."""
+"""Objects on gs://: listing them, and creating one only if it is not there."""
 
 import functools
-import io
 import itertools
 import os
 import re
@@ -12,16 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from google.api_core.exceptions import (
-    GoogleAPICallError,
-    PreconditionFailed,
-    RequestRangeNotSatisfiable,
-)
+from google.api_core.exceptions import PreconditionFailed
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.storage import Blob, Client
 from requests.adapters import HTTPAdapter
-
-from transforms.errors import FileTooLargeError
 
 # Or else every client, and Beam makes many, asks for its bucket in a thread of its own; whoever may
 # only read objects is refused, and each refusal is an error in the bucket owner's audit log.
@@ -66,8 +59,8 @@ def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
         google.api_core.exceptions.NotFound: If there is no such bucket.
         google.api_core.exceptions.GoogleAPIError: If it may not be listed, or the storage fails.
     """
-    bucket, prefix = _bucket_and_name(prefix_uri)
-    for blob in _client().list_blobs(bucket, prefix=prefix, fields=_FIELDS, page_size=PAGE_OBJECTS):
+    bucket, prefix = bucket_and_name(prefix_uri)
+    for blob in client().list_blobs(bucket, prefix=prefix, fields=_FIELDS, page_size=PAGE_OBJECTS):
         yield _stored(bucket, blob)
 
 
@@ -91,50 +84,6 @@ def list_directory(directory_uri: str) -> Iterator[StoredObject]:
     yield from _in_parallel(entries)
 
 
-def read_object(uri: str, max_bytes: int) -> bytes:
-    """Reads an object as it is stored, in one request, and checks its checksum.
-
-    The client tries again what may pass: 429, 5xx and lost connections, for two minutes.
-
-    Raises:
-        FileTooLargeError: If it has more than max_bytes; no more than that is kept in memory.
-        ValueError: If uri names no object, or a bucket that cannot be.
-        google.api_core.exceptions.GoogleAPIError: If it is not there or may not be read, or the
-            storage fails.
-    """
-    bucket, name = _bucket_and_name(uri)
-    if not name:
-        raise ValueError("it names no object")
-    content = _Bounded(max_bytes)
-    try:
-        _client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
-    except GoogleAPICallError as error:
-        if error.response is not None:
-            error.response.close()  # Else its connection is lost until it is collected as garbage.
-        raise
-    return content.getvalue()
-
-
-def read_object_beginning(uri: str, size_bytes: int) -> bytes:
-    """Reads the first bytes of an object as it is stored, in one request.
-
-    Raises:
-        ValueError, google.api_core.exceptions.GoogleAPIError: As read_object.
-    """
-    bucket, name = _bucket_and_name(uri)
-    if not name:
-        raise ValueError("it names no object")
-    blob = _client().bucket(bucket).blob(name)
-    try:
-        # The checksum that is sent is that of the whole object.
-        content: bytes = blob.download_as_bytes(
-            start=0, end=size_bytes - 1, raw_download=True, checksum=None
-        )
-    except RequestRangeNotSatisfiable:  # It is empty.
-        return b""
-    return content[:size_bytes]
-
-
 def create_if_absent(uri: str, text: str) -> bool:
     """Creates an object in one step, unless there is one; of many callers one succeeds.
 
@@ -145,8 +94,8 @@ def create_if_absent(uri: str, text: str) -> bool:
         ValueError: If uri names no bucket, or one that cannot be.
         google.api_core.exceptions.GoogleAPIError: If it may not be created, or the storage fails.
     """
-    bucket_name, name = _bucket_and_name(uri)
-    bucket = _client().bucket(bucket_name)
+    bucket_name, name = bucket_and_name(uri)
+    bucket = client().bucket(bucket_name)
     blob = bucket.blob(name)
     blob.metadata = {_ATTEMPT: uuid.uuid4().hex}
     try:
@@ -165,23 +114,10 @@ class _Directory(NamedTuple):
     may_be_split: bool = True
 
 
-class _Bounded(io.BytesIO):
-    """Memory that refuses more than its share, whatever the server sends."""
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__()
-        self._max_bytes = max_bytes
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        if self.tell() + len(data) > self._max_bytes:
-            raise FileTooLargeError(f"more bytes than --max_image_bytes={self._max_bytes}")
-        return super().write(data)
-
-
 def _split(directory: _Directory) -> list["_Directory | StoredObject"]:
     """Lists the names right in a directory, unless so many are objects that it will not pay."""
-    bucket, prefix = _bucket_and_name(directory.uri)
-    blobs = _client().list_blobs(
+    bucket, prefix = bucket_and_name(directory.uri)
+    blobs = client().list_blobs(
         bucket, prefix=prefix, delimiter="/", fields=_FIELDS, page_size=PAGE_OBJECTS
     )
     objects: list[StoredObject] = []
@@ -230,7 +166,7 @@ def _stored(bucket: str, blob: Blob) -> StoredObject:
     return StoredObject(f"gs://{bucket}/{blob.name}", blob.size, version)
 
 
-def _bucket_and_name(uri: str) -> tuple[str, str]:
+def bucket_and_name(uri: str) -> tuple[str, str]:
     """Splits gs://bucket/name; the name may be empty.
 
     Raises:
@@ -242,7 +178,8 @@ def _bucket_and_name(uri: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _client() -> Client:
+def client() -> Client:
+    """Returns the process's client."""
     with _LOCK:  # A cache alone lets threads that start together make one each.
         return kept_client()
 

@@ -28,6 +28,7 @@ class TransientError(OSError):
     """What a store did not do now and may do later: a reset, a short body, a stall, 429, 503.
 
     Attributes:
+        reason: Word to count by: "reset", "short_body", "checksum", "stall", or a status as "503".
         is_throttled: Whether the store said that it is asked too much (429, 503).
         retry_after_seconds: Time that it asked to wait, if it said one.
     """
@@ -36,11 +37,13 @@ class TransientError(OSError):
         self,
         message: str,
         *,
+        reason: str = "other",
         is_throttled: bool = False,
         retry_after_seconds: float | None = None,
     ) -> None:
         """Takes what happened, in words."""
         super().__init__(message)
+        self.reason = reason
         self.is_throttled = is_throttled
         self.retry_after_seconds = retry_after_seconds
 

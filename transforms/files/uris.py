@@ -12,9 +12,11 @@ from typing import BinaryIO, cast
 from google.api_core import exceptions as google_exceptions
 
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files.cloud_storage import is_cloud_uri, read_object, read_object_beginning
+from transforms.files.cloud_reads import read_object, read_object_range
+from transforms.files.cloud_storage import is_cloud_uri
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
+from transforms.files.flight import FLIGHT
 from transforms.files.packing import Packing, ZlibFile
 
 REST_LOST = "the rest of the file is lost"
@@ -46,15 +48,14 @@ def open_uri(uri: str) -> BinaryIO:
 
 
 def read_remote(uri: str, max_bytes: int) -> bytes:
-    """Reads a remote file whole, as it is stored; of gs:// in a single request.
+    """Reads a remote file whole, as it is stored, in a single attempt; of gs:// in one request.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
     if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object(uri, max_bytes)
+        return read_object(uri, max_bytes)
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
 
@@ -80,11 +81,11 @@ def read_beginning(uri: str) -> bytes:
     """Reads the first bytes of a file, BEGINNING_BYTES at most; of gs:// in a single request.
 
     Raises:
+        UnavailableError: If gs:// did not give them in time.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
     if is_cloud_uri(uri):
-        with _own_errors(uri):
-            return read_object_beginning(uri, BEGINNING_BYTES)
+        return FLIGHT.backoff.call(lambda: read_object_range(uri, 0, BEGINNING_BYTES))
     with open_uri(uri) as handle:
         return handle.read(BEGINNING_BYTES)
 

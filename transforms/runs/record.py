@@ -46,6 +46,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
         "warnings": list(result.warnings),
         "engine": result.engine and dataclasses.asdict(result.engine),
+        "retries": dict(result.retries),
     }
 
 
@@ -76,6 +77,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         seconds={Step(name): seconds for name, seconds in entry["seconds"].items()},
         warnings=tuple(entry["warnings"]),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
+        retries=entry.get("retries", {}),
     )
 
 

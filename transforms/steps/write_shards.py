@@ -65,6 +65,7 @@ class ShardFile:
         self._warnings = first.warnings
         self._engine = first.engine
         self._plan: Shard | None = None
+        self._retries: Mapping[str, int] = {}
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.
@@ -93,6 +94,7 @@ class ShardFile:
         self._failures.extend(batch.failures)
         self._next_index += 1
         self._plan = batch.plan
+        self._retries = batch.retries
         self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
@@ -122,6 +124,7 @@ class ShardFile:
             seconds=dict(self._seconds),
             warnings=self._warnings,
             engine=self._engine,
+            retries=self._retries,
         )
         commit(self._target.staging, result)
         return result

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.failure import PASSING_REASONS, TRUNCATED, UNOPENED, Step
+from transforms.failure import CUT_SHORT, PASSING_REASONS, UNOPENED, Step
 
 
 class ShardKind(enum.StrEnum):
@@ -277,7 +277,8 @@ class ShardResult:
         or a failure of its own.
         """
         is_unopened = self.file is not None and not UNOPENED.isdisjoint(self.failures)
-        return TRUNCATED in self.failures or (is_unopened and self.images == 1)
+        is_cut = not CUT_SHORT.isdisjoint(self.failures)
+        return is_cut or (is_unopened and self.images == 1)
 
     @property
     def may_pass(self) -> bool:

@@ -52,6 +52,8 @@ class Behaviour:
         tails: Share of the reads, and seconds that they take longer.
         faults: Share of the reads by what goes wrong, one of FAULTS.
         bytes_per_second: Rate at which a body is sent, or None for all at once.
+        broken: Bytes of objects, from the first up to the second, by name: a read that starts there
+            is refused with 503.
         most_at_once: Reads that are answered at a time; further ones are refused with 429.
         seed: Seed of what is drawn.
     """
@@ -60,6 +62,7 @@ class Behaviour:
     tails: Sequence[tuple[float, float]] = ()
     faults: Mapping[str, float] = dataclasses.field(default_factory=dict)
     bytes_per_second: float | None = None
+    broken: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     most_at_once: int | None = None
     seed: int = 0
 
@@ -169,14 +172,24 @@ class Server:
             bucket, name = found[1], unquote(found[2])
             content, checksum = self.objects.buckets[bucket][name]
             if query.get("alt") == "media":
-                await self._send_object(writer, content, checksum, headers.get("range", ""))
+                wanted = headers.get("range", "")
+                start, stop = self.behaviour.broken.get(name, (0, 0))
+                match = _RANGE.fullmatch(wanted)
+                is_broken = start <= (int(match[1]) if match else 0) < stop
+                await self._send_object(writer, content, checksum, wanted, is_broken=is_broken)
             else:
                 _send_json(writer, 200, describe(bucket, name, content, checksum))
         else:
             _send_json(writer, 404, _refusal(404, "no such object"))
 
     async def _send_object(
-        self, writer: asyncio.StreamWriter, content: bytes, checksum: str, wanted: str
+        self,
+        writer: asyncio.StreamWriter,
+        content: bytes,
+        checksum: str,
+        wanted: str,
+        *,
+        is_broken: bool,
     ) -> None:
         behaviour = self.behaviour
         self._at_once += 1
@@ -190,6 +203,8 @@ class Server:
             ]
             if behaviour.most_at_once and self._at_once > behaviour.most_at_once:
                 drawn, delay = ["429"], 0.0
+            if is_broken:
+                drawn = ["503"]
             if delay:
                 await asyncio.sleep(delay)
             fault = drawn[0] if drawn else ""

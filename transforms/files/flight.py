@@ -65,14 +65,17 @@ class Flight:
             self.backoff = Backoff(limits.timeout_seconds)
             self._window.max_reads = limits.max_reads
 
-    def read_ahead(self, reads: Iterable[Read], pace: Pace) -> ReadAhead:
+    def read_ahead(
+        self, reads: Iterable[Read], pace: Pace, most_ahead: int | None = None
+    ) -> ReadAhead:
         """Begins reads, in order, as there is room for them.
 
         Args:
             reads: The reads; to iterate over them takes no time.
             pace: Times of reads of the same kind.
+            most_ahead: Reads that are begun and not yet used, at most; None is READS_AHEAD each.
         """
-        ahead = ReadAhead(reads, pace, self._take, self._leave)
+        ahead = ReadAhead(reads, pace, most_ahead, self._take, self._leave)
         with self._lock:
             self._aheads.append(ahead)
             self._fill()
@@ -127,7 +130,8 @@ class Flight:
                 continue
             held_bytes = self._held_bytes + self._size_of(read)
             is_room = held_bytes <= self._limits.max_memory_bytes
-            if is_room and len(ahead.slots) < READS_AHEAD * self._window.reads:
+            most_ahead = ahead.most_ahead or READS_AHEAD * self._window.reads
+            if is_room and len(ahead.slots) < most_ahead:
                 self._begin(ahead)
                 refused = 0
             else:

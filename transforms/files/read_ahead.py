@@ -56,6 +56,7 @@ class ReadAhead(Iterator[bytes | ImageError]):
 
     Attributes:
         pace: Times of these reads' neighbours.
+        most_ahead: Reads that are begun and not yet used, at most; None if the flight says.
         retries: Requests that were made again, by reason.
         gone: Set once nobody uses them any more.
     """
@@ -64,11 +65,13 @@ class ReadAhead(Iterator[bytes | ImageError]):
         self,
         reads: Iterable[Read],
         pace: Pace,
+        most_ahead: int | None,
         take: Callable[["ReadAhead"], bytes | ImageError],
         leave: Callable[["ReadAhead"], None],
     ) -> None:
         """See Flight.read_ahead; take and leave are its own."""
         self.pace = pace
+        self.most_ahead = most_ahead
         self.retries = RETRIES.get(Counter())
         self.gone = threading.Event()
         self.slots: deque[Slot] = deque()  # Begun, in order, and not yet used.

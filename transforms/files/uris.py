@@ -12,11 +12,12 @@ from typing import BinaryIO, cast
 from google.api_core import exceptions as google_exceptions
 
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files.cloud_reads import read_object, read_object_range
+from transforms.files.cloud_reads import object_size, read_object, read_object_range
 from transforms.files.cloud_storage import is_cloud_uri
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
+from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import Packing, ZlibFile
 
 REST_LOST = "the rest of the file is lost"
@@ -26,6 +27,16 @@ BEGINNING_BYTES = 4096
 """First bytes of a file that tell what it is, also through gzip."""
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+
+
+class _Cloud:
+    """gs:// as a store of ranges."""
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        return read_object_range(uri, start, stop)
+
+
+_CLOUD = _Cloud()
 
 
 def is_local(uri: str) -> bool:
@@ -40,8 +51,12 @@ def open_uri(uri: str) -> BinaryIO:
         NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
             be one.
         PermissionDeniedError: If it may not be read.
-        OSError: If the storage fails; trying again may help.
+        UnavailableError: If gs:// did not answer in time; reading may raise it, too.
+        OSError: If another storage fails; trying again may help.
     """
+    if is_cloud_uri(uri):
+        size_bytes = FLIGHT.backoff.call(lambda: object_size(uri))
+        return cast(BinaryIO, ObjectStream(_CLOUD, uri, size_bytes))
     with _own_errors(uri):
         path = path_of_uri(uri)
         return _open_local(path) if is_local(path) else open_as_stored(path)

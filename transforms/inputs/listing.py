@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
-from transforms.errors import InputError
+from transforms.errors import InputError, UnavailableError
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
 from transforms.inputs.braces import expand_braces
@@ -72,7 +72,7 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
             return _classify(path, input_format)
         above = "" if os.path.isabs(path) else os.getcwd()
         return _classify(os.path.abspath(path), input_format, above)
-    except (OSError, ValueError, GoogleAPIError, GoogleAuthError) as error:
+    except (OSError, UnavailableError, ValueError, GoogleAPIError, GoogleAuthError) as error:
         raise _cannot_be_listed(uri, error) from error
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from scripts.benchmarks import changes, growth, overhead
+from scripts.benchmarks import changes, growth, overhead, storage
 from scripts.benchmarks.measure import run_module
 from scripts.benchmarks.photos import SIZES, make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
@@ -119,6 +119,8 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         make_models(data, (changes.MODEL, changes.CHEAP_MODEL))
         make(changes.CHANGED_IMAGES)
         return changes.measure_changed(data, photos, arguments.rounds)
+    if arguments.storage:
+        return storage.measure_storage(data, arguments.rounds)
     if arguments.unchanged:
         make_models(data, (changes.CHEAP_MODEL,))
         return changes.measure_unchanged(data)
@@ -146,6 +148,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("inference_step", "RunInference or a DoFn"),
         ("refresh", "a refresh with 1 %% changed"),
         ("unchanged", "a refresh of a million rows"),
+        ("storage", "reading from a store that is late, uneven or faulty"),
     ):
         modes.add_argument(f"--{name}", action="store_true", help=description)
     return parser

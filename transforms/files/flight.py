@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import queue
 import threading
 import time
@@ -24,6 +25,9 @@ UNKNOWN_BYTES = 1 << 20
 
 TRIES_AT_ONCE = 3
 """Requests for one object at the same time, at most."""
+
+MOST_STRAYS = 512
+"""Requests that others have overtaken and that have not ended; each has a thread that waits."""
 
 SLOW = "slow"
 """Reason to ask again, beside those of TransientError: it took much longer than the others."""
@@ -200,10 +204,13 @@ class Flight:
         slot.requests -= 1
         if slot.is_settled:
             self._strays -= 1
+            self._held_bytes -= slot.size_bytes
             return False
         is_full = self._requests >= self._window.reads
         self._requests -= 1
-        if content is not None:
+        if content is None:
+            self._held_bytes -= slot.size_bytes
+        else:
             slot.is_settled = True
             del self._running[slot]
             self._requests -= slot.requests
@@ -239,11 +246,13 @@ class Flight:
             for slot in list(self._running):
                 if slot.began is None or slot.requests >= TRIES_AT_ONCE:
                     continue
-                if self._strays >= self._limits.max_reads:
-                    return
-                pace = slot.ahead.pace
-                if pace.is_slow(now - slot.began):
+                pace, held_bytes = slot.ahead.pace, self._held_bytes + slot.size_bytes
+                # What is next is asked for again whatever is held: all of that may wait for it.
+                is_next = slot in itertools.islice(slot.ahead.slots, 1)
+                is_room = is_next or held_bytes <= self._limits.max_memory_bytes
+                if is_room and self._strays < MOST_STRAYS and pace.is_slow(now - slot.began):
                     pace.hedge()
+                    self._held_bytes = held_bytes
                     slot.began = now
                     slot.ahead.retries[SLOW] += 1
                     self._request(slot, is_first=False)

@@ -30,18 +30,19 @@ class Slot:
     """A read that was begun and has not been used.
 
     Attributes:
-        held_bytes: Memory that it counts for.
+        size_bytes: Bytes that a request for it may bring.
+        held_bytes: Memory that it counts for, without that of further requests.
         future: Its content, or why there is none.
         began: Time of the last request; None between two.
         requests: Requests that are on their way.
         is_settled: Whether one of them has been answered.
     """
 
-    def __init__(self, ahead: "ReadAhead", call: Callable[[], bytes], held_bytes: int) -> None:
+    def __init__(self, ahead: "ReadAhead", call: Callable[[], bytes], size_bytes: int) -> None:
         """Begins nothing."""
         self.ahead = ahead
         self.call = call
-        self.held_bytes = held_bytes
+        self.size_bytes = self.held_bytes = size_bytes
         self.future: Future[bytes | ImageError] = Future()
         self.began: float | None = None
         self.requests = 0
@@ -94,10 +95,10 @@ class ReadAhead(Iterator[bytes | ImageError]):
             self._upcoming = next(self._reads, None)
         return self._upcoming
 
-    def begin(self, held_bytes: int) -> Slot:
+    def begin(self, size_bytes: int) -> Slot:
         """Takes the read to begin next."""
         assert self._upcoming is not None, "the caller has looked"
-        slot = Slot(self, self._upcoming.call, held_bytes)
+        slot = Slot(self, self._upcoming.call, size_bytes)
         self._upcoming = None
         self.slots.append(slot)
         return slot

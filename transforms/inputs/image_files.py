@@ -95,7 +95,7 @@ class ImageFiles:
         self._threads.shutdown(cancel_futures=True)
 
     def _is_read_ahead(self, ref: ImageRef) -> bool:
-        if _is_local(ref) or is_member(ref.uri) or ref.unlisted is not None:
+        if "://" not in ref.uri or _is_local(ref) or is_member(ref.uri) or ref.unlisted is not None:
             return False
         return (ref.size_bytes or 0) <= self._max_image_bytes
 

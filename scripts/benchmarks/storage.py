@@ -7,8 +7,9 @@ import statistics
 from typing import Any, NamedTuple
 
 from scripts.benchmarks.measure import run_module
+from scripts.benchmarks.storage_behaviour import FAULTS
 from scripts.benchmarks.storage_objects import OBJECT_BYTES, make_objects
-from scripts.benchmarks.storage_server import FAULTS, RunningServer, run_storage_server
+from scripts.benchmarks.storage_server import RunningServer, run_storage_server
 from scripts.benchmarks.tables import print_head, print_row, spread
 
 MEMORY_BYTES = 512_000_000

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
-from scripts.benchmarks.storage_server import FAULTS, RunningServer
+from scripts.benchmarks.storage_behaviour import FAULTS
+from scripts.benchmarks.storage_server import RunningServer
 from tests.support.storage import use_storage_server
 from transforms.errors import (
     FileTooLargeError,

@@ -78,6 +78,8 @@ class Batch:
         plan: The shard itself, on its last batch: what WriteShards accounts for.
         reused: Inputs whose rows need no model, found up to this batch, of a shard that is gathered
             before it is written. Such a shard has it on every batch, others on none.
+        retries: Requests to a store that were made again for the shard, by reason, on its last
+            batch.
     """
 
     shard: ShardKey
@@ -89,6 +91,7 @@ class Batch:
     seconds: Mapping[Step, float] = dataclasses.field(default_factory=dict)
     plan: Shard | None = None
     reused: "ReusedRows | None" = None
+    retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:

@@ -57,6 +57,13 @@ class UnavailableError(ImageError):
     """The storage did not give the object for as long as it was asked; another time it may."""
 
 
+class InterruptedFileError(UnavailableError):
+    """A TFRecord, Parquet or tar file, or the rest of one, that the storage did not give in time.
+
+    How many images are in it is not known.
+    """
+
+
 class UnlistedError(ImageError):
     """A directory that could not be listed; how many images it holds is not known."""
 

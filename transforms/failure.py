@@ -21,6 +21,7 @@ PASSING_REASONS = frozenset(
         "read/NotFound",
         "read/PermissionDenied",
         "read/Unavailable",
+        "read/InterruptedFile",
         "read/UnstableImage",
         "read/Unlisted",
         "decode/DecodeTimeout",
@@ -33,6 +34,9 @@ PASSING_REASONS = frozenset(
 
 TRUNCATED = "read/TruncatedFile"
 """Failure that stands for the rest of a TFRecord, Parquet or tar file, whatever that holds."""
+
+CUT_SHORT = frozenset({TRUNCATED, "read/InterruptedFile"})
+"""Failures that stand for the rest of such a file: it was cut, or the storage did not give it."""
 
 UNOPENED = frozenset({"read/NotFound", "read/PermissionDenied"})
 """Failures that stand for the whole of such a file, if they are of a shard that is one."""

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.failure import PASSING_REASONS, TRUNCATED, UNOPENED, Step
+from transforms.failure import CUT_SHORT, PASSING_REASONS, UNOPENED, Step
 from transforms.span import Span
 
 
@@ -252,6 +252,7 @@ class ShardResult:
         range_doubt: Sentence on the range of the pixels, if the first images of a worker speak for
             another. Those of other workers may differ in numbers: a run says one.
         engine: Engine, precision and device that ran the model.
+        retries: Requests to a store that were made again as it was read, by reason.
     """
 
     shard: ShardKey
@@ -268,6 +269,7 @@ class ShardResult:
     warnings: tuple[str, ...] = ()
     range_doubt: str = ""
     engine: EngineReport | None = None
+    retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -284,7 +286,7 @@ class ShardResult:
         """Number of images, without what stands for the rest of a file, or for a whole one."""
         if self.file is None:
             return self.images
-        return self.images - sum(self.failures.get(name, 0) for name in (TRUNCATED, *UNOPENED))
+        return self.images - sum(self.failures.get(name, 0) for name in CUT_SHORT | UNOPENED)
 
     @property
     def is_cut_short(self) -> bool:
@@ -294,7 +296,8 @@ class ShardResult:
         or a failure of its own.
         """
         is_unopened = self.file is not None and not UNOPENED.isdisjoint(self.failures)
-        return TRUNCATED in self.failures or (is_unopened and self.images == 1)
+        is_cut = not CUT_SHORT.isdisjoint(self.failures)
+        return is_cut or (is_unopened and self.images == 1)
 
     @property
     def may_pass(self) -> bool:

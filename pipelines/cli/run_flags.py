@@ -3,10 +3,12 @@
 import dataclasses
 from typing import Any
 
+from pipelines.cli import read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
 from transforms.errors import FlagError
+from transforms.files.read_limits import ReadLimits
 from transforms.images.policy import (
     DECODE_MODES,
     EXIF_POLICIES,
@@ -26,6 +28,8 @@ INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
 _OF_THE_RUN = {"image_size", "dtype", *LIMITS}
+_READ_LIMITS = ("max_reads", "max_read_memory", "storage_timeout")
+_FROM_ONE = ("batch_size", "rows_per_file", "num_model_threads", *_READ_LIMITS)
 
 NOTED = {
     **{name: value for name, value in _POLICY.items() if name not in _OF_THE_RUN},
@@ -190,10 +194,11 @@ class RunConfig(LauncherFlags):
         read=int,
         metavar="N",
     )
+    max_reads: int = read_flags.max_reads()
+    max_read_memory: int = read_flags.max_read_memory()
+    storage_timeout: int = read_flags.storage_timeout()
     deduplicate: bool = flag(
-        "give the model equal images once; listed images are read twice",
-        "run",
-        False,
+        "give the model equal images once; listed images are read twice", "run", False
     )
     inference_hints: tuple[str, ...] = flag(
         "resource hints of all from reading to writing: min_ram=16GB, "
@@ -218,9 +223,7 @@ class RunConfig(LauncherFlags):
         "publish although a TFRecord, Parquet or tar file ends early", "run", False
     )
     canaries: str | None = flag(
-        "directory of a few images; publish only if answered as expected",
-        "run",
-        metavar="DIR",
+        "directory of a few images; publish only if answered as expected", "run", metavar="DIR"
     )
     canary_threshold: float = flag(
         "smallest cosine of a canary's answer to the expected",
@@ -238,7 +241,7 @@ class RunConfig(LauncherFlags):
             raise FlagError("nothing to read: give --input or --manifest")
         if not self.model and not self.names_inputs_otherwise:
             raise FlagError("--model is required")
-        for name in ("batch_size", "rows_per_file", "num_model_threads"):
+        for name in _FROM_ONE:
             value = getattr(self, name)
             if value not in (None, AUTO) and value < 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
@@ -255,6 +258,11 @@ class RunConfig(LauncherFlags):
     def names_inputs_otherwise(self) -> bool:
         """Whether what to read is known without --input and --manifest."""
         return False
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading from remote stores may take."""
+        return ReadLimits(*(getattr(self, name) for name in _READ_LIMITS))
 
     @property
     def told_kind(self) -> ShardKind | None:

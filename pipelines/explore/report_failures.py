@@ -7,7 +7,7 @@ import pyarrow as pa
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import ImageCard, Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
-from transforms.failure import TRUNCATED
+from transforms.failure import CUT_SHORT
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
@@ -42,7 +42,7 @@ def _show(run: PublishedRun, group: FailureGroup) -> Sheet:
         _message(example) if card.thumbnail.jpeg else ""
         for example, card in zip(group.examples, cards, strict=True)
     ]
-    note = _LOST if group.reason == TRUNCATED else ""
+    note = _LOST if group.reason in CUT_SHORT else ""
     return Sheet(f"{group.failures:,} {group.reason}{note}", cards, texts)
 
 

@@ -31,7 +31,7 @@ from pipelines.cli.wording import (
 from pipelines.running.launch import Launch
 from pipelines.running.sample_run import SampleRun
 from transforms.errors import printable
-from transforms.failure import TRUNCATED, Step
+from transforms.failure import CUT_SHORT, Step
 from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.inputs.kinds import FILE_KINDS
@@ -168,7 +168,7 @@ def _failures(forecast: Forecast, run: SampleRun) -> Iterator[_Row]:
         else f"--max_failed_fraction {allowed:g} allows that"
     )
     yield "failed", f"{failed:,} of {images:,} ({failed / images:.1%}); {verdict}"
-    is_cut = TRUNCATED in run.record["failures_by_reason"]
+    is_cut = not CUT_SHORT.isdisjoint(run.record["failures_by_reason"])
     if is_cut and not config.allow_truncated_files and allowed < 1:
         yield "", "a file ends early: the run would fail without --allow_truncated_files"
     for group in run.failures[:REASONS_SHOWN]:

@@ -84,6 +84,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             deduplicate=launch.config.deduplicate,
             allow_private_hosts=launch.config.allow_private_hosts,
             images_per_file=sample.images_per_file if sample else None,
+            limits=launch.config.read_limits,
         )
         target = StagingTarget(
             staging=publication.staging,
@@ -139,6 +140,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         hashing = HashImages(
             launch.columns,
             launch.policy.max_image_bytes,
+            launch.config.read_limits,
             allow_private_hosts=launch.config.allow_private_hosts,
         )
         images = images | "HashImages" >> hashing

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from scripts.benchmarks import changes, growth, overhead, threads
+from scripts.benchmarks import changes, growth, overhead, storage, threads
 from scripts.benchmarks.measure import run_module
 from scripts.benchmarks.photos import make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
@@ -137,6 +137,8 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         return changes.measure_changed(data, photos, arguments.rounds)
     if arguments.first_layers:
         return measure_first_layers(data, arguments.rounds)
+    if arguments.storage:
+        return storage.measure_storage(data, arguments.rounds)
     if arguments.unchanged:
         make_models(data, (changes.CHEAP_MODEL,))
         return changes.measure_unchanged(data)
@@ -166,6 +168,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("refresh", "a refresh with 1 %% changed"),
         ("unchanged", "a refresh of a million rows"),
         ("first_layers", "which --input_range is named for models of which it is known"),
+        ("storage", "reading from a store that is late, uneven or faulty"),
     ):
         modes.add_argument(f"--{name}", action="store_true", help=description)
     return parser

@@ -23,7 +23,7 @@ from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 from google.cloud.storage import Client
 
-from transforms.files import cloud_storage
+from transforms.files import google_client
 
 _LISTING = re.compile(r"/storage/v1/b/([^/]+)/o")
 _BUCKET = re.compile(r"/(?:upload/|download/)?storage/v1/b/([^/]+)")
@@ -252,10 +252,10 @@ def use_emulator(emulator: Emulator) -> Iterator[Cloud]:
         # Beam looks for credentials first, for 24 seconds where there are none.
         patch.setattr(auth._Credentials, "_credentials_init", True)
         patch.setattr(auth._Credentials, "_credentials", None)
-        cloud_storage.kept_client.cache_clear()
+        google_client.kept_client.cache_clear()
         try:
             yield Cloud(emulator)
         finally:
             emulator.store.answers_to_lose = 0
             emulator.store.busy.clear()
-            cloud_storage.kept_client.cache_clear()
+            google_client.kept_client.cache_clear()

@@ -1,42 +1,28 @@
 """Objects on gs://, by Google's client."""
 
 import contextlib
-import functools
-import io
-import os
-import re
-import threading
 import uuid
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from google.api_core.exceptions import (
-    GoogleAPICallError,
     NotFound,
     PreconditionFailed,
-    RequestRangeNotSatisfiable,
 )
-from google.auth.exceptions import DefaultCredentialsError
-from google.cloud.storage import Blob, Client
+from google.cloud.storage import Blob
 from google.cloud.storage.fileio import BlobWriter
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
 
-from transforms.errors import FileTooLargeError
 from transforms.files import object_store
+from transforms.files.cloud_reads import read_object, read_object_range
+from transforms.files.google_client import bucket_and_name, client
 from transforms.files.google_errors import google_errors
-from transforms.files.object_store import CONNECTIONS, StoredObject
+from transforms.files.object_store import StoredObject
 from transforms.files.object_writer import PART_BYTES, ObjectWriter
-
-# Or else every client, and Beam makes many, asks for its bucket in a thread of its own; whoever may
-# only read objects is refused, and each refusal is an error in the bucket owner's audit log.
-os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _FIELDS = "items(name,size,generation,crc32c,updated),prefixes,nextPageToken"
 _CONTENT_TYPE = "application/octet-stream"
-_URI = re.compile(r"gs://([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "create-attempt"
-_LOCK = threading.Lock()
 
 
 def is_cloud_uri(uri: str) -> bool:
@@ -70,22 +56,11 @@ class GoogleStore:
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
-        with google_errors(uri):
-            return read_object(uri, max_bytes)
+        return read_object(uri, max_bytes)
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
         """Reads a part of an object."""
-        if stop <= start:
-            return b""
-        with google_errors(uri):
-            try:
-                # The checksum that is sent is that of the whole object.
-                content: bytes = _blob(uri).download_as_bytes(
-                    start=start, end=stop - 1, raw_download=True, checksum=None, retry=None
-                )
-            except RequestRangeNotSatisfiable:
-                return b""
-            return content[: stop - start]
+        return read_object_range(uri, start, stop) if stop > start else b""
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""
@@ -173,63 +148,6 @@ class _Parts(BlobWriter):  # type: ignore[misc]
         """Leaves what nobody closed as it is: io.IOBase would close it, and half of it be there."""
 
 
-def read_object(uri: str, max_bytes: int) -> bytes:
-    """Reads an object as it is stored, in one request, and checks its checksum.
-
-    The client tries again what may pass: 429, 5xx and lost connections, for two minutes.
-
-    Raises:
-        FileTooLargeError: If it has more than max_bytes; no more than that is kept in memory.
-        ValueError: If uri names no object, or a bucket that cannot be.
-        google.api_core.exceptions.GoogleAPIError: If it is not there or may not be read, or the
-            storage fails.
-    """
-    bucket, name = bucket_and_name(uri)
-    if not name:
-        raise ValueError("it names no object")
-    content = _Bounded(max_bytes)
-    try:
-        client().bucket(bucket).blob(name).download_to_file(content, raw_download=True)
-    except GoogleAPICallError as error:
-        if error.response is not None:
-            error.response.close()  # Else its connection is lost until it is collected as garbage.
-        raise
-    return content.getvalue()
-
-
-def read_object_beginning(uri: str, size_bytes: int) -> bytes:
-    """Reads the first bytes of an object as it is stored, in one request.
-
-    Raises:
-        ValueError, google.api_core.exceptions.GoogleAPIError: As read_object.
-    """
-    bucket, name = bucket_and_name(uri)
-    if not name:
-        raise ValueError("it names no object")
-    blob = client().bucket(bucket).blob(name)
-    try:
-        # The checksum that is sent is that of the whole object.
-        content: bytes = blob.download_as_bytes(
-            start=0, end=size_bytes - 1, raw_download=True, checksum=None
-        )
-    except RequestRangeNotSatisfiable:  # It is empty.
-        return b""
-    return content[:size_bytes]
-
-
-class _Bounded(io.BytesIO):
-    """Memory that refuses more than its share, whatever the server sends."""
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__()
-        self._max_bytes = max_bytes
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        if self.tell() + len(data) > self._max_bytes:
-            raise FileTooLargeError(f"more bytes than --max_image_bytes={self._max_bytes}")
-        return super().write(data)
-
-
 def _stored(blob: Blob) -> StoredObject:
     return StoredObject(
         f"gs://{blob.bucket.name}/{blob.name}",
@@ -249,33 +167,3 @@ def _blob(uri: str) -> Blob:
     if not name:
         raise ValueError("it names no object")
     return client().bucket(bucket).blob(name)
-
-
-def bucket_and_name(uri: str) -> tuple[str, str]:
-    """Splits gs://bucket/name; the name may be empty.
-
-    Raises:
-        ValueError: If it names no bucket.
-    """
-    match = _URI.fullmatch(uri)
-    if match is None:
-        raise ValueError(f"{uri!r} is not gs://bucket/ and a name")
-    return match[1], match[2]
-
-
-def client() -> Client:
-    """Returns the process's client."""
-    with _LOCK:  # A cache alone lets threads that start together make one each.
-        return kept_client()
-
-
-@functools.cache
-def kept_client() -> Client:
-    """Makes the process's client: for STORAGE_EMULATOR_HOST, or with default credentials."""
-    try:
-        client = Client(project=None)
-    except DefaultCredentialsError:  # Public buckets need none, and the others say so.
-        client = Client.create_anonymous_client()
-    # As Google advises for many threads: the default keeps ten, and drops the others after use.
-    client._http.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
-    return client

@@ -20,7 +20,9 @@ from transforms.errors import (
 )
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
+from transforms.files.flight import FLIGHT
 from transforms.files.object_store import TransientError
+from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import Packing, ZlibFile
 from transforms.files.stores import store_of
 from transforms.files.web.storage import web_storage
@@ -53,8 +55,14 @@ def open_uri(uri: str) -> BinaryIO:
         NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
             be one.
         PermissionDeniedError: If it may not be read.
-        OSError: If the storage fails; trying again may help.
+        UnavailableError: If a store did not answer in time; reading may raise it, too.
+        OSError: If another storage fails; trying again may help.
     """
+    with _own_errors(uri):
+        store = store_of(uri)
+    if store is not None:
+        size_bytes = FLIGHT.backoff.call(lambda: store.stat(uri).size_bytes)
+        return cast(BinaryIO, ObjectStream(store, uri, size_bytes))
     with _own_errors(uri):
         path = path_of_uri(uri)
         return _open_local(path) if is_local(path) else open_as_stored(path)
@@ -122,11 +130,13 @@ def read_beginning(uri: str) -> bytes:
     """Reads the first bytes of a file, BEGINNING_BYTES at most; of a store in a single request.
 
     Raises:
+        UnavailableError: If a store did not give them in time.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
     with _own_errors(uri):
-        if (store := store_of(uri)) is not None:
-            return store.read_range(uri, 0, BEGINNING_BYTES)
+        store = store_of(uri)
+    if store is not None:
+        return FLIGHT.backoff.call(lambda: store.read_range(uri, 0, BEGINNING_BYTES))
     with open_uri(uri) as handle:
         return handle.read(BEGINNING_BYTES)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from transforms.errors import ImageError
+from transforms.errors import NotFoundError, PermissionDeniedError
 from transforms.files.tf_record import is_tfrecord
 from transforms.files.uris import read_beginning
 from transforms.inputs.entries import Entry
@@ -78,5 +78,5 @@ def _spread(group: Sequence[Entry]) -> list[Entry]:
 def _is_tfrecord(uri: str) -> bool:
     try:
         return is_tfrecord(read_beginning(uri))
-    except ImageError:  # Gone, or closed: nobody can tell.
+    except (NotFoundError, PermissionDeniedError):  # Nobody can tell.
         return False

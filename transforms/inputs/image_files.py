@@ -1,9 +1,10 @@
 """Image files, read a batch at a time with overlapped I/O."""
 
+import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
@@ -11,6 +12,9 @@ import pyarrow as pa
 
 from transforms.errors import ImageError, UnlistedError, UnstableImageError
 from transforms.files.file_uris import path_of_uri
+from transforms.files.flight import FLIGHT
+from transforms.files.pace import Pace
+from transforms.files.read_ahead import Read
 from transforms.files.uris import (
     is_in_memory,
     is_local,
@@ -19,13 +23,11 @@ from transforms.files.uris import (
     read_within,
     version_of,
 )
+from transforms.files.web.urls import is_web_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.members import is_member, read_members
-from transforms.inputs.part import PartBuilder, ReadPart, check_size
+from transforms.inputs.part import PartBuilder, ReadPart, check_size, take_batch
 from transforms.records import ImageRef
-
-REMOTE_READS = 16
-"""Files read at a time: enough to hide the latency of object storage."""
 
 LOCAL_READS = 4
 """Files of a disk read at a time. What the page cache holds is read by one thread: several take
@@ -39,50 +41,94 @@ FRESH_SECONDS = 0.05
 """A file modified so lately may be in the middle of it: file systems count in steps of 10 ms."""
 
 
+_PACE = Pace()
+_WEB_PACE = Pace(may_hedge=False)
+"""Of all images that this process reads. Nobody's server is asked twice at once."""
+
 _Content = bytes | ImageError
 _Members = Mapping[str, _Content]
 _T = TypeVar("_T")
 
 
 class ImageFiles:
-    """Reads image files on a few threads, which it keeps until it is closed."""
+    """Reads image files: remote ones ahead, local ones on a few threads of its own."""
 
     def __init__(
         self, columns: FileColumns, max_image_bytes: int, *, allow_private_hosts: bool = False
     ) -> None:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
-        self._read_slowly = functools.partial(_read, allow_private_hosts=allow_private_hosts)
-        self._threads = ThreadPoolExecutor(REMOTE_READS, thread_name_prefix="read-image")
+        self._read_remote = functools.partial(
+            read_remote, max_bytes=max_image_bytes, allow_private_hosts=allow_private_hosts
+        )
+        self._threads = ThreadPoolExecutor(LOCAL_READS, thread_name_prefix="read-image")
 
     def read(self, refs: Sequence[ImageRef]) -> ReadPart:
-        """Reads one batch of files, in order; one that is absent or too large is a failure.
+        """Reads files as one batch; see read_batches."""
+        (part,) = self._read_cut(refs, [refs])
+        return part
 
-        An empty file is read: what its bytes are is for the decoder to say.
+    def read_batches(self, refs: Sequence[ImageRef], batch_size: int) -> Iterator[ReadPart]:
+        """Reads files, in order; one that is absent, too large or unavailable is a failure.
+
+        Remote files are read ahead of the batch that they are in. An empty file is read: what its
+        bytes are is for the decoder to say.
+
+        Args:
+            refs: The files.
+            batch_size: Files a batch at most; BATCH_BYTES end one, too.
 
         Raises:
-            OSError: If the storage fails; trying again may help.
+            OSError: If a local disk fails; trying again may help.
         """
-        part = PartBuilder()
+        take = functools.partial(take_batch, iter(refs), batch_size, _size_bytes)
+        return self._read_cut(refs, iter(take, []))
+
+    def _read_cut(
+        self, refs: Sequence[ImageRef], batches: Iterable[Sequence[ImageRef]]
+    ) -> Iterator[ReadPart]:
+        """Reads files that are cut into batches."""
+        remote = [ref for ref in refs if self._is_read_ahead(ref)]
+        remote_ids = {id(ref) for ref in remote}
+        reads = (Read(self._call(ref.uri), ref.size_bytes) for ref in remote)
+        pace = _WEB_PACE if any(is_web_uri(ref.uri) for ref in remote) else _PACE
+        with contextlib.closing(FLIGHT.read_ahead(reads, pace)) as ahead:
+            for batch in batches:
+                found = self._read_local([ref for ref in batch if id(ref) not in remote_ids])
+                contents = [next(ahead if id(ref) in remote_ids else found) for ref in batch]
+                yield self._to_part(batch, contents)
+
+    def close(self) -> None:
+        """Ends the reading threads, also where images still wait."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _is_read_ahead(self, ref: ImageRef) -> bool:
+        if "://" not in ref.uri or _is_local(ref) or is_member(ref.uri) or ref.unlisted is not None:
+            return False
+        return (ref.size_bytes or 0) <= self._max_image_bytes
+
+    def _call(self, uri: str) -> Callable[[], bytes]:
+        return functools.partial(self._read_remote, uri)
+
+    def _read_local(self, refs: Sequence[ImageRef]) -> Iterator[_Content]:
+        """Reads what is not read ahead: local files, and members of files wherever these are."""
         uris = [ref.uri for ref in refs if is_member(ref.uri)]
         members = dict(read_members(uris, self._columns, self._max_image_bytes))
         at_hand = self._read_at_hand(refs, members)
         rest = refs[len(at_hand) :]
-        reads = REMOTE_READS if any(not _is_local(ref) for ref in rest) else LOCAL_READS
-        size = -(-len(rest) // reads) or 1
+        size = -(-len(rest) // LOCAL_READS) or 1
         parts = [rest[start : start + size] for start in range(0, len(rest), size)]
         others = self._threads.map(lambda part: self._read_several(part, members), parts)
-        contents = itertools.chain(at_hand, *others)
+        return itertools.chain(at_hand, *others)
+
+    def _to_part(self, refs: Sequence[ImageRef], contents: Sequence[_Content]) -> ReadPart:
+        part = PartBuilder()
         for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
             if isinstance(content, ImageError):
                 part.fail(ref.image_id, ref.uri, content)
             else:
                 part.add(row, ref.image_id, ref.uri, content)
         return part.finish(_carried_columns(refs, self._columns.carried))
-
-    def close(self) -> None:
-        """Ends the reading threads, also where images still wait."""
-        self._threads.shutdown(cancel_futures=True)
 
     def _read_at_hand(self, refs: Sequence[ImageRef], members: _Members) -> list[_Content]:
         """Reads the first images, up to one that has to be waited for."""
@@ -100,9 +146,13 @@ class ImageFiles:
         return [
             members[ref.uri]
             if ref.uri in members
-            else _read_or_error(self._read_slowly, ref, self._max_image_bytes)
+            else _read_or_error(_read, ref, self._max_image_bytes)
             for ref in refs
         ]
+
+
+def _size_bytes(ref: ImageRef) -> int:
+    return ref.size_bytes or 0
 
 
 def _read_or_error(
@@ -124,15 +174,11 @@ def _is_local(ref: ImageRef) -> bool:
 
 def _read_from_memory(ref: ImageRef, max_image_bytes: int) -> bytes | None:
     """Returns a local file that is in the page cache and stays as it is, or None."""
-    if not _is_local(ref):
-        return None
     with open_uri(ref.uri) as handle:
         return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
 
 
-def _read(ref: ImageRef, max_image_bytes: int, *, allow_private_hosts: bool) -> bytes:
-    if not _is_local(ref):
-        return read_remote(ref.uri, max_image_bytes, allow_private_hosts=allow_private_hosts)
+def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
     for _ in range(READS):
         with open_uri(ref.uri) as handle:
             content = _read_stable(handle, max_image_bytes)

@@ -4,7 +4,12 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from transforms.errors import InputError, NotFoundError, PermissionDeniedError
+from transforms.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from transforms.files.file_uris import path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.uris import is_local
 from transforms.files.web.urls import is_web_uri
@@ -73,7 +78,13 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
             return _classify(path, input_format)
         above = "" if os.path.isabs(path) else os.getcwd()
         return _classify(os.path.abspath(path), input_format, above)
-    except (OSError, ValueError, NotFoundError, PermissionDeniedError) as error:
+    except (
+        OSError,
+        ValueError,
+        NotFoundError,
+        PermissionDeniedError,
+        UnavailableError,
+    ) as error:
         raise _cannot_be_listed(uri, error) from error
 
 

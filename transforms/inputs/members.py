@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from transforms.errors import CorruptRecordError, ImageError, NotFoundError
+from transforms.errors import CorruptRecordError, ImageError, NotFoundError, UnavailableError
+from transforms.failure import PASSING_REASONS, Failure
 from transforms.files.uris import is_local, open_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_bytes import kind_of_file
@@ -88,7 +89,7 @@ def _read_file(
     kind = kind_of_file(uri)
     file = InputFile(kind, uri, uri.rpartition("/")[0], stored_bytes(uri))
     for part in FILE_KINDS[kind].read(file, columns, _ROWS_AT_A_TIME, max_image_bytes):
-        failed = {failure.uri: CorruptRecordError(failure.message) for failure in part.failures}
+        failed = {failure.uri: _error_of(failure) for failure in part.failures}
         read = dict(zip(part.rows.column(URI).to_pylist(), part.encoded, strict=True))
         for member, found in (read | failed).items():
             if member in wanted:
@@ -98,3 +99,8 @@ def _read_file(
             return
         if uri in failed:  # The rest of the file cannot be read.
             raise failed[uri]
+
+
+def _error_of(failure: Failure) -> ImageError:
+    may_pass = failure.reason in PASSING_REASONS
+    return (UnavailableError if may_pass else CorruptRecordError)(failure.message)

@@ -7,7 +7,13 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
-from transforms.errors import FileTooLargeError, ImageError, TruncatedFileError
+from transforms.errors import (
+    FileTooLargeError,
+    ImageError,
+    InterruptedFileError,
+    TruncatedFileError,
+    UnavailableError,
+)
 from transforms.failure import Failure, Step
 from transforms.files.uris import REST_LOST
 from transforms.records import InputFile
@@ -103,6 +109,8 @@ def is_full(images: int, total_bytes: int, batch_size: int) -> bool:
 
 def unreadable_file(uri: str, carried: pa.Schema, error: ImageError) -> ReadPart:
     """Reports a whole file, or the rest of one, as a single failure."""
+    if isinstance(error, UnavailableError):
+        error = InterruptedFileError(f"{error}; {REST_LOST}")
     part = PartBuilder()
     part.fail(uri, uri, error)
     return part.finish(carried.empty_table())

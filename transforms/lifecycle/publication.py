@@ -104,10 +104,12 @@ def run_record(
     """Returns the content of _run.json."""
     failures: collections.Counter[str] = collections.Counter()
     seconds: collections.Counter[Step] = collections.Counter()
+    retries: collections.Counter[str] = collections.Counter()
     skipped_reasons = collections.Counter(skipped)
     for result in results:
         failures.update(result.failures)
         seconds.update(result.seconds)
+        retries.update(result.retries)
     written = sum(result.rows for result in results)
     failed = failures.total()
     return {
@@ -127,6 +129,7 @@ def run_record(
         "files": [_published_entry(publication, result) for result in results],
         "engines": _engines(results),
         "seconds_by_step": {step.value: round(seconds[step], 3) for step in Step},
+        "retries_by_reason": dict(retries.most_common()),
         **publication.description,
     }
 

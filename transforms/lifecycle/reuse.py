@@ -35,7 +35,7 @@ import pyarrow as pa
 
 from transforms.batches import ReusedRows
 from transforms.errors import NotReachedError
-from transforms.failure import TRUNCATED, UNOPENED, Failure
+from transforms.failure import CUT_SHORT, UNOPENED, Failure
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
@@ -206,7 +206,7 @@ class ShardReuse:
     def _stands_for_many(self, failure: Failure) -> bool:
         """Whether a failure is the rest of a file, or a whole one, and no image."""
         is_file = self._shard.file is not None
-        return is_file and (failure.reason == TRUNCATED or failure.reason in UNOPENED)
+        return is_file and failure.reason in CUT_SHORT | UNOPENED
 
     def _counted_before(self, reused: ReusedRows) -> ReusedRows:
         """Puts in the changes that were counted when the shard was done before by this run."""

@@ -59,6 +59,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         # Of a hundred thousand shards, most have none.
         **({"range_doubt": result.range_doubt} if result.range_doubt else {}),
         "engine": result.engine and dataclasses.asdict(result.engine),
+        "retries": dict(result.retries),
     }
 
 
@@ -97,6 +98,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         warnings=tuple(entry["warnings"]),
         range_doubt=entry.get("range_doubt", ""),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
+        retries=entry.get("retries", {}),
     )
 
 

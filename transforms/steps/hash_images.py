@@ -6,24 +6,36 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from transforms.files.flight import FLIGHT
+from transforms.files.read_limits import ReadLimits
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.image_files import REMOTE_READS, ImageFiles
+from transforms.inputs.image_files import ImageFiles
 from transforms.records import ImageRef, RefChunk
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
-BATCH_IMAGES = 2 * REMOTE_READS
+BATCH_IMAGES = 1000
+"""Images of an element: enough to keep many reads in flight."""
+
+READ_IMAGES = 32
+"""Images in memory at a time, once they are read."""
 
 
 class _HashBatch(beam.DoFn):
     def __init__(
-        self, columns: FileColumns, max_image_bytes: int, allow_private_hosts: bool
+        self,
+        columns: FileColumns,
+        max_image_bytes: int,
+        limits: ReadLimits,
+        allow_private_hosts: bool,
     ) -> None:
         self._columns = columns
+        self._limits = limits
         self._max_image_bytes = max_image_bytes
         self._allow_private_hosts = allow_private_hosts
         self._files: ImageFiles | None = None
 
     def setup(self) -> None:
+        FLIGHT.allow(self._limits)
         self._files = ImageFiles(
             self._columns,
             self._max_image_bytes,
@@ -32,9 +44,13 @@ class _HashBatch(beam.DoFn):
 
     def process(self, refs: list[ImageRef]) -> Iterator[RefChunk]:
         assert self._files is not None, "setup runs before process"
-        rows = self._files.read([dataclasses.replace(ref, carried=()) for ref in refs]).rows
-        names = (rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
-        hashes = {(image_id, uri): content for image_id, uri, content in zip(*names, strict=True)}
+        bare = [dataclasses.replace(ref, carried=()) for ref in refs]
+        hashes: dict[tuple[str, str], str] = {}
+        for part in self._files.read_batches(bare, READ_IMAGES):
+            names = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
+            hashes |= {
+                (image_id, uri): sha256 for image_id, uri, sha256 in zip(*names, strict=True)
+            }
         # What cannot be read now is read again, and fails then, in the shard of its id.
         yield RefChunk(
             tuple(
@@ -60,11 +76,13 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     Attributes:
         columns: Feature, column or field that holds the image, for members of files.
         max_image_bytes: Largest encoded image that is read, in bytes.
+        limits: What reading from remote stores may take.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
     """
 
     columns: FileColumns
     max_image_bytes: int
+    limits: ReadLimits
     allow_private_hosts: bool = False
 
     def __post_init__(self) -> None:
@@ -73,7 +91,9 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
     @beam.typehints.no_annotations
     def expand(self, images: PCollection[RefChunk]) -> PCollection[RefChunk]:
         """Returns the images; one that cannot be read has no hash."""
-        hashing = _HashBatch(self.columns, self.max_image_bytes, self.allow_private_hosts)
+        hashing = _HashBatch(
+            self.columns, self.max_image_bytes, self.limits, self.allow_private_hosts
+        )
         return (
             images
             | "Refs" >> beam.FlatMap(_refs)

@@ -149,6 +149,7 @@ class _KeepShard(beam.DoFn):
                 inputs=self._adopt(parent.inputs, shard),
                 changes={Change.UNCHANGED: parent.images, Change.REUSED: parent.rows},
                 seconds={},
+                retries={},
             )
             commit(self._staging, result)
         return result

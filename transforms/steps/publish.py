@@ -11,7 +11,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
 from transforms.errors import RunError
-from transforms.failure import TRUNCATED, UNOPENED
+from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
 from transforms.lifecycle import staging
@@ -166,7 +166,7 @@ def _describe_truncated(results: list[ShardResult]) -> Iterator[str]:
     for result in truncated[:TRUNCATED_SHOWN]:
         assert result.file is not None, "only a file has an end"
         failures = read_inputs(result.inputs.path)[1]
-        end = next(fail for fail in failures if fail.reason == TRUNCATED or fail.reason in UNOPENED)
+        end = next(fail for fail in failures if fail.reason in CUT_SHORT | UNOPENED)
         uri = result.file.uri
         yield f"{uri} was not read to its end: {end.message.removeprefix(f'{uri}: ')}"
     if len(truncated) > TRUNCATED_SHOWN:

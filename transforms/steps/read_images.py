@@ -15,10 +15,13 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batches import EncodedImages
 from transforms.failure import Step
+from transforms.files.flight import FLIGHT
+from transforms.files.read_ahead import RETRIES
+from transforms.files.read_limits import DEFAULT_READ_LIMITS, ReadLimits
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
-from transforms.inputs.part import ReadPart, take_batch
+from transforms.inputs.part import ReadPart
 from transforms.lifecycle.refill import refill
 from transforms.lifecycle.reuse import ShardReuse
 from transforms.records import ImageRef, Shard, ShardKind
@@ -47,6 +50,7 @@ class ReadPolicy:
             once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
+        limits: What reading from remote stores may take.
     """
 
     columns: FileColumns
@@ -56,12 +60,14 @@ class ReadPolicy:
     deduplicate: bool = False
     allow_private_hosts: bool = False
     images_per_file: int | None = None
+    limits: ReadLimits = DEFAULT_READ_LIMITS
 
 
 class ShardReader:
     """Reads shards of every kind; holds the threads that read ahead."""
 
     def __init__(self, policy: ReadPolicy) -> None:
+        FLIGHT.allow(policy.limits)
         self._policy = policy
         self._image_files = ImageFiles(
             policy.columns,
@@ -72,16 +78,17 @@ class ShardReader:
 
     def read(self, shard: Shard) -> Iterator[EncodedImages]:
         """Yields the shard's batches in order; an empty shard yields one empty batch."""
-        parts = self._parts(shard)
+        retries: collections.Counter[str] = collections.Counter()
+        read_next = functools.partial(_timed_next, self._parts(shard), retries)
         ahead: collections.deque[Future[_TimedPart]] = collections.deque(
-            self._ahead.submit(_timed_next, parts) for _ in range(BATCHES_AHEAD)
+            self._ahead.submit(read_next) for _ in range(BATCHES_AHEAD)
         )
         given = 0
         for index in itertools.count():
             current = ahead.popleft().result()
             if current.part is None and index:
                 break
-            ahead.append(self._ahead.submit(_timed_next, parts))
+            ahead.append(self._ahead.submit(read_next))
             part = current.part or self._empty_part()
             given += part.matched
             if shard.kind is not ShardKind.IMAGES:
@@ -98,6 +105,7 @@ class ShardReader:
                 seconds={Step.READ: current.seconds},
                 plan=shard if is_last else None,
                 reused=part.reused,
+                retries=dict(retries) if is_last else {},
             )
         if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
             raise RuntimeError(
@@ -130,9 +138,7 @@ class ShardReader:
     def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
         policy = self._policy
         if shard.kind is ShardKind.IMAGES:
-            left = iter(refs)
-            take = functools.partial(take_batch, left, policy.batch_size, _size_bytes)
-            return map(self._image_files.read, iter(take, []))
+            return self._image_files.read_batches(refs, policy.batch_size)
         assert shard.file is not None, "a shard of this kind is a file"
         read_file = FILE_KINDS[shard.kind].read
         parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
@@ -153,12 +159,9 @@ def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
             return
 
 
-def _size_bytes(ref: ImageRef) -> int:
-    return ref.size_bytes or 0
-
-
-def _timed_next(parts: Iterator[ReadPart]) -> _TimedPart:
+def _timed_next(parts: Iterator[ReadPart], retries: collections.Counter[str]) -> _TimedPart:
     started = time.perf_counter()
+    RETRIES.set(retries)
     return _TimedPart(next(parts, None), time.perf_counter() - started)
 
 
@@ -184,8 +187,8 @@ class _ReadShard(beam.DoFn):
 class ReadImages(beam.PTransform[PCollection[Shard], PCollection[EncodedImages]]):
     """Reads each shard's images, a batch at a time, in order.
 
-    What cannot be read becomes a failure of its batch. Only a storage hiccup propagates: the
-    runner then retries the shard.
+    What cannot be read becomes a failure of its batch, also what a remote store did not give in
+    time. Only the failure of a local disk propagates: the runner then retries the shard.
 
     Attributes:
         policy: Columns and limits of the reading.

@@ -71,6 +71,7 @@ class ShardFile:
         self._range_doubt = first.range_doubt
         self._engine = first.engine
         self._plan: Shard | None = None
+        self._retries: Mapping[str, int] = {}
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.
@@ -101,6 +102,7 @@ class ShardFile:
         self._next_index += 1
         self._plan = batch.plan
         self._range_doubt = batch.range_doubt
+        self._retries = batch.retries
         self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
@@ -131,6 +133,7 @@ class ShardFile:
             warnings=self._warnings,
             range_doubt=self._range_doubt,
             engine=self._engine,
+            retries=self._retries,
         )
         commit(self._target.staging, result)
         return result

@@ -11,7 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from tests.support.cloud import Cloud
 from transforms.errors import InputError, NotFoundError, PermissionDeniedError
-from transforms.files import cloud_storage, object_store
+from transforms.files import google_client, object_store
 from transforms.files.cloud_storage import GoogleStore
 from transforms.files.uris import open_uri
 from transforms.inputs.entries import ImageFile, Skipped
@@ -211,7 +211,7 @@ def test_threads_share_one_client(cloud: Cloud) -> None:
             assert len(set(pool.map(use, range(8)))) == 1
     finally:
         sys.setswitchinterval(interval)
-    assert cloud_storage.kept_client.cache_info().misses == 1
+    assert google_client.kept_client.cache_info().misses == 1
 
 
 @pytest.mark.usefixtures("cloud")
@@ -222,7 +222,7 @@ def test_without_credentials_public_buckets_can_be_read(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setattr("google.auth.compute_engine._metadata._NO_GCE_CHECK", True)
-    assert isinstance(cloud_storage.kept_client()._credentials, AnonymousCredentials)
+    assert isinstance(google_client.kept_client()._credentials, AnonymousCredentials)
 
 
 def test_beam_sees_the_same_objects(cloud: Cloud) -> None:

@@ -13,8 +13,10 @@ from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 from transforms.files import directory_listing, object_store
-from transforms.files.cloud_storage import GoogleStore, read_object
+from transforms.files.cloud_reads import read_object
+from transforms.files.cloud_storage import GoogleStore
 from transforms.files.directory_listing import list_directory
+from transforms.files.flight import FLIGHT
 from transforms.files.uris import read_remote
 
 STORE = GoogleStore()
@@ -54,7 +56,7 @@ def test_a_busy_storage_is_asked_again(cloud: Cloud, codes: tuple[int, ...]) -> 
     uri = cloud.put("a.jpg", CONTENT)
     cloud.requests.clear()
     cloud.be_busy(*codes)
-    assert read_object(uri, len(CONTENT)) == CONTENT
+    assert FLIGHT.backoff.call(lambda: read_object(uri, len(CONTENT))) == CONTENT
     assert len(cloud.requests) == len(codes) + 1
     cloud.be_busy(*codes)
     assert len(list(list_directory(STORE, f"{cloud.uri}/"))) == 1

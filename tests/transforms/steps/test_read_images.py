@@ -94,8 +94,9 @@ def test_an_image_that_is_gone_is_a_failure_of_its_batch(
 class Forgetful(ImageFiles):
     """Loses the first image of every batch."""
 
-    def read(self, refs: Sequence[ImageRef]) -> ReadPart:
-        return super().read(refs[1:])
+    def read_batches(self, refs: Sequence[ImageRef], batch_size: int) -> Iterator[ReadPart]:
+        for start in range(0, len(refs), batch_size):
+            yield self.read(refs[start + 1 : start + batch_size])
 
 
 def test_an_image_that_a_reader_loses_is_found(tmp_path: pathlib.Path, reader: ShardReader) -> None:

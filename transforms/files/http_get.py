@@ -1,0 +1,147 @@
+"""One GET of an object store: its answer, or what may be tried again."""
+
+import http.client
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol
+
+import urllib3
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
+
+from transforms.errors import FileTooLargeError, PermissionDeniedError
+from transforms.files.object_store import TransientError
+
+STALL_SECONDS = 10.0
+"""Time without a byte after which a connection is given up."""
+
+KEPT_CONNECTIONS = 1024
+"""Connections that a process keeps open after use, at most; a new one takes several round trips."""
+
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_THROTTLED = frozenset({429, 503})
+_MAX_REFUSAL_BYTES = 1 << 16
+_TIMEOUT = urllib3.Timeout(connect=STALL_SECONDS, read=STALL_SECONDS)
+
+
+class Answer(NamedTuple):
+    """What a store answered, whatever it is.
+
+    Attributes:
+        status: Status, as 200.
+        headers: Headers, found by any case.
+        body: Bytes as they were sent, never decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class SupportsUrlopen(Protocol):
+    """urllib3's PoolManager, or one that adds credentials to its requests."""
+
+    def urlopen(self, method: str, url: str, **options: object) -> urllib3.BaseHTTPResponse:
+        """Sends a request."""
+
+
+def make_connections(url: str) -> urllib3.PoolManager:
+    """Makes a pool of connections to a store, by the environment's proxies and certificates."""
+    options: dict[str, Any] = {
+        "maxsize": KEPT_CONNECTIONS,
+        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE"),
+    }
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+
+
+def get(
+    connections: SupportsUrlopen, url: str, headers: Mapping[str, str], max_bytes: int, uri: str
+) -> Answer:
+    """Sends one GET and reads the answer whole.
+
+    Args:
+        connections: Pool of connections.
+        url: URL of the request.
+        headers: Headers of the request.
+        max_bytes: Largest body of a good answer.
+        uri: Name of the object, for messages.
+
+    Raises:
+        FileTooLargeError: If a good answer has more than max_bytes; it is not read.
+        PermissionDeniedError: If there are no credentials that are good.
+        TransientError: If it did not come whole, or the store is busy.
+    """
+    try:
+        response = connections.urlopen(
+            "GET",
+            url,
+            headers=dict(headers),
+            preload_content=False,
+            decode_content=False,
+            retries=False,
+            redirect=False,
+            timeout=_TIMEOUT,
+        )
+        try:
+            answer = _read(response, max_bytes)
+        except BaseException:
+            response.close()  # What is left in the connection is of no use.
+            raise
+    except RefreshError as error:
+        if error.retryable:
+            raise TransientError(f"{uri}: {error}", reason="credentials") from error
+        raise PermissionDeniedError(f"{uri}: {error}") from error
+    except GoogleAuthError as error:
+        raise TransientError(f"{uri}: {error}", reason="credentials") from error
+    except TimeoutError as error:
+        raise TransientError(f"{uri}: no byte for {STALL_SECONDS:g} s", reason="stall") from error
+    except HTTPError as error:
+        reason = "short_body" if _is_short(error) else "reset"
+        raise TransientError(f"{uri}: {error}", reason=reason) from error
+    if answer.status in _BUSY:
+        raise TransientError(
+            f"{uri}: the store answers {answer.status} {_phrase(answer.status)}",
+            reason=str(answer.status),
+            is_throttled=answer.status in _THROTTLED,
+            retry_after_seconds=_retry_after(answer.headers),
+        )
+    return answer
+
+
+def _read(response: urllib3.BaseHTTPResponse, max_bytes: int) -> Answer:
+    is_good = response.status < HTTPStatus.BAD_REQUEST
+    limit = max_bytes if is_good else _MAX_REFUSAL_BYTES
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) <= limit:
+        body = response.read(decode_content=False)
+    elif announced.isdigit() and is_good:
+        raise _too_large(max_bytes)
+    else:
+        body = response.read(limit + 1, decode_content=False)
+        if len(body) > max_bytes and is_good:
+            raise _too_large(max_bytes)
+    response.release_conn()
+    return Answer(response.status, response.headers, body)
+
+
+def _too_large(max_bytes: int) -> FileTooLargeError:
+    return FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+
+
+def _is_short(error: HTTPError) -> bool:
+    causes = (*error.args, error.__cause__)
+    return isinstance(error, ProtocolError) and any(
+        isinstance(cause, http.client.IncompleteRead) for cause in causes
+    )
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    told = headers.get("Retry-After", "")
+    return float(told) if told.isdigit() else None  # Else a date, which no store here sends.

@@ -39,7 +39,8 @@ def check_form(record: Mapping[str, Any]) -> Iterator[Finding]:
     """Checks that _run.json is of a format that is read and has what the other checks need."""
     version = record.get("run_format_version")
     if version not in READ_FORMAT_VERSIONS:
-        wanted = " or ".join(map(str, READ_FORMAT_VERSIONS))
+        *others, last = map(str, READ_FORMAT_VERSIONS)
+        wanted = f"{', '.join(others)} or {last}"
         yield Finding(RUN_FILE, "run_format_version", repr(version), wanted)
         return
     for name, kind in _NEEDED.items():

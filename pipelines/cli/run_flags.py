@@ -50,7 +50,7 @@ class RunConfig(LauncherFlags):
 
     input: tuple[str, ...] = flag(
         "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] "
-        "files; here or on gs://, s3://, az://; repeatable",
+        "files; also on gs://, s3://, az://",
         "input",
         (),
         metavar="URI",
@@ -188,7 +188,7 @@ class RunConfig(LauncherFlags):
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
-        "rows an output file holds at most, about; small files of images stay whole",
+        "rows an output file holds; small input files stay whole",
         "output",
         10_000,
         read=int,

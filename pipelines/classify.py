@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags, check_top_k
 from pipelines.cli.outcome import Outcome
-from pipelines.cli.run_flags import ACTIVATIONS
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import import_tensorflow
+from transforms.models.engine_settings import ACTIVATIONS
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
@@ -25,23 +25,6 @@ Parquet or TFRecord.
   python -m pipelines.classify --input photos/ --model classifier/ --output labels/
   python -m pipelines.classify --manifest images.csv --model classifier/ --output labels/ \\
       --labels labels.txt --top_k 3 --activation sigmoid"""
-
-
-def read_model_labels(labels: str | None, model: "LaunchedModel") -> tuple[str, ...] | None:
-    """Reads the class names that the user named, or that came with the model, if any.
-
-    Raises:
-        ModelError: If they do not fit the model's width, where that is declared.
-    """
-    from transforms.models.class_names import labels_for, read_labels
-
-    uri = labels or model.spec.labels
-    if uri is None:
-        return None
-    names = read_labels(uri)
-    if model.spec.output_dim is not None:
-        labels_for(names, model.spec.output_dim)
-    return names
 
 
 def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
@@ -82,11 +65,12 @@ def class_outputs(
         FlagError: If more classes are asked for than it has.
     """
     from pipelines.running.launch import Outputs
+    from transforms.models.class_names import read_fitting_labels
     from transforms.runs.recipe import fingerprint_json
     from transforms.steps.to_top_k import ToTopK
 
     check_top_k(config.top_k, model.spec.output_dim)
-    labels = read_model_labels(config.labels, model)
+    labels = read_fitting_labels(config.labels or model.spec.labels, model.spec.output_dim)
     activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}
     return Outputs(

@@ -3,8 +3,9 @@
 import dataclasses
 
 from pipelines.cli.flag import flag
-from pipelines.cli.run_flags import ACTIVATIONS, RunConfig, SingleRunConfig
+from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from transforms.errors import FlagError
+from transforms.models.engine_settings import ACTIVATIONS
 
 TOP_K = 5
 """Classes an image gets if nobody says how many; all of them, if the model has fewer."""

@@ -4,9 +4,9 @@ import dataclasses
 
 from pipelines.cli.flag import flag
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
+from transforms.models.engine_settings import NORMALIZATIONS
 
 EMBEDDING_DTYPES = ("float32", "float16")
-NORMALIZATIONS = ("none", "l2")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

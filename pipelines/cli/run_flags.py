@@ -18,11 +18,9 @@ from transforms.images.policy import (
     RESIZE_MODES,
     Preprocessing,
 )
-from transforms.models.engine_settings import AUTO, ENGINES, PRECISIONS
+from transforms.models.engine_settings import ACTIVATIONS, AUTO, ENGINES, PRECISIONS
 from transforms.records import ShardKind
 from transforms.runs.formats import FORMATS
-
-ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 

@@ -15,9 +15,7 @@ from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
 from pipelines.running.launched_model import (
     footer_metadata,
-    launch_model,
     make_policy,
-    settle_engine,
     software_versions,
 )
 from transforms.batches import OutputRows, Predictions
@@ -33,7 +31,7 @@ from transforms.records import Shard
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
-from transforms.steps.launched_model import LaunchedModel
+from transforms.steps.launched_model import LaunchedModel, launch_model, settle_engine
 
 
 class Outputs(NamedTuple):
@@ -187,9 +185,23 @@ def prepare_launch(
     format_named(config.output_format).check_carried(carried)
     columns = FileColumns(config.image_key, config.image_id_from, carried)
     check_first_ids(first.files, columns)
-    model = launch_model(config, model_dir, assumes_range=assumes_range)
+    model = launch_model(
+        config.model,
+        model_dir,
+        signature=config.signature,
+        output_key=config.output_key,
+        image_size=config.image_size,
+        assumed_range=config.input_range if assumes_range else None,
+    )
     policy = make_policy(config, model)
-    engine = settle_engine(config, model, policy)
+    engine = settle_engine(
+        model,
+        policy,
+        engine=config.engine,
+        precision=config.precision,
+        num_threads=config.num_model_threads,
+        batch_size=config.batch_size,
+    )
     return Launch(
         config=config,
         program=program,

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pipelines.cli.run_flags import ACTIVATIONS, NOTED, RunConfig
+from pipelines.cli.run_flags import NOTED, RunConfig
 from transforms.errors import ModelError, printable
+from transforms.models.engine_settings import ACTIVATIONS
 from transforms.models.notes import NOTES_FILE, read_notes
 
 Config = TypeVar("Config", bound=RunConfig)

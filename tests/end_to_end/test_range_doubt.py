@@ -3,14 +3,17 @@
 import pathlib
 import re
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines import report
 from tests.support.images import encode, photo
 from tests.support.models import save_output
 from tests.support.runs import contents, latest, read_record, run_embed, run_refresh
+from transforms import EmbedImages
 from transforms.images.pixel_range import from_unit_range, to_unit_range
 
 SIZE = (24, 24)
@@ -95,3 +98,13 @@ def test_a_refresh_says_it_where_the_model_ran(trained: str, tmp_path: pathlib.P
     root, photos = tmp_path / "root", write(tmp_path / "photos", 12)
     assert run_refresh(trained, root, "--input", photos) == 0
     assert len(doubts(latest(root))) == 1
+
+
+def test_the_transforms_log_it(
+    trained: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = pathlib.Path(write(tmp_path / "photos", 20))
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        uris = pipeline | beam.Create(sorted(map(str, folder.iterdir())))
+        _ = uris | EmbedImages(trained)
+    assert len([record for record in caplog.records if DOUBT.match(record.getMessage())]) == 1

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.inference.classify_images import ClassifyImages
 from transforms.inference.embed_images import EmbedImages
-from transforms.inference.infer_images import ImageInference, Inferred
+from transforms.inference.image_inference import ImageInference, Inferred
 
 GOOD = "good"
 """Beam YAML's name of the output that is not the errors'. (apache_beam/yaml/yaml_errors.py)"""
@@ -58,9 +58,6 @@ class WithErrorHandling(beam.PTransform[PCollection[Any], dict[str, PCollection[
     @beam.typehints.no_annotations
     def expand(self, images: PCollection[Any]) -> dict[str, PCollection[Any]]:
         """Returns the outputs by name."""
-        # A file has lists where Python has tuples.
-        size = self.transform.image_size
-        self.transform.image_size = tuple(size) if size else None  # type: ignore[assignment]
         found: Inferred = images | "Infer" >> self.transform
         if self.error_handling is None:
             _ = found.failures | "Fail" >> beam.Map(_fail)

@@ -12,13 +12,10 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
 from transforms.errors import FlagError
-from transforms.inference.infer_images import (
-    ImageInference,
-    Inferred,
-    columns_less_names,
-    infer_images,
-)
-from transforms.inference.settled_model import settle_labels
+from transforms.inference.image_inference import ImageInference, Inferred
+from transforms.inference.infer_batch import columns_less_names
+from transforms.models.class_names import read_fitting_labels
+from transforms.models.engine_settings import ACTIVATIONS
 from transforms.models.image_model import ImageModel
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, CONTENT_SHA256, HEIGHT, SCORE, WIDTH
 from transforms.steps.to_top_k import default_activation, to_top_k_rows
@@ -32,8 +29,6 @@ COLUMNS = {
     CONTENT_SHA256: str,
 }
 """New columns, and their types."""
-
-ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 @dataclasses.dataclass(eq=False)
@@ -74,17 +69,14 @@ class ClassifyImages(ImageInference):
             )
         if self.top_k < 1:
             raise FlagError(f"top_k must be at least 1, got {self.top_k}")
-        return infer_images(
+        return self.infer(
             images,
             model,
-            image=self.image,
-            batch_size=self.batch_size,
-            max_batch_seconds=self.max_batch_seconds,
             tabulate=functools.partial(
                 _tabulate,
                 top_k=self.top_k,
                 activation=activation,
-                labels=settle_labels(self.labels, model.spec),
+                labels=read_fitting_labels(self.labels or model.spec.labels, model.spec.output_dim),
             ),
             columns_of=_columns_of,
             columns=COLUMNS,

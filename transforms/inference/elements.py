@@ -39,9 +39,10 @@ def image_of(element: Any, image: str) -> bytes | str:  # noqa: ANN401
     """
     value = value_of(element)
     if not isinstance(value, bytes | str):
-        value = _fields(value).get(image, value_of)
-        if value is value_of:
-            raise TypeError(f"no field {image!r} in {_described(value_of(element))}; set image=")
+        fields = _fields(value)
+        if image not in fields:
+            raise TypeError(f"no field {image!r} in {_described(value)}; set image=")
+        value = fields[image]
     if value is None:
         raise CorruptRecordError(f"no image in the field {image}")
     if not isinstance(value, bytes | str):

@@ -12,17 +12,12 @@ from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
 from transforms.errors import FlagError
-from transforms.inference.infer_images import (
-    ImageInference,
-    Inferred,
-    columns_less_names,
-    infer_images,
-)
+from transforms.inference.image_inference import ImageInference, Inferred
+from transforms.inference.infer_batch import columns_less_names
+from transforms.models.engine_settings import NORMALIZATIONS
 from transforms.models.image_model import ImageModel
 from transforms.schemas import CONTENT_SHA256, EMBEDDING, HEIGHT, WIDTH
 from transforms.steps.to_embeddings import to_embedding_rows
-
-NORMALIZE = ("none", "l2")
 
 COLUMNS = {EMBEDDING: Sequence[np.float32], WIDTH: int, HEIGHT: int, CONTENT_SHA256: str}
 """New columns, and their types."""
@@ -79,16 +74,13 @@ class EmbedImages(ImageInference):
     @beam.typehints.no_annotations
     def expand(self, images: PCollection[Any]) -> Inferred:
         """Returns the elements with vectors, and those that failed."""
-        if self.normalize not in NORMALIZE:
+        if self.normalize not in NORMALIZATIONS:
             raise FlagError(
-                f"normalize must be one of {' '.join(NORMALIZE)}, got {self.normalize!r}"
+                f"normalize must be one of {' '.join(NORMALIZATIONS)}, got {self.normalize!r}"
             )
-        return infer_images(
+        return self.infer(
             images,
             self.settle(self.model),
-            image=self.image,
-            batch_size=self.batch_size,
-            max_batch_seconds=self.max_batch_seconds,
             tabulate=functools.partial(_tabulate, normalize=self.normalize),
             columns_of=_columns_of,
             columns=COLUMNS,

@@ -5,41 +5,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms.images.policy import Preprocessing
-from transforms.models.class_names import labels_for, read_labels
-from transforms.models.engine_settings import AUTO, EngineSettings
-from transforms.models.handle import fingerprint_model, resolve_model
-from transforms.models.model_files import check_files
+from transforms.models.handle import resolve_model
 from transforms.models.notes import read_notes
-from transforms.models.spec import ModelSpec, inspect_saved_model
-from transforms.steps.launched_model import LaunchedModel, make_handler
+from transforms.models.spec import ModelSpec
+from transforms.steps.launched_model import launch_model, make_handler, settle_engine
 from transforms.steps.saved_model_handler import SavedModelHandler
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """Which model, and how it is run; each field is a flag of the programs.
-
-    Attributes:
-        model: Handle of the SavedModel.
-        signature: Signature or sub-callable to run, if the model has several.
-        output_key: Output to take, if the model has several.
-        image_size: Height and width in pixels; None for what the model says.
-        engine: "tensorflow" or "openvino".
-        precision: "float32", "bfloat16", "float16" or "auto".
-        batch_size: Images a model call.
-        num_model_threads: Number of the engine's threads; None for one a core.
-        preprocessing: Fields of Preprocessing, by name, where they are not the model's own.
-    """
-
-    model: str
-    signature: str | None = None
-    output_key: str | None = None
-    image_size: tuple[int, int] | None = None
-    engine: str = "tensorflow"
-    precision: str = "float32"
-    batch_size: int = 32
-    num_model_threads: int | None = None
-    preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class SettledModel(NamedTuple):
@@ -58,57 +28,44 @@ class SettledModel(NamedTuple):
     notes: Mapping[str, Any]
 
 
-def settle_model(options: ModelOptions) -> SettledModel:
+def settle_model(
+    model: str,
+    *,
+    signature: str | None,
+    output_key: str | None,
+    image_size: tuple[int, int] | None,
+    preprocessing: Mapping[str, Any],
+    **engine: Any,  # noqa: ANN401 - as settle_engine takes it
+) -> SettledModel:
     """Finds and inspects a model; loads no weights unless precision is "auto".
+
+    Args:
+        model: Handle of the SavedModel.
+        signature: Signature or sub-callable to run, if the model has several.
+        output_key: Output to take, if the model has several.
+        image_size: Height and width in pixels; None for what the model says.
+        preprocessing: Fields of Preprocessing that are given, by name; others are the model's own.
+        **engine: How to run it, as for settle_engine.
 
     Raises:
         ModelError: If it cannot be found, is not whole, cannot be called so, or its image size is
             not known.
         FlagError: If an option has a value that cannot be.
     """
-    model_dir = resolve_model(options.model)
-    spec = inspect_saved_model(
-        model_dir, signature=options.signature, output_key=options.output_key
-    )
-    check_files(model_dir, spec.files)
+    model_dir = resolve_model(model)
     notes = read_notes(model_dir)
-    fields = {field.name for field in dataclasses.fields(Preprocessing)}
+    fields = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
     noted = {name: value for name, value in notes.items() if name in fields}
-    size = spec.choose_image_size(options.image_size)
-    chosen = {**noted, **options.preprocessing}
-    policy = Preprocessing(**{**chosen, "image_size": size, "dtype": spec.dtype})
-    is_assumed = "input_range" not in chosen and spec.dtype != "uint8"
-    launched = LaunchedModel(
-        options.model,
-        fingerprint_model(model_dir),
-        spec,
-        size,
-        policy.input_range if is_assumed else None,
+    chosen = {**noted, **preprocessing}
+    launched = launch_model(
+        model,
+        model_dir,
+        signature=signature,
+        output_key=output_key,
+        image_size=image_size,
+        assumed_range=None if "input_range" in chosen else str(fields["input_range"]),
     )
-    settings = EngineSettings(
-        engine=options.engine,
-        precision=options.precision,
-        num_threads=options.num_model_threads,
-        pixel_range=policy.pixel_range,
-        batch_size=options.batch_size,
-    )
-    handler = make_handler(launched, settings)
-    if options.precision == AUTO:
-        precision = handler.load_model().report.precision
-        handler = make_handler(launched, dataclasses.replace(settings, precision=precision))
-    return SettledModel(spec, policy, handler, notes)
-
-
-def settle_labels(labels: str | None, spec: ModelSpec) -> tuple[str, ...] | None:
-    """Reads the class names of a file, or those that came with the model, if any.
-
-    Raises:
-        ModelError: If they cannot be read, or do not fit the model's width where that is declared.
-    """
-    uri = labels or spec.labels
-    if uri is None:
-        return None
-    names = read_labels(uri)
-    if spec.output_dim is not None:
-        labels_for(names, spec.output_dim)
-    return names
+    own = {"image_size": launched.image_size, "dtype": launched.spec.dtype}
+    policy = Preprocessing(**{**chosen, **own})
+    settings = settle_engine(launched, policy, **engine)
+    return SettledModel(launched.spec, policy, make_handler(launched, settings), notes)

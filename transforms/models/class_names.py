@@ -55,6 +55,24 @@ def read_labels(uri: str) -> tuple[str, ...]:
     return labels
 
 
+def read_fitting_labels(uri: str | None, num_classes: int | None) -> tuple[str, ...] | None:
+    """Reads class names, and checks that they fit a model.
+
+    Args:
+        uri: The file that the user named, or that came with the model; None gives None.
+        num_classes: Width of the model's output, or None where it is not declared.
+
+    Raises:
+        ModelError: If they cannot be read, or do not fit the width.
+    """
+    if uri is None:
+        return None
+    names = read_labels(uri)
+    if num_classes is not None:
+        labels_for(names, num_classes)
+    return names
+
+
 def labels_for(labels: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
     """Fits labels to a classifier's width, which may count a background class or not.
 

@@ -1,4 +1,4 @@
-"""How a model is to be run: engine, precision, threads, batch. Imports no TensorFlow."""
+"""How a model is to be run, and what its outputs become. Imports no TensorFlow."""
 
 import dataclasses
 
@@ -9,6 +9,10 @@ AUTO = "auto"
 that is measured on the first batches."""
 
 PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
+
+ACTIVATIONS = ("softmax", "sigmoid", "none")
+NORMALIZATIONS = ("none", "l2")
+"""What makes scores of a classifier's outputs, and vectors of others; the first is the default."""
 
 LARGEST_TUNED_BATCH = 64
 """Images a batch while the batch size is measured: calls of this, its half and so on are tried."""

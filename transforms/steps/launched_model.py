@@ -1,11 +1,17 @@
-"""A model as a launch sees it, and what loads it on a worker."""
+"""A model as a launch sees it, how it is to be run, and what loads it on a worker."""
 
+import dataclasses
+import importlib.util
 import os
 from typing import NamedTuple
 
+from transforms.errors import FlagError
 from transforms.files.uris import is_local
-from transforms.models.engine_settings import EngineSettings
-from transforms.models.spec import ModelSpec
+from transforms.images.policy import Preprocessing
+from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
+from transforms.models.handle import fingerprint_model
+from transforms.models.model_files import check_files
+from transforms.models.spec import ModelSpec, inspect_saved_model
 from transforms.steps.saved_model_handler import SavedModelHandler
 
 
@@ -26,6 +32,80 @@ class LaunchedModel(NamedTuple):
     spec: ModelSpec
     image_size: tuple[int, int]
     assumed_range: str | None = None
+
+
+def launch_model(
+    handle: str,
+    model_dir: str,
+    *,
+    signature: str | None,
+    output_key: str | None,
+    image_size: tuple[int, int] | None,
+    assumed_range: str | None,
+) -> LaunchedModel:
+    """Inspects a model; loads no weights.
+
+    Args:
+        handle: Name that the user gave it.
+        model_dir: The model's local directory.
+        signature: Signature or attribute to use, or None to choose.
+        output_key: Output to use, or None to choose.
+        image_size: (height, width) as asked for, or None for the model's own.
+        assumed_range: Range of the pixels if nobody said it, else None.
+
+    Raises:
+        ModelError: If it is not whole, cannot be called, or its image size is not known.
+    """
+    spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
+    check_files(model_dir, spec.files)
+    return LaunchedModel(
+        handle,
+        fingerprint_model(model_dir),
+        spec,
+        spec.choose_image_size(image_size),
+        assumed_range if spec.dtype != "uint8" else None,
+    )
+
+
+def settle_engine(
+    model: LaunchedModel,
+    policy: Preprocessing,
+    *,
+    engine: str,
+    precision: str,
+    num_threads: int | None,
+    batch_size: int | str,
+) -> EngineSettings:
+    """Returns how a model is run. What "auto" means is settled here, for every worker alike.
+
+    Args:
+        model: The model.
+        policy: What is done to every image.
+        engine: Name of the engine, one of ENGINES.
+        precision: Name of the precision, one of PRECISIONS.
+        num_threads: The engine's threads, or None for one a core.
+        batch_size: Images a model call, or "auto".
+
+    Raises:
+        FlagError: If the engine is not installed.
+        ModelError: If the model must be loaded to settle it, and cannot be.
+    """
+    if engine == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
+    is_tuned = batch_size == AUTO
+    settings = EngineSettings(
+        engine=engine,
+        precision=precision,
+        num_threads=num_threads,
+        pixel_range=policy.pixel_range,
+        input_range=policy.input_range if policy.dtype != "uint8" else None,
+        batch_size=LARGEST_TUNED_BATCH if is_tuned else int(batch_size),
+        tunes_batch_size=is_tuned,
+    )
+    if precision != AUTO:
+        return settings
+    report = make_handler(model, settings).load_model().report
+    return dataclasses.replace(settings, precision=report.precision)
 
 
 def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:

@@ -1,6 +1,5 @@
-"""InferImages: elements with an image each -> the same with what a model says of it."""
+"""InferBatch: a batch of elements with an image each -> the same with what a model says of it."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import BoundedWindow
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.timestamp import Timestamp
@@ -18,11 +17,11 @@ from transforms.batches import EncodedImages, OutputRows, PixelBatch, Prediction
 from transforms.errors import ImageError
 from transforms.failure import Failure
 from transforms.images.preprocessor import Preprocessor
-from transforms.inference.elements import image_of, output_type, with_columns
-from transforms.inference.settled_model import ModelOptions, SettledModel, settle_model
+from transforms.inference.elements import image_of, with_columns
+from transforms.inference.settled_model import SettledModel
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
-from transforms.inputs.part import BATCH_BYTES, PartBuilder, ReadPart, check_size
+from transforms.inputs.part import PartBuilder, ReadPart, check_size
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.records import ImageRef, ShardKey
@@ -30,31 +29,21 @@ from transforms.schemas import IMAGE_ID, URI
 from transforms.steps.preprocess_images import preprocess_batch
 from transforms.steps.saved_model_handler import predict_batch
 
+FAILURES: Literal["failures"] = "failures"
+"""Tag of the output of elements whose image could not be used."""
+
 FAILURE_COLUMNS = {"step": str, "error_type": str, "message": str}
 """What a failure has besides the element's own fields."""
 
 Tabulate = Callable[[Predictions, ImageModel], OutputRows]
 ColumnsOf = Callable[[pa.RecordBatch], Sequence[dict[str, Any]]]
 
-_FAILURES: Literal["failures"] = "failures"
 _NO_COLUMNS = pa.schema([])
 _NO_SHARD = ShardKey(0, 1)
 
 _Output = WindowedValue | TaggedOutput[Literal["failures"], WindowedValue]
 
 _logger = logging.getLogger(__name__)
-
-
-class Inferred(NamedTuple):
-    """Outputs of a transform.
-
-    Attributes:
-        rows: PCollection of elements with the model's columns.
-        failures: PCollection of elements whose image could not be used, with FAILURE_COLUMNS.
-    """
-
-    rows: PCollection[Any]
-    failures: PCollection[Any]
 
 
 class Waiting(NamedTuple):
@@ -77,7 +66,7 @@ class _Prepared(NamedTuple):
     batches: Future[list[PixelBatch]]
 
 
-class _InferBatch(beam.DoFn):
+class InferBatch(beam.DoFn):
     """Reads and decodes each batch while the one before goes through the model."""
 
     def __init__(
@@ -88,9 +77,10 @@ class _InferBatch(beam.DoFn):
         self._tabulate = tabulate
         self._columns_of = columns_of
         self._shared_preprocessor, self._shared_model = Shared(), Shared()
-        self._warned: set[str] = set()
+        self._warned = {""}
 
     def setup(self) -> None:
+        """Loads the model, once a process."""
         policy, handler = self._settled.policy, self._settled.handler
         configure_tensorflow(handler.num_threads)
         self._preprocessor = self._shared_preprocessor.acquire(lambda: Preprocessor(policy))
@@ -100,6 +90,7 @@ class _InferBatch(beam.DoFn):
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="prepare-ahead")
 
     def start_bundle(self) -> None:
+        """Forgets a batch of a bundle that failed."""
         self._kept: _Prepared | None = None
 
     def process(
@@ -107,17 +98,20 @@ class _InferBatch(beam.DoFn):
         batch: Sequence[Waiting],
         window: BoundedWindow = beam.DoFn.WindowParam,  # type: ignore[assignment]
     ) -> Iterator[_Output]:
+        """Yields what becomes of the batch before."""
         earlier = self._kept
         self._kept = _Prepared(batch, window, self._ahead.submit(self._prepare, batch))
         if earlier is not None:
             yield from self._infer(earlier)
 
     def finish_bundle(self) -> Iterator[_Output]:
+        """Yields what becomes of the last batch."""
         last, self._kept = self._kept, None
         if last is not None:
             yield from self._infer(last)
 
     def teardown(self) -> None:
+        """Ends the threads."""
         self._ahead.shutdown(cancel_futures=True)
         self._files.close()
 
@@ -141,7 +135,7 @@ class _InferBatch(beam.DoFn):
                     given.add(place, str(place), "", image)
             except ImageError as error:
                 given.fail(str(place), "", error)
-        yield given.finish(pa.table({"place": range(len(elements))}).select([]))
+        yield given.finish(_NO_COLUMNS.empty_table())
         if refs:
             yield self._files.read(refs)
 
@@ -158,8 +152,8 @@ class _InferBatch(beam.DoFn):
             ):
                 yield out(place, columns)
             for failure in rows.failures:
-                yield TaggedOutput(_FAILURES, out(failure.image_id, _failure_columns(failure)))
-            for warning in set(rows.warnings) - self._warned:
+                yield TaggedOutput(FAILURES, out(failure.image_id, _failure_columns(failure)))
+            for warning in {*rows.warnings, rows.range_doubt} - self._warned:
                 self._warned.add(warning)
                 _logger.warning("%s", warning)
 
@@ -188,131 +182,3 @@ def columns_less_names(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     """Returns the columns of output rows that the model and the decoder made."""
     names = [name for name in batch.schema.names if name not in (IMAGE_ID, URI)]
     return {name: batch.column(name) for name in names}
-
-
-def _hand_on(element: Any) -> Any:  # noqa: ANN401
-    """Returns an element as it is.
-
-    What a step yields as its bundle ends is lost if the next one takes batches, as WriteToParquet
-    of rows does: Beam hands on what it has gathered for that just before. (DoOperation.finish in
-    apache_beam/runners/worker/operations.py of 2.77) So another step is put between.
-    """
-    return element
-
-
-def _waiting(
-    element: Any,  # noqa: ANN401
-    timestamp: Timestamp = beam.DoFn.TimestampParam,  # type: ignore[assignment]
-) -> Waiting:
-    return Waiting(element, timestamp)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Weight:
-    """Share of a batch that an element takes, in whole numbers: BATCH_BYTES end a batch, too."""
-
-    image: str
-    batch_size: int
-
-    def __call__(self, waiting: Waiting) -> int:
-        try:
-            image = image_of(waiting.element, self.image)
-        except ImageError:
-            image = ""
-        size_bytes = len(image) if isinstance(image, bytes) else 0
-        return min(max(BATCH_BYTES, size_bytes * self.batch_size), self.full)
-
-    @property
-    def full(self) -> int:
-        return BATCH_BYTES * self.batch_size
-
-
-def infer_images(
-    images: PCollection[Any],
-    model: SettledModel,
-    *,
-    image: str,
-    batch_size: int,
-    max_batch_seconds: float | None,
-    tabulate: Tabulate,
-    columns_of: ColumnsOf,
-    columns: Mapping[str, Any],
-) -> Inferred:
-    """Batches elements, and runs a model on them; see EmbedImages for the arguments.
-
-    Args:
-        images: The elements.
-        model: The model, settled.
-        image: Name of the field that holds the image.
-        batch_size: Images a model call.
-        max_batch_seconds: Seconds for which a batch waits across bundles; None for not at all.
-        tabulate: Callback from predictions to output rows.
-        columns_of: Callback from output rows to the new columns of each.
-        columns: Types of the new columns, by name.
-    """
-    weight = _Weight(image, batch_size)
-    rows_type = output_type(images.element_type, image, columns)
-    failures_type = output_type(images.element_type, image, FAILURE_COLUMNS)
-    sizes: dict[str, Any] = {"element_size_fn": weight}
-    if max_batch_seconds is not None:  # Counted by Beam in elements, whatever they weigh.
-        sizes = {"max_batch_duration_secs": max_batch_seconds}
-    full = weight.full if max_batch_seconds is None else batch_size
-    outputs = (
-        images
-        | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)
-        | "Batch" >> beam.BatchElements(min_batch_size=full, max_batch_size=full, **sizes)
-        | "InferBatch"
-        >> beam.ParDo(_InferBatch(model, image, tabulate, columns_of)).with_outputs(
-            _FAILURES, main="rows"
-        )
-    )
-    return Inferred(
-        outputs.rows | "HandOnRows" >> beam.Map(_hand_on).with_output_types(rows_type),
-        outputs.failures | "HandOnFailures" >> beam.Map(_hand_on).with_output_types(failures_type),
-    )
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class ImageInference(beam.PTransform[PCollection[Any], Inferred]):
-    """What EmbedImages and ClassifyImages share; see there."""
-
-    image: str = "image"
-    signature: str | None = None
-    output_key: str | None = None
-    engine: str = "tensorflow"
-    precision: str = "float32"
-    batch_size: int = 32
-    max_batch_seconds: float | None = None
-    num_model_threads: int | None = None
-    image_size: tuple[int, int] | None = None
-    input_range: str | None = None
-    resize_mode: str | None = None
-    crop_fraction: float | None = None
-    interpolation: str | None = None
-    antialias: bool | None = None
-    exif: str | None = None
-    decode: str | None = None
-    max_image_pixels: int | None = None
-    max_image_bytes: int | None = None
-    max_image_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def settle(self, model: str) -> SettledModel:
-        """Finds and inspects the model.
-
-        Raises:
-            UserError: If it cannot be used so.
-        """
-        names = {field.name for field in dataclasses.fields(ModelOptions)}
-        mine = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        settings = {name: value for name, value in mine.items() if name in names}
-        settings.pop("model", None)
-        own = {field.name for field in dataclasses.fields(ImageInference)}
-        policy = {
-            name: value
-            for name, value in mine.items()
-            if name in own - names - {"image", "max_batch_seconds"} and value is not None
-        }
-        return settle_model(ModelOptions(model=model, **settings, preprocessing=policy))

@@ -30,7 +30,7 @@ from typing import BinaryIO
 
 from transforms.errors import TruncatedFileError
 from transforms.files.packing import Packing, packing_of
-from transforms.files.uris import REST_LOST, open_unpacked, stored_offset
+from transforms.files.uris import REST_LOST, open_to_skim, open_unpacked, stored_offset
 
 MAX_PADDING_BYTES = 4 << 20
 """Of zeros that may follow the last member; tar itself fills records of 10 kB, tapes some of 1 MB.
@@ -269,9 +269,9 @@ def open_tar(uri: str) -> Iterator[TarArchive]:
         yield TarArchive(stored)
 
 
-def is_packed(uri: str, beginning: bytes) -> bool:
-    """Tells whether a tar file is packed, so that no member is found but by unpacking all."""
-    return _packing(uri, beginning) is not Packing.NONE
+def skim_tar(uri: str) -> contextlib.AbstractContextManager[BinaryIO | None]:
+    """Opens a tar file to find its members; see open_to_skim."""
+    return open_to_skim(uri, _packing)
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:

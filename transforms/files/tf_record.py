@@ -28,7 +28,7 @@ from transforms.errors import (
     TruncatedFileError,
 )
 from transforms.files.packing import Packing, inflate_beginning, packing_of
-from transforms.files.uris import REST_LOST, open_unpacked
+from transforms.files.uris import REST_LOST, open_to_skim, open_unpacked
 
 _HEADER = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
@@ -83,9 +83,9 @@ def open_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
     return open_unpacked(uri, _packing)
 
 
-def is_packed(uri: str, beginning: bytes) -> bool:
-    """Tells whether a TFRecord is packed, so that no record can be found but by unpacking all."""
-    return _packing(uri, beginning) is not Packing.NONE
+def skim_tfrecord(uri: str) -> contextlib.AbstractContextManager[BinaryIO | None]:
+    """Opens a TFRecord file to find its records; see open_to_skim."""
+    return open_to_skim(uri, _packing)
 
 
 def record_offsets(handle: BinaryIO, size_bytes: int) -> Iterator[int]:

@@ -200,15 +200,28 @@ def _buffered(handle: BinaryIO) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, handle), buffer_size=1 << 20)
 
 
-def open_to_skim(uri: str) -> BinaryIO:
-    """Opens a file like open_uri, for a few bytes here and there, in order.
+@contextlib.contextmanager
+def open_to_skim(
+    uri: str, packing_of: Callable[[str, bytes], Packing]
+) -> Iterator[BinaryIO | None]:
+    """Opens a file for a few bytes here and there, in order; gives None if it is packed.
 
     Of a local one little more is read than is asked for. Of a remote one each request takes longer
     than to read a megabyte, so that what is closer together is read through.
+
+    Args:
+        uri: The file.
+        packing_of: Callback, which tells from the uri and the first bytes how it is packed.
+
+    Raises:
+        NotFoundError, PermissionDeniedError, UnavailableError, OSError: As open_uri.
     """
     handle = open_uri(uri)
     is_on_disk = version_of(handle) is not None
-    return handle if is_on_disk else cast(BinaryIO, _buffered(handle))
+    with handle if is_on_disk else cast(BinaryIO, _buffered(handle)) as skimmed:
+        packing = packing_of(uri, skimmed.read(BEGINNING_BYTES))
+        skimmed.seek(0)
+        yield skimmed if packing is Packing.NONE else None
 
 
 def open_at(uri: str, start: int) -> BinaryIO:

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
-from transforms.files.tar_archive import TarArchive, is_packed, open_tar
-from transforms.files.uris import BEGINNING_BYTES, open_at, open_to_skim
+from transforms.files.tar_archive import TarArchive, open_tar, skim_tar
+from transforms.files.uris import open_at
 from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
@@ -161,10 +161,9 @@ def tar_places(file: InputFile) -> Iterator[Place]:
         ImageError: If it cannot be opened.
         OSError: If the storage fails.
     """
-    with open_to_skim(file.uri) as handle:
-        if is_packed(file.uri, handle.read(BEGINNING_BYTES)):
+    with skim_tar(file.uri) as handle:
+        if handle is None:
             return
-        handle.seek(0)
         archive = TarArchive(handle, skim_bytes=file.size_bytes)
         for sample in read_samples(archive, None, (), max_image_bytes=0):
             if sample.key is not None:

@@ -22,12 +22,12 @@ from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder
 from transforms.files.tf_record import (
     DamagedRecord,
     Record,
-    is_packed,
     open_tfrecord,
     read_records,
     record_offsets,
+    skim_tfrecord,
 )
-from transforms.files.uris import BEGINNING_BYTES, open_at, open_to_skim, stored_offset
+from transforms.files.uris import open_at, stored_offset
 from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.look import Look, look_through
@@ -148,10 +148,9 @@ def tfrecord_places(file: InputFile) -> Iterator[Place]:
         ImageError: If it cannot be opened.
         OSError: If the storage fails.
     """
-    with open_to_skim(file.uri) as handle:
-        if is_packed(file.uri, handle.read(BEGINNING_BYTES)):
+    with skim_tfrecord(file.uri) as handle:
+        if handle is None:
             return
-        handle.seek(0)
         for index, offset in enumerate(record_offsets(handle, file.size_bytes)):
             yield Place(index, offset, offset)
 

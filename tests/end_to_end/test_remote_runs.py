@@ -5,30 +5,16 @@ import json
 import pathlib
 from types import ModuleType
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipelines import embed, refresh
+from tests.support.buckets import ids_in, put_photos
 from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
 from transforms.lifecycle.lock import DEAD_SECONDS, living_owner, run_lock
 from transforms.lifecycle.owner import this_process
-
-
-def put_photos(cloud: Cloud, count: int) -> list[str]:
-    colours = [solid(n, 2 * n, 255 - n) for n in range(count)]
-    return [cloud.put(f"photos/{n:03d}.png", colour) for n, colour in enumerate(colours)]
-
-
-def ids_in(cloud: Cloud, run: str, tmp_path: pathlib.Path) -> list[str]:
-    ids: list[str] = []
-    for name in cloud.names(f"{run}/embeddings-"):
-        local = tmp_path / "download.parquet"
-        local.write_bytes(cloud.get(name))
-        ids += pq.read_table(local)["image_id"].to_pylist()
-    return sorted(ids)
 
 
 def record_of(cloud: Cloud, run: str) -> dict[str, dict[str, int]]:

@@ -10,26 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import diff, embed, refresh, report, verify
-from tests.support.buckets import Bucket
+from tests.support.buckets import Bucket, ids_in, put_photos
 from tests.support.runs import solid, write_photos
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
 from transforms.lifecycle.lock import run_lock
 from transforms.lifecycle.owner import this_process
-
-
-def put_photos(bucket: Bucket, count: int) -> list[str]:
-    colours = [solid(n, 2 * n, 255 - n) for n in range(count)]
-    return [bucket.put(f"photos/{n:03d}.png", colour) for n, colour in enumerate(colours)]
-
-
-def ids_in(bucket: Bucket, run: str, tmp_path: pathlib.Path) -> list[str]:
-    ids: list[str] = []
-    for name in bucket.names(f"{run}/embeddings-"):
-        local = tmp_path / "download.parquet"
-        local.write_bytes(bucket.get(name))
-        ids += pq.read_table(local)["image_id"].to_pylist()
-    return sorted(ids)
 
 
 def data_files(bucket: Bucket, run: str) -> dict[str, bytes]:

@@ -1,6 +1,11 @@
 """A test's own bucket, in whichever store."""
 
+import pathlib
 from typing import Protocol
+
+import pyarrow.parquet as pq
+
+from tests.support.runs import solid
 
 
 class Bucket(Protocol):
@@ -41,3 +46,19 @@ class Bucket(Protocol):
     def requests(self) -> list[str]:
         """Requests since the test began, as "GET /…", whoever made them."""
         ...
+
+
+def put_photos(bucket: Bucket, count: int) -> list[str]:
+    """Writes images of a colour each to photos/; returns their URIs."""
+    colours = [solid(n, 2 * n, 255 - n) for n in range(count)]
+    return [bucket.put(f"photos/{n:03d}.png", colour) for n, colour in enumerate(colours)]
+
+
+def ids_in(bucket: Bucket, run: str, tmp_path: pathlib.Path) -> list[str]:
+    """Reads the ids of a run of vectors, sorted."""
+    ids: list[str] = []
+    for name in bucket.names(f"{run}/embeddings-"):
+        local = tmp_path / "download.parquet"
+        local.write_bytes(bucket.get(name))
+        ids += pq.read_table(local)["image_id"].to_pylist()
+    return sorted(ids)

@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
 
 from transforms.errors import FileTooLargeError, PermissionDeniedError
 from transforms.files.object_store import TransientError
+from transforms.files.store_errors import http_error
 
 STALL_SECONDS = 10.0
 """Time without a byte after which a connection is given up."""
@@ -21,7 +22,6 @@ KEPT_CONNECTIONS = 1024
 """Connections that a process keeps open after use, at most; a new one takes several round trips."""
 
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_THROTTLED = frozenset({429, 503})
 _MAX_REFUSAL_BYTES = 1 << 16
 _TIMEOUT = urllib3.Timeout(connect=STALL_SECONDS, read=STALL_SECONDS)
 
@@ -102,12 +102,8 @@ def get(
         reason = "short_body" if _is_short(error) else "reset"
         raise TransientError(f"{uri}: {error}", reason=reason) from error
     if answer.status in _BUSY:
-        raise TransientError(
-            f"{uri}: the store answers {answer.status} {_phrase(answer.status)}",
-            reason=str(answer.status),
-            is_throttled=answer.status in _THROTTLED,
-            retry_after_seconds=_retry_after(answer.headers),
-        )
+        said = f"the store answers {answer.status} {HTTPStatus(answer.status).phrase}"
+        raise http_error(uri, answer.status, said, answer.headers.get("Retry-After"))
     return answer
 
 
@@ -136,12 +132,3 @@ def _is_short(error: HTTPError) -> bool:
     return isinstance(error, ProtocolError) and any(
         isinstance(cause, http.client.IncompleteRead) for cause in causes
     )
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    told = headers.get("Retry-After", "")
-    return float(told) if told.isdigit() else None  # Else a date, which no store here sends.

@@ -31,6 +31,9 @@ def describe_call(spec: "ModelSpec") -> Rows:
     ]
     if spec.switches:
         rows.append(("switches", f"{', '.join(spec.switches)}: False here"))
+    if spec.defaults:
+        values = ", ".join(f"{name}: {value}" for name, value in spec.defaults)
+        rows.append(("other inputs", f"{values}, as declared"))
     others = [name for name in (*spec.signatures, *spec.sub_callables) if name != spec.endpoint]
     if spec.hyperparameters:
         values = ", ".join(f"{name}={value}" for name, value in spec.hyperparameters)

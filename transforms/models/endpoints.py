@@ -61,6 +61,7 @@ class Trace:
     outputs: Mapping[str, TensorInfo]
     passes_training: bool = False
     switches: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,14 +136,23 @@ def _attribute_endpoints(
 def _signature_endpoint(name: str, signature: meta_graph_pb2.SignatureDef) -> Endpoint:
     inputs = [_from_proto(key, signature.inputs[key]) for key in sorted(signature.inputs)]
     outputs = {key: _from_proto(key, signature.outputs[key]) for key in sorted(signature.outputs)}
-    switches = tuple(it.name for it in inputs if it.is_switch)
-    images = [it for it in inputs if it.name not in switches]
-    takes_images = len(images) == 1 and images[0].holds_images
+    defaults = {
+        key: value.item()
+        for key, proto in sorted(signature.defaults.items())
+        if (value := tf.make_ndarray(proto)).ndim == 0 and value.dtype.kind in "biuf"
+    }
+    switches = tuple(it.name for it in inputs if it.is_switch and it.name not in defaults)
+    images = [it for it in inputs if it.name not in (*switches, *defaults)]
+    traces = [
+        Trace(it, outputs, switches=switches, defaults=tuple(defaults.items()))
+        for it in images
+        if len(images) == 1 and it.holds_images
+    ]
     return Endpoint(
         EndpointKind.SIGNATURE,
         name,
         inputs=(", ".join(map(str, inputs)),),
-        traces=(Trace(images[0], outputs, switches=switches),) if takes_images else (),
+        traces=tuple(traces),
         tensors=(tuple(inputs),),
     )
 

@@ -88,7 +88,7 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     check_files(model_dir, spec.files)
     with as_model_error("cannot load the model"):
         owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
-        if spec.kind is EndpointKind.SIGNATURE and not spec.switches:
+        if spec.kind is EndpointKind.SIGNATURE and not (spec.switches or spec.defaults):
             return without_references(owner, spec.endpoint, spec.output_key)
         return owner
 
@@ -162,8 +162,10 @@ def _endpoint(
 ) -> Callable[[tf.Tensor], Any]:
     if spec.kind is EndpointKind.SIGNATURE:
         signature = owner.signatures[spec.endpoint]
-        switches = {name: tf.constant(False) for name in spec.switches}
-        return lambda images: signature(**{spec.input_name: images, **switches})
+        others = {name: tf.constant(False) for name in spec.switches}
+        for name, value in spec.defaults:
+            others[name] = tf.constant(value, signature.structured_input_signature[1][name].dtype)
+        return lambda images: signature(**{spec.input_name: images, **others})
     function = part_in_use(owner, spec)
     if spec.training is Training.ABSENT:
         del arguments["training"]

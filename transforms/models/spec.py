@@ -60,6 +60,8 @@ class ModelSpec:
         files: Files beside saved_model.pb that it is restored from, for check_files.
         layout: Layout in which it takes the images.
         switches: Inputs beside the images that are given False: scalars of type bool.
+        defaults: Inputs beside the images that are given the default that the signature declares
+            for them, a scalar.
     """
 
     kind: EndpointKind
@@ -85,6 +87,7 @@ class ModelSpec:
     files: tuple[str, ...]
     layout: Layout = Layout.RGB
     switches: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, Scalar], ...] = ()
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
@@ -169,6 +172,7 @@ def inspect_saved_model(
         files=files_beside(meta_graph),
         layout=traces[0].images.layout or Layout.RGB,
         switches=traces[0].switches,
+        defaults=traces[0].defaults,
     )
 
 

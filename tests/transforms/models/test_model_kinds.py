@@ -97,6 +97,32 @@ def test_a_switch_beside_the_images_is_given_false(tmp_path: pathlib.Path) -> No
     np.testing.assert_allclose(model(pixels), [[0.2, 0.4, 0.6]] * 2, rtol=1e-5)
 
 
+def test_an_input_with_a_default_is_given_that(tmp_path: pathlib.Path) -> None:
+    module = tf.Module()
+
+    def answer(
+        images: tf.Tensor,
+        offset: tf.Tensor = tf.constant(2.0),  # noqa: B008 - as a signature declares a default
+        negates: tf.Tensor = tf.constant(True),  # noqa: B008
+    ) -> dict[str, tf.Tensor]:
+        means = tf.reduce_mean(images, [1, 2]) + offset
+        return {"means": tf.where(negates, -means, means)}
+
+    specs = [
+        tf.TensorSpec([None, 24, 24, 3], tf.float32, "images"),
+        tf.TensorSpec([], tf.float32, "offset"),
+        tf.TensorSpec([], tf.bool, "negates"),
+    ]
+    module.answer = tf.function(answer, input_signature=specs, autograph=False)
+    directory = str(tmp_path / "model")
+    tf.saved_model.save(module, directory, signatures=module.answer)
+    spec = inspect_saved_model(directory, signature="serving_default")
+    assert (spec.switches, spec.defaults) == ((), (("negates", True), ("offset", 2.0)))
+    model = ImageModel(directory, spec, image_size=(24, 24))
+    pixels = np.full((2, 24, 24, 3), [0.2, 0.4, 0.6], np.float32)
+    np.testing.assert_allclose(model(pixels), [[-2.2, -2.4, -2.6]] * 2, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "others",
     [

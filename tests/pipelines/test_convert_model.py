@@ -41,7 +41,7 @@ KINDS = {
     "constant": "",
     "fails_beyond_one": "",
     "signature_only": "--signature embed --input_range 0,255",
-    "nested": "--signature front",
+    "nested": "--signature front --input_range caffe",
     "keras_export": "--input_range 0,255",
     "keras_export_archive": "--signature embed --input_range imagenet",
     "keras_saved": "--input_range -1,1",

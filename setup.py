@@ -29,7 +29,8 @@ setup(
         # tfx-bsl pins the TensorFlow minor version and Beam's major one.
         "apache-beam[gcp]>=2.77,<3",
         "tensorflow>=2.21,<2.22",
-        "tfx-bsl>=1.21,<1.22",
+        # There are no wheels of it for ARM; TFRecords are then coded by protobuf, which is slower.
+        "tfx-bsl>=1.21,<1.22; platform_machine in 'x86_64 AMD64'",
         # tensorflow-hub imports tf_keras and setuptools' pkg_resources.
         "tensorflow-hub>=0.16.1",
         "tf_keras>=2.21,<2.22",
@@ -39,6 +40,7 @@ setup(
         "idna>=3.7",
         "numpy>=2.0",
         "pillow>=12.0",
+        "protobuf>=6.31",
         "pyarrow>=20.0",
         "pyyaml>=6.0",
         "requests>=2.32",

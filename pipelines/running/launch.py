@@ -11,6 +11,7 @@ from apache_beam.pvalue import PCollection
 from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.run_flags import RunConfig
+from pipelines.cli.wording import warn
 from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
 from pipelines.running.launched_model import (
@@ -19,6 +20,7 @@ from pipelines.running.launched_model import (
     software_versions,
 )
 from transforms.batches import OutputRows, Predictions
+from transforms.files.example_coder import IS_FAST
 from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
@@ -27,7 +29,7 @@ from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.models.engine_settings import EngineSettings
-from transforms.records import Shard
+from transforms.records import Shard, ShardKind
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
 from transforms.runs.recipe import fingerprint_json
@@ -185,6 +187,13 @@ def prepare_launch(
     format_named(config.output_format).check_carried(carried)
     columns = FileColumns(config.image_key, config.image_id_from, carried)
     check_first_ids(first.files, columns)
+    if not IS_FAST and ShardKind.TFRECORD in (
+        config.output_format,
+        *(file.kind for file in first.files),
+    ):
+        warn(
+            "tfx-bsl is not installed: TFRecords are read and written by protobuf, which is slower"
+        )
     model = launch_model(
         config.model,
         model_dir,

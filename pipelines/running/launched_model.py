@@ -1,5 +1,6 @@
 """The model of a run: what is decided from it and the flags, and what the output says of both."""
 
+import contextlib
 import dataclasses
 import json
 import platform
@@ -26,7 +27,11 @@ def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
 def software_versions(engine: EngineSettings) -> dict[str, str]:
     """Returns the versions of what makes the numbers."""
     names = SOFTWARE if engine.engine == "tensorflow" else (*SOFTWARE, engine.engine)
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+    versions = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # tfx-bsl is none of ARM.
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def footer_metadata(

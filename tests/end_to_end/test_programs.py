@@ -23,6 +23,7 @@ import tensorflow as tf
 from pipelines import classify, embed, refresh, verify
 from tests.support.images import encode, photo
 from tests.support.runs import (
+    contents,
     hashes,
     read,
     read_failures,
@@ -230,6 +231,38 @@ def test_tfrecord_output_holds_the_same_rows(tmp_path: pathlib.Path, mean_color:
         np.stack([row["embedding"] for row in rows]), vectors_of(expected)
     )
     assert {row["width"] for row in rows} == {20}
+
+
+WITHOUT_TFX_BSL = """
+import sys
+
+sys.modules["tfx_bsl"] = None
+from pipelines import embed, verify
+
+code = embed.main(sys.argv[1:])
+assert verify.main(["vectors"]) == 0
+sys.exit(code)
+"""
+
+
+def test_without_tfx_bsl_the_same_bytes_are_written_and_it_is_said(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    write_examples(tmp_path / "a.tfrecord", [solid(n, 9, 0) for n in range(3)])
+    argv = ["--input", f"{tmp_path}/a.tfrecord", "--carry_columns=label", "--model", mean_color]
+    argv += ["--output_format", "tfrecord", "--output"]
+    assert embed.main([*argv, str(tmp_path / "with")]) == 0
+    (tmp_path / "there").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TFX_BSL, *argv, "vectors"],
+        cwd=tmp_path / "there",
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("tfx-bsl is not installed") == 1
+    assert contents(tmp_path / "there" / "vectors") == contents(tmp_path / "with")
 
 
 def test_tfrecords_become_one_output_file_each_with_carried_features(

@@ -1,4 +1,4 @@
-"""tf.Examples in and out of Arrow, a batch at a time, by tfx-bsl's coder (no TensorFlow).
+"""tf.Examples in and out of Arrow, a batch at a time, without TensorFlow.
 
 A tf.Example maps feature names to lists of bytes, of int64 or of float32. Rows of Arrow, and the
 features that hold them:
@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.coders.example_coder import (
+
+from transforms.errors import OutputError
+from transforms.files.example_coder import (
     ExamplesToRecordBatchDecoder,
     RecordBatchToExamplesEncoder,
 )
-
-from transforms.errors import OutputError
 
 BYTES = pa.list_(pa.binary())
 INTEGERS = pa.list_(pa.int64())

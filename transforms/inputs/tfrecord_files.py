@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
-from tfx_bsl.coders.example_coder import ExampleToNumpyDict
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.files.example_coder import ExampleToNumpyDict
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.files.tf_record import (
     DamagedRecord,

@@ -1,14 +1,29 @@
 import datetime
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from tfx_bsl.coders import example_coder
 
 from transforms.errors import OutputError
+from transforms.files import protobuf_examples, tf_examples
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, encode_examples
 
+CODERS = {"tfx-bsl": example_coder, "protobuf": protobuf_examples}
+NAMES = ("ExamplesToRecordBatchDecoder", "RecordBatchToExamplesEncoder")
+
 FEATURES = {"image": BYTES, "size": INTEGERS, "weight": FLOATS}
+
+
+@pytest.fixture(params=CODERS, autouse=True)
+def coder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Takes each of the two coders in turn."""
+    chosen = CODERS[request.param]
+    for name in NAMES:
+        monkeypatch.setattr(tf_examples, name, getattr(chosen, name))
+    return chosen
 
 
 def example(**features: list[bytes] | list[int] | list[float]) -> bytes:
@@ -135,3 +150,47 @@ def test_long_features_survive_the_ordering() -> None:
 def test_no_columns_make_empty_examples() -> None:
     rows = pa.record_batch({"a": ["x"]}).select([])
     assert encode_examples(rows) in ([b""], [])
+
+
+def test_the_features_of_one_record_are_told(coder: ModuleType) -> None:
+    found = coder.ExampleToNumpyDict(example(i=[1, -(2**63)], f=[0.5], b=[b"x", b""]))
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "i": [1, -(2**63)],
+        "f": [0.5],
+        "b": [b"x", b""],
+    }
+    assert {name: values.dtype.kind for name, values in found.items()} == {
+        "i": "i",
+        "f": "f",
+        "b": "O",
+    }
+    empty = tf.train.Example()
+    empty.features.feature["nothing"].SetInParent()
+    assert coder.ExampleToNumpyDict(empty.SerializeToString()) == {"nothing": None}
+    with pytest.raises(RuntimeError, match="parse"):
+        coder.ExampleToNumpyDict(b"\xff garbage")
+
+
+def test_all_features_of_records_are_found(coder: ModuleType) -> None:
+    decoder = coder.ExamplesToRecordBatchDecoder()
+    found = decoder.DecodeBatch([example(b=[b"x"]), example(i=[1]), b""])
+    assert found.to_pydict() == {"b": [[b"x"], None, None], "i": [None, [1], None]}
+    with pytest.raises(RuntimeError, match="bytes_list"):
+        decoder.DecodeBatch([example(b=[b"x"]), example(b=[1])])
+
+
+def test_both_coders_write_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pa.record_batch(
+        {
+            "id": ["a", "é", None],
+            "vector": pa.array([[0.5, -1e30], [], None], pa.list_(pa.float32())),
+            "label": [-1, 2**40, None],
+        }
+    )
+    written = []
+    for chosen in CODERS.values():
+        monkeypatch.setattr(
+            tf_examples, "RecordBatchToExamplesEncoder", chosen.RecordBatchToExamplesEncoder
+        )
+        written.append(encode_examples(rows))
+    assert written[0] == written[1]

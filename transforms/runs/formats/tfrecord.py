@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from transforms.errors import CorruptRecordError
+from transforms.files.example_coder import ExamplesToRecordBatchDecoder
 from transforms.files.hashing_stream import HashingStream
 from transforms.files.tf_examples import (
     BYTES,

@@ -94,8 +94,8 @@ def _convert(config: ConvertConfig) -> Outcome:
         import_tensorflow()
         import tensorflow as tf
 
+        from transforms.models.inspection import inspect_saved_model
         from transforms.models.reusable_model import load_reusable, save_reusable
-        from transforms.models.spec import inspect_saved_model
 
     model_dir = resolve_model(config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
@@ -170,7 +170,7 @@ def _check(directory: str, wanted: dict[_Size, _Outputs]) -> None:
     """Compares the answers of the model as it was written with those wanted, by image size."""
     import numpy as np
 
-    from transforms.models.spec import inspect_saved_model
+    from transforms.models.inspection import inspect_saved_model
 
     spec = inspect_saved_model(directory)
     for size, outputs in wanted.items():

@@ -77,9 +77,9 @@ def _inspect(config: InspectConfig) -> Outcome:
         import_tensorflow()
         from transforms.machine.tensorflow_runtime import configure_tensorflow
         from transforms.models.image_model import ImageModel
+        from transforms.models.inspection import inspect_saved_model, takes_unit_range
         from transforms.models.model_files import check_files
         from transforms.models.notes import NOTES_FILE, read_notes
-        from transforms.models.spec import inspect_saved_model, takes_unit_range
 
     configure_tensorflow()
     model_dir = resolve_model(config.model)

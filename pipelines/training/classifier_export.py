@@ -11,9 +11,9 @@ import numpy.typing as npt
 from pipelines.cli.run_flags import NOTED
 from transforms.errors import RunError
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.notes import NOTES_FILE, encode_notes
 from transforms.models.reusable_model import ReusableModel, save_reusable
-from transforms.models.spec import inspect_saved_model
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.model_of_run import ModelOfRun, unit_policy
 from transforms.steps.to_embeddings import normalize_l2

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from pipelines.cli.wording import say
 from transforms.errors import FlagError, ModelError, brief
-from transforms.models.endpoints import EndpointKind, Scalar, Training
 from transforms.models.reusable_model import ReusableModel
+from transforms.models.spec import EndpointKind, Scalar, Training
 from transforms.runs.model_of_run import ModelOfRun, load_model_of_run
 from transforms.training.gradients import check_gradients
 

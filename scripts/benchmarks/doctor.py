@@ -17,8 +17,8 @@ from scripts.benchmarks.zoo import ZOO
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_RANGES
 from transforms.models.first_layer import FirstLayer, check_assumed_range, describe_view
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model
-from transforms.models.spec import inspect_saved_model
 from transforms.models.uniform_images import look_at_first_layer
 
 WRONG = "WRONG"

@@ -39,8 +39,8 @@ def measure_start_up(models: dict[str, pathlib.Path], rounds: int) -> int:
 
 def main(model_dir: str) -> None:
     """Loads and looks once."""
+    from transforms.models.inspection import inspect_saved_model
     from transforms.models.loaded_model import load_saved_model
-    from transforms.models.spec import inspect_saved_model
     from transforms.models.uniform_images import look_at_first_layer
 
     spec = inspect_saved_model(model_dir)

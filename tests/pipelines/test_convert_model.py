@@ -17,7 +17,7 @@ from tests.support.models import MODELS, save_logits, save_network, save_output
 from tests.support.runs import read, run_embed
 from transforms.images.policy import INPUT_DTYPES
 from transforms.models.class_names import read_labels
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 SavedModel = Callable[[str], str]
 

@@ -17,7 +17,7 @@ from pipelines import classify, train_classifier
 from tests.support.colours import COLOURS, IMAGES, write_colours
 from tests.support.models import save_logits, save_mean_color
 from tests.support.runs import read, run_embed, vectors_of
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 
 @pytest.fixture(scope="module")

@@ -11,46 +11,27 @@ Of these `Endpoint`s come, such as (messages show them as `str` gives them):
     callable __call__(inputs: float32 [N, 224, 224, 3], training=False | ... training=True)
     signature serving_default(inputs: float32 [N, 224, 224, 3])
 
-Which of them is called is decided in `spec`.
+Which of them is called is decided in `inspection`.
 
 Uses TensorFlow's decoder of nested structures, which is not public API; it is touched in this file
 only.
 """
 
 import dataclasses
-import enum
 import inspect
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_object_graph_pb2
 from tensorflow.python.saved_model import nested_structure_coder
 
+from transforms.models.spec import EndpointKind, Scalar, Training
 from transforms.models.tensor_info import TensorInfo
-
-Scalar: TypeAlias = bool | int | float | str
 
 ONLY_OUTPUT = ""
 """Output key of an endpoint that returns a bare tensor."""
 
 _KERAS_INTERNAL = ("_", "call_and_return_", "keras_api", "layer-", "layer_with_weights-")
-
-
-class EndpointKind(enum.StrEnum):
-    """How an endpoint is called."""
-
-    CALLABLE = "callable"  # obj(images)
-    SIGNATURE = "signature"  # obj.signatures[name](images)
-    SUB_CALLABLE = "sub-callable"  # obj.name(images)
-
-
-class Training(enum.StrEnum):
-    """Whether a callable takes `training`, which must be a Python bool."""
-
-    ABSENT = "absent"  # also where it is traced with its default None only: not to be passed
-    OPTIONAL = "optional"
-    REQUIRED = "required"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework import convert_to_constants
 
 from transforms.models.changed_variables import refuse_changes
-from transforms.models.endpoints import ONLY_OUTPUT, EndpointKind, Training
+from transforms.models.endpoints import ONLY_OUTPUT
 from transforms.models.load_errors import as_model_error
 from transforms.models.model_files import check_files
 from transforms.models.plain_path import plain_path
 from transforms.models.reference_variables import without_references
-from transforms.models.spec import ModelSpec
+from transforms.models.spec import EndpointKind, ModelSpec, Training
 from transforms.models.tensor_info import Layout
 
 NO_ARGUMENTS: Mapping[str, object] = types.MappingProxyType({})

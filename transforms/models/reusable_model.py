@@ -15,10 +15,9 @@ import tensorflow as tf
 from transforms.errors import ModelError, OutputError, brief
 from transforms.files.new_directory import check_new_directory
 from transforms.images.pixel_range import from_unit_range
-from transforms.models.endpoints import EndpointKind
 from transforms.models.loaded_model import NO_ARGUMENTS, image_function, part_in_use, restore
 from transforms.models.reference_variables import has_references
-from transforms.models.spec import ModelSpec
+from transforms.models.spec import EndpointKind, ModelSpec
 
 _Call = Callable[[tf.Tensor], tf.Tensor]
 

@@ -8,10 +8,11 @@ from transforms.errors import FlagError, ModelError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import NO_ARGUMENTS, load_saved_model
 from transforms.models.notes import read_notes
 from transforms.models.reusable_model import ReusableModel, load_reusable
-from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.spec import ModelSpec
 from transforms.models.uniform_images import look_at_first_layer
 from transforms.runs.embedding_runs import EmbeddingRuns
 

@@ -10,8 +10,9 @@ from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.models.handle import fingerprint_model
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.model_files import check_files
-from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.spec import ModelSpec
 from transforms.steps.saved_model_handler import SavedModelHandler
 
 

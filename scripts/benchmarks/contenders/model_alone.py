@@ -9,7 +9,7 @@ import numpy as np
 
 from transforms.models.engine_settings import EngineSettings
 from transforms.models.image_model import ImageModel
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 BATCH_SIZE = 32
 SIDE = 224

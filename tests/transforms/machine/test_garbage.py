@@ -8,7 +8,7 @@ import pytest
 
 from transforms.machine.garbage import importing
 from transforms.models.image_model import ImageModel
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 
 def test_none_is_looked_for_while_libraries_are_imported() -> None:

@@ -61,7 +61,7 @@ def test_no_engine_needs_keras(tmp_path: pathlib.Path, engine: str) -> None:
     load = f"""
 from transforms.models.engine_settings import EngineSettings
 from transforms.models.image_model import ImageModel
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 spec = inspect_saved_model({model_dir!r})
 settings = EngineSettings(engine={engine!r}, precision='float32', batch_size=2)
 model = ImageModel({model_dir!r}, spec, image_size=(24, 24), settings=settings)

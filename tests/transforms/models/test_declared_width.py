@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.support.models import MODELS
 from transforms.errors import ModelError
 from transforms.models.declared_width import widest_output
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

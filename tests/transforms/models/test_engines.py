@@ -16,10 +16,10 @@ from transforms.machine.cpu import has_bfloat16
 from transforms.models import image_model, tensorflow_engine
 from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import MIN_COSINE, ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.isolation import predict_isolating
 from transforms.models.loaded_model import LoadedModel, load_saved_model
 from transforms.models.openvino_engine import count_parts
-from transforms.models.spec import inspect_saved_model
 from transforms.models.tensorflow_engine import TensorFlowEngine
 
 SavedModel = Callable[[str], str]

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from transforms.models.freeze import freeze
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import LoadedModel, load_saved_model
-from transforms.models.spec import inspect_saved_model
 
 SavedModel = Callable[[str], str]
 

@@ -16,8 +16,8 @@ from transforms.errors import ModelError
 from transforms.models import freeze
 from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.isolation import predict_isolating
-from transforms.models.spec import inspect_saved_model
 from transforms.models.tensorflow_engine import TensorFlowEngine
 
 SavedModel = Callable[[str], str]

@@ -7,7 +7,7 @@ import pytest
 
 from transforms.models.class_names import read_labels
 from transforms.models.handle import resolve_model
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 
 LOBE = json.dumps({"doc_id": "1", "classes": {"Label": ["cat", "dog"]}, "inputs": {}})
 HUGGING_FACE = json.dumps({"id2label": {"0": "cat", "1": "dog"}, "image_size": 24})

@@ -9,8 +9,8 @@ import tensorflow as tf
 from transforms.errors import ModelError
 from transforms.models.changed_variables import SAVE_IT_RIGHT, refuse_changes
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.load_errors import as_model_error, cause
-from transforms.models.spec import inspect_saved_model
 
 RESTORE = """Graph execution error:
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.support.models import save_mean_color
 from transforms.errors import ModelError
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.model_files import check_files
-from transforms.models.spec import inspect_saved_model
 
 SavedModel = Callable[[str], str]
 

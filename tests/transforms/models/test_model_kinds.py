@@ -11,8 +11,8 @@ import tensorflow as tf
 from transforms.errors import ModelError
 from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.reusable_model import load_reusable
-from transforms.models.spec import inspect_saved_model
 
 Inputs = Mapping[str, tuple[list[int | None], str]]
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tests.support.models import save_output
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.probabilities import last_operation
-from transforms.models.spec import inspect_saved_model
 
 L = keras.layers
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from transforms.errors import ModelError
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model
 from transforms.models.reference_variables import WithoutReferences
 from transforms.models.reusable_model import load_reusable
-from transforms.models.spec import inspect_saved_model
 
 PIXELS = np.random.default_rng(0).random((4, 24, 24, 3), np.float32)
 

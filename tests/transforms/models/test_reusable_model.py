@@ -13,13 +13,14 @@ from transforms.files.new_directory import check_new_directory
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.images.preprocessor import Preprocessor
 from transforms.models.image_model import ImageModel
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.reusable_model import (
     ReusableModel,
     images_of,
     load_reusable,
     save_reusable,
 )
-from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.spec import ModelSpec
 
 SavedModel = Callable[[str], str]
 

@@ -17,7 +17,7 @@ from transforms.images.pixel_range import from_unit_range, to_unit_range
 from transforms.images.policy import INPUT_RANGES
 from transforms.models.engine_settings import EngineSettings
 from transforms.models.image_model import ImageModel
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.stored_moments import Divergence, doubt_range
 
 SIZE = (48, 48)

@@ -13,8 +13,8 @@ from transforms.errors import ModelError
 from transforms.images.pixel_range import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.images.policy import INPUT_RANGES
 from transforms.models.first_layer import FirstLayer, check_assumed_range
+from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model
-from transforms.models.spec import inspect_saved_model
 from transforms.models.uniform_images import look_at_first_layer
 
 SIZE = (24, 24)

@@ -19,7 +19,7 @@ from transforms.errors import ModelError
 from transforms.failure import Step
 from transforms.images.policy import Preprocessing
 from transforms.models.handle import fingerprint_model
-from transforms.models.spec import inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
 from transforms.steps.preprocess_images import PreprocessImages, _PreprocessBatch
 from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.to_embeddings import ToEmbeddings, to_embedding_rows

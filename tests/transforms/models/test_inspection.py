@@ -12,8 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.support.models import save_logits, save_output
 from transforms.errors import ModelError
-from transforms.models.endpoints import EndpointKind, Training
-from transforms.models.spec import ModelSpec, inspect_saved_model
+from transforms.models.inspection import inspect_saved_model
+from transforms.models.spec import EndpointKind, ModelSpec, Training
 from transforms.models.tensor_info import Layout
 
 SavedModel = Callable[[str], str]

@@ -8,7 +8,6 @@ from pipelines.cli.outcome import Outcome
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.tensorflow_runtime import import_tensorflow
 from transforms.models.engine_settings import ACTIVATIONS
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
@@ -46,7 +45,7 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
     if model.spec.output_dim not in (None, 1):
         return ACTIVATIONS[0]
     settings = EngineSettings(pixel_range=make_policy(config, model).pixel_range)
-    loaded = make_handler(model, settings).load_model()
+    loaded = make_handler(model, settings).load()
     activation = default_activation(loaded.output_dim, loaded.outputs_are_probabilities)
     if activation == "none":
         print("the model has one output, a probability: taken as it is (--activation none)")
@@ -85,8 +84,7 @@ def class_outputs(
 
 def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> Outcome:
     """Classifies; returns the outcome."""
-    with importing():  # Beam and TensorFlow: --help does not wait for them.
-        import_tensorflow()
+    with importing():  # Beam: --help does not wait for it.
         from pipelines.running.single_run import run_once
 
     return run_once(config, beam_argv, program="classify", make_outputs=class_outputs)

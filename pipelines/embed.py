@@ -7,7 +7,6 @@ from pipelines.cli.embed_flags import EmbedConfig, EmbedFlags
 from pipelines.cli.outcome import Outcome
 from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.tensorflow_runtime import import_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import pyarrow as pa
@@ -39,8 +38,7 @@ def embedding_outputs(
 
 def run(config: EmbedConfig, beam_argv: Sequence[str]) -> Outcome:
     """Embeds; returns the outcome."""
-    with importing():  # Beam and TensorFlow: --help does not wait for them.
-        import_tensorflow()
+    with importing():  # Beam: --help does not wait for it.
         from pipelines.running.single_run import run_once
 
     return run_once(config, beam_argv, program="embed", make_outputs=embedding_outputs)

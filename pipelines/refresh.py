@@ -8,7 +8,6 @@ from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.embed import embedding_outputs
 from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.tensorflow_runtime import import_tensorflow
 
 DESCRIPTION = """\
 Keeps the vectors or labels of a collection up to date, for a scheduler: builds on the newest run
@@ -23,8 +22,7 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
 
 def run(config: RefreshConfig, beam_argv: Sequence[str]) -> Outcome:
     """Refreshes; returns the outcome."""
-    with importing():  # Beam and TensorFlow: --help does not wait for them.
-        import_tensorflow()
+    with importing():  # Beam: --help does not wait for it.
         from pipelines.running.destination import RefreshRoot
         from pipelines.running.run import run_into
         from transforms.runs.directory import absolute_output

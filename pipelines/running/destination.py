@@ -5,12 +5,14 @@ Both answer the same questions:
                  RunDirectory                 RefreshRoot
   flag           --output                     --output_root
   output         the directory                None: it is new, and chosen under the lock
-  basis          none, or what it completes   the newest run, read under the lock
+  earlier        none, or what it completes   the newest run, before the lock
+  basis          none, or what it completes   the newest run, under the lock
   root           None                         where LATEST is moved, and old runs are deleted
 """
 
 import dataclasses
 import datetime
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,6 +59,11 @@ class RunDirectory:
         """Returns the directory of the run."""
         return self.directory
 
+    @property
+    def earlier(self) -> PublishedRun | None:
+        """Run that this one builds on, if there is one."""
+        return self.completes
+
     def basis(self, recipe: Mapping[str, Any]) -> Basis:
         """Says what a run builds on.
 
@@ -99,13 +106,22 @@ class RefreshRoot:
         """Names the directory of a new run. Ask under the lock, or two runs get one name."""
         return self.root.next_run(datetime.datetime.now(datetime.UTC))
 
+    @functools.cached_property
+    def earlier(self) -> PublishedRun | None:
+        """Run that is the newest before this one has the lock, if there is one.
+
+        Raises:
+            InputError: If its record is damaged.
+        """
+        return self.root.read_newest()
+
     def basis(self, recipe: Mapping[str, Any]) -> Basis:
         """Says what a run builds on. Ask under the lock: another refresh may publish until then.
 
         Raises:
             InputError: If the newest run's record is damaged.
         """
-        newest = self.root.read_newest()
+        newest = self.root.read_newest(known=self.earlier)
         return Fresh() if newest is None else refresh(newest, recipe, self.max_deleted_fraction)
 
 

@@ -166,6 +166,7 @@ def prepare_launch(
     program: str,
     make_outputs: MakeOutputs[Config],
     assumes_range: bool = False,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -175,6 +176,7 @@ def prepare_launch(
         program: "embed" or "classify".
         make_outputs: Callback, which says what becomes of the model's outputs.
         assumes_range: Whether nobody said the range of the pixels that the model wants.
+        earlier: The content of _run.json of the run that this one builds on, if there is one.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
@@ -201,6 +203,7 @@ def prepare_launch(
         output_key=config.output_key,
         image_size=config.image_size,
         assumed_range=config.input_range if assumes_range else None,
+        earlier=earlier,
     )
     policy = make_policy(config, model)
     engine = settle_engine(

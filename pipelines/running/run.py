@@ -48,12 +48,14 @@ def run_into(
     model_dir = resolve_model(config.model)
     is_assumed = assumes_range(config, model_dir)
     config = with_model_notes(config, model_dir)
+    earlier = destination.earlier
     launch = prepare_launch(
         config,
         model_dir,
         program=program,
         make_outputs=make_outputs,
         assumes_range=is_assumed,
+        earlier=None if earlier is None else earlier.record,
     )
     keep_apart(destination, launch.sources)
     if config.plan:

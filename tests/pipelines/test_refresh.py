@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +89,44 @@ def test_a_refresh_without_a_change_links_every_file(
     for path in first.glob("*.parquet"):
         assert path.samefile(second / path.name)
     assert sorted(p.name for p in root.iterdir()) == sorted([first.name, second.name, "LATEST"])
+
+
+SAYS_WHETHER_TENSORFLOW_CAME = """
+import sys
+from pipelines import refresh
+code = refresh.main(sys.argv[1:])
+print("tensorflow" in sys.modules)
+sys.exit(code)
+"""
+
+
+def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    colours = write_photos(photos, 4)
+
+    def imports_tensorflow(*flags: str) -> bool:
+        argv = ["--input", str(photos), "--model", mean_color, "--output_root", str(root), *flags]
+        done = subprocess.run(
+            [sys.executable, "-c", SAYS_WHETHER_TENSORFLOW_CAME, *argv],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout.splitlines()[-1] == "True"
+
+    assert imports_tensorflow()
+    assert not imports_tensorflow()
+    assert changes(root) == {**NONE, "unchanged": 4, "reused": 4}
+    # The model is asked otherwise: what the run before found out about it may not hold.
+    assert imports_tensorflow("--signature", "__call__")
+    (photos / "photo-new.png").write_bytes(solid(0, 255, 0))
+    assert imports_tensorflow("--signature", "__call__")
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 4, "reused": 4}
+    table = read(latest(root)).sort_by("image_id")
+    expected = [*colours.values(), [0, 1, 0]]
+    np.testing.assert_allclose(vectors_of(table), expected, atol=1e-4)
 
 
 def test_classes_are_refreshed_too(tmp_path: pathlib.Path, logits: str) -> None:

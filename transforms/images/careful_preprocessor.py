@@ -6,14 +6,16 @@ Slower than a Preprocessor, with the same pixels. It needs TensorFlow in the oth
 import functools
 import pickle
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transforms.errors import ImageError
 from transforms.images.decoder_pool import DecoderPool
 from transforms.images.policy import Preprocessing
-from transforms.images.preprocessor import Preprocessed, Preprocessor
+
+if TYPE_CHECKING:
+    from transforms.images.preprocessor import Preprocessed, Preprocessor
 
 _POOL = DecoderPool()
 
@@ -29,12 +31,14 @@ class CarefulPreprocessor:
         """
         self._policy = policy
 
-    def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
+    def __call__(self, encoded: Sequence[bytes]) -> "Preprocessed":
         """Preprocesses a batch, one by one.
 
         Args:
             encoded: Image files, whole, of any mix of formats.
         """
+        from transforms.images.preprocessor import Preprocessed
+
         policy = self._policy
         parts = [_nothing(policy)]
         errors: dict[int, ImageError] = {}
@@ -53,7 +57,9 @@ class CarefulPreprocessor:
         )
 
 
-def _nothing(policy: Preprocessing) -> Preprocessed:
+def _nothing(policy: Preprocessing) -> "Preprocessed":
+    from transforms.images.preprocessor import Preprocessed
+
     pixels = np.empty((0, *policy.image_size, 3), policy.dtype)
     return Preprocessed(pixels, np.empty(0, np.int32), np.empty(0, np.int32), {})
 
@@ -72,9 +78,11 @@ class _Traced:
 
 
 @functools.cache
-def _preprocessor(policy: Preprocessing) -> Preprocessor:
+def _preprocessor(policy: Preprocessing) -> "Preprocessor":
+    from transforms.images.preprocessor import Preprocessor
+
     return Preprocessor(policy)
 
 
-def _run(preprocessor: Any, file: bytes) -> Preprocessed:  # noqa: ANN401
+def _run(preprocessor: Any, file: bytes) -> "Preprocessed":  # noqa: ANN401
     return preprocessor([file])

@@ -22,7 +22,7 @@ from transforms.inference.settled_model import SettledModel
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.part import PartBuilder, ReadPart, check_size
-from transforms.machine.tensorflow_runtime import configure_tensorflow
+from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.records import ImageRef, ShardKey
 from transforms.schemas import IMAGE_ID, URI
@@ -82,9 +82,9 @@ class InferBatch(beam.DoFn):
     def setup(self) -> None:
         """Loads the model, once a process."""
         policy, handler = self._settled.policy, self._settled.handler
-        configure_tensorflow(handler.num_threads)
+        start_tensorflow(handler.num_threads)
         self._preprocessor = self._shared_preprocessor.acquire(lambda: Preprocessor(policy))
-        self._model = self._shared_model.acquire(handler.load_model)
+        self._model = self._shared_model.acquire(handler.load)
         columns = FileColumns(None, None, _NO_COLUMNS)
         self._files = ImageFiles(columns, policy.max_image_bytes)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="prepare-ahead")

@@ -3,10 +3,15 @@
 import importlib
 import os
 import sys
+import threading
+
+from transforms.machine.garbage import importing
 
 _LOADED_BY_TENSORFLOW = "keras.src.optimizers"
 """The one module of Keras 3 that `import tensorflow` asks for, and passes over where there is none.
 (tensorflow/__init__.py of 2.21)"""
+
+_IMPORTING = threading.Lock()
 
 
 def configure_tensorflow(num_model_threads: int | None = None) -> None:
@@ -24,6 +29,19 @@ def configure_tensorflow(num_model_threads: int | None = None) -> None:
     if num_model_threads is not None:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(num_model_threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(num_model_threads)
+
+
+def start_tensorflow(num_model_threads: int | None = None) -> None:
+    """Imports TensorFlow, set up, where that has not been done: where it is first needed.
+
+    A run that computes nothing never needs it.
+
+    Args:
+        num_model_threads: Threads for operations and within one, or None for one per core.
+    """
+    configure_tensorflow(num_model_threads)
+    with _IMPORTING, importing():
+        import_tensorflow()
 
 
 def import_tensorflow() -> None:

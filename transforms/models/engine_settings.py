@@ -42,3 +42,6 @@ class EngineSettings:
     input_range: str | None = None
     batch_size: int | None = None
     tunes_batch_size: bool = False
+
+
+DEFAULT_SETTINGS = EngineSettings()

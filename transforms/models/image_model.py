@@ -9,7 +9,7 @@ import numpy.typing as npt
 from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.batch_sizing import BatchSizing
-from transforms.models.engine_settings import AUTO, EngineSettings
+from transforms.models.engine_settings import AUTO, DEFAULT_SETTINGS, EngineSettings
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel, load_saved_model
@@ -24,8 +24,6 @@ from transforms.records import EngineReport
 MIN_COSINE = 0.999
 """Least cosine of a probe image's answer and TensorFlow's in float32: an engine and precision
 below are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50, EfficientNetV2-B0."""
-
-DEFAULT_SETTINGS = EngineSettings()
 
 _ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
     "tensorflow": TensorFlowEngine,

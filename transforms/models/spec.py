@@ -2,12 +2,17 @@
 
 import dataclasses
 import enum
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from transforms.errors import ModelError
 from transforms.models.tensor_info import Layout
 
 Scalar: TypeAlias = bool | int | float | str
+
+INSPECTION_VERSION = 1
+"""Raised with each change of what is found out of the same model. A refresh takes the spec that the
+run before recorded, if it is of this version."""
 
 
 class EndpointKind(enum.StrEnum):
@@ -57,6 +62,7 @@ class ModelSpec:
         switches: Inputs beside the images that are given False: scalars of type bool.
         defaults: Inputs beside the images that are given the default that the signature declares
             for them, a scalar.
+        inspection_version: Version of the inspection that found this out.
     """
 
     kind: EndpointKind
@@ -83,6 +89,22 @@ class ModelSpec:
     layout: Layout = Layout.RGB
     switches: tuple[str, ...] = ()
     defaults: tuple[tuple[str, Scalar], ...] = ()
+    inspection_version: int = INSPECTION_VERSION
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "ModelSpec":
+        """Makes what dataclasses.asdict and JSON made fields of, by name: lists were tuples.
+
+        Raises:
+            TypeError: If a field is missing, or there is one more.
+            ValueError: If one has a value that cannot be.
+        """
+        kinds: dict[str, Callable[[Any], Any]] = {
+            "kind": EndpointKind,
+            "training": Training,
+            "layout": Layout,
+        }
+        return cls(**{name: kinds.get(name, _frozen)(value) for name, value in fields.items()})
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
@@ -115,3 +137,7 @@ class ModelSpec:
                 f"{sizes} (height x width)"
             )
         return image_size
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - of JSON
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -53,10 +53,13 @@ class RunRoot:
             name for name in self._names() if is_published(FileSystems.join(self.directory, name))
         )
 
-    def read_newest(self) -> PublishedRun | None:
+    def read_newest(self, known: PublishedRun | None = None) -> PublishedRun | None:
         """Reads the newest complete run's record; None if there is no run.
 
         By name rather than by LATEST, which a run that died after it was published did not move.
+
+        Args:
+            known: A run that was read before. Published runs never change: it is not read again.
 
         Raises:
             InputError: If it is damaged or of another version.
@@ -65,6 +68,8 @@ class RunRoot:
         if not runs:
             return None
         directory = FileSystems.join(self.directory, runs[-1])
+        if known is not None and known.directory == directory:
+            return known
         try:
             return read_published_run(directory)
         except InputError as error:

@@ -3,16 +3,17 @@
 import dataclasses
 import importlib.util
 import os
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from transforms.errors import FlagError
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
+from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
 from transforms.models.handle import fingerprint_model
-from transforms.models.inspection import inspect_saved_model
-from transforms.models.model_files import check_files
 from transforms.models.spec import ModelSpec
+from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
 
 
@@ -43,8 +44,9 @@ def launch_model(
     output_key: str | None,
     image_size: tuple[int, int] | None,
     assumed_range: str | None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> LaunchedModel:
-    """Inspects a model; loads no weights.
+    """Inspects a model; loads no weights, and no TensorFlow for one that an earlier run inspected.
 
     Args:
         handle: Name that the user gave it.
@@ -53,19 +55,35 @@ def launch_model(
         output_key: Output to use, or None to choose.
         image_size: (height, width) as asked for, or None for the model's own.
         assumed_range: Range of the pixels if nobody said it, else None.
+        earlier: The content of _run.json of a run that may have had the same model, or None.
 
     Raises:
         ModelError: If it is not whole, cannot be called, or its image size is not known.
     """
-    spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
-    check_files(model_dir, spec.files)
+    fingerprint = fingerprint_model(model_dir)
+    wanted = {"signature": signature, "output_key": output_key}
+    spec = None
+    if earlier is not None:
+        spec = known_spec(earlier, model_dir=model_dir, fingerprint=fingerprint, **wanted)
+    if spec is None:
+        spec = _inspect(model_dir, **wanted)
     return LaunchedModel(
         handle,
-        fingerprint_model(model_dir),
+        fingerprint,
         spec,
         spec.choose_image_size(image_size),
         assumed_range if spec.dtype != "uint8" else None,
     )
+
+
+def _inspect(model_dir: str, *, signature: str | None, output_key: str | None) -> ModelSpec:
+    start_tensorflow()
+    from transforms.models.inspection import inspect_saved_model
+    from transforms.models.model_files import check_files
+
+    spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
+    check_files(model_dir, spec.files)
+    return spec
 
 
 def settle_engine(
@@ -105,7 +123,7 @@ def settle_engine(
     )
     if precision != AUTO:
         return settings
-    report = make_handler(model, settings).load_model().report
+    report = make_handler(model, settings).load().report
     return dataclasses.replace(settings, precision=report.precision)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import pyarrow as pa
@@ -16,15 +17,17 @@ from transforms.batches import EncodedImages, PixelBatch
 from transforms.failure import Step
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
-from transforms.images.preprocessor import Preprocessor
 from transforms.lifecycle.staging import begin_shard, writing_shard
-from transforms.machine.tensorflow_runtime import configure_tensorflow
+from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.schemas import HEIGHT, WIDTH
 from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
+if TYPE_CHECKING:
+    from transforms.images.preprocessor import Preprocessor
+
 
 def preprocess_batch(
-    batch: EncodedImages, preprocessor: Preprocessor | CarefulPreprocessor
+    batch: EncodedImages, preprocessor: "Preprocessor | CarefulPreprocessor"
 ) -> PixelBatch:
     """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
     started = time.perf_counter()
@@ -68,15 +71,14 @@ class _PreprocessBatch(beam.DoFn):
         self._kept: Future[PixelBatch] | None = None
 
     def setup(self) -> None:
-        configure_tensorflow(self._num_model_threads)
-        self._preprocessor = self._shared.acquire(lambda: Preprocessor(self._policy))
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="decode-ahead")
 
     def start_bundle(self) -> None:
         self._kept = None  # Of a bundle that failed.
 
     def process(self, batch: EncodedImages) -> Iterator[PixelBatch]:
-        assert self._preprocessor is not None, "setup runs before process"
+        if self._preprocessor is None:
+            self._preprocessor = self._shared.acquire(self._make_preprocessor)
         assert self._ahead is not None, "setup runs before process"
         if batch.index == 0 and self._staging is not None:
             with writing_shard(self._staging, batch.shard):
@@ -88,6 +90,12 @@ class _PreprocessBatch(beam.DoFn):
         self._kept = self._ahead.submit(preprocess_batch, batch, preprocessor)
         if earlier is not None:
             yield earlier.result()
+
+    def _make_preprocessor(self) -> "Preprocessor":
+        start_tensorflow(self._num_model_threads)
+        from transforms.images.preprocessor import Preprocessor
+
+        return Preprocessor(self._policy)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         last, self._kept = self._kept, None

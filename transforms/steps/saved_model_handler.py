@@ -1,24 +1,41 @@
 """SavedModelHandler: the one place where the pipeline meets the model."""
 
+import functools
+import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
 from transforms.batches import PixelBatch, Predictions
 from transforms.errors import ModelError
 from transforms.failure import Step
-from transforms.machine.tensorflow_runtime import configure_tensorflow
-from transforms.models.engine_settings import EngineSettings
+from transforms.machine.tensorflow_runtime import start_tensorflow
+from transforms.models.engine_settings import DEFAULT_SETTINGS, EngineSettings
 from transforms.models.handle import fingerprint_model, resolve_model
-from transforms.models.image_model import DEFAULT_SETTINGS, ImageModel
-from transforms.models.isolation import predict_isolating
 from transforms.models.spec import ModelSpec
 from transforms.steps.tally import BATCH_IMAGES, TALLY
 
+if TYPE_CHECKING:
+    from transforms.models.image_model import ImageModel
 
-class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
+
+class ModelOnDemand:
+    """A model that is loaded, once, when the first batch comes; none may."""
+
+    def __init__(self, load: "Callable[[], ImageModel]") -> None:
+        """Keeps what loads it."""
+        self._load = functools.cache(load)
+        self._lock = threading.Lock()
+
+    def __call__(self) -> "ImageModel":
+        """Returns the model, loaded."""
+        with self._lock:
+            return self._load()
+
+
+class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
     """Runs an image SavedModel for Beam's RunInference; an element is a whole batch.
 
     Beam's own TensorFlow handlers load no SavedModel directory under Keras 3, and a
@@ -59,14 +76,20 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         """Number of the engine's threads, or None for one a core."""
         return self._settings.num_threads
 
-    def load_model(self) -> ImageModel:
-        """Loads and probes the model, once a process.
+    def load_model(self) -> ModelOnDemand:
+        """Returns the model, to be loaded once a process, and only where there is work."""
+        return ModelOnDemand(self.load)
+
+    def load(self) -> "ImageModel":
+        """Loads and probes the model.
 
         Raises:
             ModelError: If it is not the model that the launch saw, cannot be run as the settings
                 say, or fails its probe.
         """
-        configure_tensorflow(self._settings.num_threads)
+        start_tensorflow(self._settings.num_threads)
+        from transforms.models.image_model import ImageModel
+
         model_dir = resolve_model(self._handle)
         found = fingerprint_model(model_dir)
         if found != self._fingerprint:
@@ -85,14 +108,15 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
     def run_inference(
         self,
         batch: Sequence[PixelBatch],
-        model: ImageModel,
+        model: ModelOnDemand,
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predictions]:
         """Runs the model on each batch; what it fails on becomes a failure of that batch."""
         for pixels in batch:
             if images := len(pixels.pixels):
                 TALLY.observe(BATCH_IMAGES, images)
-        return [predict_batch(pixels, model) for pixels in batch]
+        loaded = model()
+        return [predict_batch(pixels, loaded) for pixels in batch]
 
     def get_num_bytes(self, batch: Sequence[PixelBatch]) -> int:
         """Returns the size of the pixels; Beam's default pickles them to find out."""
@@ -103,8 +127,10 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         return "SavedModelHandler"
 
 
-def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
+def predict_batch(batch: PixelBatch, model: "ImageModel") -> Predictions:
     """Runs the model on one batch."""
+    from transforms.models.isolation import predict_isolating
+
     started = time.perf_counter()
     model.range_doubt.look_at(batch.pixels)
     outputs, errors = predict_isolating(model, batch.pixels)

@@ -9,12 +9,11 @@ from apache_beam.utils.shared import Shared
 from pipelines.running import graph
 from scripts.benchmarks.contenders import ours
 from transforms.batches import PixelBatch, Predictions
-from transforms.models.image_model import ImageModel
-from transforms.steps.saved_model_handler import SavedModelHandler
+from transforms.steps.saved_model_handler import ModelOnDemand, SavedModelHandler
 
 
 class _RunModel(beam.DoFn):
-    _model: ImageModel
+    _model: ModelOnDemand
 
     def __init__(self, handler: SavedModelHandler) -> None:
         self._handler = handler

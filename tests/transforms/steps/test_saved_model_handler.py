@@ -139,7 +139,7 @@ def test_a_model_that_changes_after_launch_is_refused(tmp_path: pathlib.Path) ->
     made = handler(tmp_path)
     (tmp_path / "model" / "labels.txt").write_text("new\n")
     with pytest.raises(ModelError, match="keep the model unchanged while a run lasts"):
-        made.load_model()
+        made.load()
 
 
 def test_the_handler_tells_the_size_of_pixels_without_pickling_them(tmp_path: pathlib.Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from transforms.failure import Failure
 from transforms.lifecycle.previous_rows import PreviousRows
-from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind, ShardResult
+from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.results import ShardResult
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.recipe import fingerprint_shard
 

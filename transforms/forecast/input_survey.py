@@ -14,7 +14,8 @@ from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
-from transforms.records import ImageRef, InputFile, ShardResult
+from transforms.records import ImageRef, InputFile
+from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import ShardSizes, check_not_empty, plan_file_shards, sorted_by_id

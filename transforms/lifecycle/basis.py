@@ -23,7 +23,8 @@ from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import ShardKind, ShardResult
+from transforms.records import ShardKind
+from transforms.results import ShardResult
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
 

@@ -12,7 +12,8 @@ from transforms.errors import CorruptRecordError
 from transforms.failure import UNOPENED
 from transforms.files.atomic_files import is_intact
 from transforms.images.policy import LIMITS
-from transforms.records import InputFile, Predecessor, Shard, ShardKind, ShardResult
+from transforms.records import InputFile, Predecessor, Shard, ShardKind
+from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs

@@ -7,7 +7,8 @@ from typing import Any
 
 from transforms.failure import Step
 from transforms.lifecycle import canaries
-from transforms.records import Change, ShardResult
+from transforms.records import Change
+from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
 from transforms.runs.record import format_version, result_to_dict

@@ -17,7 +17,8 @@ from transforms.inputs.columns import image_id
 from transforms.inputs.entries import Entry, ImageFile, Unlisted
 from transforms.inputs.listing import listed_as
 from transforms.inputs.source import Source
-from transforms.records import ImageRef, InputFile, ShardResult
+from transforms.records import ImageRef, InputFile
+from transforms.results import ShardResult
 from transforms.runs.inputs_file import read_inputs
 
 

@@ -11,14 +11,8 @@ from transforms.failure import Step
 from transforms.files.atomic_files import read_whole
 from transforms.files.file_systems import FileSystems
 from transforms.files.uris import is_local
-from transforms.records import (
-    EngineReport,
-    InputFile,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.results import EngineReport, ShardResult
 from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.span import Span
 

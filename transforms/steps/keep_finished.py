@@ -16,7 +16,8 @@ from transforms.files.file_systems import FileSystems
 from transforms.files.uris import open_uri
 from transforms.lifecycle.previous_run import Previous, PreviousShards
 from transforms.lifecycle.staging import commit, read_commit, writing_shard
-from transforms.records import Change, Predecessor, Shard, ShardKind, ShardResult, WrittenFile
+from transforms.records import Change, Predecessor, Shard, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.image_ids import digests_in
 from transforms.runs.recipe import fingerprint_shard
 from transforms.steps.tally import TALLY

@@ -18,7 +18,8 @@ from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change, ShardResult
+from transforms.records import Change
+from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.runs.failures import failure_line

@@ -16,7 +16,8 @@ from transforms.files.atomic_files import sync
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
 from transforms.lifecycle.staging import commit, writing_shard
-from transforms.records import Shard, ShardKind, ShardResult, WrittenFile
+from transforms.records import Shard, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.inputs_file import write_inputs

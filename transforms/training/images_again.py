@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from transforms.inputs.columns import FileColumns
-from transforms.records import ImageRef, Shard, ShardResult
+from transforms.records import ImageRef, Shard
+from transforms.results import ShardResult
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID
 from transforms.steps.read_images import ReadPolicy, ShardReader
 

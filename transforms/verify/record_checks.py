@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from transforms.errors import brief
-from transforms.records import ShardKey, ShardResult
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_file_name
 from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at

@@ -10,7 +10,8 @@ import pyarrow as pa
 from transforms.errors import InputError, brief
 from transforms.files.file_systems import FileSystems, list_files
 from transforms.files.uris import open_uri
-from transforms.records import ShardKind, ShardResult, WrittenFile
+from transforms.records import ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.directory import (
     EARLIER_NAMES,
     FAILURES_FILE,

@@ -19,7 +19,8 @@ from transforms.files.object_stream import FIRST_RANGE_BYTES, RANGE_BYTES, Objec
 from transforms.files.read_limits import DEFAULT_READ_LIMITS, ReadLimits
 from transforms.files.uris import open_buffered, open_uri
 from transforms.inputs.columns import FileColumns
-from transforms.records import InputFile, Shard, ShardKey, ShardKind, ShardResult, WrittenFile
+from transforms.records import InputFile, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.steps.read_images import ReadPolicy, ShardReader
 
 CONTENT = random.Random(0).randbytes(20_000_000)

@@ -13,16 +13,8 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.counts import FileCount
 from transforms.inputs.listing import classify_input
 from transforms.lifecycle.previous_run import planned_shard
-from transforms.records import (
-    Change,
-    ImageRef,
-    InputFile,
-    Shard,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.inputs_file import write_inputs
 from transforms.runs.recipe import fingerprint_shard
 

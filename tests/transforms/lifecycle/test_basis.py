@@ -7,7 +7,8 @@ from transforms.inputs.source import Source
 from transforms.lifecycle.basis import Completion, Fresh, Refresh, complete, refresh
 from transforms.lifecycle.previous_run import Previous
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import InputFile, ShardKey, ShardKind, ShardResult, WrittenFile
+from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.record import PublishedRun
 
 PREPROCESSING = {"max_image_pixels": 10, "decode": "x"}

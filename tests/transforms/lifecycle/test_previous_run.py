@@ -11,15 +11,8 @@ from tests.support.batches import output_rows
 from transforms.lifecycle.previous_rows import load_previous
 from transforms.lifecycle.previous_run import Previous, PreviousShards, why_recomputed
 from transforms.lifecycle.stored_rows import StoredRows, read_table
-from transforms.records import (
-    InputFile,
-    Predecessor,
-    Shard,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import InputFile, Predecessor, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.inputs_file import write_inputs
 from transforms.runs.record import PublishedRun, format_version, result_to_dict

@@ -75,7 +75,7 @@ def _unpack_chunk(packed: bytes) -> RefChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputFile:
-    """One TFRecord, Parquet or tar file, or a span of one, which is one shard.
+    """One TFRecord, Parquet or tar file, or a span of one.
 
     Attributes:
         kind: TFRECORD, PARQUET or TAR.
@@ -125,13 +125,14 @@ CANARIES = ShardKey(0, 1, is_canaries=True)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shard:
-    """A fixed, ordered list of images, or one file of them; becomes exactly one output file.
+    """A fixed, ordered list of images, or of files of them; becomes exactly one output file.
 
     Attributes:
         key: Place among the run's shards.
         kind: Kind of place where its images lie.
         refs: The images, sorted by image_id; empty unless kind is IMAGES.
-        file: The file; None if kind is IMAGES.
+        files: The files, of one kind, sorted by uri: one, or a span of one, or many that are tiny;
+            empty if kind is IMAGES.
         fingerprint: sha256, hexadecimal, over all that decides its rows; empty until it is known.
         image_shard_count: Shards of listed images in the run, if it is one of these.
         predecessor: The same shard, or its parent, in an earlier run, if there is one.
@@ -140,7 +141,7 @@ class Shard:
     key: ShardKey
     kind: ShardKind
     refs: tuple[ImageRef, ...] = ()
-    file: InputFile | None = None
+    files: tuple[InputFile, ...] = ()
     fingerprint: str = ""
     image_shard_count: int | None = None
     predecessor: "Predecessor | None" = None
@@ -185,6 +186,8 @@ class Predecessor:
         has_same_recipe: Whether its rows are what this run would make of the same images.
         keeps_all: Whether every row of it stays, whatever a listing says: its run is completed.
         changes: Images by kind of change, if it is this shard itself, done before by this run.
+        unchanged_files: Files of the shard that are as they were, and whose rows are as this run
+            would write them, down to the carried columns.
     """
 
     data: tuple[WrittenFile, ...]
@@ -192,6 +195,7 @@ class Predecessor:
     has_same_recipe: bool = True
     keeps_all: bool = False
     changes: Mapping[str, int] | None = None
+    unchanged_files: tuple[InputFile, ...] = ()
 
 
 class Change(enum.StrEnum):

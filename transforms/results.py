@@ -27,6 +27,33 @@ class EngineReport:
     batch_size: int | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileAccount:
+    """What became of a file, or of a span of one.
+
+    Attributes:
+        file: The file.
+        images: Number of images in it that are known: rows and failures, without what stands for
+            the rest of it, or for all of it.
+        is_cut_short: Whether nobody knows how many images it holds, for it was not read to its
+            end. Of a file that did not open, an earlier run may have told the images: then each
+            has a row or a failure of its own.
+    """
+
+    file: InputFile
+    images: int
+    is_cut_short: bool = False
+
+    @classmethod
+    def of(cls, file: InputFile, rows: int, failures: Mapping[str, int]) -> "FileAccount":
+        """Tells it by the number of rows, and that of failures by "step/error_type"."""
+        every = rows + sum(failures.values())
+        is_cut = not CUT_SHORT.isdisjoint(failures)
+        is_unopened = not UNOPENED.isdisjoint(failures)
+        known = every - sum(failures.get(name, 0) for name in CUT_SHORT | UNOPENED)
+        return cls(file, known, is_cut or (is_unopened and every == 1))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
     """One finished shard, staged.
@@ -34,7 +61,7 @@ class ShardResult:
     Attributes:
         shard: Place of the shard among the run's.
         kind: Kind of place where its images lie.
-        file: The TFRecord, Parquet or tar file it was made of, or None.
+        files: The TFRecord, Parquet or tar files it was made of, and their images.
         fingerprint: Fingerprint of the shard, sha256, hexadecimal.
         data: The staged data file.
         inputs: The staged file of what the shard was given.
@@ -53,7 +80,7 @@ class ShardResult:
 
     shard: ShardKey
     kind: ShardKind
-    file: InputFile | None
+    files: tuple[FileAccount, ...]
     fingerprint: str
     data: WrittenFile
     inputs: WrittenFile
@@ -76,24 +103,6 @@ class ShardResult:
     def images(self) -> int:
         """Number of images that the shard was given."""
         return self.rows + self.failed
-
-    @property
-    def known_images(self) -> int:
-        """Number of images, without what stands for the rest of a file, or for a whole one."""
-        if self.file is None:
-            return self.images
-        return self.images - sum(self.failures.get(name, 0) for name in CUT_SHORT | UNOPENED)
-
-    @property
-    def is_cut_short(self) -> bool:
-        """Whether nobody knows how many images its file holds, for it was not read to its end.
-
-        Of a file that did not open, an earlier run may have told the images: then each has a row
-        or a failure of its own.
-        """
-        is_unopened = self.file is not None and not UNOPENED.isdisjoint(self.failures)
-        is_cut = not CUT_SHORT.isdisjoint(self.failures)
-        return is_cut or (is_unopened and self.images == 1)
 
     @property
     def may_pass(self) -> bool:

@@ -136,7 +136,7 @@ class Completion:
 
     def has_files(self, sources: Sequence[Source]) -> bool:
         """Whether shards of the earlier run are TFRecord, Parquet or tar files."""
-        return any(result.file is not None for result in self.results)
+        return any(result.files for result in self.results)
 
 
 Basis = Fresh | Refresh | Completion
@@ -187,8 +187,8 @@ def _counts(
 ) -> PreviousCounts:
     files: collections.Counter[str] = collections.Counter()
     for result in run.results:
-        if result.file is not None:
-            files[result.file.uri] += result.known_images
+        for account in result.files:
+            files[account.file.uri] += account.images
     return PreviousCounts(
         directory=run.directory,
         images=sum(result.images for result in run.results),

@@ -35,7 +35,7 @@ from transforms.verify.account_checks import (
     to_digests,
 )
 from transforms.verify.data_checks import check_data
-from transforms.verify.record_checks import check_counts, check_form, check_spans, read_entries
+from transforms.verify.record_checks import check_counts, check_files, check_form, read_entries
 
 _CHUNK_BYTES = 1 << 20
 
@@ -97,7 +97,7 @@ class Verification:
             self.embedding_dim = declared if isinstance(declared, int) else None
         if len(self.shards) == len(self.record["files"]):
             yield from check_counts(self.record, self.shards)
-            yield from check_spans(self.shards)
+            yield from check_files(self.shards)
         yield from self._check_names()
         for shard in self.shards:
             yield from self._check_shard(shard)

@@ -42,7 +42,7 @@ def image_shard(directory: pathlib.Path, *names: str) -> Shard:
 def parquet_shard(path: pathlib.Path, contents: list[bytes | None]) -> Shard:
     pq.write_table(pa.table({"image": pa.array(contents, pa.binary())}), path)
     file = InputFile(ShardKind.PARQUET, str(path), str(path.parent), path.stat().st_size)
-    return Shard(ShardKey(2, 4), ShardKind.PARQUET, file=file)
+    return Shard(ShardKey(2, 4), ShardKind.PARQUET, files=(file,))
 
 
 def shape(batches: list[EncodedImages]) -> list[tuple[int, bool, int, tuple[bytes, ...]]]:

@@ -133,7 +133,9 @@ def _count(verification: "Verification") -> dict[str, int | None]:
         "rows": counts["written"],
         "failures": counts["failed"],
         "bytes": sum(shard.data.size_bytes for shard in verification.shards),
-        "truncated_files": sum(shard.is_cut_short for shard in verification.shards),
+        "truncated_files": sum(
+            account.is_cut_short for shard in verification.shards for account in shard.files
+        ),
         "embedding_dim": verification.embedding_dim,
     }
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from transforms.errors import ImageError
 from transforms.failure import Failure, Step
-from transforms.records import Change, EngineReport, Shard, ShardKey
+from transforms.records import Change, Shard, ShardKey
+from transforms.results import EngineReport
 from transforms.schemas import IMAGE_ID, URI
 
 

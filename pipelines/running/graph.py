@@ -9,7 +9,8 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
 from transforms.lifecycle.basis import Completion, Refresh
-from transforms.records import Shard, ShardResult
+from transforms.records import Shard
+from transforms.results import ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds

@@ -23,10 +23,12 @@ from tests.support.runs import (
     swap_content,
     write_photos,
 )
+from tests.support.tars import write_tar
 from transforms.errors import OutputError
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import run_lock
 from transforms.lifecycle.owner import this_process
+from transforms.runs.grouping import LEAST_FILES
 
 
 def die_after(
@@ -107,6 +109,33 @@ def test_a_dead_run_is_finished_without_repeating_a_shard(
     assert run_embed(mean_color, out, *argv, "--resume") == 0
     assert "there is nothing to resume" in capsys.readouterr().out
     assert run_embed(mean_color, out, *argv, "--resume", "--batch_size", "5") == 2
+
+
+def test_a_dead_run_of_groups_of_tiny_files_is_finished(
+    mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    images = [encode(photo(200, 256, seed), "JPEG") for seed in range(4)]
+    for n in range(LEAST_FILES + 12):
+        members = {f"{n:03}-{i}.jpg": image for i, image in enumerate(images)}
+        write_tar(folder / f"{n:03}.tar", members)
+    argv = ["--input", str(folder), "--batch_size", "4"]
+    where = die_after(mean_color, out, 3, *argv)
+    records = [json.loads(path.read_text()) for path in where.glob("*-of-*.json")]
+    done = [record["input"] for record in records if isinstance(record["input"], list)]
+    assert done, "the test needs a finished group"
+    # One file of a finished group changes; the others of it are not opened again.
+    changed, *others = (pathlib.Path(file["uri"]) for file in done[0])
+    write_tar(changed, {"changed.jpg": images[0]})
+    originals = {path: path.read_bytes() for path in others}
+    for path, content in originals.items():
+        swap_content(path, bytes(len(content)))
+    assert run_embed(mean_color, out, *argv, "--resume") == 0
+    for path, content in originals.items():
+        swap_content(path, content)
+    assert run_embed(mean_color, tmp_path / "whole", *argv) == 0
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_another_recipe_is_not_resumed(

@@ -230,7 +230,7 @@ def record_that_is_no_object(run: Run) -> list[str]:
 
 def record_of_another_version(run: Run) -> list[str]:
     run.change_record(lambda record: record.update(run_format_version=1))
-    return ["_run.json: run_format_version, got 1, wanted 2, 3 or 4"]
+    return ["_run.json: run_format_version, got 1, wanted 2, 3, 4 or 5"]
 
 
 def record_without_what_is_needed(run: Run) -> list[str]:

@@ -4,9 +4,12 @@ import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from transforms.failure import Failure
+from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.previous_rows import PreviousRows
-from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind, ShardResult
+from transforms.lifecycle.previous_run import files_of
+from transforms.records import Change, ImageRef, InputFile, Shard, ShardKind
+from transforms.results import ShardResult
+from transforms.runs.file_accounts import file_of
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.recipe import fingerprint_shard
 
@@ -36,8 +39,8 @@ class Comparison:
         self._has_same_recipe = has_same_recipe
         self._files: collections.defaultdict[str, list[ShardResult]] = collections.defaultdict(list)
         for result in previous:
-            if result.file is not None:
-                self._files[result.file.uri].append(result)
+            for account in result.files:
+                self._files[account.file.uri].append(result)
         refs: dict[str, ImageRef] = {}
         failures: dict[str, Failure] = {}
         for result in previous:
@@ -45,6 +48,7 @@ class Comparison:
                 given, failed = read_inputs(result.inputs.path)
                 refs |= {ref.image_id: ref for ref in given}
                 failures |= {failure.image_id: failure for failure in failed}
+        self._kept_of_shard: dict[int, frozenset[InputFile]] = {}
         self._rows = PreviousRows.of_listing(refs, failures)
         self._changes: collections.Counter[Change] = collections.Counter()
         self._met = 0
@@ -73,14 +77,11 @@ class Comparison:
         before = self._files.get(file.uri)
         if before is None or file.version is None or not self._has_same_recipe:
             return False
-        return all(
-            result.fingerprint == self._fingerprint(file, result) and not result.may_pass
-            for result in before
-        )
+        return all(file in self._kept(result) for result in before)
 
     def images_before(self, file: InputFile) -> int:
         """Returns how many images such a file had in the earlier run; 0 if it was not there."""
-        return sum(result.images for result in self._files.get(file.uri, ()))
+        return sum(_images_of(file.uri, result) for result in self._files.get(file.uri, ()))
 
     def changes(self, files: Mapping[InputFile, float]) -> dict[Change, int]:
         """Returns what became of all images, those of TFRecord, Parquet and tar files included.
@@ -96,21 +97,47 @@ class Comparison:
         changes[Change.DELETED] += len(self._rows.refs) - len(self._rows.unlisted) - self._met
         here = {file.uri for file in files}
         changes[Change.DELETED] += sum(
-            result.images
+            _images_of(uri, result)
             for uri, results in self._files.items()
             for result in results
             if uri not in here
         )
         return dict(changes)
 
-    def _fingerprint(self, file: InputFile, before: ShardResult) -> str:
-        """Returns the fingerprint of a file's shard, divided as it was before."""
-        assert before.file is not None, "it was made of a file"
-        span = dataclasses.replace(file, span=before.file.span)
-        shard = Shard(ShardKey(0, 1), file.kind, file=span)
-        return fingerprint_shard(self._base_fingerprint, shard)
+    def _kept(self, before: ShardResult) -> frozenset[InputFile]:
+        """Returns the files of an earlier shard that need no computing, if they have not changed.
+
+        Their rows are what this run would write, and nothing in them is tried again.
+        """
+        index = before.shard.index
+        if index not in self._kept_of_shard:
+            files = files_of(before)
+            shard = Shard(before.shard, before.kind, files=files)
+            is_same = fingerprint_shard(self._base_fingerprint, shard) == before.fingerprint
+            again: set[str] = set()
+            if is_same and before.may_pass:
+                uris = {file.uri for file in files}
+                failures = read_inputs(before.inputs.path)[1]
+                passing = (fail for fail in failures if fail.reason in PASSING_REASONS)
+                again = {file_of(failure.uri, uris) for failure in passing}
+            self._kept_of_shard[index] = frozenset(
+                dataclasses.replace(file, span=None)
+                for file in files
+                if is_same and file.uri not in again
+            )
+        return self._kept_of_shard[index]
 
     def _change_of(self, file: InputFile) -> Change:
         if self.is_carried_over(file):
             return Change.UNCHANGED
         return Change.CHANGED if file.uri in self._files else Change.NEW
+
+
+def _images_of(uri: str, result: ShardResult) -> int:
+    """Returns how many images of a file an earlier shard had, what stands for many counted as one.
+
+    Of a shard of several files only those that are known.
+    """
+    if len(result.files) == 1:
+        return result.images
+    return sum(account.images for account in result.files if account.file.uri == uri)

@@ -14,10 +14,11 @@ from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
-from transforms.records import ImageRef, InputFile, ShardResult
+from transforms.records import ImageRef, InputFile
+from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.steps.match_inputs import to_image_ref
-from transforms.steps.plan_shards import ShardSizes, check_not_empty, plan_file_shards, sorted_by_id
+from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
 
 _Found = ImageRef | InputFile | Skipped | Unseen
 
@@ -94,14 +95,14 @@ def take_survey(
                 unseen.append(found)
     every = np.frombuffer(digests, np.uint64)
     check_not_empty(len(every), files)
-    ordered = [shard.file for shard in plan_file_shards(0, files, ShardSizes(1))]
+    check_matched_once(files)
     if repeated := _repeated(every):
         _refuse_copies(repeated, _listed(sources, manifests, columns, previous))
     return Survey(
         images=len(every),
         image_bytes=image_bytes,
         unsized=unsized,
-        files=tuple(file for file in ordered if file is not None),
+        files=tuple(sorted(files, key=lambda file: file.uri)),
         skipped=dict(skipped.most_common()),
         unseen=tuple(unseen),
         drawn=lottery.winners(),

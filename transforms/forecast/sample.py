@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from transforms.records import ImageRef, InputFile, Shard, ShardKey, ShardKind
+from transforms.runs.grouping import group_files
 from transforms.steps.plan_shards import sorted_by_id
 
 SAMPLE_IMAGES = 512
@@ -45,7 +46,8 @@ def make_sample(
 
     Args:
         drawn: Listed images, in an order that is as good as chance.
-        files: Files of images; the first rows of some are taken, far apart.
+        files: Files of images; the first rows of some are taken, far apart. Tiny ones are read in
+            their groups, as the run does.
         images: Listed images that the run computes.
         images_in_files: Images in these files.
         rows_per_shard: Listed images in one of the run's shards.
@@ -61,17 +63,18 @@ def make_sample(
         rounds = -(-len(listed) // (max(rows_per_shard, 1) * threads))
         count = min(rounds * threads, len(listed))
         groups = [listed[start::count] for start in range(count)]
-    chosen: list[InputFile] = []
+    chosen: list[tuple[InputFile, ...]] = []
     images_per_file = 0
     if files:
+        own = group_files(files)
         from_files = size - len(listed)
-        enough = -(-from_files * len(files) // max(images_in_files, 1))
-        count = min(len(files), max(2 * threads, enough))
-        chosen = [files[place * len(files) // count] for place in range(count)]
-        images_per_file = -(-from_files // count)
+        enough = -(-from_files * len(own) // max(images_in_files, 1))
+        count = min(len(own), max(2 * threads, enough))
+        chosen = [own[place * len(own) // count] for place in range(count)]
+        images_per_file = -(-from_files // sum(map(len, chosen)))
     key = ShardKey(0, len(groups) + len(chosen) + 1)
     shards = [Shard(key, ShardKind.IMAGES, sorted_by_id(group)) for group in groups]
-    shards += [Shard(key, file.kind, file=file) for file in chosen]
+    shards += [Shard(key, group[0].kind, files=group) for group in chosen]
     shards.append(Shard(key, ShardKind.IMAGES))
     return Sample(
         tuple(

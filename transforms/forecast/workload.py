@@ -11,6 +11,7 @@ from transforms.inputs.counts import FileCount, count_in_files
 from transforms.inputs.division import SpanLimits, expected_shards
 from transforms.inputs.source import Source
 from transforms.records import Change, InputFile
+from transforms.runs.grouping import group_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,10 +50,13 @@ class Workload:
         return self.listed_to_compute + self.in_files_to_compute
 
     def file_shards(self, rows_per_file: int) -> int:
-        """Returns how many shards the files make, about; looks into those that are large."""
+        """Returns how many shards the files make; of those that are large about, by a look."""
         total_bytes = sum(file.size_bytes for file in self.survey.files)
         limits = SpanLimits.of_run(rows_per_file, total_bytes)
-        return sum(expected_shards(f, count.images, limits) for f, count in self.counts.items())
+        return sum(
+            1 if others else expected_shards(first, self.counts[first].images, limits)
+            for first, *others in group_files(self.counts)
+        )
 
     @property
     def is_empty(self) -> bool:

@@ -23,7 +23,8 @@ from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 from transforms.lifecycle.previous_run import Previous, why_recomputed
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import ShardKind, ShardResult
+from transforms.records import ShardKind
+from transforms.results import ShardResult
 from transforms.runs.recipe import describe_differences, differences
 from transforms.runs.record import PublishedRun
 
@@ -135,7 +136,7 @@ class Completion:
 
     def has_files(self, sources: Sequence[Source]) -> bool:
         """Whether shards of the earlier run are TFRecord, Parquet or tar files."""
-        return any(result.file is not None for result in self.results)
+        return any(result.files for result in self.results)
 
 
 Basis = Fresh | Refresh | Completion
@@ -186,8 +187,8 @@ def _counts(
 ) -> PreviousCounts:
     files: collections.Counter[str] = collections.Counter()
     for result in run.results:
-        if result.file is not None:
-            files[result.file.uri] += result.known_images
+        for account in result.files:
+            files[account.file.uri] += account.images
     return PreviousCounts(
         directory=run.directory,
         images=sum(result.images for result in run.results),

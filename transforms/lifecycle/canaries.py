@@ -12,7 +12,8 @@ from transforms.files.file_systems import FileSystems
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Unlisted
 from transforms.inputs.listing import classify_input, list_source
-from transforms.records import CANARIES, ImageRef, Shard, ShardKind, ShardResult
+from transforms.records import CANARIES, ImageRef, Shard, ShardKind
+from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
 from transforms.schemas import CLASS_INDEX, EMBEDDING, IMAGE_ID, SCORE

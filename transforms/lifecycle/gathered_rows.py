@@ -34,7 +34,7 @@ def gather_rows(
         duplicates: Rows as read and `duplicate_of`, the image_id in computed or among the failures
             that has the same content.
         failures: The failed images.
-        kind: Images are in order of image_id, rows of a file in that of the file.
+        kind: Images are in order of image_id, rows of files in that of the files.
 
     Returns:
         The rows, in the output schema, and the failures; a twin of a failed image fails too.
@@ -90,11 +90,15 @@ def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=computed.schema)
 
 
-def _order(kind: ShardKind) -> Callable[[str, str], tuple[int, str]]:
-    if kind is ShardKind.IMAGES:
-        return lambda image_id, uri: (0, image_id)
+def _order(kind: ShardKind) -> Callable[[str, str], tuple[str, int, str]]:
+    return _by_id if kind is ShardKind.IMAGES else _by_place
+
+
+def _by_id(image_id: str, uri: str) -> tuple[str, int, str]:
+    return image_id, 0, uri
+
+
+def _by_place(_: str, uri: str) -> tuple[str, int, str]:
+    file, _, place = uri.rpartition("#")
     # A failure that stands for a whole file has no place in it.
-    return lambda image_id, uri: (
-        int(place) if (place := uri.rpartition("#")[2]).isdigit() else 0,
-        uri,
-    )
+    return (file, int(place), uri) if place.isdecimal() else (uri, 0, uri)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from transforms.errors import CorruptRecordError
 from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.stored_rows import StoredRows, read_table
-from transforms.records import ImageRef, Predecessor
+from transforms.records import Change, ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
 from transforms.runs.inputs_file import read_inputs
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI, read_schema
@@ -62,10 +62,34 @@ class PreviousRows:
             failures=failures,
         )
 
+    def fate(self, image_id: str, content: str | None) -> Change:
+        """Says what became of an image that is there.
+
+        Args:
+            image_id: The image.
+            content: Hash of its bytes, as in content_sha256; None if it could not be read.
+        """
+        row = self.row_of_id.get(image_id)
+        if row is not None:
+            is_same = self.content_of_row[row] == content
+            return Change.UNCHANGED if is_same else Change.CHANGED
+        return Change.RETRIED if image_id in self.failures else Change.NEW
+
     @property
     def unlisted(self) -> frozenset[str]:
         """The image_ids that stand for directories which could not be listed: no images."""
         return frozenset(name for name, ref in self.refs.items() if ref.unlisted is not None)
+
+    def stays(self, ref: ImageRef, *, keeps_all: bool) -> bool:
+        """Whether what the run before made of an image holds, by the listing alone.
+
+        Args:
+            ref: The image.
+            keeps_all: Whether every row stays, whatever the listing says.
+        """
+        if keeps_all or not self.is_reusable:
+            return self.is_reusable and ref.image_id in self.row_of_id
+        return self.is_listed_alike(ref)
 
     def is_listed_alike(self, ref: ImageRef) -> bool:
         """Whether the listing says that an image is as it was."""

@@ -12,7 +12,8 @@ from transforms.errors import CorruptRecordError
 from transforms.failure import UNOPENED
 from transforms.files.atomic_files import is_intact
 from transforms.images.policy import LIMITS
-from transforms.records import InputFile, Predecessor, Shard, ShardKind, ShardResult
+from transforms.records import InputFile, Predecessor, Shard, ShardKind
+from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs
@@ -50,22 +51,23 @@ class PreviousShards:
         self._images = [r for r in run.results if r.kind is ShardKind.IMAGES]
         self._files: defaultdict[str, list[ShardResult]] = defaultdict(list)
         for result in run.results:
-            if result.file is not None:
-                self._files[result.file.uri].append(result)
+            for account in result.files:
+                self._files[account.file.uri].append(result)
 
     def parents_of(self, shard: Shard) -> Sequence[ShardResult]:
-        """Returns the shards in which the shard's images were: one, or all of a changed file.
+        """Returns the shards in which the shard's images were: one, or all that had its files.
 
         The number of shards of images only doubles, so a shard's images were all in one shard: of 4
         then and 8 now, shards 2 and 6 both come from 2. Of a file that has changed, any span may
-        hold what another one held.
+        hold what another one held. Tiny files may have been in other groups.
         """
-        if shard.file is None:
+        if shard.kind is ShardKind.IMAGES:
             return [self._images[shard.key.index % len(self._images)]] if self._images else []
-        own = self._files.get(shard.file.uri, [])
-        if shard.file.version is None and not self._previous.keeps_all:
+        had = (result for file in shard.files for result in self._files.get(file.uri, ()))
+        own = list({result.shard.index: result for result in had}.values())
+        if not (self._previous.keeps_all or all(file.version is not None for file in shard.files)):
             return own  # It may have changed.
-        return [result for result in own if result.file == shard.file] or own
+        return [result for result in own if files_of(result) == shard.files] or own
 
     def as_divided(self, file: InputFile) -> list[InputFile]:
         """Returns the spans that a file was divided into, if it and the recipe are as they were.
@@ -77,16 +79,19 @@ class PreviousShards:
         results = self._files.get(file.uri, [])
         if not all(UNOPENED.isdisjoint(result.failures) for result in results):
             return []
-        spans = [result.file for result in results if result.file is not None]
+        spans = [span for result in results for span in files_of(result)]
         return [span for span in spans if dataclasses.replace(span, span=None) == file]
 
-    def predecessor(self, parents: Sequence[ShardResult]) -> Predecessor:
+    def predecessor(
+        self, parents: Sequence[ShardResult], unchanged_files: tuple[InputFile, ...]
+    ) -> Predecessor:
         """Returns what a shard takes from its parents."""
         return Predecessor(
             data=tuple(parent.data for parent in parents),
             inputs=tuple(parent.inputs for parent in parents),
             has_same_recipe=self._previous.has_same_recipe,
             keeps_all=self._previous.keeps_all,
+            unchanged_files=unchanged_files,
         )
 
 
@@ -96,8 +101,13 @@ def planned_shard(result: ShardResult) -> Shard:
     Raises:
         pa.ArrowInvalid, OSError: If its inputs file is damaged.
     """
-    refs = read_inputs(result.inputs.path)[0] if result.file is None else ()
-    return Shard(result.shard, result.kind, refs, result.file, result.fingerprint)
+    refs = read_inputs(result.inputs.path)[0] if result.kind is ShardKind.IMAGES else ()
+    return Shard(result.shard, result.kind, refs, files_of(result), result.fingerprint)
+
+
+def files_of(result: ShardResult) -> tuple[InputFile, ...]:
+    """Returns the files that a finished shard was made of."""
+    return tuple(account.file for account in result.files)
 
 
 def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from transforms.failure import Step
 from transforms.lifecycle import canaries
-from transforms.records import Change, ShardResult
+from transforms.records import Change
+from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
 from transforms.runs.record import format_version, result_to_dict
@@ -151,20 +152,24 @@ def _changes(publication: Publication, results: list[ShardResult]) -> dict[str, 
     """Returns what became of the images since the run before, and how much work was saved."""
     previous = publication.previous
     changes: collections.Counter[str] = collections.Counter()
-    met: collections.Counter[str] = collections.Counter()  # Of the images of a file before, by uri.
+    met: collections.Counter[str] = collections.Counter()  # Of a divided file's images before.
+    whole: set[str] = set()
     for result in results:
         changes.update(result.changes)
         is_compared = not FATES.isdisjoint(result.changes)
         if publication.builds_on_runs and not is_compared:
             changes[Change.NEW] += result.images
-        if result.file is not None:
-            fates = (result.changes.get(fate, 0) for fate in _KNOWN_BEFORE)
-            met[result.file.uri] += sum(fates) if is_compared else result.images
+        for account in result.files:
+            if account.file.span is None and is_compared:
+                whole.add(account.file.uri)
+            else:
+                fates = (result.changes.get(fate, 0) for fate in _KNOWN_BEFORE)
+                met[account.file.uri] += sum(fates) if is_compared else account.images
     if previous is not None:
-        # The shards of listed images count what they lost. An image of a file may be in another of
-        # its shards now, and a file that is gone has none.
+        # Shards count what they lost, but an image of a divided file may be in another of its
+        # shards now, and a file that is gone has none.
         changes[Change.DELETED] += sum(
-            max(images - met[uri], 0) for uri, images in previous.files.items()
+            max(images - met[uri], 0) for uri, images in previous.files.items() if uri not in whole
         )
     elif not changes:
         return {}

@@ -17,7 +17,8 @@ from transforms.inputs.columns import image_id
 from transforms.inputs.entries import Entry, ImageFile, Unlisted
 from transforms.inputs.listing import listed_as
 from transforms.inputs.source import Source
-from transforms.records import ImageRef, InputFile, ShardResult
+from transforms.records import ImageRef, InputFile
+from transforms.results import ShardResult
 from transforms.runs.inputs_file import read_inputs
 
 
@@ -89,20 +90,20 @@ def recall(
     Raises:
         pa.ArrowInvalid, OSError: If its inputs file is damaged.
     """
-    if result.file is not None and result.file.first_image:
-        return  # Its first span stands for the file.
-    if result.file is not None:
-        file = result.file
-        entries = {file.uri: Entry(file.uri, file.size_bytes, file.version)}
+    files = [account.file for account in result.files]
+    if files:
+        # The first span of a divided file stands for all of it.
+        firsts = [file for file in files if not file.first_image]
+        entries = {file.uri: Entry(file.uri, file.size_bytes, file.version) for file in firsts}
     else:
         refs = [ref for ref in read_inputs(result.inputs.path)[0] if ref.unlisted is None]
         entries = {ref.image_id: Entry(ref.uri, ref.size_bytes, ref.version) for ref in refs}
     for key, entry in entries.items():
         source = next((one.source for one in unseen if one.covers(entry.uri)), None)
-        kind = None if result.file is None else result.kind
+        kind = result.kind if files else None
         found = source and listed_as(entry, source, kind)
         match found:
             case ImageFile() if key == image_id(found.uri, found.root, image_id_from or "uri"):
                 yield found
-            case InputFile() if result.file is not None:
+            case InputFile() if files:
                 yield found

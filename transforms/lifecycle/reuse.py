@@ -2,12 +2,13 @@
 
 A shard is sifted in three phases:
 
-1. before_reading, by the listing. What is listed as it was keeps its row, and is never opened.
+1. before_reading, by the listing. What is listed as it was keeps its row, and is never opened: an
+   image, or a file with all its images.
 2. after_reading, by content, one part after the other. What has the bytes of an earlier row keeps
    that row; what has the bytes of another image of the shard waits for the row of that.
 3. after_the_last, by what never came: the images that are gone. Of a file that ended early, or did
    not open, nobody knows: they keep their rows. Where these are of no use, they fail by name.
-   Otherwise nothing is said of a file here: what a span lacks another one may have.
+   Nothing is said of a divided file here: what a span lacks another one may have.
 
 An example, with deduplicate on. The run before has a, b and c; the listing of now a, b, d and e. b
 was touched, and e is a copy of d:
@@ -29,20 +30,19 @@ The model sees one image of four. gathered_rows makes of it a [1.0], b [2.0], d 
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
-from transforms.errors import NotReachedError
-from transforms.failure import CUT_SHORT, UNOPENED, Failure
+from transforms.failure import Failure
 from transforms.inputs.part import ReadPart
+from transforms.lifecycle.previous_files import PreviousFiles
 from transforms.lifecycle.previous_rows import (
     PreviousRows,
     load_previous,
     rows_as_before,
     rows_as_read,
-    uris_of,
 )
 from transforms.records import Change, ImageRef, Shard
 from transforms.runs.sharding import shard_index
@@ -74,27 +74,32 @@ class ShardReuse:
         self._carried = carried
         self._deduplicate = deduplicate
         self._previous = PreviousRows.none()
+        self._keeps_all = shard.predecessor is not None and shard.predecessor.keeps_all
+        self._files: PreviousFiles | None = None
         if shard.predecessor is not None:
             self._previous = load_previous(shard.predecessor, computed)
+            if shard.files:
+                self._files = PreviousFiles(shard, shard.predecessor, self._previous)
         # What the phases hand on to one another: the images that are still there, by image_id, and
         # the first image of each content_sha256.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
-        self._end: Failure | None = None  # Of a file that was not read to its end.
 
-    def before_reading(self) -> tuple[list[ImageRef], ReadPart]:
-        """Tells the listed images that must be read from those that need not be: the first phase.
+    def before_reading(self) -> tuple[Shard, ReadPart]:
+        """Tells what must be read of the shard from what need not be: the first phase.
 
         Returns:
-            The images to read, in order, and the others' rows and failures.
+            The shard with the images or files to read, in order; the others' rows and failures.
         """
+        if self._files is not None:
+            return self._files_before_reading(self._files)
         to_read: list[ImageRef] = []
         kept: list[ImageRef] = []
         failures: list[Failure] = []
         changes: collections.Counter[Change] = collections.Counter()
         for ref in self._shard.refs:
             lasting = self._previous.lasting_failure(ref.image_id)
-            if not self._stays(ref):
+            if not self._previous.stays(ref, keeps_all=self._keeps_all):
                 to_read.append(ref)
             elif ref.image_id in self._previous.row_of_id:
                 self._seen.add(ref.image_id)
@@ -110,7 +115,8 @@ class ShardReuse:
         contents = [self._previous.content_of_row[row] for row in rows]
         as_read = rows_as_read(kept, contents, self._carried)
         reused = self._reused(as_read, rows, [], changes)
-        return to_read, self._part(failures=tuple(failures), reused=reused)
+        shard = dataclasses.replace(self._shard, refs=tuple(to_read))
+        return shard, self._part(failures=tuple(failures), reused=reused)
 
     def after_reading(self, part: ReadPart) -> ReadPart:
         """Takes the images out of what was read whose content is known: the second phase.
@@ -139,9 +145,9 @@ class ShardReuse:
             else:
                 fresh.append(row)
         for failure in part.failures:
-            changes[self._fate(failure.image_id, None)] += 1
-            if self._stands_for_many(failure):
-                self._end = failure
+            changes[self._fate(failure.image_id)] += 1
+            if self._files is not None:
+                self._files.meet(failure)
         table = pa.Table.from_batches([part.rows])
         reused = self._reused(
             table.take(pa.array([row for row, _ in kept], pa.int64())),
@@ -161,52 +167,80 @@ class ShardReuse:
         """Counts the images of the predecessor that are gone: the third phase.
 
         Returns:
-            A part without images; or, of a file that was not read to its end, with those that may
-            be in the rest of it.
+            A part without images; or, of files that were not read to their ends, with those that
+            may be in the rest of them.
         """
         previous = self._previous
+        if self._files is not None:
+            lost, unreached = self._files.gone(self._seen)
+            deleted = collections.Counter({Change.DELETED: len(lost)})
+            return self._unreached(self._files, unreached, deleted)
         before = {*previous.row_of_id, *previous.failures} - previous.unlisted
-        before -= {i for i, earlier in previous.failures.items() if self._stands_for_many(earlier)}
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
-        if self._end is not None and (rest := self._in_span(gone)):
-            return self._unreached(sorted(rest), self._end)
-        is_file = self._shard.file is not None
-        changes = collections.Counter({Change.DELETED: 0 if is_file else len(gone)})
-        reused = self._reused(rows_as_read([], [], self._carried), [], [], changes)
+        reused = self._nothing(collections.Counter({Change.DELETED: len(gone)}))
         return self._part(reused=self._counted_before(reused))
 
-    def _unreached(self, gone: Sequence[str], end: Failure) -> ReadPart:
+    def _files_before_reading(self, files: PreviousFiles) -> tuple[Shard, ReadPart]:
+        """Keeps the rows and failures of files that are as they were."""
+        unread = files.unread()
+        images = files.images_of(unread)
+        kept = self._as_before(images) if images else None
+        if kept is None:
+            return self._shard, self._part(reused=self._nothing())
+        self._seen.update(images)
+        to_read = tuple(file for file in self._shard.files if file.uri not in unread)
+        return dataclasses.replace(self._shard, files=to_read), kept
+
+    def _unreached(
+        self,
+        files: PreviousFiles,
+        ends: Mapping[str, Failure],
+        changes: collections.Counter[Change],
+    ) -> ReadPart:
         """Keeps the rows of images that nobody can tell are gone, or fails them by name.
 
         Of a.tar, whose images 1 to 4 have rows, 1 and 2 are read, and then the file ends: 3 and 4
         keep their rows. With another recipe 3 and 4 are failures, that of 3
 
             Failure("3", "a.tar#2", "read", "NotReached", "the run before read it, this one ...")
+
+        Args:
+            files: Files that they were in.
+            ends: Failure that stands for the rest of its file, by image_id.
+            changes: Images by kind of change that are counted with them.
+        """
+        kept = self._as_before(sorted(ends), changes) if self._previous.is_reusable else None
+        if kept is not None and kept.reused is not None:
+            return kept._replace(reused=self._counted_before(kept.reused))
+        failures = tuple(files.not_reached(image_id, ends[image_id]) for image_id in sorted(ends))
+        changes.update(map(self._fate, ends))
+        return self._part(failures=failures, reused=self._counted_before(self._nothing(changes)))
+
+    def _as_before(
+        self, images: Sequence[str], changes: collections.Counter[Change] | None = None
+    ) -> ReadPart | None:
+        """Gives images of files their rows and failures of before; None if columns differ.
+
+        Args:
+            images: Their image_ids.
+            changes: Images by kind of change that are counted with them.
         """
         previous, predecessor = self._previous, self._shard.predecessor
-        assert predecessor is not None, "only then is an image gone"
-        changes: collections.Counter[Change] = collections.Counter()
-        rows = [previous.row_of_id[i] for i in gone if i in previous.row_of_id]
-        failures = [previous.failures[i] for i in gone if i not in previous.row_of_id]
-        as_read = rows_as_before(predecessor, rows, self._carried) if previous.is_reusable else None
-        if as_read is not None:
-            changes.update({Change.UNCHANGED: len(gone), Change.REUSED: len(rows)})
-        else:
-            uris = {failure.image_id: failure.uri for failure in failures}
-            uris |= uris_of(predecessor, rows)
-            as_read, rows = rows_as_read([], [], self._carried), []
-            error = NotReachedError(f"the run before read it, this one cannot: {end.message}")
-            failures = [
-                Failure(i, uri, end.step, error.error_type, str(error)) for i, uri in uris.items()
-            ]
-            changes.update(self._fate(image_id, None) for image_id in gone)
-        reused = self._counted_before(self._reused(as_read, rows, [], changes))
-        return self._part(failures=tuple(failures), reused=reused)
+        assert predecessor is not None, "only then is anything known of before"
+        rows = [previous.row_of_id[i] for i in images if i in previous.row_of_id]
+        as_read = rows_as_read([], [], self._carried)
+        if rows:
+            as_read = rows_as_before(predecessor, rows, self._carried)
+        if as_read is None:
+            return None
+        failures = tuple(previous.failures[i] for i in images if i not in previous.row_of_id)
+        counted = collections.Counter({Change.UNCHANGED: len(images), Change.REUSED: len(rows)})
+        reused = self._reused(as_read, rows, [], counted + (changes or collections.Counter()))
+        return self._part(failures=failures, reused=reused)
 
-    def _stands_for_many(self, failure: Failure) -> bool:
-        """Whether a failure is the rest of a file, or a whole one, and no image."""
-        is_file = self._shard.file is not None
-        return is_file and failure.reason in CUT_SHORT | UNOPENED
+    def _nothing(self, changes: collections.Counter[Change] | None = None) -> ReusedRows:
+        as_read = rows_as_read([], [], self._carried)
+        return self._reused(as_read, [], [], changes or collections.Counter())
 
     def _counted_before(self, reused: ReusedRows) -> ReusedRows:
         """Puts in the changes that were counted when the shard was done before by this run."""
@@ -216,16 +250,7 @@ class ShardReuse:
             reused = dataclasses.replace(reused, changes=counted)
         return reused
 
-    def _stays(self, ref: ImageRef) -> bool:
-        """Whether what the run before made of an image holds, by the listing alone."""
-        predecessor = self._shard.predecessor
-        if predecessor is None or not self._previous.is_reusable:
-            return False
-        if predecessor.keeps_all:
-            return ref.image_id in self._previous.row_of_id
-        return self._previous.is_listed_alike(ref)
-
-    def _fate(self, image_id: str, content: str | None) -> Change:
+    def _fate(self, image_id: str, content: str | None = None) -> Change:
         """Says what became of an image since the run before, and notes that it is there.
 
         Args:
@@ -233,29 +258,12 @@ class ShardReuse:
             content: Hash of its bytes, as in content_sha256; None if it could not be read.
         """
         self._seen.add(image_id)
-        row = self._previous.row_of_id.get(image_id)
-        if row is not None:
-            is_same = self._previous.content_of_row[row] == content
-            return Change.UNCHANGED if is_same else Change.CHANGED
-        return Change.RETRIED if image_id in self._previous.failures else Change.NEW
+        return self._previous.fate(image_id, content)
 
     def _belongs_here(self, image_id: str) -> bool:
         """Whether an image of the parent is of this shard: of two halves, each has its own."""
         count = self._shard.image_shard_count
         return count is None or shard_index(image_id, count) == self._shard.key.index
-
-    def _in_span(self, gone: Sequence[str]) -> list[str]:
-        """Returns which images of the run before were where the shard's span of the file is."""
-        file, predecessor = self._shard.file, self._shard.predecessor
-        if file is None or file.span is None or predecessor is None:
-            return list(gone)
-        previous = self._previous
-        uris = {i: failure.uri for i, failure in previous.failures.items()}
-        uris |= uris_of(
-            predecessor, [previous.row_of_id[i] for i in gone if i in previous.row_of_id]
-        )
-        index = {image_id: uris[image_id].rpartition("#")[2] for image_id in gone}
-        return [i for i in gone if index[i].isdigit() and file.span.covers(int(index[i]))]
 
     def _reused(
         self,

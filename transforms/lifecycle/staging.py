@@ -25,7 +25,8 @@ from transforms.errors import RunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
-from transforms.records import ShardKey, ShardResult
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.runs.directory import IN_PLACE_STAGING
 from transforms.runs.record import result_from_dict, result_to_dict
 

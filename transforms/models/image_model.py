@@ -19,7 +19,7 @@ from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
 from transforms.models.uniform_images import look_at_first_layer
-from transforms.records import EngineReport
+from transforms.results import EngineReport
 
 MIN_COSINE = 0.999
 """Least cosine of a probe image's answer and TensorFlow's in float32: an engine and precision

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.errors import InputError, brief
-from transforms.records import ImageRef, ShardResult
+from transforms.records import ImageRef
+from transforms.results import ShardResult
 from transforms.runs.data_file import read_schema
 from transforms.runs.footers import check_footer, dimension_of
 from transforms.runs.recipe import describe_differences, differences

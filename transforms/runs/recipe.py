@@ -25,8 +25,7 @@ def fingerprint_shard(base: str, shard: Shard) -> str:
         shard: The shard.
     """
     digest = hashlib.sha256(f"{base} {shard.kind}\n".encode())
-    if shard.file is not None:
-        file = shard.file
+    for file in shard.files:
         digest.update(repr((file.uri, file.root, file.size_bytes, file.version)).encode())
         if file.span is not None:
             digest.update(repr(dataclasses.astuple(file.span)).encode())

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from transforms.errors import InputError
@@ -11,30 +11,36 @@ from transforms.failure import Step
 from transforms.files.atomic_files import read_whole
 from transforms.files.file_systems import FileSystems
 from transforms.files.uris import is_local
-from transforms.records import (
-    EngineReport,
-    InputFile,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.results import EngineReport, FileAccount, ShardResult
 from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.span import Span
 
 EARLIER_FORMAT_VERSION = 2
 RUN_FORMAT_VERSION = 3
 DIVIDED_FORMAT_VERSION = 4
-READ_FORMAT_VERSIONS = (EARLIER_FORMAT_VERSION, RUN_FORMAT_VERSION, DIVIDED_FORMAT_VERSION)
+GROUPED_FORMAT_VERSION = 5
+READ_FORMAT_VERSIONS = (
+    EARLIER_FORMAT_VERSION,
+    RUN_FORMAT_VERSION,
+    DIVIDED_FORMAT_VERSION,
+    GROUPED_FORMAT_VERSION,
+)
 """Format 2 differs in the names of _run.json and _failures.jsonl only. In format 4 some shards are
-spans of files, each of which an earlier program would take for its whole file.
+spans of files, each of which an earlier program would take for its whole file. In format 5 some
+shards are of many files, so that their `input` is a list.
 """
 
 
 def format_version(results: Iterable[ShardResult]) -> int:
     """Returns the earliest format that says what the shards of a run are."""
-    is_divided = any(result.file is not None and result.file.span for result in results)
-    return DIVIDED_FORMAT_VERSION if is_divided else RUN_FORMAT_VERSION
+    version = RUN_FORMAT_VERSION
+    for result in results:
+        if len(result.files) > 1:
+            return GROUPED_FORMAT_VERSION
+        if any(account.file.span for account in result.files):
+            version = DIVIDED_FORMAT_VERSION
+    return version
 
 
 def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
@@ -51,7 +57,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         "changes": dict(result.changes),
         "shard": [result.shard.index, result.shard.count],
         "kind": result.kind.value,
-        "input": result.file and _described_input(result.file),
+        "input": _described_input(result.files),
         "fingerprint": result.fingerprint,
         "inputs": relative(result.inputs),
         "seconds": {step.value: round(result.seconds.get(step, 0), 3) for step in Step},
@@ -63,7 +69,23 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
     }
 
 
-def _described_input(file: InputFile) -> dict[str, Any]:
+def _described_input(
+    accounts: Sequence[FileAccount],
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Describes the file, or the files and what became of each, where the shard cannot tell."""
+    if not accounts:
+        return None
+    if len(accounts) > 1:
+        return [_described_account(account) for account in accounts]
+    return _described_file(accounts[0].file)
+
+
+def _described_account(account: FileAccount) -> dict[str, Any]:
+    end = {"is_cut_short": True} if account.is_cut_short else {}  # Most are not.
+    return {**_described_file(account.file), "images": account.images, **end}
+
+
+def _described_file(file: InputFile) -> dict[str, Any]:
     described = dataclasses.asdict(file)
     if file.span is None:
         del described["span"]  # Programs before format 4 know of none.
@@ -82,12 +104,10 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         return WrittenFile(path, file["size_bytes"], file["sha256"])
 
     index, count = entry["shard"]
-    kind = ShardKind(entry["kind"])
-    file = entry["input"]
     return ShardResult(
         shard=ShardKey(index, count),
-        kind=kind,
-        file=_read_input(file, kind) if file else None,
+        kind=ShardKind(entry["kind"]),
+        files=_read_accounts(entry),
         fingerprint=entry["fingerprint"],
         data=absolute(entry),
         inputs=absolute(entry["inputs"]),
@@ -102,8 +122,24 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
     )
 
 
-def _read_input(file: Mapping[str, Any], kind: ShardKind) -> InputFile:
+def _read_accounts(entry: Mapping[str, Any]) -> tuple[FileAccount, ...]:
+    given = entry["input"]
+    if not given:
+        return ()
+    if isinstance(given, list):
+        return tuple(map(_read_account, given))
+    return (FileAccount.of(_read_file(given), entry["rows"], entry["failures"]),)
+
+
+def _read_account(described: Mapping[str, Any]) -> FileAccount:
+    own = {"images", "is_cut_short"}
+    file = _read_file({name: value for name, value in described.items() if name not in own})
+    return FileAccount(file, described["images"], described.get("is_cut_short", False))
+
+
+def _read_file(file: Mapping[str, Any]) -> InputFile:
     span = file.get("span")
+    kind = ShardKind(file["kind"])
     return InputFile(**{**file, "kind": kind, "span": Span(**span) if span else None})
 
 

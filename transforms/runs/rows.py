@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import ImageError, InputError, brief
-from transforms.records import ShardResult
+from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun, read_published_run

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from apache_beam.pvalue import PCollection
 
 from transforms.errors import RunError
-from transforms.records import ShardResult
+from transforms.results import ShardResult
 from transforms.runs.image_ids import read_ids
 
 RANGES = 64

@@ -4,19 +4,27 @@ import dataclasses
 import functools
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.errors import ImageError
 from transforms.files.atomic_files import is_intact, link_or_copy
 from transforms.files.file_systems import FileSystems
-from transforms.files.uris import open_uri
-from transforms.lifecycle.previous_run import Previous, PreviousShards
+from transforms.lifecycle.previous_files import can_be_opened
+from transforms.lifecycle.previous_run import Previous, PreviousShards, files_of
 from transforms.lifecycle.staging import commit, read_commit, writing_shard
-from transforms.records import Change, Predecessor, Shard, ShardKind, ShardResult, WrittenFile
+from transforms.records import (
+    Change,
+    ImageRef,
+    InputFile,
+    Predecessor,
+    Shard,
+    ShardKind,
+    WrittenFile,
+)
+from transforms.results import ShardResult
 from transforms.runs.image_ids import digests_in
 from transforms.runs.recipe import fingerprint_shard
 from transforms.steps.tally import TALLY
@@ -94,12 +102,21 @@ class _KeepShard(beam.DoFn):
             # another run, unless that has some: what changed is counted by these.
             if self._shards is not None and self._shards.parents_of(shard):
                 return None
-            predecessor = Predecessor((result.data,), (result.inputs,), changes={})
+            predecessor = Predecessor(
+                (result.data,),
+                (result.inputs,),
+                changes={},
+                unchanged_files=self._unchanged_files(shard, [result]),
+            )
             return dataclasses.replace(shard, predecessor=predecessor)
         if result.may_pass and _can_be_read(shard):
             # Its rows stay, and only what failed is tried again.
             predecessor = Predecessor(
-                (result.data,), (result.inputs,), keeps_all=True, changes=result.changes
+                (result.data,),
+                (result.inputs,),
+                keeps_all=True,
+                changes=result.changes,
+                unchanged_files=shard.files,
             )
             return dataclasses.replace(shard, predecessor=predecessor)
         return result
@@ -116,7 +133,27 @@ class _KeepShard(beam.DoFn):
                 if not self._is_intact(file):
                     return file.path
         result = self._carried_over(shard, parents[0]) if len(parents) == 1 else None
-        return result or dataclasses.replace(shard, predecessor=shards.predecessor(parents))
+        if result is not None:
+            return result
+        predecessor = shards.predecessor(parents, self._unchanged_files(shard, parents))
+        return dataclasses.replace(shard, predecessor=predecessor)
+
+    def _unchanged_files(
+        self, shard: Shard, parents: Sequence[ShardResult]
+    ) -> tuple[InputFile, ...]:
+        """Returns the files of which each image's row is known without a look into them.
+
+        They are listed as they were, and their shard's fingerprint is what it would be now: so the
+        recipe, the columns and what the ids are made of are the same.
+        """
+        keeps_all = self._previous is not None and self._previous.keeps_all
+        known: set[InputFile] = set()
+        for parent in parents if shard.files else ():
+            files = files_of(parent)
+            before = Shard(parent.shard, parent.kind, files=files)
+            if keeps_all or fingerprint_shard(self._base, before) == parent.fingerprint:
+                known.update(file for file in files if keeps_all or file.version is not None)
+        return tuple(file for file in shard.files if file in known)
 
     def _counted(self, result: ShardResult, shard: Shard) -> ShardResult:
         is_file = result.kind is not ShardKind.IMAGES
@@ -164,20 +201,13 @@ class _KeepShard(beam.DoFn):
 
 def _is_listed(shard: Shard) -> bool:
     """Whether the listing can tell that nothing has changed."""
-    if shard.file is not None:
-        return shard.file.version is not None
-    return all(ref.version is not None for ref in shard.refs)
+    listed: tuple[ImageRef | InputFile, ...] = (*shard.refs, *shard.files)
+    return all(one.version is not None for one in listed)
 
 
 def _can_be_read(shard: Shard) -> bool:
     """Whether it helps to try again what failed: a file that does not open now keeps its rows."""
-    if shard.file is None:
-        return True
-    try:
-        open_uri(shard.file.uri).close()
-    except (ImageError, OSError):
-        return False
-    return True
+    return not shard.files or any(map(can_be_opened, shard.files))
 
 
 @dataclasses.dataclass(eq=False)

@@ -26,7 +26,7 @@ class _PlanShard(beam.DoFn):
         if shard.kind is ShardKind.IMAGES:
             TALLY.add(total=len(shard.refs))
         else:
-            TALLY.count(FILES, 1)
+            TALLY.count(FILES, len(shard.files))
         yield shard
 
 

@@ -10,6 +10,7 @@ from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
+from transforms.runs.grouping import group_files
 from transforms.runs.sharding import count_shards, shard_index
 from transforms.steps.tally import FILES, TALLY
 
@@ -41,11 +42,27 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     return ordered
 
 
-def check_not_empty(image_count: int, files: Sequence[InputFile]) -> None:
-    """Checks that there is something to read.
+def check_matched_once(files: Iterable[InputFile]) -> None:
+    """Checks that no file is matched twice.
 
     Raises:
-        InputError: If not.
+        InputError: If one is.
+    """
+    places = sorted((file.uri, file.first_image) for file in files)
+    for first, second in itertools.pairwise(places):
+        if first == second:
+            raise InputError(f"{first[0]} is matched by two --input patterns; remove one")
+
+
+def check_not_empty(image_count: int, files: Sequence[object]) -> None:
+    """Checks that there is something to read.
+
+    Args:
+        image_count: Number of listed images.
+        files: Files, or groups of them.
+
+    Raises:
+        InputError: If there is not.
     """
     if not image_count and not files:
         raise InputError("no images found: none of the --input and --manifest holds any")
@@ -71,38 +88,34 @@ class ShardSizes:
 def plan_image_shards(
     group: tuple[int, dict[str, Iterable[RefChunk]]],
     image_count: int,
-    files: list[InputFile],
+    groups: list[tuple[InputFile, ...]],
     sizes: ShardSizes,
 ) -> Shard:
     """Makes one shard of listed images from what was grouped under its index."""
     index, grouped = group
     images = sizes.count(image_count)
-    key = ShardKey(index, images + len(files))
+    key = ShardKey(index, images + len(groups))
     refs = sorted_by_id(ref for chunk in grouped["refs"] for ref in chunk.refs)
     return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
 
 
-def plan_file_shards(image_count: int, files: list[InputFile], sizes: ShardSizes) -> list[Shard]:
-    """Makes one shard a file or span of one, in order of uri and place, after the image shards.
-
-    Raises:
-        InputError: If a file is matched twice.
-    """
-    ordered = sorted(files, key=lambda file: (file.uri, file.first_image))
-    for first, second in itertools.pairwise(ordered):
-        if (first.uri, first.first_image) == (second.uri, second.first_image):
-            raise InputError(f"{first.uri} is matched by two --input patterns; remove one")
+def plan_file_shards(
+    image_count: int, groups: Iterable[tuple[InputFile, ...]], sizes: ShardSizes
+) -> list[Shard]:
+    """Makes a shard of each group of files, by the place of the first, after the image shards."""
+    ordered = sorted(groups, key=lambda group: (group[0].uri, group[0].first_image))
     start = sizes.count(image_count)
-    count = start + len(files)
+    count = start + len(ordered)
     return [
-        Shard(ShardKey(start + i, count), file.kind, file=file) for i, file in enumerate(ordered)
+        Shard(ShardKey(start + i, count), group[0].kind, files=group)
+        for i, group in enumerate(ordered)
     ]
 
 
 def _number_shards(
-    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
+    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
 ) -> Iterator[tuple[int, None]]:
-    check_not_empty(image_count, files)
+    check_not_empty(image_count, groups)
     TALLY.add(total=image_count)
     for index in range(sizes.count(image_count)):
         yield index, None
@@ -127,11 +140,11 @@ def _count_images(chunk: RefChunk) -> int:
 class PlanShards(
     beam.PTransform[tuple[PCollection[RefChunk], PCollection[InputFile]], PCollection[Shard]]
 ):
-    """Puts images into shards by a hash of their image_id, and each file or span into its own.
+    """Puts images into shards by a hash of their image_id, and files into shards of their own.
 
     Takes (PCollection[RefChunk], PCollection[InputFile]). Every image is in exactly one shard; a
     shard that no image hashes to is there all the same. Images that were hashed before are put by
-    their content, so that equal ones meet. Only references are shuffled.
+    their content, so that equal ones meet. Tiny files share shards. Only references are shuffled.
 
     Attributes:
         sizes: Sizes that decide how many shards of listed images there are.
@@ -146,17 +159,18 @@ class PlanShards(
     def expand(
         self, matched: tuple[PCollection[RefChunk], PCollection[InputFile]]
     ) -> PCollection[Shard]:
-        """Returns the shards of images, and one for every file, or span of one."""
+        """Returns the shards of images, and those of files."""
         images, files = matched
+        start = images.pipeline | "Start" >> beam.Create([None])
+        groups = start | "GroupFiles" >> beam.FlatMap(_group_files, AsList(files))
         counted = (
             AsSingleton(
                 images
                 | "CountImages" >> beam.Map(_count_images)
                 | "AddUp" >> beam.CombineGlobally(sum)
             ),
-            AsList(files),
+            AsList(groups),
         )
-        start = images.pipeline | "Start" >> beam.Create([None])
         numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
         keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
@@ -168,8 +182,13 @@ class PlanShards(
         return (image_shards, file_shards) | "Flatten" >> beam.Flatten().with_output_types(Shard)
 
 
+def _group_files(_: None, files: list[InputFile]) -> list[tuple[InputFile, ...]]:
+    check_matched_once(files)
+    return group_files(files)
+
+
 def _plan_files(
-    _: None, image_count: int, files: list[InputFile], sizes: ShardSizes
+    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
 ) -> list[Shard]:
-    TALLY.count(FILES, len(files))
-    return plan_file_shards(image_count, files, sizes)
+    TALLY.count(FILES, sum(map(len, groups)))
+    return plan_file_shards(image_count, groups, sizes)

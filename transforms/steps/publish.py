@@ -18,10 +18,12 @@ from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change, ShardResult
+from transforms.records import Change
+from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.runs.failures import failure_line
+from transforms.runs.file_accounts import file_of
 from transforms.runs.inputs_file import read_inputs
 from transforms.runs.record import is_published, read_record
 
@@ -162,12 +164,19 @@ def _check_failed(
 
 def _describe_truncated(results: list[ShardResult]) -> Iterator[str]:
     """Says of each file that was not read to its end where it ended, the first few."""
-    truncated = [result for result in results if result.is_cut_short]
-    for result in truncated[:TRUNCATED_SHOWN]:
-        assert result.file is not None, "only a file has an end"
-        failures = read_inputs(result.inputs.path)[1]
-        end = next(fail for fail in failures if fail.reason in CUT_SHORT | UNOPENED)
-        uri = result.file.uri
+    truncated = [
+        (result, account.file.uri)
+        for result in results
+        for account in result.files
+        if account.is_cut_short
+    ]
+    for result, uri in truncated[:TRUNCATED_SHOWN]:
+        files = {account.file.uri for account in result.files}
+        end = next(
+            failure
+            for failure in read_inputs(result.inputs.path)[1]
+            if failure.reason in CUT_SHORT | UNOPENED and file_of(failure.uri, files) == uri
+        )
         yield f"{uri} was not read to its end: {end.message.removeprefix(f'{uri}: ')}"
     if len(truncated) > TRUNCATED_SHOWN:
         rest = len(truncated) - TRUNCATED_SHOWN

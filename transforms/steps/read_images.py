@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.refill import refill
 from transforms.lifecycle.reuse import ShardReuse
-from transforms.records import ImageRef, Shard, ShardKind
+from transforms.records import InputFile, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
 
@@ -118,8 +118,9 @@ class ShardReader:
         self._image_files.close()
 
     def _parts(self, shard: Shard) -> Iterator[ReadPart]:
-        if shard.predecessor is None and not self._policy.deduplicate:
-            return self._read(shard, shard.refs)
+        is_gathered = self._policy.deduplicate or len(shard.files) > 1
+        if shard.predecessor is None and not is_gathered:
+            return self._read(shard)
         return refill(self._sifted(shard), self._policy.batch_size)
 
     def _sifted(self, shard: Shard) -> Iterator[ReadPart]:
@@ -132,16 +133,18 @@ class ShardReader:
         )
         to_read, known = reuse.before_reading()
         yield known
-        yield from map(reuse.after_reading, self._read(shard, to_read))
+        yield from map(reuse.after_reading, self._read(to_read))
         yield reuse.after_the_last()
 
-    def _read(self, shard: Shard, refs: Sequence[ImageRef]) -> Iterator[ReadPart]:
-        policy = self._policy
+    def _read(self, shard: Shard) -> Iterator[ReadPart]:
         if shard.kind is ShardKind.IMAGES:
-            return self._image_files.read_batches(refs, policy.batch_size)
-        assert shard.file is not None, "a shard of this kind is a file"
-        read_file = FILE_KINDS[shard.kind].read
-        parts = read_file(shard.file, policy.columns, policy.batch_size, policy.max_image_bytes)
+            return self._image_files.read_batches(shard.refs, self._policy.batch_size)
+        return itertools.chain.from_iterable(map(self._read_file, shard.files))
+
+    def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
+        policy = self._policy
+        read = FILE_KINDS[file.kind].read
+        parts = read(file, policy.columns, policy.batch_size, policy.max_image_bytes)
         return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
 
     def _empty_part(self) -> ReadPart:

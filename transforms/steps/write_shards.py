@@ -16,11 +16,13 @@ from transforms.files.atomic_files import sync
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
 from transforms.lifecycle.staging import commit, writing_shard
-from transforms.records import Shard, ShardKind, ShardResult, WrittenFile
+from transforms.records import Shard, ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.data_writer import OutputFile
+from transforms.runs.file_accounts import account_for_files, file_of
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.inputs_file import write_inputs
-from transforms.schemas import IMAGE_ID
+from transforms.schemas import IMAGE_ID, URI
 from transforms.steps.tally import TALLY
 
 
@@ -64,6 +66,7 @@ class ShardFile:
         self._reused: list[ReusedRows] = []
         self._failures: list[Failure] = []
         self.reasons: Counter[str] = Counter()
+        self._rows_of_file: Counter[str] = Counter()
         self._digests: list[bytes] = []
         self._seconds: defaultdict[Step, float] = defaultdict(float)
         self._next_index = 0
@@ -121,7 +124,7 @@ class ShardFile:
         result = ShardResult(
             shard=self.shard,
             kind=self._plan.kind,
-            file=self._plan.file,
+            files=account_for_files(self._plan.files, self._rows_of_file, self._failures),
             fingerprint=self._plan.fingerprint,
             data=WrittenFile(self._output.path, size_bytes, sha256),
             inputs=inputs,
@@ -144,6 +147,7 @@ class ShardFile:
 
     def _write_rows(self, rows: pa.RecordBatch) -> None:
         self._output.write(rows)
+        self._rows_of_file.update(map(file_of, rows.column(URI).to_pylist()))
         if self._target.digests and not self.shard.is_canaries:
             self._digests.append(digest_ids(rows.column(IMAGE_ID).to_pylist()))
 

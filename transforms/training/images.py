@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from transforms.errors import ImageError, InputError, OutputError, brief
 from transforms.images.preprocessor import Preprocessor
-from transforms.records import ImageRef, ShardResult
+from transforms.records import ImageRef
+from transforms.results import ShardResult
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI

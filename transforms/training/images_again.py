@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from transforms.inputs.columns import FileColumns
-from transforms.records import ImageRef, Shard, ShardResult
+from transforms.records import ImageRef, Shard
+from transforms.results import ShardResult
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID
 from transforms.steps.read_images import ReadPolicy, ShardReader
 
@@ -35,7 +36,7 @@ def read_again(
 
     Args:
         shard: Shard of a published run.
-        refs: The images wanted; of a shard that is a file all are read.
+        refs: The images wanted; of a shard of files all are read.
         config: The run's flags.
         batch_size: Images a batch.
         max_image_bytes: Larger ones are left out.
@@ -43,7 +44,8 @@ def read_again(
     Raises:
         OSError: If the storage fails.
     """
-    plan = Shard(shard.shard, shard.kind, () if shard.file else tuple(refs), shard.file, "")
+    files = tuple(account.file for account in shard.files)
+    plan = Shard(shard.shard, shard.kind, () if files else tuple(refs), files)
     columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
     policy = ReadPolicy(columns=columns, batch_size=batch_size, max_image_bytes=max_image_bytes)
     reader = ShardReader(policy)

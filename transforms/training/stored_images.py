@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
-from transforms.records import ShardResult
+from transforms.results import ShardResult
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.training.images_again import read_again
 

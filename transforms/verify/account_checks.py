@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.files.atomic_files import read_whole
-from transforms.records import ShardKind, ShardResult
+from transforms.records import ShardKind
+from transforms.results import ShardResult
 from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.failures import iter_failures
 from transforms.runs.finding import Finding

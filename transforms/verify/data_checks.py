@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import brief
-from transforms.records import ShardKind, ShardResult
+from transforms.records import ShardKind
+from transforms.results import ShardResult
 from transforms.runs.directory import STEMS
 from transforms.runs.finding import Finding
 from transforms.runs.footers import check_footer, dimension_of

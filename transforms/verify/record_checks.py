@@ -6,7 +6,9 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from transforms.errors import brief
-from transforms.records import ShardKey, ShardResult
+from transforms.failure import CUT_SHORT, UNOPENED
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.runs.directory import RUN_FILE, STEMS, data_file_name, inputs_file_name
 from transforms.runs.finding import Finding
 from transforms.runs.footers import value_at
@@ -113,19 +115,23 @@ def check_counts(record: Mapping[str, Any], shards: list[ShardResult]) -> Iterat
         yield Finding(RUN_FILE, "failures_by_reason", format_counts(failures), wanted)
 
 
-def check_spans(shards: list[ShardResult]) -> Iterator[Finding]:
-    """Checks that the spans of a divided file join, and that each has the images planned for it."""
+def check_files(shards: list[ShardResult]) -> Iterator[Finding]:
+    """Checks that the files of a shard have its images between them, and that spans join."""
     next_images: dict[str, int | None] = {}
     for shard in shards:
-        if shard.file is None or shard.file.span is None:
+        known = sum(account.images for account in shard.files)
+        ends = sum(shard.failures.get(name, 0) for name in CUT_SHORT | UNOPENED)
+        if shard.files and known != shard.images - ends:
+            name = f"files[{shard.shard.index}].input, images"
+            yield Finding(RUN_FILE, name, str(known), f"{shard.images - ends}, of all its files")
+        if not shard.files or (span := shard.files[0].file.span) is None:
             continue
-        uri, span = shard.file.uri, shard.file.span
+        uri = shard.files[0].file.uri
         name = f"files[{shard.shard.index}].input.span of {uri}"
         wanted = next_images.get(uri, 0)
         if span.first_image != wanted:
             yield Finding(RUN_FILE, f"{name}, first_image", str(span.first_image), str(wanted))
-        is_whole = shard.known_images == shard.images  # It was read to its end.
-        if is_whole and span.images not in (None, shard.images):
+        if not ends and span.images not in (None, shard.images):
             yield Finding(RUN_FILE, f"{name}, images", str(shard.images), str(span.images))
         next_images[uri] = None if span.images is None else span.first_image + span.images
     for uri, next_image in next_images.items():
@@ -154,9 +160,13 @@ def _read_entry(record: Mapping[str, Any], place: int, directory: str) -> ShardR
     numbers = [entry["rows"], entry["failed"], entry["size_bytes"], inputs["size_bytes"]]
     if not all(map(_is_count, [*numbers, *entry["failures"].values()])):
         raise ValueError("rows, failed, failures or size_bytes that are no counts")
-    span = (entry["input"] or {}).get("span")
-    if span and not all(_is_count(part) for part in span.values() if part is not None):
-        raise ValueError("a span that is no counts")
+    given = entry["input"] or []
+    for file in given if isinstance(given, list) else [given]:
+        span = file.get("span")
+        if span and not all(_is_count(part) for part in span.values() if part is not None):
+            raise ValueError("a span that is no counts")
+        if not _is_count(file.get("images", 0)):
+            raise ValueError("images of a file that are no count")
     if not all(SHA256.fullmatch(part["sha256"]) for part in (entry, inputs)):
         raise ValueError("a sha256 that is not 64 hexadecimal digits")
     return result_from_dict(entry, directory)

@@ -10,7 +10,8 @@ import pyarrow as pa
 from transforms.errors import InputError, brief
 from transforms.files.file_systems import FileSystems, list_files
 from transforms.files.uris import open_uri
-from transforms.records import ShardKind, ShardResult, WrittenFile
+from transforms.records import ShardKind, WrittenFile
+from transforms.results import ShardResult
 from transforms.runs.directory import (
     EARLIER_NAMES,
     FAILURES_FILE,
@@ -34,7 +35,7 @@ from transforms.verify.account_checks import (
     to_digests,
 )
 from transforms.verify.data_checks import check_data
-from transforms.verify.record_checks import check_counts, check_form, check_spans, read_entries
+from transforms.verify.record_checks import check_counts, check_files, check_form, read_entries
 
 _CHUNK_BYTES = 1 << 20
 
@@ -96,7 +97,7 @@ class Verification:
             self.embedding_dim = declared if isinstance(declared, int) else None
         if len(self.shards) == len(self.record["files"]):
             yield from check_counts(self.record, self.shards)
-            yield from check_spans(self.shards)
+            yield from check_files(self.shards)
         yield from self._check_names()
         for shard in self.shards:
             yield from self._check_shard(shard)

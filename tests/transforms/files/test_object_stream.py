@@ -19,7 +19,8 @@ from transforms.files.object_stream import FIRST_RANGE_BYTES, RANGE_BYTES, Objec
 from transforms.files.read_limits import DEFAULT_READ_LIMITS, ReadLimits
 from transforms.files.uris import open_buffered, open_uri
 from transforms.inputs.columns import FileColumns
-from transforms.records import InputFile, Shard, ShardKey, ShardKind, ShardResult, WrittenFile
+from transforms.records import InputFile, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import FileAccount, ShardResult
 from transforms.steps.read_images import ReadPolicy, ShardReader
 
 CONTENT = random.Random(0).randbytes(20_000_000)
@@ -116,7 +117,7 @@ def read_shard(
     )
     reader = ShardReader(policy)
     try:
-        batches = list(reader.read(Shard(ShardKey(0, 1), kind, file=file)))
+        batches = list(reader.read(Shard(ShardKey(0, 1), kind, files=(file,))))
     finally:
         reader.close()
         flight.FLIGHT.allow(DEFAULT_READ_LIMITS)
@@ -148,14 +149,14 @@ def test_a_file_that_does_not_come_may_come_another_time(
     result = ShardResult(
         shard=key,
         kind=kind,
-        file=InputFile(kind, "x", "", 1),
+        files=(FileAccount.of(InputFile(kind, "x", "", 1), 3, {"read/InterruptedFile": 1}),),
         fingerprint="",
         data=file,
         inputs=file,
         rows=3,
         failures={"read/InterruptedFile": 1},
     )
-    assert result.is_cut_short
+    assert result.files[0].is_cut_short
     assert result.may_pass
 
 

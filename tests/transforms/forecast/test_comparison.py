@@ -13,16 +13,8 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.counts import FileCount
 from transforms.inputs.listing import classify_input
 from transforms.lifecycle.previous_run import planned_shard
-from transforms.records import (
-    Change,
-    ImageRef,
-    InputFile,
-    Shard,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import Change, ImageRef, InputFile, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import FileAccount, ShardResult
 from transforms.runs.inputs_file import write_inputs
 from transforms.runs.recipe import fingerprint_shard
 
@@ -42,7 +34,7 @@ def shard_of(tmp_path: pathlib.Path, *refs: ImageRef, failed: tuple[str, ...] = 
     return ShardResult(
         shard=shard.key,
         kind=shard.kind,
-        file=None,
+        files=(),
         fingerprint=fingerprint_shard(BASE, shard),
         data=WrittenFile("/run/0.parquet", 1, "d"),
         inputs=inputs,
@@ -52,11 +44,11 @@ def shard_of(tmp_path: pathlib.Path, *refs: ImageRef, failed: tuple[str, ...] = 
 
 
 def shard_of_file(file: InputFile, rows: int) -> ShardResult:
-    shard = Shard(ShardKey(0, 1), file.kind, file=file)
+    shard = Shard(ShardKey(0, 1), file.kind, files=(file,))
     return ShardResult(
         shard=shard.key,
         kind=file.kind,
-        file=file,
+        files=(FileAccount(file, rows),),
         fingerprint=fingerprint_shard(BASE, shard),
         data=WrittenFile("/run/0.parquet", 1, "d"),
         inputs=WrittenFile("/run/0.arrow", 1, "i"),

@@ -195,13 +195,13 @@ def test_a_sample_takes_the_beginnings_of_files_far_apart() -> None:
     sample = make_sample(
         [], files, images=0, images_in_files=10**6, rows_per_shard=0, batch_size=32, threads=2
     )
-    chosen = [shard.file for shard in sample.shards if shard.file]
+    chosen = [file for shard in sample.shards for file in shard.files]
     assert chosen == [files[0], files[25], files[50], files[75]]
     assert sample.images_per_file * len(chosen) >= SAMPLE_IMAGES
     small = make_sample(
         [], files, images=0, images_in_files=1000, rows_per_shard=0, batch_size=32, threads=2
     )
-    assert sum(shard.file is not None for shard in small.shards) == 52
+    assert sum(len(shard.files) for shard in small.shards) == 52
 
 
 def test_a_sample_of_both_kinds_has_both_as_the_run_has() -> None:
@@ -215,7 +215,7 @@ def test_a_sample_of_both_kinds_has_both_as_the_run_has() -> None:
         threads=2,
     )
     assert sum(len(shard.refs) for shard in sample.shards) == 384
-    assert sum(shard.file is not None for shard in sample.shards) == 4
+    assert sum(len(shard.files) for shard in sample.shards) == 4
     assert sample.images_per_file * 4 == SAMPLE_IMAGES - 384
 
 

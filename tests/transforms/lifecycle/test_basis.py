@@ -7,7 +7,8 @@ from transforms.inputs.source import Source
 from transforms.lifecycle.basis import Completion, Fresh, Refresh, complete, refresh
 from transforms.lifecycle.previous_run import Previous
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.records import InputFile, ShardKey, ShardKind, ShardResult, WrittenFile
+from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.results import FileAccount, ShardResult
 from transforms.runs.record import PublishedRun
 
 PREPROCESSING = {"max_image_pixels": 10, "decode": "x"}
@@ -22,7 +23,7 @@ def result(index: int, file: InputFile | None = None) -> ShardResult:
     return ShardResult(
         shard=ShardKey(index, 3),
         kind=file.kind if file else ShardKind.IMAGES,
-        file=file,
+        files=(FileAccount(file, 7),) if file else (),
         fingerprint="f",
         data=WrittenFile(f"/run/{index}.parquet", 1, "d"),
         inputs=WrittenFile(f"/run/{index}.arrow", 1, "i"),

@@ -11,15 +11,8 @@ from tests.support.batches import output_rows
 from transforms.lifecycle.previous_rows import load_previous
 from transforms.lifecycle.previous_run import Previous, PreviousShards, why_recomputed
 from transforms.lifecycle.stored_rows import StoredRows, read_table
-from transforms.records import (
-    InputFile,
-    Predecessor,
-    Shard,
-    ShardKey,
-    ShardKind,
-    ShardResult,
-    WrittenFile,
-)
+from transforms.records import InputFile, Predecessor, Shard, ShardKey, ShardKind, WrittenFile
+from transforms.results import FileAccount, ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.inputs_file import write_inputs
 from transforms.runs.record import PublishedRun, format_version, result_to_dict
@@ -39,7 +32,7 @@ def write_shard(folder: pathlib.Path, output_format: str, *lacking: str) -> Shar
     return ShardResult(
         shard=key,
         kind=kind,
-        file=None,
+        files=(),
         fingerprint="",
         data=WrittenFile(data.path, *data.close()),
         inputs=inputs,
@@ -111,7 +104,7 @@ def divided(folder: pathlib.Path, *reasons: str) -> PreviousShards:
             write_shard(folder, "parquet"),
             shard=ShardKey(index, 2),
             kind=FILE.kind,
-            file=dataclasses.replace(FILE, span=span),
+            files=(FileAccount(dataclasses.replace(FILE, span=span), 2),),
             failures=dict.fromkeys(reasons, 1) if index else {},
         )
         for index, span in enumerate(SPANS)
@@ -124,7 +117,7 @@ def divided(folder: pathlib.Path, *reasons: str) -> PreviousShards:
 
 
 def shard_of(span: Span, version: str | None = FILE.version) -> Shard:
-    return Shard(ShardKey(0, 2), FILE.kind, file=InputFile(*_listed(version), span))
+    return Shard(ShardKey(0, 2), FILE.kind, files=(InputFile(*_listed(version), span),))
 
 
 def _listed(version: str | None) -> tuple[ShardKind, str, str, int, str | None]:

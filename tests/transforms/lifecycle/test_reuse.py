@@ -97,7 +97,7 @@ def test_the_example_of_the_module(tmp_path: pathlib.Path) -> None:
     reuse = ShardReuse(shard, NOTHING_CARRIED, computed, deduplicate=True)
 
     to_read, known = reuse.before_reading()
-    assert [ref.image_id for ref in to_read] == ["b", "d", "e"]
+    assert [ref.image_id for ref in to_read.refs] == ["b", "d", "e"]
     assert (ids(known), kept(known), twins(known)) == ([], {"a": [1.0]}, {})
     assert changes(known) == {Change.UNCHANGED: 1, Change.REUSED: 1}
 
@@ -136,7 +136,7 @@ def test_a_run_that_lacks_a_column_gives_no_row_and_is_still_compared(
     computed = (*computed_columns("embeddings"), "class_index")
     reuse = ShardReuse(shard, NOTHING_CARRIED, computed, deduplicate=False)
     to_read, known = reuse.before_reading()
-    assert [ref.image_id for ref in to_read] == ["a", "b"]
+    assert [ref.image_id for ref in to_read.refs] == ["a", "b"]
     sifted = reuse.after_reading(as_read({"a": "A", "b": "another"}))
     assert ids(sifted) == ["a", "b"]
     assert changes(sifted) == {Change.UNCHANGED: 1, Change.CHANGED: 1}

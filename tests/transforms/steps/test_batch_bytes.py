@@ -25,7 +25,7 @@ COLUMNS = FileColumns(None, None, pa.schema([]))
 
 def file_shard(kind: ShardKind, path: pathlib.Path) -> Shard:
     file = InputFile(kind, str(path), str(path.parent), path.stat().st_size)
-    return Shard(ShardKey(0, 1), kind, file=file)
+    return Shard(ShardKey(0, 1), kind, files=(file,))
 
 
 def image_shard(directory: pathlib.Path) -> Shard:

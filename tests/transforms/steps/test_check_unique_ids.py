@@ -9,7 +9,8 @@ from apache_beam.testing.util import assert_that
 
 from tests.support.batches import output_rows, staging_target
 from transforms.errors import RunError
-from transforms.records import ShardKey, ShardResult
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.steps.check_unique_ids import RANGES, CheckUniqueIds, check_unique, split_digests
 from transforms.steps.write_shards import ShardFile
 

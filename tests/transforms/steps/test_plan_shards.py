@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.sharding import count_shards, shard_index
-from transforms.steps.plan_shards import PlanShards, ShardSizes, plan_file_shards, sorted_by_id
+from transforms.steps.plan_shards import (
+    PlanShards,
+    ShardSizes,
+    check_matched_once,
+    plan_file_shards,
+    sorted_by_id,
+)
 
 
 def refs(*ids: str) -> list[ImageRef]:
@@ -72,8 +78,8 @@ def test_one_uri_listed_twice_is_named() -> None:
 
 def test_files_follow_the_image_shards_in_order_of_uri() -> None:
     files = [InputFile(ShardKind.TFRECORD, f"/{name}.tfrecord", "/", size_bytes=1) for name in "ba"]
-    shards = plan_file_shards(40, files, ShardSizes(1000))
-    assert [(s.key.index, s.key.count, s.file and s.file.uri) for s in shards] == [
+    shards = plan_file_shards(40, [(file,) for file in files], ShardSizes(1000))
+    assert [(s.key.index, s.key.count, s.files[0].uri) for s in shards] == [
         (2, 4, "/a.tfrecord"),
         (3, 4, "/b.tfrecord"),
     ]
@@ -82,7 +88,7 @@ def test_files_follow_the_image_shards_in_order_of_uri() -> None:
 def test_a_file_matched_twice_is_an_error() -> None:
     file = InputFile(ShardKind.PARQUET, "/x.parquet", "/", size_bytes=1)
     with pytest.raises(InputError, match=r"/x.parquet is matched by two"):
-        plan_file_shards(0, [file, file], ShardSizes(1000))
+        check_matched_once([file, file])
 
 
 def test_plan_shards_puts_every_image_in_one_shard_and_keeps_empty_shards() -> None:
@@ -128,4 +134,4 @@ def test_shards_and_chunks_survive_the_way_between_workers() -> None:
 
 def _summary(shard: Shard) -> tuple[int, int, object]:
     ids = tuple(ref.image_id for ref in shard.refs)
-    return shard.key.index, shard.key.count, shard.file.uri if shard.file else ids
+    return shard.key.index, shard.key.count, shard.files[0].uri if shard.files else ids

@@ -14,7 +14,8 @@ from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
 from transforms.failure import Step
 from transforms.lifecycle.publication import Publication, one_attempt_each
-from transforms.records import ShardKey, ShardResult
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.runs.directory import names_in
 from transforms.runs.record import result_from_dict, result_to_dict
 from transforms.steps.publish import publish_run

@@ -39,10 +39,10 @@ def image_shard(directory: pathlib.Path, *names: str) -> Shard:
     return Shard(ShardKey(1, 4), ShardKind.IMAGES, tuple(refs))
 
 
-def parquet_shard(path: pathlib.Path, contents: list[bytes | None]) -> Shard:
+def parquet_shard(path: pathlib.Path, contents: Sequence[bytes | None]) -> Shard:
     pq.write_table(pa.table({"image": pa.array(contents, pa.binary())}), path)
     file = InputFile(ShardKind.PARQUET, str(path), str(path.parent), path.stat().st_size)
-    return Shard(ShardKey(2, 4), ShardKind.PARQUET, file=file)
+    return Shard(ShardKey(2, 4), ShardKind.PARQUET, files=(file,))
 
 
 def shape(batches: list[EncodedImages]) -> list[tuple[int, bool, int, tuple[bytes, ...]]]:
@@ -69,6 +69,22 @@ def test_the_last_batch_is_marked_when_it_is_full(
 ) -> None:
     batches = list(reader.read(image_shard(tmp_path, "a", "b", "c", "d")))
     assert [batch.is_last for batch in batches] == [False, True]
+
+
+def test_the_files_of_a_group_fill_batches_together_and_one_that_is_missing_costs_itself(
+    tmp_path: pathlib.Path, reader: ShardReader
+) -> None:
+    shards = [
+        parquet_shard(tmp_path / f"{name}.parquet", contents)
+        for name, contents in {"a": [b"a0"], "b": [b"b0"], "c": [b"c0", b"c1", b"c2"]}.items()
+    ]
+    files = tuple(file for shard in shards for file in shard.files)
+    (tmp_path / "b.parquet").unlink()
+    group = Shard(ShardKey(0, 1), ShardKind.PARQUET, files=files)
+    batches = list(reader.read(group))
+    assert [batch.encoded for batch in batches] == [(b"a0", b"c0"), (b"c1", b"c2"), ()]
+    assert [fail.reason for batch in batches for fail in batch.failures] == ["read/NotFound"]
+    assert sum(batch.matched for batch in batches) == 5
 
 
 def test_an_empty_shard_has_one_empty_last_batch(reader: ShardReader) -> None:

@@ -13,7 +13,8 @@ from apache_beam.testing.util import assert_that
 from tests.support.batches import failure, output_rows, staging_target
 from transforms.failure import Step
 from transforms.lifecycle.staging import read_commit
-from transforms.records import ShardKey, ShardResult
+from transforms.records import ShardKey
+from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.inputs_file import read_inputs
 from transforms.steps.write_shards import ShardFile, WriteShards

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import embed
+from pipelines import classify, embed
 from tests.support.runs import (
     read,
     read_failures,
@@ -19,8 +19,7 @@ from tests.support.runs import (
     solid,
 )
 from tests.support.web import Answer, WebServer, run_web
-from transforms.files import uris
-from transforms.files.web import connections, storage
+from transforms.files.web import connections, storage, tries
 
 LIMIT_BYTES = 200_000
 GOOD = 22
@@ -30,7 +29,7 @@ GOOD = 22
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.setattr(connections, "STALL_SECONDS", 1.5)
     monkeypatch.setattr(storage, "REQUEST_SECONDS", 3.0)
-    monkeypatch.setattr(uris, "WEB_WAITS_SECONDS", (0.1,))
+    monkeypatch.setattr(tries, "WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server
 
@@ -168,6 +167,47 @@ def test_a_private_host_is_a_failure_unless_it_is_allowed(
         "is no public address; a run reads it with --allow_private_hosts"
     )
     assert web.server.requests == []
+
+
+def test_a_manifest_of_the_web_names_what_lies_beside_it(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    images = [web.put(f"/lists/images/{n}.png", solid(n, n, n)) for n in range(3)]
+    other = web.put("/4.png", solid(4, 4, 4))
+    lines = ["uri,label", *(f"images/{n}.png,{n}" for n in range(3)), "/4.png,4"]
+    moved = web.put("/moved.csv", "\n".join(lines).encode())
+    manifest = web.put("/lists/all.csv?v=2", to(moved))
+    flags = ["--allow_private_hosts", "--carry_columns", "label"]
+    assert run_embed(mean_color, tmp_path / "out", "--manifest", manifest, *flags) == 0
+    rows = read(tmp_path / "out")
+    assert rows["uri"].to_pylist() == sorted([*images, other])
+    assert rows["label"].to_pylist() == ["4", "0", "1", "2"]
+    assert web.requests.count("GET /moved.csv") == 2, "for its columns, and for its rows"
+    assert run_embed(mean_color, tmp_path / "no", "--manifest", manifest, "--plan", *flags[:1]) == 0
+
+
+def test_a_manifest_that_is_not_there_is_one_line(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for allowed, words in (([], "is no public address"), (["--allow_private_hosts"], "404 Not")):
+        argv = ["--manifest", f"{web.url}/none.csv", *allowed]
+        assert run_embed(mean_color, tmp_path / "out", *argv) == 2
+        error = capsys.readouterr().err
+        assert f"--manifest '{web.url}/none.csv': " in error
+        assert words in error
+        assert len(error.splitlines()) == 1
+
+
+def test_class_names_of_the_web_are_those_of_the_run(
+    web: WebServer, logits: str, tmp_path: pathlib.Path
+) -> None:
+    labels = web.put("/names.json?v=1", b'["a", "b", "c"]')
+    url = web.put("/a.png", solid(1, 2, 3))
+    argv = ["--input", url, "--model", logits, "--output", str(tmp_path / "out"), "--top_k", "3"]
+    assert classify.main([*argv, "--labels", labels, "--allow_private_hosts"]) == 0
+    (names,) = read(tmp_path / "out")["class_label"].to_pylist()
+    assert sorted(names) == ["a", "b", "c"]
+    assert web.requests.count("GET /names.json?v=1") == 1
 
 
 def test_one_url_is_an_input(web: WebServer, mean_color: str, tmp_path: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Container, Iterator, Mapping
 from types import MappingProxyType
+from typing import BinaryIO
 
 from transforms.errors import (
     ImageError,
@@ -23,6 +24,7 @@ from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.web.answers import (
     check_opt_out,
     check_status,
+    copy_body,
     discard,
     read_body,
     stored_object,
@@ -37,6 +39,9 @@ MOST_REDIRECTS = 5
 
 REQUEST_SECONDS = 120.0
 """Time that an answer may take in all: a server that sends a byte now and then is stalling, too."""
+
+COPY_SECONDS = 3600.0
+"""Time for a file that is copied: a gigabyte comes at 2 Mbit/s or more."""
 
 ROBOTS_SECONDS = 20.0
 """Time that a robots.txt may take: all that is wanted of its server waits for it."""
@@ -75,6 +80,20 @@ class WebStorage:
         """
         with self._answer(uri, "GET") as response:
             return read_body(response, max_bytes)
+
+    def copy(self, uri: str, target: BinaryIO, max_bytes: int) -> None:
+        """Writes a file that may be large to one of this machine.
+
+        Args:
+            uri: URL of it.
+            target: Empty file.
+            max_bytes: Largest size of it, in bytes, also if it comes compressed.
+
+        Raises:
+            As read; TransientError also if target cannot be written.
+        """
+        with self._answer(uri, "GET", seconds=COPY_SECONDS) as response:
+            copy_body(response, target, max_bytes, f"the {max_bytes:,} that such a file may have")
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
         """Reads bytes from start up to stop, or to the end; b"" if it ends before.
@@ -121,6 +140,8 @@ class WebStorage:
         method: str,
         headers: Mapping[str, str] = _NO_HEADERS,
         also: Container[int] = (),
+        *,
+        seconds: float | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """Follows redirects to an answer that is no refusal, with robots.txt asked at each."""
         try:
@@ -130,7 +151,7 @@ class WebStorage:
         for _ in range(MOST_REDIRECTS + 1):
             host = self._hosts.at(url.origin)
             host.check_robots(url.target, functools.partial(self._fetch_robots, url, host))
-            with self._sent(url, host, method, headers) as response:
+            with self._sent(url, host, method, headers, seconds=seconds) as response:
                 location = response.getheader("Location")
                 if response.status not in _REDIRECTS or location is None:
                     check_status(response, also)

@@ -11,6 +11,8 @@ import pytest
 
 from pipelines import classify, embed
 from tests.support.runs import (
+    contents,
+    latest,
     read,
     read_failures,
     read_record,
@@ -20,6 +22,7 @@ from tests.support.runs import (
 )
 from tests.support.web import Answer, WebServer, run_web
 from transforms.files.web import connections, storage, tries
+from transforms.files.web.storage import web_storage
 
 LIMIT_BYTES = 200_000
 GOOD = 22
@@ -32,6 +35,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.setattr(tries, "WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server
+    web_storage(allow_private_hosts=True).close()  # The process keeps it, with its connections.
 
 
 def to(place: str) -> Answer:
@@ -235,9 +239,48 @@ def test_a_refresh_reads_urls_again_and_keeps_the_rows_of_equal_bytes(
     before = len(web.requests)
     assert run_refresh(mean_color, tmp_path / "runs", *flags) == 0
     assert len(web.requests) - before == 3
-    latest = tmp_path / "runs" / (tmp_path / "runs" / "LATEST").read_text().strip()
-    changes = read_record(latest)["changes"]
+    changes = read_record(latest(tmp_path / "runs"))["changes"]
     assert (changes["changed"], changes["unchanged"]) == (1, 2)
+
+
+def test_a_refresh_reads_only_what_its_server_has_another_version_of(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    def put(name: str, version: int, content: bytes) -> str:
+        return web.put(f"/{name}", Answer(content, headers={"ETag": f'"{version}"'}))
+
+    urls = [put(f"{n}.png", 1, solid(n, n, n)) for n in range(4)]
+    urls += [put("broken.png", 1, b"no image"), web.put("/plain.png", solid(9, 9, 9))]
+    urls.append(web.put("/moved.png", to(urls[0])))
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    flags = ["--manifest", str(tmp_path / "list.txt"), "--allow_private_hosts"]
+    flags += ["--max_failed_fraction", "0.5"]
+    root = tmp_path / "runs"
+
+    def sent_by_refresh(*more: str) -> int:
+        before = web.server.bytes_sent
+        assert run_refresh(mean_color, root, *flags, *more) == 0
+        return web.server.bytes_sent - before
+
+    sent_by_refresh()
+    always = len(b"no image") + len(solid(9, 9, 9)) + len(b"moved")
+    put("1.png", 2, solid(99, 99, 99))  # Another image.
+    put("2.png", 2, solid(2, 2, 2))  # The same bytes again.
+    changed = len(solid(99, 99, 99)) + len(solid(2, 2, 2))
+    assert sent_by_refresh() == always + changed
+    changes = read_record(latest(root))["changes"]
+    assert {name: count for name, count in changes.items() if count} == {
+        "changed": 1, "unchanged": 5, "retried": 1, "reused": 5,
+    }  # fmt: skip
+    rows = read(latest(root))
+    assert rows["image_id"].to_pylist() == sorted(url for url in urls if "broken" not in url)
+    before = contents(latest(root))
+    assert sent_by_refresh() == always, "what was not read stays known"
+    assert contents(latest(root)) == before
+    all_again = sum(len(solid(n, n, n)) for n in (0, 99, 2, 3, 0)) + always
+    assert sent_by_refresh("--exif", "ignore") == all_again, "another recipe needs them"
+    assert run_embed(mean_color, tmp_path / "full", *flags, "--exif", "ignore") == 0
+    assert contents(latest(root)) == contents(tmp_path / "full")
 
 
 def test_equal_images_of_the_web_are_given_to_the_model_once(

@@ -22,9 +22,6 @@ from transforms.files.flight import FLIGHT
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import Packing, ZlibFile
 from transforms.files.stores import store_of
-from transforms.files.web.storage import web_storage
-from transforms.files.web.tries import try_again
-from transforms.files.web.urls import is_web_uri
 
 REST_LOST = "the rest of the file is lost"
 """End of what is said of a file that cannot be read to its end."""
@@ -60,22 +57,17 @@ def open_uri(uri: str) -> BinaryIO:
         return _open_local(path) if is_local(path) else open_as_stored(path)
 
 
-def read_remote(uri: str, max_bytes: int, *, allow_private_hosts: bool = False) -> bytes:
+def read_remote(uri: str, max_bytes: int) -> bytes:
     """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Args:
-        uri: The file; it may be on the web.
+        uri: The file.
         max_bytes: Largest size of it.
-        allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
-        UnavailableError: If a server of the web does not give it, though asked again.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
-    if is_web_uri(uri):
-        web = web_storage(allow_private_hosts=allow_private_hosts)
-        return try_again(lambda: web.read(uri, max_bytes))
     with _own_errors(uri):
         if (store := store_of(uri)) is not None:
             return store.read(uri, max_bytes)

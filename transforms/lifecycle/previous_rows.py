@@ -77,6 +77,21 @@ class PreviousRows:
             == (ref.uri, ref.size_bytes, ref.version)
         )
 
+    def as_known(self, ref: ImageRef) -> ImageRef:
+        """Adds the version and content of an earlier row, where no listing tells a version.
+
+        So a server of the web can be asked whether there is another one. If there is not, the image
+        comes with the content of that row, and keeps it.
+        """
+        before, row = self.refs.get(ref.image_id), self.row_of_id.get(ref.image_id)
+        if before is None or row is None or not self.is_reusable:
+            return ref
+        if before.uri != ref.uri or ref.version is not None:
+            return ref
+        return dataclasses.replace(
+            ref, version=before.version, content_sha256=self.content_of_row[row]
+        )
+
     def lasting_failure(self, image_id: str) -> Failure | None:
         """Returns an image's failure if the same bytes are sure to fail again."""
         failure = self.failures.get(image_id)

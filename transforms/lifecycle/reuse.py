@@ -86,7 +86,8 @@ class ShardReuse:
         """Tells the listed images that must be read from those that need not be: the first phase.
 
         Returns:
-            The images to read, in order, and the others' rows and failures.
+            The images to read, in order, with what the run before knew of their versions; and the
+            others' rows and failures.
         """
         to_read: list[ImageRef] = []
         kept: list[ImageRef] = []
@@ -95,7 +96,7 @@ class ShardReuse:
         for ref in self._shard.refs:
             lasting = self._previous.lasting_failure(ref.image_id)
             if not self._stays(ref):
-                to_read.append(ref)
+                to_read.append(self._previous.as_known(ref))
             elif ref.image_id in self._previous.row_of_id:
                 self._seen.add(ref.image_id)
                 kept.append(ref)

@@ -10,6 +10,7 @@ import pytest
 from tests.support.web import Answer, WebServer, redirect, run_web
 from transforms.errors import InputError
 from transforms.files.web import tries
+from transforms.files.web.storage import web_storage
 from transforms.inputs.manifests import manifest_schema, read_manifest
 from transforms.records import ImageRef
 
@@ -22,6 +23,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.setattr(tries, "WAITS_SECONDS", (0.01,))
     with run_web() as server:
         yield server
+    web_storage(allow_private_hosts=True).close()  # The process keeps it, with its connections.
 
 
 def uris_in(manifest: str) -> list[str]:

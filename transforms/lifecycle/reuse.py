@@ -80,6 +80,7 @@ class ShardReuse:
         # the first image of each content_sha256.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
+        self.kept_versions: dict[str, str | None] = {}  # Of unread images that no listing tells.
         self._end: Failure | None = None  # Of a file that was not read to its end.
 
     def before_reading(self) -> tuple[list[ImageRef], ReadPart]:
@@ -107,6 +108,8 @@ class ShardReuse:
                 changes.update((Change.UNCHANGED,))
             else:
                 to_read.append(ref)
+        unlisted = [self._previous.as_known(ref) for ref in kept if ref.version is None]
+        self.kept_versions = {ref.image_id: ref.version for ref in unlisted}
         rows = [self._previous.row_of_id[ref.image_id] for ref in kept]
         contents = [self._previous.content_of_row[row] for row in rows]
         as_read = rows_as_read(kept, contents, self._carried)

@@ -132,6 +132,7 @@ class ShardReader:
             deduplicate=self._policy.deduplicate,
         )
         to_read, known = reuse.before_reading()
+        versions.update(reuse.kept_versions)
         yield known
         yield from map(reuse.after_reading, self._read(shard, to_read, versions))
         yield reuse.after_the_last()

@@ -50,7 +50,9 @@ def _carried_schema(
     handle: io.BufferedReader, found: ManifestFormat, uri: str, carry_columns: Sequence[str]
 ) -> pa.Schema:
     schema = found.schema(handle, uri)
-    if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
+    if not schema.names and without_query(uri).endswith(
+        ".jsonl"
+    ):  # The failures of a run without any.
         return schema
     for name in (_uri_column(schema.names), *carry_columns):
         if schema.get_field_index(name) < 0:

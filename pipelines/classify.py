@@ -69,7 +69,11 @@ def class_outputs(
     from transforms.steps.to_top_k import ToTopK
 
     check_top_k(config.top_k, model.spec.output_dim)
-    labels = read_fitting_labels(config.labels or model.spec.labels, model.spec.output_dim)
+    labels = read_fitting_labels(
+        config.labels or model.spec.labels,
+        model.spec.output_dim,
+        allow_private_hosts=config.allow_private_hosts,
+    )
     activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}
     return Outputs(

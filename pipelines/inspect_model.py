@@ -67,11 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _inspect(config: InspectConfig) -> Outcome:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # A misspelt path does not wait for TensorFlow.
+    from transforms.files.uris import is_local
     from transforms.models.class_names import labels_for, read_labels
     from transforms.models.handle import find_model, fingerprint_model, resolve_model
 
     find_model(config.model)
-    if config.labels:
+    if config.labels and is_local(config.labels):
         read_labels(config.labels)
     with importing():
         import_tensorflow()

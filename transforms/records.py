@@ -32,9 +32,11 @@ class ImageRef:
         size_bytes: Bytes by the listing, or None where it was not listed (remote manifests).
         version: Version by the listing; another one when the object has changed, or None if it is
             not known. The modification time in nanoseconds; generation and checksum on gs://; the
-            ETag on s3:// and az://.
+            ETag on s3:// and az://. On the web it is what the answer told, once it was read: see
+            transforms.files.web.versions.
         carried: Values of the carried columns, in the order of the run's carried schema.
-        content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning.
+        content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning; of one
+            on the web that the run before has a row of, that of its version.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
             how many images are in it, so that it is one, which fails.
     """

@@ -40,7 +40,11 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
     reserved = RESERVED.intersection(config.carry_columns)
     if reserved:
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
-    tables = {uri: manifest_schema(uri, config.carry_columns) for uri in config.manifest}
+    private = config.allow_private_hosts
+    tables = {
+        uri: manifest_schema(uri, config.carry_columns, allow_private_hosts=private)
+        for uri in config.manifest
+    }
     files = _files(config, sources, ShardKind.PARQUET)
     if config.carry_columns:
         tables |= _peek_all(config, files)

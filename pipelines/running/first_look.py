@@ -20,11 +20,11 @@ from transforms.files.uris import is_local
 from transforms.files.web.urls import is_web_uri
 from transforms.inputs.entries import Skipped
 from transforms.inputs.listing import classify_inputs, list_source
-from transforms.inputs.manifests import manifest_schema, read_manifest
+from transforms.inputs.manifests import manifest_format, manifest_schema, read_manifest
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.lifecycle.claim import check_claimable
-from transforms.models.class_names import read_labels
+from transforms.models.class_names import check_labels_uri, read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model
 from transforms.runs.directory import absolute_output
@@ -36,6 +36,9 @@ _NAMED = (
     "metrics_file",
 )  # fmt: skip
 """Flags that name files."""
+
+_ON_THE_WEB = ("input", "manifest", "model", "labels")
+"""Flags that may name what is on the web; nothing is asked of its servers here."""
 
 _MOST_LISTED = 1000
 """Names after which a directory may be as it likes: a run lists it, and tells."""
@@ -61,8 +64,10 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
     sources = () if completes else _look_at_inputs(config)
     _check_output(config, sources)
     place_metrics(config)
-    if isinstance(config, ClassifyFlags) and config.labels and is_local(config.labels):
-        read_labels(config.labels)
+    if isinstance(config, ClassifyFlags) and config.labels:
+        check_labels_uri(config.labels)
+        if is_local(config.labels):
+            read_labels(config.labels)
     if config.canaries is not None and is_local(config.canaries):
         canary_shard(config.canaries)
     if isinstance(config, SingleRunConfig) and config.retry_failed is not None:
@@ -73,8 +78,10 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
 
 
 def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
-    for uri in filter(is_local, config.manifest):
-        manifest_schema(uri, config.carry_columns)
+    for uri in config.manifest:
+        manifest_format(uri)
+        if is_local(uri):
+            manifest_schema(uri, config.carry_columns)
     # Of the web, what is no image is told by its looks; no server is asked.
     looked_at = [uri for uri in config.input if is_local(uri) or is_web_uri(uri)]
     return tuple(source for uri in looked_at for source in classify_inputs(uri, config.told_kind))
@@ -94,7 +101,7 @@ def read_run_to_complete(handle: str) -> PublishedRun:
 
 def _check_schemes(config: RunConfig) -> None:
     for name, uri in _named_files(config):
-        if name in ("input", "model") and is_web_uri(uri):
+        if name in _ON_THE_WEB and is_web_uri(uri):
             continue
         try:
             check_scheme(uri)

@@ -89,6 +89,7 @@ def _take_workload(plan: RunPlan, threads: int) -> Workload:
         launch.sources,
         launch.config.manifest,
         launch.columns,
+        allow_private_hosts=launch.config.allow_private_hosts,
         draw=sample_size(launch.batch_size, threads),
         comparison=Comparison(
             basis.results, launch.base_fingerprint, has_same_recipe=basis.has_same_recipe

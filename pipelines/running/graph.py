@@ -135,6 +135,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         launch.columns.image_id_from,
         (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
         basis.has_same_recipe,
+        launch.config.allow_private_hosts,
     )
     images = matched.images
     if plan.places_by_content:

@@ -4,13 +4,12 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import time
 
 import pytest
 
 from tests.support.images import encode, photo
+from tests.support.kills import kill_once
 from tests.support.models import save_mean_color
 from tests.support.runs import (
     contents,
@@ -37,19 +36,10 @@ def die_after(
     """Kills a run once so many shards are committed; returns its staging directory."""
     where = output / ".refresh.staging" if program == "refresh" else staging_of(output)
     flag = "--output_root" if program == "refresh" else "--output"
-    command = [sys.executable, "-m", f"pipelines.{program}", "--model", model, flag, str(output)]
-    process = subprocess.Popen(
-        [*command, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    kill_once(
+        lambda: len(list(where.glob("*-of-*.json"))) >= shards,
+        *(program, "--model", model, flag, str(output), *argv),
     )
-    try:
-        deadline = time.monotonic() + 90
-        while len(list(where.glob("*-of-*.json"))) < shards:
-            assert time.monotonic() < deadline, "the run does not get so far"
-            assert process.poll() is None, "the run ended by itself"
-            time.sleep(0.01)
-    finally:
-        process.kill()
-        process.wait()
     return where
 
 

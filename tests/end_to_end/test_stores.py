@@ -2,82 +2,17 @@
 
 import json
 import pathlib
-import subprocess
-import sys
-import time
 
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines import diff, embed, refresh, report, verify
 from tests.support.buckets import Bucket, ids_in, put_photos
-from tests.support.runs import solid, write_photos
+from tests.support.runs import solid
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
 from transforms.lifecycle.lock import run_lock
 from transforms.lifecycle.owner import this_process
-
-
-def data_files(bucket: Bucket, run: str) -> dict[str, bytes]:
-    names = bucket.names(f"{run}/embeddings-")
-    return {name.rpartition("/")[2]: bucket.get(name) for name in names}
-
-
-@pytest.fixture(scope="module")
-def local_run(
-    mean_color: str, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[str], dict[str, bytes]]:
-    """Flags of a run of local images, one of them broken, and its data files on a local disk."""
-    folder = tmp_path_factory.mktemp("local")
-    write_photos(folder / "photos", 300)
-    (folder / "photos" / "broken.png").write_bytes(b"no image")
-    argv = ["--input", str(folder / "photos"), "--model", mean_color]
-    assert embed.main([*argv, "--output", str(folder / "out")]) == 0
-    files = {path.name: path.read_bytes() for path in (folder / "out").glob("embeddings-*")}
-    assert len(files) > 1
-    return argv, files
-
-
-def test_a_run_that_is_resumed_writes_the_bytes_that_a_local_one_does(
-    bucket: Bucket,
-    local_run: tuple[list[str], dict[str, bytes]],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    argv = [*local_run[0], "--output", f"{bucket.uri}/out/"]
-    assert embed.main([*argv, "--max_failed_fraction", "0"]) == 1
-    assert "out/_SUCCESS" not in bucket.names("out/")
-    assert embed.main(argv) == 2
-    assert "shards done)" in capsys.readouterr().err
-    assert embed.main([*argv, "--resume"]) == 0
-    assert data_files(bucket, "out") == local_run[1]
-    assert not bucket.names("out/_staging")
-    assert verify.main([f"{bucket.uri}/out"]) == 0
-    assert embed.main([*argv, "--overwrite"]) == 0
-    assert data_files(bucket, "out") == local_run[1]
-
-
-def test_a_killed_run_is_resumed_to_the_same_bytes(
-    s3: Bucket, local_run: tuple[list[str], dict[str, bytes]]
-) -> None:
-    argv = [*local_run[0], "--output", f"{s3.uri}/out"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.embed", *argv],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 90
-        while not any("-of-" in name and ".json" in name for name in s3.names("out/_staging/")):
-            assert time.monotonic() < deadline, "the run does not get so far"
-            assert process.poll() is None, "the run ended by itself"
-            time.sleep(0.01)
-    finally:
-        process.kill()
-        process.wait()
-    assert "out/_SUCCESS" not in s3.names("out/")
-    assert embed.main([*argv, "--resume"]) == 0
-    assert data_files(s3, "out") == local_run[1]
-    assert not s3.names("out/_staging/")
 
 
 def test_images_and_a_model_in_a_store_give_what_local_ones_do(

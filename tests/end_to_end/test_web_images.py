@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import embed
+from pipelines import classify, embed
 from tests.support.runs import (
+    contents,
+    latest,
     read,
     read_failures,
     read_record,
@@ -19,8 +21,8 @@ from tests.support.runs import (
     solid,
 )
 from tests.support.web import Answer, WebServer, run_web
-from transforms.files import uris
-from transforms.files.web import connections, storage
+from transforms.files.web import connections, storage, tries
+from transforms.files.web.storage import web_storage
 
 LIMIT_BYTES = 200_000
 GOOD = 22
@@ -30,9 +32,10 @@ GOOD = 22
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     monkeypatch.setattr(connections, "STALL_SECONDS", 1.5)
     monkeypatch.setattr(storage, "REQUEST_SECONDS", 3.0)
-    monkeypatch.setattr(uris, "WEB_WAITS_SECONDS", (0.1,))
+    monkeypatch.setattr(tries, "WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server
+    web_storage(allow_private_hosts=True).close()  # The process keeps it, with its connections.
 
 
 def to(place: str) -> Answer:
@@ -170,6 +173,47 @@ def test_a_private_host_is_a_failure_unless_it_is_allowed(
     assert web.server.requests == []
 
 
+def test_a_manifest_of_the_web_names_what_lies_beside_it(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    images = [web.put(f"/lists/images/{n}.png", solid(n, n, n)) for n in range(3)]
+    other = web.put("/4.png", solid(4, 4, 4))
+    lines = ["uri,label", *(f"images/{n}.png,{n}" for n in range(3)), "/4.png,4"]
+    moved = web.put("/moved.csv", "\n".join(lines).encode())
+    manifest = web.put("/lists/all.csv?v=2", to(moved))
+    flags = ["--allow_private_hosts", "--carry_columns", "label"]
+    assert run_embed(mean_color, tmp_path / "out", "--manifest", manifest, *flags) == 0
+    rows = read(tmp_path / "out")
+    assert rows["uri"].to_pylist() == sorted([*images, other])
+    assert rows["label"].to_pylist() == ["4", "0", "1", "2"]
+    assert web.requests.count("GET /moved.csv") == 2, "for its columns, and for its rows"
+    assert run_embed(mean_color, tmp_path / "no", "--manifest", manifest, "--plan", *flags[:1]) == 0
+
+
+def test_a_manifest_that_is_not_there_is_one_line(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for allowed, words in (([], "is no public address"), (["--allow_private_hosts"], "404 Not")):
+        argv = ["--manifest", f"{web.url}/none.csv", *allowed]
+        assert run_embed(mean_color, tmp_path / "out", *argv) == 2
+        error = capsys.readouterr().err
+        assert f"--manifest '{web.url}/none.csv': " in error
+        assert words in error
+        assert len(error.splitlines()) == 1
+
+
+def test_class_names_of_the_web_are_those_of_the_run(
+    web: WebServer, logits: str, tmp_path: pathlib.Path
+) -> None:
+    labels = web.put("/names.json?v=1", b'["a", "b", "c"]')
+    url = web.put("/a.png", solid(1, 2, 3))
+    argv = ["--input", url, "--model", logits, "--output", str(tmp_path / "out"), "--top_k", "3"]
+    assert classify.main([*argv, "--labels", labels, "--allow_private_hosts"]) == 0
+    (names,) = read(tmp_path / "out")["class_label"].to_pylist()
+    assert sorted(names) == ["a", "b", "c"]
+    assert web.requests.count("GET /names.json?v=1") == 1
+
+
 def test_one_url_is_an_input(web: WebServer, mean_color: str, tmp_path: pathlib.Path) -> None:
     url = web.put("/photo?id=1&w=2", solid(1, 2, 3))
     flags = ["--allow_private_hosts", "--image_id_from", "filename"]
@@ -195,9 +239,48 @@ def test_a_refresh_reads_urls_again_and_keeps_the_rows_of_equal_bytes(
     before = len(web.requests)
     assert run_refresh(mean_color, tmp_path / "runs", *flags) == 0
     assert len(web.requests) - before == 3
-    latest = tmp_path / "runs" / (tmp_path / "runs" / "LATEST").read_text().strip()
-    changes = read_record(latest)["changes"]
+    changes = read_record(latest(tmp_path / "runs"))["changes"]
     assert (changes["changed"], changes["unchanged"]) == (1, 2)
+
+
+def test_a_refresh_reads_only_what_its_server_has_another_version_of(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    def put(name: str, version: int, content: bytes) -> str:
+        return web.put(f"/{name}", Answer(content, headers={"ETag": f'"{version}"'}))
+
+    urls = [put(f"{n}.png", 1, solid(n, n, n)) for n in range(4)]
+    urls += [put("broken.png", 1, b"no image"), web.put("/plain.png", solid(9, 9, 9))]
+    urls.append(web.put("/moved.png", to(urls[0])))
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    flags = ["--manifest", str(tmp_path / "list.txt"), "--allow_private_hosts"]
+    flags += ["--max_failed_fraction", "0.5"]
+    root = tmp_path / "runs"
+
+    def sent_by_refresh(*more: str) -> int:
+        before = web.server.bytes_sent
+        assert run_refresh(mean_color, root, *flags, *more) == 0
+        return web.server.bytes_sent - before
+
+    sent_by_refresh()
+    always = len(b"no image") + len(solid(9, 9, 9)) + len(b"moved")
+    put("1.png", 2, solid(99, 99, 99))  # Another image.
+    put("2.png", 2, solid(2, 2, 2))  # The same bytes again.
+    changed = len(solid(99, 99, 99)) + len(solid(2, 2, 2))
+    assert sent_by_refresh() == always + changed
+    changes = read_record(latest(root))["changes"]
+    assert {name: count for name, count in changes.items() if count} == {
+        "changed": 1, "unchanged": 5, "retried": 1, "reused": 5,
+    }  # fmt: skip
+    rows = read(latest(root))
+    assert rows["image_id"].to_pylist() == sorted(url for url in urls if "broken" not in url)
+    before = contents(latest(root))
+    assert sent_by_refresh() == always, "what was not read stays known"
+    assert contents(latest(root)) == before
+    all_again = sum(len(solid(n, n, n)) for n in (0, 99, 2, 3, 0)) + always
+    assert sent_by_refresh("--exif", "ignore") == all_again, "another recipe needs them"
+    assert run_embed(mean_color, tmp_path / "full", *flags, "--exif", "ignore") == 0
+    assert contents(latest(root)) == contents(tmp_path / "full")
 
 
 def test_equal_images_of_the_web_are_given_to_the_model_once(

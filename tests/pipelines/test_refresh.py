@@ -125,7 +125,7 @@ def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
     assert imports_tensorflow("--signature", "__call__")
     assert changes(root) == {**NONE, "new": 1, "unchanged": 4, "reused": 4}
     table = read(latest(root)).sort_by("image_id")
-    expected = [*colours.values(), [0, 1, 0]]
+    expected = np.array([*colours.values(), [0, 1, 0]])
     np.testing.assert_allclose(vectors_of(table), expected, atol=1e-4)
 
 

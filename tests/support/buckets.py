@@ -8,26 +8,31 @@ import pyarrow.parquet as pq
 from tests.support.runs import solid
 
 
-class Bucket(Protocol):
-    """What `bucket` in conftest.py gives; `uri` is scheme://name."""
+class Place(Protocol):
+    """Where runs may be: a bucket, or a directory of this machine."""
 
     uri: str
+
+    def get(self, name: str) -> bytes:
+        """Reads an object."""
+        ...
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names of the objects that start with prefix, in order."""
+        ...
+
+
+class Bucket(Place, Protocol):
+    """What `bucket` in conftest.py gives; `uri` is scheme://name."""
+
     name: str
 
     def put(self, name: str, content: bytes = b"123") -> str:
         """Writes an object; returns its URI."""
         ...
 
-    def get(self, name: str) -> bytes:
-        """Reads an object."""
-        ...
-
     def delete(self, name: str) -> None:
         """Deletes an object."""
-        ...
-
-    def names(self, prefix: str = "") -> list[str]:
-        """Names of the objects that start with prefix, in order."""
         ...
 
     def close(self) -> None:
@@ -46,6 +51,24 @@ class Bucket(Protocol):
     def requests(self) -> list[str]:
         """Requests since the test began, as "GET /…", whoever made them."""
         ...
+
+
+class Folder:
+    """A directory of this machine as a Place; `uri` is its path."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.uri = str(path)
+        self._path = path
+
+    def get(self, name: str) -> bytes:
+        """Reads a file."""
+        return (self._path / name).read_bytes()
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Paths of the files, below the directory, that start with prefix, in order."""
+        paths = [path for path in self._path.rglob("*") if path.is_file()]
+        names = (str(path.relative_to(self._path)) for path in paths)
+        return sorted(name for name in names if name.startswith(prefix))
 
 
 def put_photos(bucket: Bucket, count: int) -> list[str]:

@@ -1,6 +1,7 @@
 """A web server on this machine, with every fault that one can have."""
 
 import contextlib
+import email.message
 import http.server
 import socket
 import ssl
@@ -82,6 +83,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
             answers = self.server.answers.get(self.path, [Answer(b"not here", 404)])
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if _is_known(answer, self.headers):
+            answer = Answer(status=304, headers=answer.headers)
         try:
             time.sleep(self.server.latency_seconds)
             self._send(answer)
@@ -196,6 +199,16 @@ def run_web(wrap: Callable[[socket.socket], ssl.SSLSocket] | None = None) -> Ite
             server.released.set()
             server.shutdown()
             thread.join()
+
+
+def _is_known(answer: Answer, asked: email.message.Message) -> bool:
+    """Whether a reader has what it asks for, by RFC 9110, 13.2.2."""
+    if answer.status != 200:
+        return False
+    if (etag := asked.get("If-None-Match")) is not None:
+        return etag == answer.headers.get("ETag")
+    modified = answer.headers.get("Last-Modified")
+    return modified is not None and asked.get("If-Modified-Since") == modified
 
 
 def redirect(to: str, status: int = 302) -> Answer:

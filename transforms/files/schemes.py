@@ -72,8 +72,8 @@ def check_scheme(uri: str) -> None:
 def _unknown(scheme: str) -> str:
     if scheme.lower() in _ON_THE_WEB:
         return (
-            "this is on the web, from which only images and models are read; wanted a local path, "
-            "or a store such as gs://"
+            "this is on the web, from which only images, manifests, labels and models are read; "
+            "wanted a local path, or a store such as gs://"
         )
     known = ", ".join(f"{name}://" for name in _STORES)
     meant = _MEANT.get(scheme.lower(), scheme.lower())

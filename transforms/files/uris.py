@@ -6,7 +6,6 @@ import gzip
 import io
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -16,29 +15,19 @@ from transforms.errors import (
     FileTooLargeError,
     NotFoundError,
     PermissionDeniedError,
-    UnavailableError,
 )
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
-from transforms.files.object_store import TransientError
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import Packing, ZlibFile
 from transforms.files.stores import store_of
-from transforms.files.web.storage import web_storage
-from transforms.files.web.urls import is_web_uri
 
 REST_LOST = "the rest of the file is lost"
 """End of what is said of a file that cannot be read to its end."""
 
 BEGINNING_BYTES = 4096
 """First bytes of a file that tell what it is, also through gzip."""
-
-WEB_WAITS_SECONDS = (1.0, 3.0)
-"""Waits before the web is asked again for a file: another try after each."""
-
-WEB_PATIENCE_SECONDS = 30.0
-"""Longest wait that a server may ask for; one that wants longer is left to a later run."""
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
@@ -68,45 +57,22 @@ def open_uri(uri: str) -> BinaryIO:
         return _open_local(path) if is_local(path) else open_as_stored(path)
 
 
-def read_remote(uri: str, max_bytes: int, *, allow_private_hosts: bool = False) -> bytes:
+def read_remote(uri: str, max_bytes: int) -> bytes:
     """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Args:
-        uri: The file; it may be on the web.
+        uri: The file.
         max_bytes: Largest size of it.
-        allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
-        UnavailableError: If a server of the web does not give it, though asked again.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
-    if is_web_uri(uri):
-        return _read_web(uri, max_bytes, allow_private_hosts=allow_private_hosts)
     with _own_errors(uri):
         if (store := store_of(uri)) is not None:
             return store.read(uri, max_bytes)
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
-
-
-def _read_web(uri: str, max_bytes: int, *, allow_private_hosts: bool) -> bytes:
-    """Asks a few times: of many servers some are always down, which is no reason to end a run."""
-    web = web_storage(allow_private_hosts=allow_private_hosts)
-    waits = iter(WEB_WAITS_SECONDS)
-    while True:
-        try:
-            return web.read(uri, max_bytes)
-        except TransientError as error:
-            wait, asked = next(waits, None), error.retry_after_seconds or 0.0
-            if wait is None or asked > WEB_PATIENCE_SECONDS:
-                hint = (
-                    f"; it is to be asked after {asked:.0f} s"
-                    if asked > WEB_PATIENCE_SECONDS
-                    else ""
-                )
-                raise UnavailableError(f"{error}{hint}") from error
-            time.sleep(max(wait, asked))
 
 
 def read_within(handle: BinaryIO, max_bytes: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -52,6 +53,7 @@ def take_survey(
     manifests: tuple[str, ...],
     columns: FileColumns,
     *,
+    allow_private_hosts: bool = False,
     draw: int,
     is_wanted: Callable[[ImageRef], bool],
     previous: Sequence[ShardResult] = (),
@@ -64,6 +66,7 @@ def take_survey(
         sources: The classified --input patterns.
         manifests: URIs of manifests.
         columns: Columns to take from files, and the carried ones.
+        allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         draw: Images to draw.
         is_wanted: Callback, told every listed image; returns whether it may be drawn.
         previous: Shards of the run before, from which comes what cannot be listed now.
@@ -78,7 +81,10 @@ def take_survey(
     digests = bytearray()
     lottery = _Lottery(draw)
     unseen: list[Unseen] = []
-    for found in _listed(sources, manifests, columns, previous):
+    listed = functools.partial(
+        _listed, sources, manifests, columns, previous, allow_private_hosts=allow_private_hosts
+    )
+    for found in listed():
         match found:
             case ImageRef():
                 digest = digest_ids([found.image_id])
@@ -97,7 +103,7 @@ def take_survey(
     check_not_empty(len(every), files)
     check_matched_once(files)
     if repeated := _repeated(every):
-        _refuse_copies(repeated, _listed(sources, manifests, columns, previous))
+        _refuse_copies(repeated, listed())
     return Survey(
         images=len(every),
         image_bytes=image_bytes,
@@ -134,6 +140,8 @@ def _listed(
     manifests: tuple[str, ...],
     columns: FileColumns,
     previous: Sequence[ShardResult],
+    *,
+    allow_private_hosts: bool,
 ) -> Iterator[_Found]:
     unseen: dict[str, list[Unseen]] = {}
     for source in sources:
@@ -156,7 +164,12 @@ def _listed(
             else:
                 yield again
     for uri in manifests:
-        yield from read_manifest(uri, columns.carried, columns.image_id_from)
+        yield from read_manifest(
+            uri,
+            columns.carried,
+            columns.image_id_from,
+            allow_private_hosts=allow_private_hosts,
+        )
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

@@ -69,6 +69,7 @@ def take_workload(
     manifests: tuple[str, ...],
     columns: FileColumns,
     *,
+    allow_private_hosts: bool = False,
     draw: int,
     comparison: Comparison,
 ) -> Workload:
@@ -78,6 +79,7 @@ def take_workload(
         sources: The classified --input patterns.
         manifests: URIs of manifests.
         columns: Columns to take from files, and the carried ones.
+        allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         draw: Listed images to draw, of those to be computed.
         comparison: Comparison with the run before; it is told every image.
 
@@ -89,6 +91,7 @@ def take_workload(
         sources,
         manifests,
         columns,
+        allow_private_hosts=allow_private_hosts,
         draw=draw,
         is_wanted=comparison.must_compute,
         previous=comparison.previous,

@@ -23,6 +23,8 @@ from transforms.files.uris import (
     read_within,
     version_of,
 )
+from transforms.files.web.storage import web_storage
+from transforms.files.web.tries import try_again
 from transforms.files.web.urls import is_web_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.members import is_member, read_members
@@ -58,45 +60,55 @@ class ImageFiles:
     ) -> None:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
-        self._read_remote = functools.partial(
-            read_remote, max_bytes=max_image_bytes, allow_private_hosts=allow_private_hosts
-        )
+        self._allow_private_hosts = allow_private_hosts
         self._threads = ThreadPoolExecutor(LOCAL_READS, thread_name_prefix="read-image")
 
     def read(self, refs: Sequence[ImageRef]) -> ReadPart:
         """Reads files as one batch; see read_batches."""
-        (part,) = self._read_cut(refs, [refs])
+        (part,) = self._read_cut(refs, [refs], {})
         return part
 
-    def read_batches(self, refs: Sequence[ImageRef], batch_size: int) -> Iterator[ReadPart]:
+    def read_batches(
+        self,
+        refs: Sequence[ImageRef],
+        batch_size: int,
+        versions: dict[str, str | None] | None = None,
+    ) -> Iterator[ReadPart]:
         """Reads files, in order; one that is absent, too large or unavailable is a failure.
 
         Remote files are read ahead of the batch that they are in. An empty file is read: what its
-        bytes are is for the decoder to say.
+        bytes are is for the decoder to say. One on the web is not read if its version and content
+        are known, and its server says that it is as it was.
 
         Args:
             refs: The files.
             batch_size: Files a batch at most; BATCH_BYTES end one, too.
+            versions: Where to note the version of each file that the web gave, by image_id; it is
+                complete once the last batch is read.
 
         Raises:
             OSError: If a local disk fails; trying again may help.
         """
         take = functools.partial(take_batch, iter(refs), batch_size, _size_bytes)
-        return self._read_cut(refs, iter(take, []))
+        return self._read_cut(refs, iter(take, []), {} if versions is None else versions)
 
     def _read_cut(
-        self, refs: Sequence[ImageRef], batches: Iterable[Sequence[ImageRef]]
+        self,
+        refs: Sequence[ImageRef],
+        batches: Iterable[Sequence[ImageRef]],
+        versions: dict[str, str | None],
     ) -> Iterator[ReadPart]:
         """Reads files that are cut into batches."""
         remote = [ref for ref in refs if self._is_read_ahead(ref)]
         remote_ids = {id(ref) for ref in remote}
-        reads = (Read(self._call(ref.uri), ref.size_bytes) for ref in remote)
+        unchanged: set[int] = set()
+        reads = (Read(self._call(ref, versions, unchanged), ref.size_bytes) for ref in remote)
         pace = _WEB_PACE if any(is_web_uri(ref.uri) for ref in remote) else _PACE
         with contextlib.closing(FLIGHT.read_ahead(reads, pace)) as ahead:
             for batch in batches:
                 found = self._read_local([ref for ref in batch if id(ref) not in remote_ids])
                 contents = [next(ahead if id(ref) in remote_ids else found) for ref in batch]
-                yield self._to_part(batch, contents)
+                yield self._to_part(batch, contents, unchanged)
 
     def close(self) -> None:
         """Ends the reading threads, also where images still wait."""
@@ -107,8 +119,23 @@ class ImageFiles:
             return False
         return (ref.size_bytes or 0) <= self._max_image_bytes
 
-    def _call(self, uri: str) -> Callable[[], bytes]:
-        return functools.partial(self._read_remote, uri)
+    def _call(
+        self, ref: ImageRef, versions: dict[str, str | None], unchanged: set[int]
+    ) -> Callable[[], bytes]:
+        if is_web_uri(ref.uri):
+            return functools.partial(self._read_web, ref, versions, unchanged)
+        return functools.partial(read_remote, ref.uri, self._max_image_bytes)
+
+    def _read_web(
+        self, ref: ImageRef, versions: dict[str, str | None], unchanged: set[int]
+    ) -> bytes:
+        known = ref.version if ref.content_sha256 is not None else None
+        web = web_storage(allow_private_hosts=self._allow_private_hosts)
+        found = try_again(lambda: web.read_if_changed(ref.uri, self._max_image_bytes, known))
+        versions[ref.image_id] = found.version
+        if found.content is None:
+            unchanged.add(id(ref))
+        return found.content or b""
 
     def _read_local(self, refs: Sequence[ImageRef]) -> Iterator[_Content]:
         """Reads what is not read ahead: local files, and members of files wherever these are."""
@@ -121,11 +148,16 @@ class ImageFiles:
         others = self._threads.map(lambda part: self._read_several(part, members), parts)
         return itertools.chain(at_hand, *others)
 
-    def _to_part(self, refs: Sequence[ImageRef], contents: Sequence[_Content]) -> ReadPart:
+    def _to_part(
+        self, refs: Sequence[ImageRef], contents: Sequence[_Content], unchanged: set[int]
+    ) -> ReadPart:
         part = PartBuilder()
         for row, (ref, content) in enumerate(zip(refs, contents, strict=True)):
             if isinstance(content, ImageError):
                 part.fail(ref.image_id, ref.uri, content)
+            elif id(ref) in unchanged:
+                assert ref.content_sha256 is not None, "only then is a condition sent"
+                part.add_known(row, ref.image_id, ref.uri, ref.content_sha256)
             else:
                 part.add(row, ref.image_id, ref.uri, content)
         return part.finish(_carried_columns(refs, self._columns.carried))

@@ -8,12 +8,15 @@ import contextlib
 import io
 import os
 from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import urljoin
 
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
 from transforms.files.file_uris import is_of_no_text, path_of_uri, without_file_scheme
 from transforms.files.uris import is_local, open_buffered
+from transforms.files.web.copies import open_copy
+from transforms.files.web.urls import is_web_uri, parse_url, without_query
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, PEEK_ROWS, ManifestFormat
 from transforms.records import ImageRef
@@ -23,18 +26,33 @@ _URI_COLUMNS = (URI, "url", "URL")
 """Columns that name the image, the first that is there; img2dataset has url, and LAION URL."""
 
 
-def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
+def manifest_schema(
+    uri: str, carry_columns: Sequence[str], *, allow_private_hosts: bool = False
+) -> pa.Schema:
     """Peeks at a manifest: checks it has a `uri`, returns the carried columns' names and types.
 
     Columns of csv are strings; those of jsonl are string, bool, int64 or double by its first rows;
     those of Parquet are what its footer says.
 
+    Args:
+        uri: The manifest.
+        carry_columns: Names of columns.
+        allow_private_hosts: Whether servers of the web may have addresses that are not public.
+
     Raises:
         InputError: If it cannot be read, is of no known format, or lacks a column.
     """
-    with _open_manifest(uri) as (handle, manifest_format):
-        schema = manifest_format.schema(handle, uri)
-    if not schema.names and uri.endswith(".jsonl"):  # The failures of a run without any.
+    with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
+        return _carried_schema(handle, found, uri, carry_columns)
+
+
+def _carried_schema(
+    handle: io.BufferedReader, found: ManifestFormat, uri: str, carry_columns: Sequence[str]
+) -> pa.Schema:
+    schema = found.schema(handle, uri)
+    if not schema.names and without_query(uri).endswith(
+        ".jsonl"
+    ):  # The failures of a run without any.
         return schema
     for name in (_uri_column(schema.names), *carry_columns):
         if schema.get_field_index(name) < 0:
@@ -51,12 +69,19 @@ def manifest_schema(uri: str, carry_columns: Sequence[str]) -> pa.Schema:
     return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
 
 
-def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[ImageRef]:
+def read_manifest(
+    uri: str,
+    carried: pa.Schema,
+    image_id_from: str | None,
+    *,
+    allow_private_hosts: bool = False,
+) -> Iterator[ImageRef]:
     """Reads a manifest, a row at a time.
 
-    A uri without a scheme is relative to the manifest's directory. The key is the column that
-    image_id_from names; by default the column image_id where there is one and it is not empty,
-    else the uri. Of /data/list.csv, with label carried as a string, the lines
+    A uri without a scheme is relative to the manifest's directory; on the web, to its URL, without
+    redirects. The key is the column that image_id_from names; by default the column image_id where
+    there is one and it is not empty, else the uri. Of /data/list.csv, with label carried as a
+    string, the lines
 
         uri,image_id,label
         cats/1.jpg,cat-1,3
@@ -71,16 +96,26 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
         uri: The manifest.
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", or a column.
+        allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
-        InputError: At a malformed row or a value that does not fit, naming file and line.
+        InputError: At a malformed row or a value that does not fit, naming file and line; of a
+            manifest on the web also at a file of this machine.
     """
-    folder = (os.path.abspath(uri) if is_local(uri) else uri).rpartition("/")[0]
+    folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
     id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
     columns = dict.fromkeys([*_URI_COLUMNS, id_column or IMAGE_ID, *carried.names])
-    with _open_manifest(uri) as (handle, manifest_format):
-        for where, values in manifest_format.rows(handle, uri, list(columns)):
+    with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
+        if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
+            _carried_schema(handle, found, uri, carried.names)
+            handle.seek(0)
+        for where, values in found.rows(handle, uri, list(columns)):
             image_uri = resolve_uri(_text(values, _uri_column(values), where), folder)
+            if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
+                raise InputError(
+                    f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
+                    "what is on the web, or in a store such as gs://"
+                )
             if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
                 key = _text(values, id_column or IMAGE_ID, where)
             else:
@@ -89,27 +124,63 @@ def read_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> It
             yield ImageRef(key, image_uri, *_listing(image_uri), carried=fitting)
 
 
-@contextlib.contextmanager
-def _open_manifest(uri: str) -> Iterator[tuple[io.BufferedReader, ManifestFormat]]:
-    extension = os.path.splitext(uri)[1].lower()
+def manifest_format(uri: str) -> ManifestFormat:
+    """Tells the format of a manifest from its name; opens nothing.
+
+    Raises:
+        InputError: If that tells none, or is a URL that cannot be one.
+    """
+    try:
+        if is_web_uri(uri):
+            parse_url(uri)
+    except ValueError as error:
+        raise InputError(f"--manifest is no URL that can be read: {error}") from error
+    extension = os.path.splitext(without_query(uri))[1].lower()
     if extension not in MANIFEST_FORMATS:
         wanted = ", ".join(MANIFEST_FORMATS)
         raise InputError(f"--manifest {uri!r}: unknown format {extension!r}; wanted {wanted}")
+    return MANIFEST_FORMATS[extension]
+
+
+@contextlib.contextmanager
+def _open_manifest(
+    uri: str, *, allow_private_hosts: bool
+) -> Iterator[tuple[io.BufferedReader, ManifestFormat]]:
+    found = manifest_format(uri)
     try:
-        with open_buffered(uri) as handle:
-            yield handle, MANIFEST_FORMATS[extension]
+        with _open(uri, allow_private_hosts=allow_private_hosts) as handle:
+            yield handle, found
     except ImageError as error:
         raise InputError(f"--manifest {uri!r}: {error}") from error
 
 
+def _open(uri: str, *, allow_private_hosts: bool) -> io.BufferedReader:
+    if is_web_uri(uri):
+        return open_copy(uri, allow_private_hosts=allow_private_hosts)
+    return open_buffered(uri)
+
+
 def resolve_uri(uri: str, folder: str) -> str:
-    """Returns where an image is: cats/1.jpg in gs://b/lists is gs://b/lists/cats/1.jpg."""
+    """Returns where an image is: cats/1.jpg in gs://b/lists is gs://b/lists/cats/1.jpg.
+
+    In https://a.example/lists it is https://a.example/lists/cats/1.jpg; /1.jpg is there
+    https://a.example/1.jpg. (RFC 3986, 5.2)
+    """
+    if is_web_uri(folder) and is_local(uri):
+        return _joined(folder, uri)
     if is_of_no_text(uri):
         return uri
     uri = without_file_scheme(uri)
     if not is_local(uri) or os.path.isabs(uri):
         return uri
     return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else f"{folder}/{uri}"
+
+
+def _joined(folder: str, uri: str) -> str:
+    try:
+        return urljoin(f"{folder}/", uri)
+    except ValueError:  # As of "//[". Reading it says that it cannot be one.
+        return f"{folder}/{uri}"
 
 
 def _uri_column(names: Collection[str]) -> str:

@@ -32,7 +32,8 @@ class ReadPart(NamedTuple):
 
     Attributes:
         rows: Columns image_id, uri, content_sha256 (strings), then the carried ones.
-        encoded: Bytes of one image file a row.
+        encoded: Bytes of one image file a row; none of one that was not read, since its content is
+            known (PartBuilder.add_known).
         failures: Inputs that could not be read.
         reused: Inputs whose rows are known, of a shard that is gathered before it is written.
     """
@@ -62,14 +63,23 @@ class PartBuilder:
         self._image_ids: list[str] = []
         self._uris: list[str] = []
         self._encoded: list[bytes] = []
+        self._digests: list[str] = []
         self._failures: list[Failure] = []
 
     def add(self, row: int, image_id: str, uri: str, encoded: bytes) -> None:
         """Keeps an image; row is the place of its carried columns among the inputs."""
+        self._add(row, image_id, uri, encoded, hashlib.sha256(encoded).hexdigest())
+
+    def add_known(self, row: int, image_id: str, uri: str, content_sha256: str) -> None:
+        """Keeps an image that was not read, since its content is known; encoded is empty then."""
+        self._add(row, image_id, uri, b"", content_sha256)
+
+    def _add(self, row: int, image_id: str, uri: str, encoded: bytes, digest: str) -> None:
         self._kept.append(row)
         self._image_ids.append(image_id)
         self._uris.append(uri)
         self._encoded.append(encoded)
+        self._digests.append(digest)
 
     def fail(self, image_id: str, uri: str, error: ImageError) -> None:
         """Adds an input that could not be read, as a failure of the part."""
@@ -82,9 +92,10 @@ class PartBuilder:
         Args:
             carried: The carried columns of all inputs, in the run's carried schema.
         """
-        digests = [hashlib.sha256(content).hexdigest() for content in self._encoded]
         kept = carried.take(pa.array(self._kept, pa.int64()))
-        arrays = [pa.array(own, pa.string()) for own in (self._image_ids, self._uris, digests)]
+        arrays = [
+            pa.array(own, pa.string()) for own in (self._image_ids, self._uris, self._digests)
+        ]
         arrays += [column.combine_chunks() for column in kept.columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=read_schema(carried.schema))
         return ReadPart(rows, tuple(self._encoded), tuple(self._failures))

@@ -1,7 +1,7 @@
 """The rows of a shard's predecessor: which may stay, and what they are."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -100,6 +100,25 @@ class PreviousRows:
             and (before.uri, before.size_bytes, before.version)
             == (ref.uri, ref.size_bytes, ref.version)
         )
+
+    def as_known(self, ref: ImageRef) -> ImageRef:
+        """Adds the version and content of an earlier row, where no listing tells a version.
+
+        So a server of the web can be asked whether there is another one. If there is not, the image
+        comes with the content of that row, and keeps it.
+        """
+        before, row = self.refs.get(ref.image_id), self.row_of_id.get(ref.image_id)
+        if before is None or row is None or not self.is_reusable:
+            return ref
+        if before.uri != ref.uri or ref.version is not None:
+            return ref
+        return dataclasses.replace(
+            ref, version=before.version, content_sha256=self.content_of_row[row]
+        )
+
+    def untold_versions(self, refs: Iterable[ImageRef]) -> dict[str, str | None]:
+        """Returns the versions before, by image_id, of images whose listing tells none."""
+        return {ref.image_id: self.as_known(ref).version for ref in refs if ref.version is None}
 
     def lasting_failure(self, image_id: str) -> Failure | None:
         """Returns an image's failure if the same bytes are sure to fail again."""

@@ -84,12 +84,13 @@ class ShardReuse:
         # the first image of each content_sha256.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
+        self.kept_versions: dict[str, str | None] = {}
 
     def before_reading(self) -> tuple[Shard, ReadPart]:
         """Tells what must be read of the shard from what need not be: the first phase.
 
         Returns:
-            The shard with the images or files to read, in order; the others' rows and failures.
+            The shard with what is to be read, in order; the others' rows and failures.
         """
         if self._files is not None:
             return self._files_before_reading(self._files)
@@ -100,7 +101,7 @@ class ShardReuse:
         for ref in self._shard.refs:
             lasting = self._previous.lasting_failure(ref.image_id)
             if not self._previous.stays(ref, keeps_all=self._keeps_all):
-                to_read.append(ref)
+                to_read.append(self._previous.as_known(ref))
             elif ref.image_id in self._previous.row_of_id:
                 self._seen.add(ref.image_id)
                 kept.append(ref)
@@ -111,6 +112,7 @@ class ShardReuse:
                 changes.update((Change.UNCHANGED,))
             else:
                 to_read.append(ref)
+        self.kept_versions = self._previous.untold_versions(kept)
         rows = [self._previous.row_of_id[ref.image_id] for ref in kept]
         contents = [self._previous.content_of_row[row] for row in rows]
         as_read = rows_as_read(kept, contents, self._carried)

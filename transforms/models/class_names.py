@@ -5,9 +5,12 @@ import csv
 import io
 import json
 import re
+from typing import BinaryIO
 
-from transforms.errors import ModelError
+from transforms.errors import ImageError, ModelError
 from transforms.files.file_systems import FileSystems
+from transforms.files.web.copies import open_copy
+from transforms.files.web.urls import is_web_uri, parse_url, without_query
 from transforms.models.label_files import labels_within
 
 BACKGROUND = "background"
@@ -20,7 +23,20 @@ MAX_LABELS_BYTES = 64 * 2**20
 _NUMBERED = re.compile(r"(\d{1,9})(?: |: ?|\t)(.*\S.*)")
 
 
-def read_labels(uri: str) -> tuple[str, ...]:
+def check_labels_uri(uri: str) -> None:
+    """Checks that a labels file on the web has a URL that can be one; asks no server.
+
+    Raises:
+        ModelError: If it has not.
+    """
+    try:
+        if is_web_uri(uri):
+            parse_url(uri)
+    except ValueError as error:
+        raise ModelError(f"--labels is no URL that can be read: {error}") from error
+
+
+def read_labels(uri: str, *, allow_private_hosts: bool = False) -> tuple[str, ...]:
     """Reads class names in the order of the classifier's outputs.
 
     The file name says how:
@@ -33,7 +49,8 @@ def read_labels(uri: str) -> tuple[str, ...]:
       Machine's do ("0 Class 1"), the numbers are dropped.
 
     Args:
-        uri: The file; any scheme that file_systems knows.
+        uri: The file; any scheme that file_systems knows, or on the web.
+        allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Returns:
         The names. Two classes may share one: ImageNet has two each of "crane" and "maillot".
@@ -41,10 +58,11 @@ def read_labels(uri: str) -> tuple[str, ...]:
     Raises:
         ModelError: If the file cannot be read or understood, or its ids are not 0..N-1.
     """
-    text = _read_text(uri)
-    if uri.lower().endswith(".csv"):
+    text = _read_text(uri, allow_private_hosts=allow_private_hosts)
+    name = without_query(uri).lower()
+    if name.endswith(".csv"):
         labels = _from_csv(text, uri)
-    elif uri.lower().endswith(".json") or text.lstrip().startswith("{"):
+    elif name.endswith(".json") or text.lstrip().startswith("{"):
         labels = _from_json(text, uri)
     else:
         # One trailing newline ends the last line; a second one would be an empty name.
@@ -55,19 +73,22 @@ def read_labels(uri: str) -> tuple[str, ...]:
     return labels
 
 
-def read_fitting_labels(uri: str | None, num_classes: int | None) -> tuple[str, ...] | None:
+def read_fitting_labels(
+    uri: str | None, num_classes: int | None, *, allow_private_hosts: bool = False
+) -> tuple[str, ...] | None:
     """Reads class names, and checks that they fit a model.
 
     Args:
         uri: The file that the user named, or that came with the model; None gives None.
         num_classes: Width of the model's output, or None where it is not declared.
+        allow_private_hosts: As read_labels.
 
     Raises:
         ModelError: If they cannot be read, or do not fit the width.
     """
     if uri is None:
         return None
-    names = read_labels(uri)
+    names = read_labels(uri, allow_private_hosts=allow_private_hosts)
     if num_classes is not None:
         labels_for(names, num_classes)
     return names
@@ -123,12 +144,13 @@ def positive_class(labels: tuple[str, ...] | None) -> tuple[int, str]:
     return len(labels) - 1, labels[-1]
 
 
-def _read_text(uri: str) -> str:
+def _read_text(uri: str, *, allow_private_hosts: bool) -> str:
+    check_labels_uri(uri)
     try:
-        with FileSystems.open(uri) as file:
+        with _open(uri, allow_private_hosts=allow_private_hosts) as file:
             content = file.read(MAX_LABELS_BYTES + 1)
     # Beam wraps a failed open in BeamIOError, an OSError; an unknown scheme is a ValueError.
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImageError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ModelError(f"cannot read labels {uri}: {reason}") from error
     if len(content) > MAX_LABELS_BYTES:
@@ -137,6 +159,12 @@ def _read_text(uri: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelError(f"labels {uri} are not UTF-8 text: {error}") from error
+
+
+def _open(uri: str, *, allow_private_hosts: bool) -> BinaryIO:
+    if is_web_uri(uri):
+        return open_copy(uri, MAX_LABELS_BYTES, allow_private_hosts=allow_private_hosts)
+    return FileSystems.open(uri)
 
 
 def _without_numbers(lines: list[str]) -> tuple[str, ...]:

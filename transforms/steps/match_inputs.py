@@ -80,8 +80,12 @@ def _match_source(
     yield from in_chunks(refs)
 
 
-def _match_manifest(uri: str, carried: pa.Schema, image_id_from: str | None) -> Iterator[RefChunk]:
-    return in_chunks(read_manifest(uri, carried, image_id_from))
+def _match_manifest(
+    uri: str, carried: pa.Schema, image_id_from: str | None, allow_private_hosts: bool
+) -> Iterator[RefChunk]:
+    return in_chunks(
+        read_manifest(uri, carried, image_id_from, allow_private_hosts=allow_private_hosts)
+    )
 
 
 def _describe_unseen(
@@ -108,6 +112,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         previous: The run that this one refreshes, and the number of its shards: what is below
             directories that cannot be listed is taken from it. None if there is no such run.
         keeps_rows: Whether the rows of that run are what this one would make.
+        allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
     """
 
     sources: tuple[Source, ...]
@@ -116,6 +121,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     image_id_from: str | None
     previous: tuple[str, int] | None
     keeps_rows: bool = True
+    allow_private_hosts: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -134,7 +140,10 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         named = (
             root
             | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest" >> beam.FlatMap(_match_manifest, self.carried, self.image_id_from)
+            | "ReadManifest"
+            >> beam.FlatMap(
+                _match_manifest, self.carried, self.image_id_from, self.allow_private_hosts
+            )
         )
         images, files = [listed.images, named], [listed.files]
         if self.previous is not None:

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -79,7 +79,8 @@ class ShardReader:
     def read(self, shard: Shard) -> Iterator[EncodedImages]:
         """Yields the shard's batches in order; an empty shard yields one empty batch."""
         retries: collections.Counter[str] = collections.Counter()
-        read_next = functools.partial(_timed_next, self._parts(shard), retries)
+        versions: dict[str, str | None] = {}
+        read_next = functools.partial(_timed_next, self._parts(shard, versions), retries)
         ahead: collections.deque[Future[_TimedPart]] = collections.deque(
             self._ahead.submit(read_next) for _ in range(BATCHES_AHEAD)
         )
@@ -103,7 +104,7 @@ class ShardReader:
                 failures=part.failures,
                 encoded=part.encoded,
                 seconds={Step.READ: current.seconds},
-                plan=shard if is_last else None,
+                plan=_with_versions(shard, versions) if is_last else None,
                 reused=part.reused,
                 retries=dict(retries) if is_last else {},
             )
@@ -117,13 +118,13 @@ class ShardReader:
         self._ahead.shutdown(cancel_futures=True)
         self._image_files.close()
 
-    def _parts(self, shard: Shard) -> Iterator[ReadPart]:
+    def _parts(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         is_gathered = self._policy.deduplicate or len(shard.files) > 1
         if shard.predecessor is None and not is_gathered:
-            return self._read(shard)
-        return refill(self._sifted(shard), self._policy.batch_size)
+            return self._read(shard, versions)
+        return refill(self._sifted(shard, versions), self._policy.batch_size)
 
-    def _sifted(self, shard: Shard) -> Iterator[ReadPart]:
+    def _sifted(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         """Reads what must be read of a shard that is gathered before it is written."""
         reuse = ShardReuse(
             shard,
@@ -132,13 +133,14 @@ class ShardReader:
             deduplicate=self._policy.deduplicate,
         )
         to_read, known = reuse.before_reading()
+        versions.update(reuse.kept_versions)
         yield known
-        yield from map(reuse.after_reading, self._read(to_read))
+        yield from map(reuse.after_reading, self._read(to_read, versions))
         yield reuse.after_the_last()
 
-    def _read(self, shard: Shard) -> Iterator[ReadPart]:
+    def _read(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         if shard.kind is ShardKind.IMAGES:
-            return self._image_files.read_batches(shard.refs, self._policy.batch_size)
+            return self._image_files.read_batches(shard.refs, self._policy.batch_size, versions)
         return itertools.chain.from_iterable(map(self._read_file, shard.files))
 
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
@@ -150,6 +152,19 @@ class ShardReader:
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
         return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
+
+
+def _with_versions(shard: Shard, versions: Mapping[str, str | None]) -> Shard:
+    """Returns a shard with the versions that only reading told, for the next refresh."""
+    if not versions:
+        return shard
+    refs = tuple(
+        dataclasses.replace(ref, version=versions[ref.image_id])
+        if ref.image_id in versions
+        else ref
+        for ref in shard.refs
+    )
+    return dataclasses.replace(shard, refs=refs)
 
 
 def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:

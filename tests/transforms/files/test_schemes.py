@@ -46,7 +46,10 @@ def test_a_store_says_what_it_wants_installed(
         ("abfss://b/a", r"write az://$"),
         ("GS://b/a", r"write gs://$"),
         ("foo://b/a", r"no file system is known for foo://; wanted a local path, gs://, s3://, "),
-        ("HTTPS://b/a", r"on the web, from which only images and models are read; wanted"),
+        (
+            "HTTPS://b/a",
+            r"on the web, from which only images, manifests, labels and models are read; wanted",
+        ),
     ],
 )
 def test_a_scheme_that_is_none_says_which_there_are(uri: str, message: str) -> None:

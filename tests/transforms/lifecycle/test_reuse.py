@@ -1,5 +1,6 @@
 """What a shard reuses, phase by phase: the worked example of transforms/lifecycle/reuse."""
 
+import dataclasses
 import pathlib
 
 import pyarrow as pa
@@ -178,3 +179,30 @@ def test_what_is_left_of_parts_is_given_to_the_model_in_full_batches(
         tuple(letter.encode() for letter in letters) for letters, _ in full
     ]
     assert [r.changes.get(Change.REUSED, 0) for r in reused if r] == [len(k) for _, k in full]
+
+
+def test_what_no_listing_tells_is_known_from_the_run_before(tmp_path: pathlib.Path) -> None:
+    before = predecessor(tmp_path)
+    refs = tuple(
+        ImageRef(image_id, uri)
+        for image_id, uri in {"a": "/photos/a", "b": "/moved/b", "d": "/photos/d"}.items()
+    )
+    shard = Shard(KEY, ShardKind.IMAGES, refs, predecessor=before)
+    reuse = ShardReuse(shard, NOTHING_CARRIED, computed_columns("embeddings"), deduplicate=False)
+    to_read, _ = reuse.before_reading()
+    assert to_read.refs == (ImageRef("a", "/photos/a", None, "1", (), "A"), *refs[1:])
+    assert reuse.kept_versions == {}
+    completed = dataclasses.replace(
+        shard, predecessor=dataclasses.replace(before, keeps_all=True, changes={})
+    )
+    reuse = ShardReuse(
+        completed, NOTHING_CARRIED, computed_columns("embeddings"), deduplicate=False
+    )
+    to_read, _ = reuse.before_reading()
+    assert to_read.refs == (refs[2],)
+    assert reuse.kept_versions == {"a": "1", "b": None}
+    other = dataclasses.replace(
+        shard, predecessor=dataclasses.replace(before, has_same_recipe=False)
+    )
+    reuse = ShardReuse(other, NOTHING_CARRIED, computed_columns("embeddings"), deduplicate=False)
+    assert reuse.before_reading()[0].refs == refs

@@ -2,7 +2,9 @@ import pathlib
 
 import pytest
 
+from tests.support.web import Answer, run_web
 from transforms.errors import ModelError
+from transforms.files.web.storage import web_storage
 from transforms.models.class_names import labels_for, read_labels
 
 IMAGENET = tuple(f"class {number}" for number in range(1000))
@@ -122,3 +124,30 @@ def test_labels_that_fit_no_rule_are_a_model_error(
 ) -> None:
     with pytest.raises(ModelError, match=f"{len(labels)} labels do not fit .* --labels"):
         labels_for(labels, num_classes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(status=404), "cannot read labels http.*: the server answers 404 not found"),
+        (Answer(b"a", headers={"Content-Length": "99999999"}), "more bytes than the 67,108,864"),
+        (Answer(b"a\xff"), "are not UTF-8 text"),
+    ],
+)
+def test_labels_of_the_web_that_cannot_be_read_are_refused(answer: Answer, message: str) -> None:
+    with run_web() as web:
+        with pytest.raises(ModelError, match=message):
+            read_labels(web.put("/labels.txt", answer), allow_private_hosts=True)
+        web_storage(allow_private_hosts=True).close()
+
+
+def test_labels_of_the_web_are_read_from_public_addresses() -> None:
+    with run_web() as web:
+        uri = web.put("/map.csv?v=1", b"id,name\n0,tench\n")
+        with pytest.raises(ModelError, match="is no public address"):
+            read_labels(uri)
+        assert web.server.requests == []
+        assert read_labels(uri, allow_private_hosts=True) == ("tench",)
+        web_storage(allow_private_hosts=True).close()
+    with pytest.raises(ModelError, match=r"--labels is no URL that can be read: .* credentials"):
+        read_labels("https://me:secret@a.invalid/labels.txt")

@@ -110,7 +110,12 @@ def test_an_image_that_is_gone_is_a_failure_of_its_batch(
 class Forgetful(ImageFiles):
     """Loses the first image of every batch."""
 
-    def read_batches(self, refs: Sequence[ImageRef], batch_size: int) -> Iterator[ReadPart]:
+    def read_batches(
+        self,
+        refs: Sequence[ImageRef],
+        batch_size: int,
+        versions: dict[str, str | None] | None = None,
+    ) -> Iterator[ReadPart]:
         for start in range(0, len(refs), batch_size):
             yield self.read(refs[start + 1 : start + batch_size])
 

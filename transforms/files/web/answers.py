@@ -8,6 +8,7 @@ import re
 import time
 import zlib
 from collections.abc import Container
+from typing import BinaryIO
 
 from transforms.errors import (
     FileTooLargeError,
@@ -81,7 +82,7 @@ def check_opt_out(response: http.client.HTTPResponse) -> None:
 
 
 def read_body(response: http.client.HTTPResponse, max_bytes: int, *, cut: bool = False) -> bytes:
-    """Reads a body, unpacked.
+    """Reads an image's body, unpacked.
 
     Args:
         response: Answer, of which nothing was read.
@@ -89,22 +90,51 @@ def read_body(response: http.client.HTTPResponse, max_bytes: int, *, cut: bool =
         cut: Whether a longer one is cut there, and not refused.
 
     Raises:
+        As copy_body.
+    """
+    content = io.BytesIO()
+    copy_body(response, content, max_bytes, f"--max_image_bytes={max_bytes}", cut=cut)
+    return content.getvalue()
+
+
+def copy_body(
+    response: http.client.HTTPResponse,
+    target: BinaryIO,
+    max_bytes: int,
+    limit: str,
+    *,
+    cut: bool = False,
+) -> None:
+    """Writes a body to a file, unpacked.
+
+    Args:
+        response: Answer, of which nothing was read.
+        target: Empty file.
+        max_bytes: Bytes that it may have.
+        limit: What says so, in words.
+        cut: Whether a longer one is cut there, and not refused.
+
+    Raises:
         FileTooLargeError: If it has more.
         TransientError: If it ends early.
         UnsupportedFormatError: If it is packed as nobody asked for.
+        OSError: If it cannot be written.
     """
     announced = response.length
     if announced is not None and announced > max_bytes and not cut:
-        raise _too_large(max_bytes)
+        raise _too_large(limit)
     unpacker = _unpacker(response)
-    content = io.BytesIO()
+    written = 0
     while chunk := response.read1(_READ_BYTES):
-        room = max_bytes + 1 - content.tell()
-        content.write(unpacker.decompress(chunk, room) if unpacker else chunk[:room])
-        if content.tell() > max_bytes:
+        room = max_bytes - written
+        # One byte more than there is room for tells that there are more.
+        found = unpacker.decompress(chunk, room + 1) if unpacker else chunk[: room + 1]
+        target.write(found[:room])
+        written += len(found)
+        if written > max_bytes:
             if cut:
-                return content.getvalue()[:max_bytes]
-            raise _too_large(max_bytes)
+                return
+            raise _too_large(limit)
     if response.length:
         raise TransientError(
             f"only {(announced or 0) - response.length:,} of {announced:,} bytes came"
@@ -112,7 +142,6 @@ def read_body(response: http.client.HTTPResponse, max_bytes: int, *, cut: bool =
     if unpacker and not unpacker.eof:
         raise TransientError("the packed answer ends early")
     response.close()
-    return content.getvalue()
 
 
 def _unpacker(response: http.client.HTTPResponse) -> "zlib._Decompress | None":
@@ -131,8 +160,8 @@ def discard(response: http.client.HTTPResponse) -> None:
             response.read()
 
 
-def _too_large(max_bytes: int) -> FileTooLargeError:
-    return FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+def _too_large(limit: str) -> FileTooLargeError:
+    return FileTooLargeError(f"more bytes than {limit}")
 
 
 def _retry_after(response: http.client.HTTPResponse) -> float | None:

@@ -10,8 +10,9 @@ import http.client
 import ssl
 import threading
 import zlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from types import MappingProxyType
+from typing import BinaryIO
 
 from transforms.errors import (
     ImageError,
@@ -23,6 +24,7 @@ from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.web.answers import (
     check_opt_out,
     check_status,
+    copy_body,
     discard,
     read_body,
     stored_object,
@@ -31,6 +33,7 @@ from transforms.files.web.connections import Connections
 from transforms.files.web.hosts import Host, Hosts
 from transforms.files.web.robots_txt import MAX_BYTES, Robots
 from transforms.files.web.urls import WebUrl, follow, parse_url
+from transforms.files.web.versions import WebFile, condition, version_of
 
 MOST_REDIRECTS = 5
 """Redirects followed; RFC 9309 wants five for robots.txt, and browsers follow twenty."""
@@ -38,11 +41,15 @@ MOST_REDIRECTS = 5
 REQUEST_SECONDS = 120.0
 """Time that an answer may take in all: a server that sends a byte now and then is stalling, too."""
 
+COPY_SECONDS = 3600.0
+"""Time for a file that is copied: a gigabyte comes at 2 Mbit/s or more."""
+
 ROBOTS_SECONDS = 20.0
 """Time that a robots.txt may take: all that is wanted of its server waits for it."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _OF_A_RANGE = (206, 416)
+_NOT_MODIFIED = (304,)
 _LOCK = threading.Lock()
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _NO_HEAD = (403, 405, 501)
@@ -75,6 +82,39 @@ class WebStorage:
         """
         with self._answer(uri, "GET") as response:
             return read_body(response, max_bytes)
+
+    def read_if_changed(self, uri: str, max_bytes: int, known: str | None) -> WebFile:
+        """Reads a file whole, unless its server says that it is as it was.
+
+        Args:
+            uri: URL of it.
+            max_bytes: Largest size of it, in bytes, also if it comes compressed.
+            known: Version that an earlier call gave, or None.
+
+        Raises:
+            As read.
+        """
+        conditional = functools.partial(condition, known)
+        with self._answer_of(uri, "GET", conditional, _NOT_MODIFIED) as (asked, url, response):
+            if response.status != 304:
+                return WebFile(read_body(response, max_bytes), version_of(response, asked, url))
+            if not conditional(asked, url):
+                check_status(response)  # Nobody asked so.
+            return WebFile(None, known)
+
+    def copy(self, uri: str, target: BinaryIO, max_bytes: int) -> None:
+        """Writes a file that may be large to one of this machine.
+
+        Args:
+            uri: URL of it.
+            target: Empty file.
+            max_bytes: Largest size of it, in bytes, also if it comes compressed.
+
+        Raises:
+            As read; TransientError also if target cannot be written.
+        """
+        with self._answer(uri, "GET", seconds=COPY_SECONDS) as response:
+            copy_body(response, target, max_bytes, f"the {max_bytes:,} that such a file may have")
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
         """Reads bytes from start up to stop, or to the end; b"" if it ends before.
@@ -121,21 +161,47 @@ class WebStorage:
         method: str,
         headers: Mapping[str, str] = _NO_HEADERS,
         also: Container[int] = (),
+        *,
+        seconds: float | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Follows redirects to an answer that is no refusal, with robots.txt asked at each."""
+        with self._answer_of(uri, method, lambda *_: headers, also, seconds) as (_, _, response):
+            yield response
+
+    @contextlib.contextmanager
+    def _answer_of(
+        self,
+        uri: str,
+        method: str,
+        headers: Callable[[WebUrl, WebUrl], Mapping[str, str]],
+        also: Container[int],
+        seconds: float | None = None,
+    ) -> Iterator[tuple[WebUrl, WebUrl, http.client.HTTPResponse]]:
+        """Follows redirects to an answer that is no refusal, with robots.txt asked at each.
+
+        Args:
+            uri: URL.
+            method: Method.
+            headers: Callback, given the URL and that of a request; returns further headers.
+            also: Status that will do beside 200.
+            seconds: Time that each answer may take; None is REQUEST_SECONDS.
+
+        Returns:
+            The URL, that of the answer, and the answer.
+        """
         try:
-            url = parse_url(uri)
+            asked = url = parse_url(uri)
         except ValueError as error:
             raise NotFoundError(str(error)) from error
         for _ in range(MOST_REDIRECTS + 1):
             host = self._hosts.at(url.origin)
             host.check_robots(url.target, functools.partial(self._fetch_robots, url, host))
-            with self._sent(url, host, method, headers) as response:
+            sent = headers(asked, url)
+            with self._sent(url, host, method, sent, seconds=seconds) as response:
                 location = response.getheader("Location")
                 if response.status not in _REDIRECTS or location is None:
                     check_status(response, also)
                     check_opt_out(response)
-                    yield response
+                    yield asked, url, response
                     return
                 discard(response)
             url = _followed(url, location)

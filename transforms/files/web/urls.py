@@ -87,6 +87,11 @@ def parse_url(uri: str) -> WebUrl:
     return WebUrl(parts.scheme, host, port or PORTS[parts.scheme], target)
 
 
+def without_query(uri: str) -> str:
+    """Returns a URL up to its query: its end tells what a file is. Other URIs stay as they are."""
+    return re.split(r"[?#]", uri, maxsplit=1)[0] if is_web_uri(uri) else uri
+
+
 def follow(url: WebUrl, location: str) -> WebUrl:
     """Returns where a redirect leads to.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import urllib3
 from google.auth.exceptions import GoogleAuthError, RefreshError
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
 
 from transforms.errors import FileTooLargeError, PermissionDeniedError
@@ -43,16 +43,25 @@ class Answer(NamedTuple):
 class SupportsUrlopen(Protocol):
     """urllib3's PoolManager, or one that adds credentials to its requests."""
 
-    def urlopen(self, method: str, url: str, **options: object) -> urllib3.BaseHTTPResponse:
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        **options: Any,  # noqa: ANN401 - as urllib3 has it
+    ) -> urllib3.BaseHTTPResponse:
         """Sends a request."""
 
 
-def make_connections(url: str) -> urllib3.PoolManager:
-    """Makes a pool of connections to a store, by the environment's proxies and certificates."""
-    options: dict[str, Any] = {
-        "maxsize": KEPT_CONNECTIONS,
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE"),
-    }
+def make_connections(url: str, certificates: str | None = None) -> urllib3.PoolManager:
+    """Makes a pool of connections to a store, through the environment's proxy.
+
+    Args:
+        url: URL in the store.
+        certificates: File of those that are trusted; None takes what requests takes, which the
+            stores' clients use.
+    """
+    usual = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    options: dict[str, Any] = {"maxsize": KEPT_CONNECTIONS, "ca_certs": certificates or usual}
     proxy = select_proxy(url, get_environ_proxies(url))
     return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 

@@ -197,6 +197,21 @@ def test_a_stall_ends_after_its_time(
     assert 0.3 <= time.monotonic() - started < 3
 
 
+def test_a_body_that_trickles_ends_after_its_time(
+    storage: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.behave(seconds_a_byte=0.002)  # The 1,000 take 2 s.
+    limits = ReadLimits(timeout_seconds=0.5)
+    started = time.monotonic()
+    (error,), _ = read_all(limits, count=1)
+    assert 0.5 <= time.monotonic() - started < 1.9
+    assert isinstance(error, UnavailableError)
+    assert "gs://bucket/000: only " in str(error)
+    monkeypatch.setattr(http_get, "FAIR_BYTES_PER_SECOND", 10)
+    found, _ = read_all(limits, count=1)
+    assert found == CONTENTS[:1]
+
+
 def test_what_is_too_large_is_not_read(storage: RunningServer) -> None:
     storage.behave()
     with pytest.raises(FileTooLargeError):

@@ -49,11 +49,12 @@ MEMORY_MARGIN_BYTES = 60_000_000
 
 def measure_storage(data: pathlib.Path, rounds: int) -> int:
     """Prints objects/s of ours and of free pools; returns 1 if a target is missed."""
-    with run_storage_server(make_objects(data)) as server:
+    with run_storage_server(*make_objects(data)) as server:
         os.environ["STORAGE_EMULATOR_HOST"] = server.url
         are_met = [
             _measure_flights(server, rounds),
             _measure_adaptive(server, rounds),
+            _measure_decoded(server, rounds),
             _measure_faults(server, rounds),
             _measure_memory(server, rounds),
         ]
@@ -120,6 +121,29 @@ def _measure_adaptive(server: RunningServer, rounds: int) -> bool:
         )
     print(f"\nat 50 ms {rates[0]:.0f}/s, wanted {MIN_ADAPTIVE_RATE}")
     return rates[0] >= MIN_ADAPTIVE_RATE
+
+
+def _measure_decoded(server: RunningServer, rounds: int) -> bool:
+    """Reads photos of 20 kB, decodes and resizes them; beside it the decoder alone."""
+    print_head(("store", "photos/s, decoded", "decoder alone", "ratio", "CPU ms a photo", "wanted"))
+    are_met = True
+    for store in STORES[:2]:
+        pairs = [
+            [
+                _run(server, what, ADAPTIVE_READS, store.objects, **store.behaviour)
+                for what in ("decoder", "decoded")
+            ]
+            for _ in range(rounds)
+        ]
+        alone = [decoder["rate"] for decoder, _ in pairs]
+        rates = [decoded["rate"] for _, decoded in pairs]
+        ratios = [rate / most for rate, most in zip(rates, alone, strict=True)]
+        cpu = [1000 * decoded["cpu_seconds"] / decoded["read"] for _, decoded in pairs]
+        wanted = min(MIN_ADAPTIVE_RATE, store.wanted * statistics.median(alone))
+        cells = (spread(rates, 0), spread(alone, 0), spread(ratios), spread(cpu), round(wanted))
+        print_row((store.name, *cells))
+        are_met &= statistics.median(rates) >= wanted
+    return are_met
 
 
 def _measure_faults(server: RunningServer, rounds: int) -> bool:

@@ -1,8 +1,11 @@
 """Reads objects from a storage server in a process of its own, and says how fast.
 
-usage: python -m scripts.benchmarks.storage_reads ours|pool MAX_READS MAX_MEMORY_BYTES OBJECTS
+usage: python -m scripts.benchmarks.storage_reads WHAT MAX_READS MAX_MEMORY_BYTES OBJECTS
+
+where WHAT is ours, pool, decoded or decoder.
 """
 
+import functools
 import itertools
 import json
 import os
@@ -11,12 +14,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 
-from scripts.benchmarks.storage_objects import OBJECT_BYTES, OBJECTS, uri_of
+from scripts.benchmarks.storage_objects import BYTES, OBJECT_BYTES, OBJECTS, PHOTOS, uri_of
 from transforms.files.flight import FLIGHT
 from transforms.files.read_limits import ReadLimits
 from transforms.files.uris import read_remote
@@ -29,6 +33,7 @@ SHARD_IMAGES = 1000
 BATCH_SIZE = 32
 WARM_UP_OBJECTS = 200
 MAX_BYTES = 1 << 20
+SIDE = 224
 
 
 def read_by_pool(limits: ReadLimits, uris: list[str]) -> Counter[str]:
@@ -41,8 +46,37 @@ def read_by_pool(limits: ReadLimits, uris: list[str]) -> Counter[str]:
         return Counter(read=sum(size == OBJECT_BYTES for size in pool.map(read, uris)))
 
 
-def read_by_shards(limits: ReadLimits, uris: list[str]) -> Counter[str]:
-    """Reads shards of listed images on two threads, as a run does; uses nothing of a batch."""
+def count_images(encoded: Sequence[bytes]) -> int:
+    """Uses nothing of a batch; returns the images in it."""
+    return len(encoded)
+
+
+def decode(encoded: Sequence[bytes]) -> int:
+    """Decodes and resizes a batch; returns how many images that gave."""
+    return len(_preprocessor()(encoded).pixels)
+
+
+@functools.cache
+def _preprocessor() -> Callable[[Sequence[bytes]], Any]:
+    # TensorFlow takes seconds to import, and 300 MB.
+    from transforms.images.policy import Preprocessing
+    from transforms.images.preprocessor import Preprocessor
+
+    return Preprocessor(Preprocessing(image_size=(SIDE, SIDE)))
+
+
+def decode_alone(limits: ReadLimits, uris: list[str]) -> Counter[str]:
+    """Decodes photos that are in memory, on as many threads."""
+    photos = [read_remote(uri, MAX_BYTES) for uri in uris[:BATCH_SIZE]]
+    batches = [photos[: len(uris) - start] for start in range(0, len(uris), BATCH_SIZE)]
+    with ThreadPoolExecutor(THREADS) as threads:
+        return Counter(read=sum(threads.map(decode, batches)))
+
+
+def read_by_shards(
+    limits: ReadLimits, uris: list[str], use: Callable[[Sequence[bytes]], int] = count_images
+) -> Counter[str]:
+    """Reads shards of listed images on two threads, as a run does, and uses each batch."""
     policy = ReadPolicy(
         columns=FileColumns(None, None, pa.schema([])),
         batch_size=BATCH_SIZE,
@@ -63,7 +97,7 @@ def read_by_shards(limits: ReadLimits, uris: list[str]) -> Counter[str]:
         for number, part in iter(take, None):
             shard = Shard(ShardKey(number, len(parts)), ShardKind.IMAGES, tuple(part))
             for batch in reader.read(shard):
-                counts["read"] += len(batch.encoded)
+                counts["read"] += use(batch.encoded)
                 counts.update(batch.retries)
         return counts
 
@@ -76,8 +110,14 @@ def main() -> None:
     """Reads, and prints the figures as JSON."""
     what, max_reads, max_memory, objects = sys.argv[1], *map(int, sys.argv[2:])
     limits = ReadLimits(max_reads, max_memory)
-    read = {"ours": read_by_shards, "pool": read_by_pool}[what]
-    uris = [uri_of(n % OBJECTS) for n in range(objects)]
+    ways: dict[str, tuple[str, Callable[[ReadLimits, list[str]], Counter[str]]]] = {
+        "ours": (BYTES, read_by_shards),
+        "pool": (BYTES, read_by_pool),
+        "decoded": (PHOTOS, functools.partial(read_by_shards, use=decode)),
+        "decoder": (PHOTOS, decode_alone),
+    }
+    bucket, read = ways[what]
+    uris = [uri_of(bucket, n % OBJECTS) for n in range(objects)]
     read(limits, list(itertools.islice(uris, WARM_UP_OBJECTS)))
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()

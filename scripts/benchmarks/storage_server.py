@@ -226,7 +226,12 @@ class Server:
                 if self.behaviour.bytes_per_second:
                     await asyncio.sleep(len(content) / self.behaviour.bytes_per_second)
                 writer.write(head)
-                writer.write(content)
+                if self.behaviour.seconds_a_byte:
+                    for byte in content:
+                        writer.write(bytes([byte]))
+                        await asyncio.sleep(self.behaviour.seconds_a_byte)
+                else:
+                    writer.write(content)
                 await writer.drain()
 
 

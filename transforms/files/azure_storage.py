@@ -6,12 +6,14 @@
 azure_account says which account that is, and who asks.
 """
 
+import base64
 import contextlib
 import hashlib
 import re
 import time
 import uuid
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 
 from azure.core.exceptions import (
@@ -28,6 +30,7 @@ from azure.storage.blob import BlobBlock, BlobPrefix
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
 from transforms.files import object_store
 from transforms.files.azure_account import service_of
+from transforms.files.azure_reads import get_blob
 from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.object_writer import ObjectWriter
 from transforms.files.store_errors import http_error
@@ -37,6 +40,8 @@ COPY_LOOKS_SECONDS = 0.5
 
 _URI = re.compile(r"(?:az:/|azfs://([^/]+))/([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "attempt"
+_GOOD = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+_BEYOND = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 class AzureStore:
@@ -76,11 +81,8 @@ class AzureStore:
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
-        content, found = self._read(uri, 0, max_bytes + 1)
-        if len(content) > max_bytes:
-            raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
-        md5 = found and found.content_settings.content_md5
-        if md5 and hashlib.md5(content, usedforsecurity=False).digest() != bytes(md5):
+        content, md5 = self._read(uri, None, max_bytes)
+        if md5 and hashlib.md5(content, usedforsecurity=False).digest() != md5:
             raise TransientError(
                 f"{uri}: what came has not the MD5 that is noted of it", reason="checksum"
             )
@@ -88,7 +90,7 @@ class AzureStore:
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
         """Reads a part of an object."""
-        return self._read(uri, start, stop - start)[0] if stop > start else b""
+        return self._read(uri, (start, stop), stop - start)[0] if stop > start else b""
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""
@@ -130,22 +132,42 @@ class AzureStore:
                 if error.error_code != "BlobNotFound":
                     raise
 
-    def _read(self, uri: str, start: int, size_bytes: int) -> tuple[bytes, Any]:
+    def _read(
+        self, uri: str, part: tuple[int, int] | None, max_bytes: int
+    ) -> tuple[bytes, bytes | None]:
+        """Returns what is read, and the MD5 of the whole object, where it comes with it."""
         with _own_errors(uri):
-            try:
-                answer = _blob(uri).download_blob(
-                    start, size_bytes, max_concurrency=1, decompress=False, retry_total=0
-                )
-                content: bytes = answer.readall()
-            except HttpResponseError as error:
-                if error.status_code != 416:  # It ends before.
-                    raise
+            wanted = f"bytes={part[0]}-{part[1] - 1}" if part else None
+            service, container, name = _place(uri)
+            answer = get_blob(service, container, name, wanted, max_bytes, uri)
+            if answer.status == _BEYOND:
                 return b"", None
+            if answer.status in _GOOD:
+                return answer.body, base64.b64decode(answer.headers.get("Content-MD5", ""))
+            # The client knows what a refusal means, and how to answer one that asks who asks.
+            return self._read_by_client(uri, part, max_bytes)
+
+    def _read_by_client(
+        self, uri: str, part: tuple[int, int] | None, max_bytes: int
+    ) -> tuple[bytes, bytes | None]:
+        start, size_bytes = (part[0], max_bytes) if part else (0, max_bytes + 1)
+        try:
+            answer = _blob(uri).download_blob(
+                start, size_bytes, max_concurrency=1, decompress=False, retry_total=0
+            )
+            content: bytes = answer.readall()
+        except HttpResponseError as error:
+            if error.status_code != _BEYOND:
+                raise
+            return b"", None
         if len(content) != answer.size:
             raise TransientError(
                 f"{uri}: {len(content)} bytes came of {answer.size}", reason="short_body"
             )
-        return content, answer.properties
+        if len(content) > max_bytes:
+            raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
+        md5 = answer.properties.content_settings.content_md5
+        return content, bytes(md5) if md5 else None
 
 
 class _Upload:
@@ -227,15 +249,25 @@ def _stored(uri: str, found: Any) -> StoredObject:  # noqa: ANN401 - a blob's pr
 
 
 def _container_and_name(uri: str) -> tuple[Any, str]:
+    service, container, name = _parts(uri)
+    return service.get_container_client(container), name
+
+
+def _parts(uri: str) -> tuple[Any, str, str]:
     match = _URI.fullmatch(uri)
     if match is None:
         wanted = "azfs://account/" if uri.startswith("azfs:") else "az://"
         raise NotFoundError(f"{uri}: it is not {wanted}container/ and a name")
-    return service_of(match[1]).get_container_client(match[2]), match[3]
+    return service_of(match[1]), match[2], match[3]
+
+
+def _place(uri: str) -> tuple[Any, str, str]:
+    service, container, name = _parts(uri)
+    if not name:
+        raise NotFoundError(f"{uri}: it names no object")
+    return service, container, name
 
 
 def _blob(uri: str) -> Any:  # noqa: ANN401 - a client
-    container, name = _container_and_name(uri)
-    if not name:
-        raise NotFoundError(f"{uri}: it names no object")
-    return container.get_blob_client(name)
+    service, container, name = _place(uri)
+    return service.get_blob_client(container, name)

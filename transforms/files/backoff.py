@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from transforms.errors import UnavailableError
-from transforms.files.object_store import TransientError
+from transforms.files.object_store import READ_UNTIL, TransientError
 
 FIRST_WAIT_SECONDS = 0.1
 THROTTLED_WAIT_SECONDS = 0.5
@@ -56,7 +56,7 @@ class Backoff:
         while True:
             tries += 1
             try:
-                result = attempt()
+                result = _call_until(began + self.timeout_seconds, attempt)
             except OSError as error:
                 fault = error if isinstance(error, TransientError) else TransientError(_said(error))
             else:
@@ -75,11 +75,23 @@ class Backoff:
             else:
                 gone.wait(wait)
 
+    def call_once(self, attempt: Callable[[], _T]) -> _T:
+        """Calls once, for as long as a read is tried."""
+        return _call_until(time.monotonic() + self.timeout_seconds, attempt)
+
     def _is_over(self, began: float, tries: int, wait: float) -> bool:
         now = time.monotonic()
         failing_since = self._failing_since or now
         is_down = tries > 1 and now - failing_since > self.timeout_seconds
         return is_down or now + wait - began > self.timeout_seconds
+
+
+def _call_until(deadline: float, attempt: Callable[[], _T]) -> _T:
+    token = READ_UNTIL.set(deadline)
+    try:
+        return attempt()
+    finally:
+        READ_UNTIL.reset(token)
 
 
 def _wait_seconds(tries: int, fault: TransientError) -> float:

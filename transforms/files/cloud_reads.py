@@ -14,10 +14,11 @@ import google_crc32c
 from google.auth.transport.urllib3 import AuthorizedHttp
 from google.cloud.storage import Client
 
-from transforms.errors import NotFoundError, PermissionDeniedError
+from transforms.errors import NotFoundError
 from transforms.files.google_client import bucket_and_name, client
 from transforms.files.http_get import Answer, get, make_connections
 from transforms.files.object_store import TransientError
+from transforms.files.store_errors import http_error
 
 _CRC32C = re.compile(r"crc32c=([A-Za-z0-9+/]+=*)")
 _MAX_RESOURCE_BYTES = 1 << 20
@@ -59,13 +60,7 @@ def read_object_range(uri: str, start: int, stop: int) -> bytes:
     return b"" if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE else answer.body
 
 
-def _get(
-    uri: str,
-    max_bytes: int,
-    headers: Mapping[str, str],
-    api: str = "download/storage/v1",
-    query: str = "alt=media",
-) -> Answer:
+def _get(uri: str, max_bytes: int, headers: Mapping[str, str]) -> Answer:
     try:
         bucket, name = bucket_and_name(uri)
     except ValueError as error:
@@ -74,19 +69,16 @@ def _get(
         raise NotFoundError(f"{uri!r} cannot be opened: it names no object")
     with _LOCK:  # A cache alone lets threads that start together make one each.
         base_url, http = _connections(client())
-    url = f"{base_url}/{api}/b/{quote(bucket, safe='')}/o/{_quoted(name)}?{query}"
+    place = f"b/{quote(bucket, safe='')}/o/{_quoted(name)}"
+    url = f"{base_url}/download/storage/v1/{place}?alt=media"
     # To one who takes gzip, what is stored as gzip is sent as it is stored.
     answer = get(http, url, {"Accept-Encoding": "gzip", **headers}, max_bytes, uri)
-    match answer.status:
-        case HTTPStatus.OK | HTTPStatus.PARTIAL_CONTENT:
-            return answer
-        case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE if headers:
-            return answer
-        case HTTPStatus.NOT_FOUND | HTTPStatus.BAD_REQUEST:
-            raise NotFoundError(f"{uri}: no such object")
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            raise PermissionDeniedError(f"{uri}: {_message(answer)}")
-    raise OSError(f"{uri}: {answer.status} {_message(answer)}")
+    is_beyond = answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers
+    if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or is_beyond:
+        return answer
+    if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):  # Or no name of one.
+        raise http_error(uri, HTTPStatus.NOT_FOUND, "no such object")
+    raise http_error(uri, answer.status, _message(answer))
 
 
 def _quoted(name: str) -> str:

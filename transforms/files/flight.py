@@ -176,7 +176,10 @@ class Flight:
         content: bytes | ImageError | None = None
         failed: BaseException | None = None
         try:
-            content = self.backoff.call(attempt, note, slot.ahead.gone) if is_first else attempt()
+            if is_first:
+                content = self.backoff.call(attempt, note, slot.ahead.gone)
+            else:
+                content = self.backoff.call_once(attempt)
         except ImageError as error:
             content = error
         except OSError:  # Of a second request: the first goes on, and is tried again.

@@ -2,27 +2,32 @@
 
 import http.client
 import os
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 import urllib3
 from google.auth.exceptions import GoogleAuthError, RefreshError
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
 
 from transforms.errors import FileTooLargeError, PermissionDeniedError
-from transforms.files.object_store import TransientError
+from transforms.files.object_store import READ_UNTIL, TransientError
 from transforms.files.store_errors import http_error
 
 STALL_SECONDS = 10.0
 """Time without a byte after which a connection is given up."""
+
+FAIR_BYTES_PER_SECOND = 10_000
+"""Rate at which a body may go on coming after READ_UNTIL: being large is no reason to fail."""
 
 KEPT_CONNECTIONS = 1024
 """Connections that a process keeps open after use, at most; a new one takes several round trips."""
 
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_REFUSAL_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 18
 _TIMEOUT = urllib3.Timeout(connect=STALL_SECONDS, read=STALL_SECONDS)
 
 
@@ -43,16 +48,25 @@ class Answer(NamedTuple):
 class SupportsUrlopen(Protocol):
     """urllib3's PoolManager, or one that adds credentials to its requests."""
 
-    def urlopen(self, method: str, url: str, **options: object) -> urllib3.BaseHTTPResponse:
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        **options: Any,  # noqa: ANN401 - as urllib3 has it
+    ) -> urllib3.BaseHTTPResponse:
         """Sends a request."""
 
 
-def make_connections(url: str) -> urllib3.PoolManager:
-    """Makes a pool of connections to a store, by the environment's proxies and certificates."""
-    options: dict[str, Any] = {
-        "maxsize": KEPT_CONNECTIONS,
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE"),
-    }
+def make_connections(url: str, certificates: str | None = None) -> urllib3.PoolManager:
+    """Makes a pool of connections to a store, through the environment's proxy.
+
+    Args:
+        url: URL in the store.
+        certificates: File of those that are trusted; None takes what requests takes, which the
+            stores' clients use.
+    """
+    usual = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    options: dict[str, Any] = {"maxsize": KEPT_CONNECTIONS, "ca_certs": certificates or usual}
     proxy = select_proxy(url, get_environ_proxies(url))
     return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
@@ -72,7 +86,7 @@ def get(
     Raises:
         FileTooLargeError: If a good answer has more than max_bytes; it is not read.
         PermissionDeniedError: If there are no credentials that are good.
-        TransientError: If it did not come whole, or the store is busy.
+        TransientError: If it did not come whole, or not in time, or the store is busy.
     """
     try:
         response = connections.urlopen(
@@ -86,7 +100,7 @@ def get(
             timeout=_TIMEOUT,
         )
         try:
-            answer = _read(response, max_bytes)
+            answer = _read(response, max_bytes, uri)
         except BaseException:
             response.close()  # What is left in the connection is of no use.
             raise
@@ -107,20 +121,34 @@ def get(
     return answer
 
 
-def _read(response: urllib3.BaseHTTPResponse, max_bytes: int) -> Answer:
+def _read(response: urllib3.BaseHTTPResponse, max_bytes: int, uri: str) -> Answer:
     is_good = response.status < HTTPStatus.BAD_REQUEST
     limit = max_bytes if is_good else _MAX_REFUSAL_BYTES
     announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) <= limit:
-        body = response.read(decode_content=False)
-    elif announced.isdigit() and is_good:
+    wanted = int(announced) if announced.isdigit() else limit + 1
+    if is_good and announced.isdigit() and wanted > limit:
         raise _too_large(max_bytes)
-    else:
-        body = response.read(limit + 1, decode_content=False)
-        if len(body) > max_bytes and is_good:
-            raise _too_large(max_bytes)
+    body = _read_body(response, min(wanted, limit + 1), uri)
+    if is_good and len(body) > limit:
+        raise _too_large(max_bytes)
     response.release_conn()
     return Answer(response.status, response.headers, body)
+
+
+def _read_body(response: urllib3.BaseHTTPResponse, wanted: int, uri: str) -> bytes:
+    """Reads so many bytes, or up to the end; a body may come a byte at a time, and never stall."""
+    began, deadline = time.monotonic(), READ_UNTIL.get()
+    chunks: list[bytes] = []
+    left = wanted
+    while left and (chunk := response.read1(min(left, _CHUNK_BYTES), decode_content=False)):
+        chunks.append(chunk)
+        left -= len(chunk)
+        now = time.monotonic()
+        if left and now > deadline and wanted - left < FAIR_BYTES_PER_SECOND * (now - began):
+            raise TransientError(
+                f"{uri}: only {wanted - left:,} bytes came in {now - began:.0f} s", reason="stall"
+            )
+    return b"".join(chunks)
 
 
 def _too_large(max_bytes: int) -> FileTooLargeError:

@@ -14,7 +14,9 @@ with the bucket's where that is what is not there or closed:
 A stream raises what a file raises: OSError (store_errors.os_errors).
 """
 
+import math
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import BinaryIO, NamedTuple, Protocol
 
 PAGE_OBJECTS = 1000
@@ -22,6 +24,10 @@ PAGE_OBJECTS = 1000
 
 CONNECTIONS = 64
 """Kept open by a process for its reading threads; a new one takes several round trips."""
+
+
+READ_UNTIL: ContextVar[float] = ContextVar("READ_UNTIL", default=math.inf)
+"""Time, of time.monotonic(), after which a read goes on only if it comes at a fair rate."""
 
 
 class StoredObject(NamedTuple):

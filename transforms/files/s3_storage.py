@@ -14,16 +14,18 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 import boto3
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from transforms.errors import FileTooLargeError, NotFoundError
+from transforms.errors import NotFoundError
 from transforms.files import object_store
 from transforms.files.object_store import CONNECTIONS, StoredObject
 from transforms.files.object_writer import ObjectWriter
 from transforms.files.s3_errors import s3_errors, status_of
+from transforms.files.s3_reads import S3Reads
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -70,34 +72,15 @@ class S3Store:
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
         with s3_errors(uri):
-            answer = _reading_client().get_object(**_place(uri))
-            with answer["Body"] as body:
-                size_bytes = answer.get("ContentLength")
-                content: bytes = b""
-                if size_bytes is None:  # Not so on AWS.
-                    content = body.read(max_bytes + 1)
-                elif size_bytes <= max_bytes:
-                    content = body.read()
-        if max(size_bytes or 0, len(content)) > max_bytes:
-            raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
-        return content
+            return _reads().read(*_bucket_and_object(uri), max_bytes, None, uri)
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
         """Reads a part of an object."""
         if stop <= start:
             return b""
+        part = f"bytes={start}-{stop - 1}"
         with s3_errors(uri):
-            try:
-                answer = _reading_client().get_object(
-                    **_place(uri), Range=f"bytes={start}-{stop - 1}"
-                )
-            except ClientError as error:
-                if status_of(error) == 416:
-                    return b""
-                raise
-            with answer["Body"] as body:
-                content: bytes = body.read()
-        return content[: stop - start]
+            return _reads().read(*_bucket_and_object(uri), stop - start, part, uri)
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""
@@ -200,34 +183,40 @@ def _bucket_and_name(uri: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _place(uri: str) -> dict[str, str]:
+def _bucket_and_object(uri: str) -> tuple[str, str]:
     bucket, name = _bucket_and_name(uri)
     if not name:
         raise NotFoundError(f"{uri}: it names no object")
+    return bucket, name
+
+
+def _place(uri: str) -> dict[str, str]:
+    bucket, name = _bucket_and_object(uri)
     return {"Bucket": bucket, "Key": name}
 
 
 def _client() -> Any:  # noqa: ANN401 - made at run time
-    return _clients()[0]
+    return _kept()[0]
 
 
-def _reading_client() -> Any:  # noqa: ANN401 - made at run time
-    return _clients()[1]
+def _reads() -> S3Reads:
+    return _kept()[1]
 
 
-def _clients() -> tuple[Any, Any]:
+def _kept() -> tuple[Any, S3Reads]:
     with _LOCK:  # A cache alone lets threads that start together make some each.
         return kept_clients()
 
 
 @functools.cache
-def kept_clients() -> tuple[Any, Any]:
-    """Makes the process's clients: one that tries again, and one that does not, for reading.
+def kept_clients() -> tuple[Any, S3Reads]:
+    """Makes the process's client, which tries again, and its reads, which do not.
 
     Raises:
         botocore.exceptions.BotoCoreError: If a profile or what the environment says is none.
     """
-    session = boto3.session.Session()
+    core = botocore.session.get_session()
+    session = boto3.session.Session(botocore_session=core)
     signature = None if session.get_credentials() else UNSIGNED
 
     def client(attempts: int) -> Any:  # noqa: ANN401 - made at run time
@@ -240,4 +229,4 @@ def kept_clients() -> tuple[Any, Any]:
         )
         return session.client("s3", config=config)
 
-    return client(ATTEMPTS), client(1)
+    return client(ATTEMPTS), S3Reads(client(1), core.get_config_variable("ca_bundle"))

@@ -1,10 +1,14 @@
 """Who asks az://, and of which account; and what else only Azure has."""
 
 import datetime
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.storage.blob import (
     AccountSasPermissions,
+    BlobServiceClient,
     ContentSettings,
     ResourceTypes,
     generate_account_sas,
@@ -12,7 +16,9 @@ from azure.storage.blob import (
 
 from tests.support.azure import ACCOUNT, KEY, AzureBucket, AzureServer
 from transforms.errors import InputError, NotFoundError, PermissionDeniedError
+from transforms.files.azure_reads import get_blob
 from transforms.files.azure_storage import AzureStore
+from transforms.files.object_store import TransientError
 from transforms.inputs.listing import classify_input
 
 AZURE = AzureStore()
@@ -59,16 +65,24 @@ def test_azure_is_asked_as_a_connection_string_says(
     assert AZURE.read(f"azfs://{ACCOUNT}/{azure.name}/a.jpg", 10) == b"123"
 
 
+@pytest.mark.parametrize("is_in_connection", [False, True])
 def test_azure_is_asked_with_a_signature_which_no_message_tells(
-    azure: AzureBucket, monkeypatch: pytest.MonkeyPatch
+    azure: AzureBucket,
+    azure_server: AzureServer,
+    is_in_connection: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
     may = AccountSasPermissions(read=True, list=True)
     every = ResourceTypes(service=True, container=True, object=True)
     token = generate_account_sas(ACCOUNT, KEY, every, may, expiry)
     monkeypatch.delenv("AZURE_STORAGE_KEY")
-    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
-    uri = azure.put("a.jpg")
+    if is_in_connection:
+        text = f"BlobEndpoint={azure_server.url};SharedAccessSignature={token}"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+    else:
+        monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
+    uri = azure.put("p/a b?#%.jpg")
     assert AZURE.read(uri, 10) == b"123"
     assert [found.uri for found in AZURE.list_objects(f"{azure.uri}/")] == [uri]
     for refused in (lambda: AZURE.delete(uri), lambda: AZURE.copy(uri, f"{azure.uri}/b.jpg")):
@@ -103,3 +117,36 @@ def test_what_came_has_the_md5_that_azure_noted(azure: AzureBucket) -> None:
     azure._container.get_blob_client("a.jpg").set_http_headers(wrong)
     with pytest.raises(OSError, match="has not the MD5"):
         AZURE.read(uri, 10)
+
+
+def test_the_client_is_asked_for_what_is_refused_alone(
+    azure: AzureBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, server, clients = azure.put("a.jpg"), azure.faults._application, []
+
+    def look(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        clients.append("HTTP_X_MS_CLIENT_REQUEST_ID" in environ)
+        return server(environ, start)
+
+    monkeypatch.setattr(azure.faults, "_application", look)
+    assert AZURE.read(uri, 10) == b"123"
+    assert AZURE.read_range(uri, 1, 9) == b"23"
+    assert AZURE.read_range(uri, 3, 9) == b""
+    with pytest.raises(NotFoundError, match=f"^{azure.uri}/b.jpg: no such object$"):
+        AZURE.read(f"{azure.uri}/b.jpg", 10)
+    assert clients == [False, False, False, False, True]
+
+
+def test_a_token_is_fetched_to_read() -> None:
+    scopes: list[str] = []
+
+    class Credential:
+        def get_token(self, *wanted: str, **options: object) -> AccessToken:
+            scopes.extend(wanted)
+            return AccessToken("token", 1 << 40)
+
+    service = BlobServiceClient("https://127.0.0.1:1/account", credential=Credential())
+    for _ in range(2):
+        with pytest.raises(TransientError):  # Nobody is at port 1.
+            get_blob(service, "c", "a.jpg", None, 10, "az://c/a.jpg")
+    assert scopes == ["https://storage.azure.com/.default"]

@@ -75,7 +75,8 @@ def test_what_passes_is_tried_again_and_counted(storage: RunningServer, fault: s
     if fault == "long":  # What is too much is not read; it spoils the connection at most.
         assert retries.total() <= faults
     else:
-        assert retries[REASONS.get(fault, fault)] == faults
+        # On a busy machine some are asked for twice, and of these one may go wrong untold.
+        assert faults - retries["slow"] <= retries[REASONS.get(fault, fault)] <= faults
 
 
 def test_a_read_that_takes_too_long_is_asked_for_twice(storage: RunningServer) -> None:
@@ -195,6 +196,21 @@ def test_a_stall_ends_after_its_time(
         read_object("gs://bucket/000", MAX_BYTES)
     assert caught.value.reason == "stall"
     assert 0.3 <= time.monotonic() - started < 3
+
+
+def test_a_body_that_trickles_ends_after_its_time(
+    storage: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.behave(seconds_a_byte=0.002)  # The 1,000 take 2 s.
+    limits = ReadLimits(timeout_seconds=0.5)
+    started = time.monotonic()
+    (error,), _ = read_all(limits, count=1)
+    assert 0.5 <= time.monotonic() - started < 1.9
+    assert isinstance(error, UnavailableError)
+    assert "gs://bucket/000: only " in str(error)
+    monkeypatch.setattr(http_get, "FAIR_BYTES_PER_SECOND", 10)
+    found, _ = read_all(limits, count=1)
+    assert found == CONTENTS[:1]
 
 
 def test_what_is_too_large_is_not_read(storage: RunningServer) -> None:

@@ -9,7 +9,7 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from pipelines.cli.classify_flags import ClassifyFlags, check_top_k
+from pipelines.cli.classify_flags import ClassifyFlags
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import Destination, RefreshRoot, RunDirectory, keep_apart
@@ -27,6 +27,7 @@ from transforms.lifecycle.claim import check_claimable
 from transforms.models.class_names import read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model
+from transforms.models.top_k import check_top_k
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun, is_published, read_published_run
 from transforms.runs.root import RunRoot

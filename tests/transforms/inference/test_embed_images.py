@@ -224,6 +224,23 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no norm" >> EmbedImages(model, normalize="l1")
 
 
+def test_classes_that_the_model_has_not_are_refused_where_it_is_applied(
+    tmp_path: pathlib.Path,
+) -> None:
+    model = save_logits(tmp_path / "model", labels=["r", "g", "b"])
+    one = save_logits(tmp_path / "one", num_classes=1)
+    (tmp_path / "two.txt").write_text("r\ng\n")
+    images = _TestPipeline() | beam.Create([png(GREEN)])
+    with pytest.raises(FlagError, match="--top_k 6 is over the number of classes: the model has 3"):
+        _ = images | "too many" >> ClassifyImages(model, top_k=6)
+    with pytest.raises(FlagError, match="--top_k must be at least 1, got 0"):
+        _ = images | "none" >> ClassifyImages(model, top_k=0)
+    with pytest.raises(ModelError, match="2 labels do not fit a model with 3 outputs"):
+        _ = images | "labels" >> ClassifyImages(model, labels=str(tmp_path / "two.txt"))
+    with pytest.raises(ModelError, match="softmax of one number is 1"):
+        _ = images | "one" >> ClassifyImages(one, activation="softmax")
+
+
 def test_without_error_handling_beam_yaml_ends_at_a_failure(model: str) -> None:
     wanted = pytest.raises(RuntimeError, match=r"no error_handling.*UnsupportedFormat")
     with wanted, _TestPipeline() as pipeline:

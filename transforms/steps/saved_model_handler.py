@@ -89,9 +89,6 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predictions]:
         """Runs the model on each batch; what it fails on becomes a failure of that batch."""
-        for pixels in batch:
-            if images := len(pixels.pixels):
-                TALLY.observe(BATCH_IMAGES, images)
         return [predict_batch(pixels, model) for pixels in batch]
 
     def get_num_bytes(self, batch: Sequence[PixelBatch]) -> int:
@@ -105,6 +102,8 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
 
 def predict_batch(batch: PixelBatch, model: ImageModel) -> Predictions:
     """Runs the model on one batch."""
+    if images := len(batch.pixels):
+        TALLY.observe(BATCH_IMAGES, images)
     started = time.perf_counter()
     model.range_doubt.look_at(batch.pixels)
     outputs, errors = predict_isolating(model, batch.pixels)

@@ -1,0 +1,63 @@
+"""What the transforms count, as a user asks their runner for it."""
+
+import pathlib
+import shutil
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
+
+from tests.support.images import encode
+from tests.support.models import save_mean_color
+from transforms import EmbedImages
+
+PNG = encode(np.full((30, 40, 3), 200, np.uint8), "PNG")
+GOOD = 10
+IN_THIS_PROCESS = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_mean_color(tmp_path_factory.mktemp("models") / "mean")
+
+
+@pytest.fixture(params=["direct", "portable", "prism"])
+def options(request: pytest.FixtureRequest) -> PipelineOptions:
+    flags = {"direct": [], "portable": IN_THIS_PROCESS}.get(request.param)
+    if flags is None:
+        prism = shutil.which("prism")
+        if prism is None:
+            pytest.skip("no prism on the PATH; build it with scripts/prism")
+        flags = ["--runner=PrismRunner", f"--prism_location={prism}"]
+    return PipelineOptions(flags)
+
+
+def measures(result: PipelineResult) -> dict[str, Any]:
+    found = result.metrics().query(MetricsFilter().with_namespace("image_inference"))
+    counters = {it.key.metric.name: it.result for it in found["counters"]}
+    return {**counters, **{it.key.metric.name: it.result for it in found["distributions"]}}
+
+
+def test_the_transforms_count_as_the_programs_do(
+    model: str, options: PipelineOptions, tmp_path: pathlib.Path
+) -> None:
+    elements = [PNG] * GOOD + [b"no image", str(tmp_path / "absent.png")]
+    pipeline = beam.Pipeline(options=options)
+    rows, failures = pipeline | beam.Create(elements) | EmbedImages(model, batch_size=4)
+    _ = (rows, failures) | beam.Flatten()
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = measures(result)
+    assert found["images_planned"] == len(elements)
+    assert found["images_written"] == GOOD
+    assert found["images_failed"] == 2
+    assert found["failed/decode/UnsupportedFormat"] == found["failed/read/NotFound"] == 1
+    assert found["image_bytes_read"] == GOOD * len(PNG) + len(b"no image")
+    assert found["batch_images"].sum == GOOD
+    assert found["batch_images"].max <= 4
+    for step in ("read", "decode", "model"):
+        assert found[f"{step}_milliseconds"].count >= found["batch_images"].count

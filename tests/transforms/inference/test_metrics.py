@@ -1,7 +1,6 @@
 """What the transforms count, as a user asks their runner for it."""
 
 import pathlib
-import shutil
 from typing import Any
 
 import apache_beam as beam
@@ -13,11 +12,11 @@ from apache_beam.runners.runner import PipelineResult
 
 from tests.support.images import encode
 from tests.support.models import save_mean_color
+from tests.support.runners import JOB_SERVER_HERE, prism_flags
 from transforms import EmbedImages
 
 PNG = encode(np.full((30, 40, 3), 200, np.uint8), "PNG")
 GOOD = 10
-IN_THIS_PROCESS = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +26,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(params=["direct", "portable", "prism"])
 def options(request: pytest.FixtureRequest) -> PipelineOptions:
-    flags = {"direct": [], "portable": IN_THIS_PROCESS}.get(request.param)
-    if flags is None:
-        prism = shutil.which("prism")
-        if prism is None:
-            pytest.skip("no prism on the PATH; build it with scripts/prism")
-        flags = ["--runner=PrismRunner", f"--prism_location={prism}"]
-    return PipelineOptions(flags)
+    match request.param:
+        case "portable":
+            return PipelineOptions([*JOB_SERVER_HERE])
+        case "prism":
+            return PipelineOptions([*prism_flags()])
+    return PipelineOptions([])
 
 
 def measures(result: PipelineResult) -> dict[str, Any]:

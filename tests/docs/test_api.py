@@ -79,6 +79,18 @@ def test_classify_typed_rows(folder: pathlib.Path, flags: tuple[str, ...]) -> No
     assert sorted(printed.split("\n")) == ["", "(0, 'red')", "(1, 'blue')"]
 
 
+def test_run_inference(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
+    printed = run(folder, "-c", blocks("api.md", "python")[2], *flags).splitlines()
+    assert "a [1.0, 0.0, 0.0]" in printed
+    assert any(re.match(r"x .*decode/UnsupportedFormat", line) for line in printed)
+
+
+def test_ml_transform(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
+    printed = run(folder, "-c", blocks("api.md", "python")[3], *flags).splitlines()
+    assert "{'sku': 1, 'photo': [1.0, 0.0, 0.0]}" in printed
+    assert any(re.match(r"2 .*decode/UnsupportedFormat", line) for line in printed)
+
+
 def test_beam_yaml(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
     (folder / "embed.yaml").write_text(blocks("beam_yaml.md", "yaml")[0])
     _, *command = shlex.split(blocks("beam_yaml.md", "sh")[0])

@@ -5,6 +5,10 @@ from typing import Any, NamedTuple
 from transforms.failure import Failure
 
 
+class FailedImageError(Exception):
+    """An image that could not be used."""
+
+
 class ImageFailure(NamedTuple):
     """What became of an image that could not be used; the words are those of _failures.jsonl.
 
@@ -18,9 +22,9 @@ class ImageFailure(NamedTuple):
     error_type: str
     message: str
 
-
-class FailedImageError(Exception):
-    """An image that could not be used."""
+    def as_error(self) -> FailedImageError:
+        """Returns the failure as something to raise."""
+        return FailedImageError(f"{self.step}/{self.error_type}: {self.message}")
 
 
 def to_image_failure(failure: Failure) -> ImageFailure:
@@ -43,5 +47,5 @@ def raise_failure(result: Any) -> Any:  # noqa: ANN401 - with a key or not
     has_key = type(result) is tuple and len(result) == 2
     inference = (result[1] if has_key else result).inference
     if isinstance(inference, ImageFailure):
-        raise FailedImageError(f"{inference.step}/{inference.error_type}: {inference.message}")
+        raise inference.as_error()
     return result

@@ -9,12 +9,12 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.timestamp import Timestamp
 
-from transforms.inference.batch_weight import BatchWeight
+from transforms.inference.batching import batching
 from transforms.inference.elements import image_or_error, output_type
 from transforms.inference.image_failure import ImageFailure
 from transforms.inference.infer_batch import FAILURES, ColumnsOf, InferBatch, Waiting
 from transforms.inference.model_options import ModelOptions
-from transforms.inference.predictor import Tabulate
+from transforms.inference.predictor import Image, Tabulate
 from transforms.inference.settled_model import SettledModel
 
 
@@ -63,17 +63,12 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
         """
         rows_type = output_type(images.element_type, self.image, columns)
         failures_type = output_type(images.element_type, self.image, ImageFailure.__annotations__)
-        weight = BatchWeight(self.batch_size)
-        full = weight.full
-        sizes: dict[str, Any] = {
-            "element_size_fn": functools.partial(_weigh, image=self.image, weight=weight)
-        }
-        if self.max_batch_seconds is not None:  # Counted by Beam in elements, whatever they weigh.
-            full, sizes = self.batch_size, {"max_batch_duration_secs": self.max_batch_seconds}
+        images_of = functools.partial(_images_of, image=self.image)
+        sizes = batching(self.batch_size, self.max_batch_seconds, images_of)
         batches = (
             images
             | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)
-            | "Batch" >> beam.BatchElements(min_batch_size=full, max_batch_size=full, **sizes)
+            | "Batch" >> beam.BatchElements(**sizes)
         )
         inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of))
         found = batches | "InferBatch" >> inferring.with_outputs(FAILURES, main="rows")
@@ -101,5 +96,5 @@ def _waiting(
     return Waiting(element, timestamp)
 
 
-def _weigh(waiting: Waiting, image: str, weight: BatchWeight) -> int:
-    return weight(image_or_error(waiting.element, image))
+def _images_of(waiting: Waiting, image: str) -> tuple[Image]:
+    return (image_or_error(waiting.element, image),)

@@ -55,6 +55,11 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ImageModel]):
         self._assumed_range = assumed_range
 
     @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the model at launch."""
+        return self._fingerprint
+
+    @property
     def num_threads(self) -> int | None:
         """Number of the engine's threads, or None for one a core."""
         return self._settings.num_threads

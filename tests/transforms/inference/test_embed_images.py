@@ -218,6 +218,10 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no model" >> EmbedImages(str(tmp_path / "absent"))
     with pytest.raises(FlagError, match="input_range"):
         _ = images | "no range" >> EmbedImages(model, input_range="0,2")
+    with pytest.raises(FlagError, match="--engine must be one of tensorflow openvino, got 'torch'"):
+        _ = images | "no engine" >> EmbedImages(model, engine="torch")
+    with pytest.raises(FlagError, match=r"--precision must be one of .*, got 'half'"):
+        _ = images | "no precision" >> EmbedImages(model, precision="half")
     with pytest.raises(TypeError, match="no field 'picture' in rows of number, image"):
         _ = images | "no field" >> EmbedImages(model, image="picture")
     with pytest.raises(FlagError, match="normalize"):

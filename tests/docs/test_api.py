@@ -91,6 +91,14 @@ def test_ml_transform(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
     assert any(re.match(r"2 .*decode/UnsupportedFormat", line) for line in printed)
 
 
+def test_a_whole_run(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
+    printed = run(folder, "-c", blocks("api.md", "python")[4], *flags).splitlines()
+    assert "2 rows" in printed
+    (file,) = (folder / "run").glob("*.parquet")
+    assert f"wrote {file}" in printed
+    assert pq.read_table(file)["embedding"].to_pylist() == [[1, 0, 0], [0, 0, 1]]
+
+
 def test_beam_yaml(folder: pathlib.Path, flags: tuple[str, ...]) -> None:
     (folder / "embed.yaml").write_text(blocks("beam_yaml.md", "yaml")[0])
     _, *command = shlex.split(blocks("beam_yaml.md", "sh")[0])

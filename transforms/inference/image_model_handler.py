@@ -10,6 +10,7 @@ import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from transforms.inference.batching import batching, size_of
+from transforms.inference.elements import image_or_error
 from transforms.inference.embed_images import check_normalize, tabulate_embeddings
 from transforms.inference.image_failure import ImageFailure, to_image_failure
 from transforms.inference.model_options import ModelOptions
@@ -69,8 +70,13 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
         model: Predictor,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterator[PredictionResult]:
-        """Yields a result an example, in order."""
-        for example, inference in zip(batch, self.infer(batch, model), strict=True):
+        """Yields a result an example, in order.
+
+        Raises:
+            TypeError: If an example is neither bytes nor a URI.
+        """
+        images = [image_or_error({"image": example}, "image") for example in batch]
+        for example, inference in zip(batch, self.infer(images, model), strict=True):
             yield PredictionResult(example, inference, self.model)
 
     def infer(self, images: Sequence[Image], model: Predictor) -> Iterator[Inference]:
@@ -92,7 +98,7 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
 
     def get_num_bytes(self, batch: Sequence[bytes | str]) -> int:
         """Returns the size of what was given; Beam's default pickles it to find out."""
-        return sum(map(len, batch))
+        return sum(map(size_of, batch))
 
     def get_metrics_namespace(self) -> str:
         """Returns the namespace of Beam's own inference metrics."""

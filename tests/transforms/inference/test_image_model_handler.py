@@ -74,6 +74,16 @@ def test_batches_are_cut_whatever_their_size(model: str) -> None:
     assert [told(result) for result in found] == wanted
 
 
+def test_an_example_is_an_image(model: str) -> None:
+    handler = ImageModelHandler(model)
+    nothing: Any = None
+    (found,) = handler.run_inference([nothing], handler.load_model())
+    assert told(found) == "read/CorruptRecord"
+    wrong: Any = np.zeros((24, 24, 3))
+    with pytest.raises(TypeError, match="an image is bytes or a URI, got ndarray"):
+        list(handler.run_inference([wrong], handler.load_model()))
+
+
 def test_normalized(model: str) -> None:
     handler = ImageModelHandler(model, normalize="l2")
     (found,) = handler.run_inference([png((255, 255, 255))], handler.load_model())

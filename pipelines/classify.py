@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags, check_top_k
+from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
 from pipelines.cli.outcome import Outcome
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
@@ -65,6 +65,7 @@ def class_outputs(
     """
     from pipelines.running.launch import Outputs
     from transforms.models.class_names import read_fitting_labels
+    from transforms.models.top_k import check_top_k
     from transforms.runs.recipe import fingerprint_json
     from transforms.steps.to_top_k import ToTopK
 

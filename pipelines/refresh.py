@@ -23,16 +23,12 @@ publishes a new dated run beside the old ones. LATEST in --output_root names the
 def run(config: RefreshConfig, beam_argv: Sequence[str]) -> Outcome:
     """Refreshes; returns the outcome."""
     with importing():  # Beam: --help does not wait for it.
-        from pipelines.running.destination import RefreshRoot
+        from pipelines.running.destination import destination_of
         from pipelines.running.run import run_into
-        from transforms.runs.directory import absolute_output
-        from transforms.runs.root import RunRoot
 
-    root = RunRoot(absolute_output(config.output_root), config.keep)
-    destination = RefreshRoot(root, config.max_deleted_fraction)
     make_outputs = embedding_outputs if config.program == "embed" else class_outputs
     return run_into(
-        destination, config, beam_argv, program=config.program, make_outputs=make_outputs
+        destination_of(config), config, beam_argv, program=config.program, make_outputs=make_outputs
     )
 
 

@@ -1,6 +1,7 @@
 """Images to vectors and labels: functions on arrays and bytes, and the transforms around them.
 
-For pipelines of your own: EmbedImages and ClassifyImages; see docs/api.md.
+For pipelines of your own: EmbedImages and ClassifyImages, and for Beam's own RunInference and
+MLTransform ImageModelHandler and ImageEmbeddings; see docs/api.md.
 """
 
 import importlib
@@ -9,13 +10,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transforms.inference.classify_images import ClassifyImages
     from transforms.inference.embed_images import EmbedImages
+    from transforms.inference.image_embeddings import ImageEmbeddings
+    from transforms.inference.image_failure import ImageFailure, raise_failure
+    from transforms.inference.image_model_handler import ImageModelHandler
 
 _PUBLIC = {
     "ClassifyImages": "transforms.inference.classify_images",
     "EmbedImages": "transforms.inference.embed_images",
+    "ImageEmbeddings": "transforms.inference.image_embeddings",
+    "ImageFailure": "transforms.inference.image_failure",
+    "ImageModelHandler": "transforms.inference.image_model_handler",
+    "raise_failure": "transforms.inference.image_failure",
 }
 
-__all__ = ["ClassifyImages", "EmbedImages"]
+__all__ = [
+    "ClassifyImages",
+    "EmbedImages",
+    "ImageEmbeddings",
+    "ImageFailure",
+    "ImageModelHandler",
+    "raise_failure",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

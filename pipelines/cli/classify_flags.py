@@ -4,24 +4,8 @@ import dataclasses
 
 from pipelines.cli.flag import flag
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
-from transforms.errors import FlagError
 from transforms.models.engine_settings import ACTIVATIONS
-
-TOP_K = 5
-"""Classes an image gets if nobody says how many; all of them, if the model has fewer."""
-
-
-def check_top_k(top_k: int, num_classes: int | None) -> None:
-    """Checks that no more classes are asked for than there are; None: it is not known.
-
-    Raises:
-        FlagError: If more are.
-    """
-    if num_classes is not None and top_k > max(num_classes, TOP_K):
-        raise FlagError(
-            f"--top_k {top_k} is over the number of classes: the model has {num_classes}; leave it "
-            f"out for {min(num_classes, TOP_K)}, or give --top_k {num_classes} for all"
-        )
+from transforms.models.top_k import TOP_K, check_top_k
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +27,7 @@ class ClassifyFlags(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.top_k < 1:
-            raise FlagError(f"--top_k must be at least 1, got {self.top_k}")
+        check_top_k(self.top_k, None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

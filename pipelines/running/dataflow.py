@@ -45,13 +45,12 @@ def is_dry_run(options: PipelineOptions) -> bool:
     return is_on_dataflow(options) and bool(options.view_as(TestOptions).dry_run)
 
 
-def check_dataflow(config: RunConfig, beam_argv: Sequence[str]) -> None:
+def check_dataflow(config: RunConfig, options: PipelineOptions) -> None:
     """Checks that Dataflow's workers see what the flags name; passes for any other runner.
 
     Raises:
         FlagError: If something is on this machine. A model may be, if a container has it too.
     """
-    options = PipelineOptions(list(beam_argv))
     if not is_on_dataflow(options):
         return
     has_container = options.view_as(WorkerOptions).sdk_container_image is not None

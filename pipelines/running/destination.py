@@ -17,11 +17,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from transforms.errors import OutputError
 from transforms.files.uris import is_local
 from transforms.inputs.source import Source
 from transforms.lifecycle.basis import Basis, Fresh, complete, refresh
 from transforms.lifecycle.staging import staging_path
+from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun
 from transforms.runs.root import RunRoot
 
@@ -126,6 +129,15 @@ class RefreshRoot:
 
 
 Destination = RunDirectory | RefreshRoot
+
+
+def destination_of(config: RunConfig) -> Destination:
+    """Returns the place that the flags name."""
+    if isinstance(config, RefreshConfig):
+        root = RunRoot(absolute_output(config.output_root), config.keep)
+        return RefreshRoot(root, config.max_deleted_fraction)
+    assert isinstance(config, SingleRunConfig), config
+    return RunDirectory(absolute_output(config.output))
 
 
 def keep_apart(destination: Destination, sources: Sequence[Source]) -> None:

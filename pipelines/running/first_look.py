@@ -9,10 +9,9 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
-from pipelines.cli.classify_flags import ClassifyFlags, check_top_k
-from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.classify_flags import ClassifyFlags
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
-from pipelines.running.destination import Destination, RefreshRoot, RunDirectory, keep_apart
+from pipelines.running.destination import destination_of, keep_apart
 from pipelines.running.metrics_place import place_metrics
 from transforms.errors import FlagError, InputError, OutputError
 from transforms.files.schemes import check_scheme
@@ -27,9 +26,9 @@ from transforms.lifecycle.claim import check_claimable
 from transforms.models.class_names import check_labels_uri, read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model
+from transforms.models.top_k import check_top_k
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun, is_published, read_published_run
-from transforms.runs.root import RunRoot
 
 _NAMED = (
     "input", "manifest", "model", "labels", "canaries", "retry_failed", "output", "output_root",
@@ -125,7 +124,7 @@ def _check_model(config: RunConfig) -> None:
 
 
 def _check_output(config: RunConfig, sources: tuple[Source, ...]) -> None:
-    destination = _destination(config)
+    destination = destination_of(config)
     if not is_local(destination.directory):
         return
     keep_apart(destination, sources)
@@ -141,14 +140,6 @@ def _check_output(config: RunConfig, sources: tuple[Source, ...]) -> None:
             resume=config.resume,
             overwrite=config.overwrite,
         )
-
-
-def _destination(config: RunConfig) -> Destination:
-    if isinstance(config, RefreshConfig):
-        root = RunRoot(absolute_output(config.output_root), config.keep)
-        return RefreshRoot(root, config.max_deleted_fraction)
-    assert isinstance(config, SingleRunConfig), config
-    return RunDirectory(absolute_output(config.output))
 
 
 def _check_holds_images(config: RunConfig, sources: tuple[Source, ...]) -> None:

@@ -27,8 +27,8 @@ from transforms.steps.read_images import ReadImages, ReadPolicy
 from transforms.steps.write_shards import StagingTarget, WriteShards
 
 
-def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
-    """Adds the whole pipeline to root; runs nothing."""
+def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> PCollection[None]:
+    """Adds the whole pipeline to root; runs nothing. One element comes once it is published."""
     register_batch_coder()
     launch, publication = plan.launch, plan.publication
     planned = _plan_shards(root, plan)
@@ -53,7 +53,7 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> None:
     if plan.has_files:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
     warnings = (*planned.warnings, kept.damaged)
-    _ = results | "Publish" >> Publish(publication, planned.skipped, warnings)
+    return results | "Publish" >> Publish(publication, planned.skipped, warnings)
 
 
 @dataclasses.dataclass(eq=False)

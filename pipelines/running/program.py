@@ -61,9 +61,11 @@ def _check_and_run(
     look_first(config, beam_argv)
     check_beam_flags(type(config), beam_argv)
     with importing():
+        from apache_beam.options.pipeline_options import PipelineOptions
+
         from pipelines.running.dataflow import check_dataflow
 
-    check_dataflow(config, beam_argv)
+    check_dataflow(config, PipelineOptions(list(beam_argv)))
     return quietly(config, lambda: run(config, beam_argv))
 
 

@@ -1,6 +1,7 @@
 """From flags to a run: what embed, classify and refresh have in common."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from pipelines.cli.outcome import Outcome
@@ -9,12 +10,12 @@ from pipelines.cli.run_flags import SingleRunConfig
 from pipelines.running.destination import Destination, keep_apart
 from pipelines.running.execute import execute
 from pipelines.running.forecast import forecast_run
-from pipelines.running.launch import MakeOutputs, prepare_launch
+from pipelines.running.launch import Launch, MakeOutputs, prepare_launch
 from pipelines.running.noted_flags import assumes_range, with_model_notes
 from pipelines.running.run_facts import ALREADY_PUBLISHED
 from pipelines.running.run_plan import plan_run
 from transforms.errors import printable
-from transforms.lifecycle.claim import claim_output, unclaimed
+from transforms.lifecycle.claim import Claim, claim_output, unclaimed
 from transforms.lifecycle.outlook import look_at_output
 from transforms.models.handle import resolve_model
 
@@ -45,6 +46,31 @@ def run_into(
         UserError: If a flag, an input, the model or the output cannot work.
         RunError: If the run did its work and may not be published.
     """
+    launch = launch_run(destination, config, program=program, make_outputs=make_outputs)
+    if config.plan:
+        found = look_at_output(
+            destination.output,
+            destination.staging,
+            launch.plan_record,
+            flag=destination.flag,
+            resume=config.resume,
+            overwrite=config.overwrite,
+        )
+        plan = plan_run(launch, unclaimed(destination.directory), destination)
+        return forecast_run(plan, config, beam_argv, output=found)
+    with claim_run(destination, launch) as claim:
+        if claim.is_published:
+            done = f"{claim.output} has been published by this command"
+            print(printable(f"{done}; there is nothing to resume"))
+            return Outcome(facts={"status": ALREADY_PUBLISHED, "output": claim.output})
+        plan = plan_run(launch, claim, destination)
+        return execute(plan, beam_argv, claim.hold)
+
+
+def launch_run(
+    destination: Destination, config: Config, *, program: str, make_outputs: MakeOutputs[Config]
+) -> Launch:
+    """Checks all that can be checked before the output is claimed; see run_into."""
     model_dir = resolve_model(config.model)
     is_assumed = assumes_range(config, model_dir)
     config = with_model_notes(config, model_dir)
@@ -58,28 +84,16 @@ def run_into(
         earlier=None if earlier is None else earlier.record,
     )
     keep_apart(destination, launch.sources)
-    if config.plan:
-        found = look_at_output(
-            destination.output,
-            destination.staging,
-            launch.plan_record,
-            flag=destination.flag,
-            resume=config.resume,
-            overwrite=config.overwrite,
-        )
-        plan = plan_run(launch, unclaimed(destination.directory), destination)
-        return forecast_run(plan, config, beam_argv, output=found)
-    with claim_output(
+    return launch
+
+
+def claim_run(destination: Destination, launch: Launch) -> AbstractContextManager[Claim]:
+    """Holds the output of a run; see claim_output."""
+    return claim_output(
         destination.choose_output,
         destination.staging,
         launch.plan_record,
         flag=destination.flag,
-        resume=config.resume,
-        overwrite=config.overwrite,
-    ) as claim:
-        if claim.is_published:
-            done = f"{claim.output} has been published by this command"
-            print(printable(f"{done}; there is nothing to resume"))
-            return Outcome(facts={"status": ALREADY_PUBLISHED, "output": claim.output})
-        plan = plan_run(launch, claim, destination)
-        return execute(plan, beam_argv, claim.hold)
+        resume=launch.config.resume,
+        overwrite=launch.config.overwrite,
+    )

@@ -47,12 +47,21 @@ def run_once(
         UserError: If a flag, an input, the model or the output cannot work.
         RunError: If the run did its work and may not be published.
     """
-    completes = None
-    if config.retry_failed is not None:
-        completes = read_run_to_complete(config.retry_failed)
-        config = with_flags_of(config, completes)
-    destination = RunDirectory(absolute_output(config.output), completes)
+    destination, config = choose_directory(config)
     return run_into(destination, config, beam_argv, program=program, make_outputs=make_outputs)
+
+
+def choose_directory(config: Config) -> tuple[RunDirectory, Config]:
+    """Returns where a run goes, and its flags, with those of the run that it completes.
+
+    Raises:
+        FlagError: If there is no such run, or the flags do not go with it.
+    """
+    output = absolute_output(config.output)
+    if config.retry_failed is None:
+        return RunDirectory(output), config
+    completes = read_run_to_complete(config.retry_failed)
+    return RunDirectory(output, completes), with_flags_of(config, completes)
 
 
 def with_flags_of(config: Config, earlier: PublishedRun) -> Config:

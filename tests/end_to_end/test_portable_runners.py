@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,10 +19,17 @@ import pytest
 
 from pipelines import classify
 from tests.support.metrics import read_metrics
+from tests.support.runners import (
+    JOB_SERVER_HERE,
+    ROOT,
+    Cluster,
+    free_port,
+    prism_flags,
+    running_cluster,
+)
 from tests.support.runs import contents, read_record, run_embed, solid, write_examples, write_photos
 from transforms.lifecycle.staging import count_commits
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = 30
 PHOTOS = 120
 BROKEN = 3
@@ -76,17 +82,8 @@ def check(output: pathlib.Path, work: Work) -> None:
 
 
 def test_job_server_in_this_process(work: Work, tmp_path: pathlib.Path) -> None:
-    flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK")
-    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *JOB_SERVER_HERE)
     check(tmp_path / "out", work)
-
-
-def free_port() -> int:
-    """Returns a port of this machine that nobody uses now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -133,20 +130,8 @@ def test_external_workers(work: Work, tmp_path: pathlib.Path) -> None:
 
 
 def test_prism(work: Work, tmp_path: pathlib.Path) -> None:
-    prism = shutil.which("prism")
-    if prism is None:
-        pytest.skip("no prism on the PATH; build it with scripts/prism")
-    flags = ("--runner=PrismRunner", f"--prism_location={prism}")
-    run_program("embed", work.model, tmp_path / "out", *work.argv, *flags)
+    run_program("embed", work.model, tmp_path / "out", *work.argv, *prism_flags())
     check(tmp_path / "out", work)
-
-
-class Cluster(NamedTuple):
-    """An engine that runs: the directory of its files, the flags that lead to it."""
-
-    directory: pathlib.Path
-    flags: tuple[str, ...]
-    surviving: tuple[str, ...]
 
 
 FLAGS = {"flink": ("--parallelism=2",), "spark": ("--spark_master=local[2,4]",)}
@@ -159,28 +144,10 @@ def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """Runs an engine."""
-    name = request.param
-    for command in ("java", "mvn"):
-        if shutil.which(command) is None:
-            pytest.skip(f"no {command}: scripts/{name}_up needs Java and Maven")
-    directory = tmp_path_factory.mktemp(name)
-    environment = {**os.environ, "IMAGE_INFERENCE_PYTHON": sys.executable}
-    environment[f"{name.upper()}_DIR"] = str(directory)
-    environment[f"{name.upper()}_PORT"] = str(free_port())
-    # Its output is no pipe: the engine keeps it open.
-    with (directory / "up").open("w+") as output:
-        up = subprocess.run(
-            [ROOT / "scripts" / f"{name}_up"], env=environment, stdout=output, stderr=output
-        )
-        output.seek(0)
-        if up.returncode == 3:
-            pytest.skip(f"no jars: {output.read()[-500:]}")
-        assert up.returncode == 0, output.read()
-    try:
-        flags = (f"@{directory / 'flags'}", *FLAGS[name])
-        yield Cluster(directory, flags, SURVIVING[name])
-    finally:
-        subprocess.run([ROOT / "scripts" / f"{name}_down"], env=environment, check=True)
+    with running_cluster(request.param, tmp_path_factory.mktemp(request.param)) as running:
+        # As a user names the file of flags.
+        flags = (f"@{running.directory / 'flags'}", *FLAGS[request.param])
+        yield running._replace(flags=flags)
 
 
 def test_cluster_embeds(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
@@ -234,8 +201,11 @@ def check_transforms(work: Work, output: pathlib.Path, *flags: str) -> None:
 
 
 def test_transforms_with_workers_of_their_own(work: Work, tmp_path: pathlib.Path) -> None:
-    flags = ("--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK")
-    check_transforms(work, tmp_path / "out", *flags)
+    check_transforms(work, tmp_path / "out", *JOB_SERVER_HERE)
+
+
+def test_prism_runs_the_transforms(work: Work, tmp_path: pathlib.Path) -> None:
+    check_transforms(work, tmp_path / "out", *prism_flags())
 
 
 def test_cluster_runs_the_transforms(work: Work, cluster: Cluster, tmp_path: pathlib.Path) -> None:
@@ -271,9 +241,10 @@ def test_cluster_classifies_into_tfrecords(
 
 
 def test_cluster_goes_on_when_a_worker_is_killed(
-    work: Work, cluster: Cluster, tmp_path: pathlib.Path
+    request: pytest.FixtureRequest, work: Work, cluster: Cluster, tmp_path: pathlib.Path
 ) -> None:
-    done = run_killing_workers(work, cluster, tmp_path / "out", *cluster.surviving)
+    surviving = SURVIVING[request.node.callspec.params["cluster"]]
+    done = run_killing_workers(work, cluster, tmp_path / "out", *surviving)
     assert done.returncode == 0, done.stdout[-5000:]
     check(tmp_path / "out", work)
 

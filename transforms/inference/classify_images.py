@@ -11,14 +11,15 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
-from transforms.errors import FlagError
+from transforms.errors import FlagError, ModelError
 from transforms.inference.image_inference import ImageInference, Inferred
 from transforms.inference.infer_batch import columns_less_names
 from transforms.models.class_names import read_fitting_labels
 from transforms.models.engine_settings import ACTIVATIONS
 from transforms.models.image_model import ImageModel
+from transforms.models.top_k import TOP_K, check_top_k
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, CONTENT_SHA256, HEIGHT, SCORE, WIDTH
-from transforms.steps.to_top_k import default_activation, to_top_k_rows
+from transforms.steps.to_top_k import SOFTMAX_OF_ONE, default_activation, to_top_k_rows
 
 COLUMNS = {
     CLASS_INDEX: Sequence[np.int32],
@@ -44,7 +45,7 @@ class ClassifyImages(ImageInference):
     Attributes:
         model: Handle of the SavedModel; see EmbedImages, also for the other arguments.
         labels: File of the class names; None for the one that came with the model, if any.
-        top_k: Classes to keep.
+        top_k: Classes to keep; left out, all of a model that has fewer.
         activation: "softmax", "sigmoid" or "none"; None for what the model says: by its notes, or
             sigmoid or none if it has one output, else softmax.
 
@@ -55,7 +56,7 @@ class ClassifyImages(ImageInference):
 
     model: str
     labels: str | None = None
-    top_k: int = 5
+    top_k: int = TOP_K
     activation: str | None = None
 
     @beam.typehints.no_annotations
@@ -67,8 +68,10 @@ class ClassifyImages(ImageInference):
             raise FlagError(
                 f"activation must be one of {' '.join(ACTIVATIONS)}, got {activation!r}"
             )
-        if self.top_k < 1:
-            raise FlagError(f"top_k must be at least 1, got {self.top_k}")
+        num_classes = model.spec.output_dim
+        if activation == "softmax" and num_classes == 1:
+            raise ModelError(SOFTMAX_OF_ONE)
+        check_top_k(self.top_k, num_classes)
         return self.infer(
             images,
             model,
@@ -76,7 +79,7 @@ class ClassifyImages(ImageInference):
                 _tabulate,
                 top_k=self.top_k,
                 activation=activation,
-                labels=read_fitting_labels(self.labels or model.spec.labels, model.spec.output_dim),
+                labels=read_fitting_labels(self.labels or model.spec.labels, num_classes),
             ),
             columns_of=_columns_of,
             columns=COLUMNS,

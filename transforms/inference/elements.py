@@ -15,7 +15,7 @@ from typing import Any
 from apache_beam.pvalue import Row
 from apache_beam.typehints import row_type, typehints
 
-from transforms.errors import CorruptRecordError
+from transforms.errors import CorruptRecordError, ImageError
 
 URI_COLUMN = "uri"
 """Column of an element that is a URI."""
@@ -50,6 +50,14 @@ def image_of(element: Any, image: str) -> bytes | str:  # noqa: ANN401
             f"an image is bytes or a URI, got {type(value).__name__} in {_described(element)}"
         )
     return value
+
+
+def image_or_error(element: Any, image: str) -> bytes | str | ImageError:  # noqa: ANN401
+    """Returns what image_of does, or the error of an element that has none."""
+    try:
+        return image_of(element, image)
+    except ImageError as error:
+        return error
 
 
 def with_columns(element: Any, image: str, columns: Mapping[str, Any]) -> Any:  # noqa: ANN401

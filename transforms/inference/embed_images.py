@@ -74,20 +74,28 @@ class EmbedImages(ImageInference):
     @beam.typehints.no_annotations
     def expand(self, images: PCollection[Any]) -> Inferred:
         """Returns the elements with vectors, and those that failed."""
-        if self.normalize not in NORMALIZATIONS:
-            raise FlagError(
-                f"normalize must be one of {' '.join(NORMALIZATIONS)}, got {self.normalize!r}"
-            )
+        check_normalize(self.normalize)
         return self.infer(
             images,
             self.settle(self.model),
-            tabulate=functools.partial(_tabulate, normalize=self.normalize),
+            tabulate=functools.partial(tabulate_embeddings, normalize=self.normalize),
             columns_of=_columns_of,
             columns=COLUMNS,
         )
 
 
-def _tabulate(batch: Predictions, _: ImageModel, *, normalize: str) -> OutputRows:
+def check_normalize(normalize: str) -> None:
+    """Checks the name of what is done to vectors.
+
+    Raises:
+        FlagError: If there is no such thing.
+    """
+    if normalize not in NORMALIZATIONS:
+        raise FlagError(f"normalize must be one of {' '.join(NORMALIZATIONS)}, got {normalize!r}")
+
+
+def tabulate_embeddings(batch: Predictions, _: ImageModel, *, normalize: str) -> OutputRows:
+    """Makes rows of float32 vectors."""
     return to_embedding_rows(
         batch, dtype="float32", normalize=normalize, carried=pa.schema([]), metadata={}
     )

@@ -1,6 +1,7 @@
 """ImageInference: what transforms share that give every image of a PCollection a model's answer."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,19 +9,13 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.timestamp import Timestamp
 
-from transforms.errors import ImageError
-from transforms.images.policy import Preprocessing
-from transforms.inference.elements import image_of, output_type
-from transforms.inference.infer_batch import (
-    FAILURE_COLUMNS,
-    FAILURES,
-    ColumnsOf,
-    InferBatch,
-    Tabulate,
-    Waiting,
-)
-from transforms.inference.settled_model import SettledModel, settle_model
-from transforms.inputs.part import BATCH_BYTES
+from transforms.inference.batching import batching
+from transforms.inference.elements import image_or_error, output_type
+from transforms.inference.image_failure import ImageFailure
+from transforms.inference.infer_batch import FAILURES, ColumnsOf, InferBatch, Waiting
+from transforms.inference.model_options import ModelOptions
+from transforms.inference.predictor import Image, Tabulate
+from transforms.inference.settled_model import SettledModel
 
 
 class Inferred(NamedTuple):
@@ -28,7 +23,8 @@ class Inferred(NamedTuple):
 
     Attributes:
         rows: PCollection of elements with the model's columns.
-        failures: PCollection of elements whose image could not be used, with FAILURE_COLUMNS.
+        failures: PCollection of elements whose image could not be used, with the fields of an
+            ImageFailure.
     """
 
     rows: PCollection[Any]
@@ -36,55 +32,13 @@ class Inferred(NamedTuple):
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class ImageInference(beam.PTransform[PCollection[Any], Inferred]):
+class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
     """What EmbedImages and ClassifyImages share; see there."""
 
     image: str = "image"
-    signature: str | None = None
-    output_key: str | None = None
-    engine: str = "tensorflow"
-    precision: str = "float32"
-    batch_size: int = 32
-    max_batch_seconds: float | None = None
-    num_model_threads: int | None = None
-    image_size: tuple[int, int] | None = None
-    input_range: str | None = None
-    resize_mode: str | None = None
-    crop_fraction: float | None = None
-    interpolation: str | None = None
-    antialias: bool | None = None
-    exif: str | None = None
-    decode: str | None = None
-    max_image_pixels: int | None = None
-    max_image_bytes: int | None = None
-    max_image_seconds: float | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
-
-    def settle(self, model: str) -> SettledModel:
-        """Finds and inspects the model.
-
-        Raises:
-            UserError: If it cannot be used so.
-        """
-        given = {
-            field.name: value
-            for field in dataclasses.fields(Preprocessing)
-            if field.name != "image_size" and (value := getattr(self, field.name, None)) is not None
-        }
-        return settle_model(
-            model,
-            signature=self.signature,
-            output_key=self.output_key,
-            # Beam YAML gives a list.
-            image_size=None if self.image_size is None else (*self.image_size,),
-            preprocessing=given,
-            engine=self.engine,
-            precision=self.precision,
-            num_threads=self.num_model_threads,
-            batch_size=self.batch_size,
-        )
 
     def infer(
         self,
@@ -108,16 +62,13 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred]):
             TypeError: If rows have no field for the image, or one of a new column's name.
         """
         rows_type = output_type(images.element_type, self.image, columns)
-        failures_type = output_type(images.element_type, self.image, FAILURE_COLUMNS)
-        weight = _Weight(self.image, self.batch_size)
-        full = weight.full
-        sizes: dict[str, Any] = {"element_size_fn": weight}
-        if self.max_batch_seconds is not None:  # Counted by Beam in elements, whatever they weigh.
-            full, sizes = self.batch_size, {"max_batch_duration_secs": self.max_batch_seconds}
+        failures_type = output_type(images.element_type, self.image, ImageFailure.__annotations__)
+        images_of = functools.partial(_images_of, image=self.image)
+        sizes = batching(self.batch_size, self.max_batch_seconds, images_of)
         batches = (
             images
             | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)
-            | "Batch" >> beam.BatchElements(min_batch_size=full, max_batch_size=full, **sizes)
+            | "Batch" >> beam.BatchElements(**sizes)
         )
         inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of))
         found = batches | "InferBatch" >> inferring.with_outputs(FAILURES, main="rows")
@@ -145,21 +96,5 @@ def _waiting(
     return Waiting(element, timestamp)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Weight:
-    """Share of a batch that an element takes, in whole numbers: BATCH_BYTES end a batch, too."""
-
-    image: str
-    batch_size: int
-
-    def __call__(self, waiting: Waiting) -> int:
-        try:
-            image = image_of(waiting.element, self.image)
-        except ImageError:
-            image = ""
-        size_bytes = len(image) if isinstance(image, bytes) else 0
-        return min(max(BATCH_BYTES, size_bytes * self.batch_size), self.full)
-
-    @property
-    def full(self) -> int:
-        return BATCH_BYTES * self.batch_size
+def _images_of(waiting: Waiting, image: str) -> tuple[Image]:
+    return (image_or_error(waiting.element, image),)

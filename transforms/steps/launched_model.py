@@ -10,7 +10,13 @@ from transforms.errors import FlagError
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH, EngineSettings
+from transforms.models.engine_settings import (
+    AUTO,
+    ENGINES,
+    LARGEST_TUNED_BATCH,
+    PRECISIONS,
+    EngineSettings,
+)
 from transforms.models.handle import fingerprint_model
 from transforms.models.spec import ModelSpec
 from transforms.runs.known_model import known_spec
@@ -106,9 +112,15 @@ def settle_engine(
         batch_size: Images a model call, or "auto".
 
     Raises:
-        FlagError: If the engine is not installed.
+        FlagError: If there is no such engine or precision, or the engine is not installed.
         ModelError: If the model must be loaded to settle it, and cannot be.
     """
+    for name, value, choices in (
+        ("engine", engine, ENGINES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in choices:
+            raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value!r}")
     if engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
     is_tuned = batch_size == AUTO

@@ -51,7 +51,7 @@ def publish_run(
             canaries moved; nothing is published and an earlier run stays.
         RuntimeError: If a shard is missing.
     """
-    if not _is_done(publication):
+    if not is_done(publication):
         every = list(results)
         chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
         truncated = list(_describe_truncated(chosen))
@@ -82,8 +82,8 @@ def publish_run(
     release_handed_over(publication.staging)
 
 
-def _is_done(publication: Publication) -> bool:
-    """Tells whether this very run is published: an earlier attempt at it got that far."""
+def is_done(publication: Publication) -> bool:
+    """Tells whether this very run is published."""
     return (
         is_published(publication.output)
         and read_record(publication.output).get("run_id") == publication.run_id
@@ -257,7 +257,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
 
     @beam.typehints.no_annotations
     def expand(self, results: PCollection[ShardResult]) -> PCollection[None]:
-        """Publishes; the output is empty."""
+        """Publishes; one element comes out, then."""
         warnings = self.warnings | "Warnings" >> beam.Flatten()
         return (
             results.pipeline

@@ -72,6 +72,11 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         self._assumed_range = assumed_range
 
     @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the model at launch."""
+        return self._fingerprint
+
+    @property
     def num_threads(self) -> int | None:
         """Number of the engine's threads, or None for one a core."""
         return self._settings.num_threads
@@ -112,9 +117,6 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predictions]:
         """Runs the model on each batch; what it fails on becomes a failure of that batch."""
-        for pixels in batch:
-            if images := len(pixels.pixels):
-                TALLY.observe(BATCH_IMAGES, images)
         loaded = model()
         return [predict_batch(pixels, loaded) for pixels in batch]
 
@@ -131,6 +133,8 @@ def predict_batch(batch: PixelBatch, model: "ImageModel") -> Predictions:
     """Runs the model on one batch."""
     from transforms.models.isolation import predict_isolating
 
+    if images := len(batch.pixels):
+        TALLY.observe(BATCH_IMAGES, images)
     started = time.perf_counter()
     model.range_doubt.look_at(batch.pixels)
     outputs, errors = predict_isolating(model, batch.pixels)

@@ -13,12 +13,14 @@ A runner that tries a bundle again counts it again. No part of any result: _run.
 counts.
 """
 
+import collections
 import dataclasses
 import threading
 from collections.abc import Mapping
 
 from apache_beam.metrics.metric import Metrics
 
+from transforms.batches import Batch
 from transforms.failure import Step
 
 NAMESPACE = "image_inference"
@@ -88,6 +90,12 @@ class Tally:
         """Adds images that were planned, written or failed since the last call."""
         for name, number in ((PLANNED, total), (WRITTEN, written), (FAILED, failed)):
             self.count(name, number)
+
+    def add_batch(self, batch: Batch) -> None:
+        """Adds what became of a batch's images."""
+        failed = len(batch.failures)
+        self.add(written=batch.accounted - failed, failed=failed)
+        self.add_failures(collections.Counter(failure.reason for failure in batch.failures))
 
     def add_failures(self, reasons: Mapping[str, int]) -> None:
         """Adds images that failed, by "step/error_type"."""

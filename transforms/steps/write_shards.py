@@ -212,11 +212,8 @@ class _WriteShard(beam.DoFn):
 def _count(batch: OutputRows, write_seconds: float) -> None:
     """Counts a batch; the canaries are no images of the run."""
     TALLY.add_seconds({**batch.seconds, Step.WRITE: write_seconds})
-    if batch.shard.is_canaries:
-        return
-    failed = len(batch.failures)
-    TALLY.add(written=batch.accounted - failed, failed=failed)
-    TALLY.add_failures(Counter(failure.reason for failure in batch.failures))
+    if not batch.shard.is_canaries:
+        TALLY.add_batch(batch)
 
 
 def _count_twins(file: ShardFile, result: ShardResult) -> None:

@@ -218,10 +218,31 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no model" >> EmbedImages(str(tmp_path / "absent"))
     with pytest.raises(FlagError, match="input_range"):
         _ = images | "no range" >> EmbedImages(model, input_range="0,2")
+    with pytest.raises(FlagError, match="--engine must be one of tensorflow openvino, got 'torch'"):
+        _ = images | "no engine" >> EmbedImages(model, engine="torch")
+    with pytest.raises(FlagError, match=r"--precision must be one of .*, got 'half'"):
+        _ = images | "no precision" >> EmbedImages(model, precision="half")
     with pytest.raises(TypeError, match="no field 'picture' in rows of number, image"):
         _ = images | "no field" >> EmbedImages(model, image="picture")
     with pytest.raises(FlagError, match="normalize"):
         _ = images | "no norm" >> EmbedImages(model, normalize="l1")
+
+
+def test_classes_that_the_model_has_not_are_refused_where_it_is_applied(
+    tmp_path: pathlib.Path,
+) -> None:
+    model = save_logits(tmp_path / "model", labels=["r", "g", "b"])
+    one = save_logits(tmp_path / "one", num_classes=1)
+    (tmp_path / "two.txt").write_text("r\ng\n")
+    images = _TestPipeline() | beam.Create([png(GREEN)])
+    with pytest.raises(FlagError, match="--top_k 6 is over the number of classes: the model has 3"):
+        _ = images | "too many" >> ClassifyImages(model, top_k=6)
+    with pytest.raises(FlagError, match="--top_k must be at least 1, got 0"):
+        _ = images | "none" >> ClassifyImages(model, top_k=0)
+    with pytest.raises(ModelError, match="2 labels do not fit a model with 3 outputs"):
+        _ = images | "labels" >> ClassifyImages(model, labels=str(tmp_path / "two.txt"))
+    with pytest.raises(ModelError, match="softmax of one number is 1"):
+        _ = images | "one" >> ClassifyImages(one, activation="softmax")
 
 
 def test_without_error_handling_beam_yaml_ends_at_a_failure(model: str) -> None:

@@ -1,0 +1,80 @@
+"""Beam's portable runners, as a user starts them."""
+
+import contextlib
+import os
+import pathlib
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+LOOPBACK = "--environment_type=LOOPBACK"
+"""Workers are threads of the launcher: they see its working directory and its __main__."""
+
+JOB_SERVER_HERE = ("--runner=PortableRunner", "--job_endpoint=embed", LOOPBACK)
+"""Flags of Beam's job server in the launcher."""
+
+
+class Cluster(NamedTuple):
+    """An engine that runs.
+
+    Attributes:
+        directory: Directory of its files.
+        flags: Flags that lead to it.
+    """
+
+    directory: pathlib.Path
+    flags: tuple[str, ...]
+
+
+def prism_flags() -> tuple[str, ...]:
+    """Returns the flags of Prism; skips the test where there is none."""
+    prism = shutil.which("prism", path=f"{os.environ['PATH']}:{ROOT / 'build' / 'bin'}")
+    if prism is None:
+        pytest.skip("no prism; build it with scripts/prism")
+    return ("--runner=PrismRunner", f"--prism_location={prism}")
+
+
+@contextlib.contextmanager
+def running_cluster(name: str, directory: pathlib.Path) -> Iterator[Cluster]:
+    """Runs an engine; skips the test where it cannot be had.
+
+    Args:
+        name: "flink" or "spark".
+        directory: Directory of its files.
+    """
+    for command in ("java", "mvn"):
+        if shutil.which(command) is None:
+            pytest.skip(f"no {command}: scripts/{name}_up needs Java and Maven")
+    environment = {**os.environ, "IMAGE_INFERENCE_PYTHON": sys.executable}
+    environment[f"{name.upper()}_DIR"] = str(directory)
+    environment[f"{name.upper()}_PORT"] = str(free_port())
+    # Its output is no pipe: the engine keeps it open.
+    with (directory / "up").open("w+") as output:
+        up = subprocess.run(
+            [ROOT / "scripts" / f"{name}_up"], env=environment, stdout=output, stderr=output
+        )
+        output.seek(0)
+        if up.returncode == 3:
+            pytest.skip(f"no jars: {output.read()[-500:]}")
+        assert up.returncode == 0, output.read()
+    try:
+        words = shlex.split((directory / "flags").read_text(), comments=True)
+        yield Cluster(directory, tuple(words))
+    finally:
+        subprocess.run([ROOT / "scripts" / f"{name}_down"], env=environment, check=True)
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody uses now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

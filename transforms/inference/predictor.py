@@ -1,0 +1,133 @@
+"""Predictor: a loaded model, and the way to it from images as they are given."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from transforms.batches import EncodedImages, OutputRows, PixelBatch, Predictions
+from transforms.errors import ImageError
+from transforms.failure import Step
+from transforms.images.preprocessor import Preprocessor
+from transforms.inference.settled_model import SettledModel
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.image_files import ImageFiles
+from transforms.inputs.part import PartBuilder, ReadPart, check_size
+from transforms.machine.tensorflow_runtime import start_tensorflow
+from transforms.models.image_model import ImageModel
+from transforms.records import ImageRef, ShardKey
+from transforms.steps.preprocess_images import preprocess_batch
+from transforms.steps.saved_model_handler import predict_batch
+from transforms.steps.tally import BYTES_READ, TALLY
+
+Image = bytes | str | ImageError
+"""Encoded image, its URI, or what keeps it from being either."""
+
+Tabulate = Callable[[Predictions, ImageModel], OutputRows]
+
+_NO_COLUMNS = pa.schema([])
+_NO_SHARD = ShardKey(0, 1)
+
+_logger = logging.getLogger(__name__)
+
+
+class Prepared(NamedTuple):
+    """Images that are read and decoded.
+
+    Attributes:
+        images: Number of images that were given.
+        bytes_read: Size of the encoded images, in bytes.
+        batches: Pixels: a batch of what was given as bytes, and one of what was read.
+    """
+
+    images: int
+    bytes_read: int
+    batches: Sequence[PixelBatch]
+
+
+class Predictor:
+    """Reads, decodes and predicts; safe to call from several threads."""
+
+    def __init__(self, settled: SettledModel) -> None:
+        """Loads the model.
+
+        Raises:
+            ModelError: If it cannot be loaded, or is not the one that was settled.
+        """
+        start_tensorflow(settled.handler.num_threads)
+        self._max_image_bytes = settled.policy.max_image_bytes
+        self._preprocessor = Preprocessor(settled.policy)
+        self._model = settled.handler.load()
+        columns = FileColumns(None, None, _NO_COLUMNS)
+        self._files = ImageFiles(columns, self._max_image_bytes)
+        self._told = {""}
+
+    def prepare(self, images: Sequence[Image]) -> Prepared:
+        """Reads and decodes a batch; the image_id of each is its place, from "0"."""
+        encoded = list(self._read(images))
+        return Prepared(
+            len(images),
+            sum(len(content) for batch in encoded for content in batch.encoded),
+            [preprocess_batch(batch, self._preprocessor) for batch in encoded],
+        )
+
+    def infer(self, prepared: Prepared, tabulate: Tabulate) -> Iterator[OutputRows]:
+        """Runs the model, and counts; the rows and failures together are the images.
+
+        Ask in the thread of the runner: Beam's metrics belong to its step.
+
+        Args:
+            prepared: The images.
+            tabulate: Callback from predictions to output rows.
+        """
+        TALLY.add(total=prepared.images)
+        TALLY.count(BYTES_READ, prepared.bytes_read)
+        for pixels in prepared.batches:
+            rows = tabulate(predict_batch(pixels, self._model), self._model)
+            TALLY.add_seconds(rows.seconds)
+            TALLY.add_batch(rows)
+            self._tell({*rows.warnings, rows.range_doubt})
+            yield rows
+
+    def _tell(self, warnings: set[str]) -> None:
+        """Logs what has not been told in this process."""
+        for warning in warnings - self._told:
+            self._told.add(warning)
+            _logger.warning("%s", warning)
+
+    def _read(self, images: Sequence[Image]) -> Iterator[EncodedImages]:
+        """Yields what is given as bytes, then what is to be read, if there is any of it."""
+        started = time.perf_counter()
+        given = PartBuilder()
+        refs = []
+        for place, image in enumerate(images):
+            try:
+                if isinstance(image, ImageError):
+                    raise image
+                if isinstance(image, str):
+                    refs.append(ImageRef(str(place), image))
+                else:
+                    check_size(len(image), self._max_image_bytes)
+                    given.add(place, str(place), "", image)
+            except ImageError as error:
+                given.fail(str(place), "", error)
+        if len(refs) < len(images):
+            yield _to_batch(given.finish(_NO_COLUMNS.empty_table()), started)
+        if refs:
+            started = time.perf_counter()
+            yield _to_batch(self._files.read(refs), started)
+
+
+def _to_batch(part: ReadPart, started: float) -> EncodedImages:
+    return EncodedImages(
+        shard=_NO_SHARD,
+        index=0,
+        is_last=False,
+        matched=part.matched,
+        rows=part.rows,
+        failures=part.failures,
+        encoded=part.encoded,
+        seconds={Step.READ: time.perf_counter() - started},
+    )

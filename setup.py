@@ -63,6 +63,8 @@ setup(
             # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
             "datasets>=5.2",
             "duckdb",
+            # The site of the pages: Sphinx, its theme, and what reads Markdown and notebooks.
+            "furo>=2025.12",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
@@ -70,6 +72,7 @@ setup(
             # s3:// on this machine. Azurite, az:// on this machine, is npm's.
             "moto[s3,server]>=5.2.5",
             "mypy",
+            "myst-nb>=1.4",
             "openvino>=2026.4",
             "pandas>=2.2",
             "playwright",
@@ -79,6 +82,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "sphinx>=9.0",
         ],
     },
 )

@@ -43,10 +43,10 @@ class Program(Generic[Config]):
     epilog: str | None = None
 
     def make_parser(self) -> argparse.ArgumentParser:
-        """Builds the parser of its flags, with its name as in "image-inference verify"."""
+        """Builds the parser of its flags, as of "python -m pipelines.verify"."""
         return make_parser(
             self.config_class,
-            program=f"image-inference {self.name}",
+            program=f"python -m pipelines.{self.name}",
             description=self.description,
             usage=self.usage,
             epilog=self.epilog,

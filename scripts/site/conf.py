@@ -9,6 +9,8 @@ nb_execution_mode = "off"
 # GitHub makes an anchor of every heading.
 myst_heading_anchors = 6
 highlight_language = "text"
+# A shell command of two lines in a notebook is not what Pygments takes one to be.
+suppress_warnings = ["misc.highlighting_failure"]
 # Dashes only; quotes stay as they are.
 smartquotes_action = "D"
 

@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import json
 import pathlib
 import re
 import subprocess
@@ -13,15 +14,23 @@ from markdown_it.token import Token
 
 from tests.support.places import ROOT, named_modules, named_places, why_absent
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*.ipynb")])
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 _PAGE = re.compile(r"\b((?:docs/\w+|README|CONTRIBUTING|CHANGELOG)\.md)(#[\w-]+)?")
 
 
+def text_of(page: pathlib.Path) -> str:
+    """Returns a page's Markdown; of a notebook that of its cells."""
+    if page.suffix != ".ipynb":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def tokens(page: pathlib.Path) -> Iterator[Token]:
     """Yields what a page is made of, as CommonMark has it."""
-    for block in MARKDOWN.parse(page.read_text()):
+    for block in MARKDOWN.parse(text_of(page)):
         yield block
         yield from block.children or ()
 
@@ -42,7 +51,7 @@ def anchors(page: pathlib.Path) -> set[str]:
     """
     found: set[str] = set()
     times: collections.Counter[str] = collections.Counter()
-    blocks = MARKDOWN.parse(page.read_text())
+    blocks = MARKDOWN.parse(text_of(page))
     for before, block in itertools.pairwise(blocks):
         if before.type == "heading_open":
             text = "".join(part.content for part in block.children or ())
@@ -83,7 +92,7 @@ def test_every_link_leads_somewhere(page: pathlib.Path) -> None:
 # The changelog tells of what is gone, too.
 @pytest.mark.parametrize("page", sorted(set(PAGES) - {ROOT / "CHANGELOG.md"}), ids=name_of)
 def test_what_a_page_names_of_the_code_is_there(page: pathlib.Path) -> None:
-    text = page.read_text()
+    text = text_of(page)
     named = [*named_places(text), *named_modules(text)]
     assert [why for path, name in named if (why := why_absent(path, name))] == []
 
@@ -150,7 +159,8 @@ def test_modules_are_told_from_what_they_hold() -> None:
 
 def test_the_index_names_every_page() -> None:
     named = {link.partition("#")[0] for link in links(ROOT / "docs/README.md")}
-    assert {page.name for page in ROOT.glob("docs/*.md")} - named == {"README.md"}
+    pages = {page.name for page in PAGES if page.parent.name == "docs"}
+    assert pages - named == {"README.md"}
 
 
 def test_the_readme_is_short() -> None:

@@ -59,6 +59,9 @@ setup(
             *AZURE,
             *EXPLORE,
             "argcomplete>=3.6",
+            # What tests read the pages with.
+            "beautifulsoup4",
+            "markdown-it-py",
             *S3,
             # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
             "datasets>=5.2",

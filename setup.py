@@ -61,10 +61,15 @@ setup(
             *AZURE,
             *EXPLORE,
             "argcomplete>=3.6",
+            # What tests read the pages with.
+            "beautifulsoup4",
+            "markdown-it-py",
             *S3,
             # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
             "datasets>=5.2",
             "duckdb",
+            # The site of the pages: Sphinx, its theme, and what reads Markdown and notebooks.
+            "furo>=2025.12",
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
@@ -72,6 +77,7 @@ setup(
             # s3:// on this machine. Azurite, az:// on this machine, is npm's.
             "moto[s3,server]>=5.2.5",
             "mypy",
+            "myst-nb>=1.4",
             "openvino>=2026.4",
             "pandas>=2.2",
             "playwright",
@@ -81,6 +87,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "sphinx>=9.0",
         ],
     },
 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
 from pipelines.cli.outcome import Outcome
+from pipelines.cli.program import Program
 from pipelines.running.program import run_program
 from transforms.errors import ModelError
 from transforms.machine.garbage import exit_at_once, importing
@@ -95,11 +96,12 @@ def run(config: ClassifyConfig, beam_argv: Sequence[str]) -> Outcome:
     return run_once(config, beam_argv, program="classify", make_outputs=class_outputs)
 
 
+PROGRAM = Program("classify", ClassifyConfig, DESCRIPTION)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv, program="classify", config_class=ClassifyConfig, description=DESCRIPTION, run=run
-    )
+    return run_program(argv, PROGRAM, run)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipelines.cli.flag import OPTIONS, REQUIRED, flag, image_size
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.wording import called_as, say
 from transforms.errors import InferenceError, ModelError, RunError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
@@ -64,21 +64,22 @@ class ConvertConfig(JsonFlags):
     )
 
 
+PROGRAM = Program(
+    "convert_model",
+    ConvertConfig,
+    DESCRIPTION,
+    usage="--model HANDLE --output DIR [flags]",
+    epilog=_EPILOG,
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program.
 
     Returns:
         The exit code: 0; 1 if the new model answers differently; 2 for a bad flag or model.
     """
-    return run_program(
-        argv,
-        program="convert_model",
-        config_class=ConvertConfig,
-        description=DESCRIPTION,
-        usage="--model HANDLE --output DIR [flags]",
-        epilog=_EPILOG,
-        run=_convert,
-    )
+    return run_program(argv, PROGRAM, _convert)
 
 
 def _convert(config: ConvertConfig) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import EXIT_FAILED, run_program
+from pipelines.cli.program import EXIT_FAILED, Program, run_program
 from pipelines.cli.wording import say
 from transforms.errors import FlagError
 from transforms.machine.garbage import exit_at_once
@@ -58,17 +58,12 @@ class DiffConfig(JsonFlags):
             raise FlagError(f"--k must be at least 1, got {self.k}")
 
 
+PROGRAM = Program("diff", DiffConfig, DESCRIPTION, usage="RUN_A RUN_B [flags]", epilog=_EPILOG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv,
-        program="diff",
-        config_class=DiffConfig,
-        description=DESCRIPTION,
-        usage="RUN_A RUN_B [flags]",
-        epilog=_EPILOG,
-        run=_diff,
-    )
+    return run_program(argv, PROGRAM, _diff)
 
 
 def _diff(config: DiffConfig) -> Outcome:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.embed_flags import EmbedConfig, EmbedFlags
 from pipelines.cli.outcome import Outcome
+from pipelines.cli.program import Program
 from pipelines.running.program import run_program
 from transforms.machine.garbage import exit_at_once, importing
 
@@ -44,11 +45,12 @@ def run(config: EmbedConfig, beam_argv: Sequence[str]) -> Outcome:
     return run_once(config, beam_argv, program="embed", make_outputs=embedding_outputs)
 
 
+PROGRAM = Program("embed", EmbedConfig, DESCRIPTION)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv, program="embed", config_class=EmbedConfig, description=DESCRIPTION, run=run
-    )
+    return run_program(argv, PROGRAM, run)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipelines.cli.evaluate_flags import EvaluateConfig
 from pipelines.cli.outcome import Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from transforms.machine.garbage import exit_at_once
 
 DESCRIPTION = """\
@@ -22,17 +22,18 @@ _EPILOG = """\
 exit codes: 0 judged; 1 less accurate than --assert_accuracy_at_least; 2 bad flag, run or label"""
 
 
+PROGRAM = Program(
+    "evaluate",
+    EvaluateConfig,
+    DESCRIPTION,
+    usage="RUN [--labels_csv URI | --label_from FROM] [flags]",
+    epilog=_EPILOG,
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv,
-        program="evaluate",
-        config_class=EvaluateConfig,
-        description=DESCRIPTION,
-        usage="RUN [--labels_csv URI | --label_from FROM] [flags]",
-        epilog=_EPILOG,
-        run=_evaluate,
-    )
+    return run_program(argv, PROGRAM, _evaluate)
 
 
 def _evaluate(config: EvaluateConfig) -> Outcome:

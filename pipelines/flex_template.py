@@ -8,40 +8,26 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipelines import classify, embed, refresh
-from pipelines.cli.classify_flags import ClassifyConfig
-from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.flag import batch_size, image_size
 from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
-from pipelines.cli.program import EXIT_USAGE, report_errors
-from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.program import EXIT_USAGE, Program, report_errors
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 from transforms.machine.garbage import exit_at_once
 
-
-class Program(NamedTuple):
-    """A program that can be a template.
-
-    Attributes:
-        config_class: Configuration, whose fields are the program's flags.
-        description: Sentence on what the program does.
-        main: Entry point, given the arguments or None for sys.argv; returns the exit code.
-    """
-
-    config_class: type[RunConfig]
-    description: str
-    main: Callable[[Sequence[str] | None], int]
-
-
-PROGRAMS = {
-    "embed": Program(EmbedConfig, embed.DESCRIPTION, embed.main),
-    "classify": Program(ClassifyConfig, classify.DESCRIPTION, classify.main),
-    "refresh": Program(RefreshConfig, refresh.DESCRIPTION, refresh.main),
+MAINS: dict[str, Callable[[Sequence[str] | None], int]] = {
+    "embed": embed.main,
+    "classify": classify.main,
+    "refresh": refresh.main,
 }
+PROGRAMS: dict[str, Program[Any]] = {
+    program.name: program for program in (embed.PROGRAM, classify.PROGRAM, refresh.PROGRAM)
+}
+"""The programs that can be templates, by name."""
 
 # Numbers are counts, from 1, or shares, from 0 to 1.
 _PATTERNS: dict[Any, str] = {
@@ -63,7 +49,7 @@ _BEAM_PARAMETERS = {
 
 def template_metadata(program: str) -> dict[str, Any]:
     """Returns a template's metadata, in JSON's types: one parameter a flag, and its validation."""
-    config_class, description, _ = PROGRAMS[program]
+    config_class, description = PROGRAMS[program].config_class, PROGRAMS[program].description
     others = PLAN_FLAGS | LAUNCHER_FLAGS  # A template's launcher has no terminal, and leaves.
     fields = (field for field in dataclasses.fields(config_class) if field.name not in others)
     return {
@@ -174,7 +160,7 @@ def to_flags(config_class: type[RunConfig], parameters: Sequence[str]) -> Iterat
 
 def launch(program: str, parameters: Sequence[str]) -> int:
     """Runs a program as a template's launcher does; returns its exit code."""
-    config_class, _, run = PROGRAMS[program]
+    config_class, run = PROGRAMS[program].config_class, MAINS[program]
 
     def work() -> int:
         return run([*to_flags(config_class, parameters), "--no_save_main_session"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.wording import say
 from transforms.errors import OutputError
 from transforms.machine.garbage import exit_at_once
@@ -46,17 +46,12 @@ class IndexConfig(JsonFlags):
     overwrite: bool = flag("replace an index that is there, once this is done", OPTIONS, False)
 
 
+PROGRAM = Program("index", IndexConfig, DESCRIPTION, usage="RUN [flags]", epilog=_EPILOG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or run."""
-    return run_program(
-        argv,
-        program="index",
-        config_class=IndexConfig,
-        description=DESCRIPTION,
-        usage="RUN [flags]",
-        epilog=_EPILOG,
-        run=_index,
-    )
+    return run_program(argv, PROGRAM, _index)
 
 
 def _index(config: IndexConfig) -> Outcome:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli.flag import OPTIONS, argument, flag, image_size
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.wording import align
 from pipelines.explore.model_facts import (
     Rows,
@@ -51,17 +51,14 @@ class InspectConfig(JsonFlags):
     labels: str | None = flag("class names: .txt, .csv or .json", OPTIONS, metavar="URI")
 
 
+PROGRAM = Program(
+    "inspect_model", InspectConfig, DESCRIPTION, usage="HANDLE [flags]", epilog=_EPILOG
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or model."""
-    return run_program(
-        argv,
-        program="inspect_model",
-        config_class=InspectConfig,
-        description=DESCRIPTION,
-        usage="HANDLE [flags]",
-        epilog=_EPILOG,
-        run=_inspect,
-    )
+    return run_program(argv, PROGRAM, _inspect)
 
 
 def _inspect(config: InspectConfig) -> Outcome:

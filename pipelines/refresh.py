@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pipelines.classify import class_outputs
 from pipelines.cli.outcome import Outcome
+from pipelines.cli.program import Program
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.embed import embedding_outputs
 from pipelines.running.program import run_program
@@ -32,11 +33,12 @@ def run(config: RefreshConfig, beam_argv: Sequence[str]) -> Outcome:
     )
 
 
+PROGRAM = Program("refresh", RefreshConfig, DESCRIPTION)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv, program="refresh", config_class=RefreshConfig, description=DESCRIPTION, run=run
-    )
+    return run_program(argv, PROGRAM, run)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.flag import OPTIONS, argument, flag
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.wording import describe_size, say
 from transforms.machine.garbage import exit_at_once
 
@@ -41,17 +41,12 @@ class ReportConfig(JsonFlags):
     )
 
 
+PROGRAM = Program("report", ReportConfig, DESCRIPTION, usage="RUN [--output FILE]", epilog=_EPILOG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag or run."""
-    return run_program(
-        argv,
-        program="report",
-        config_class=ReportConfig,
-        description=DESCRIPTION,
-        usage="RUN [--output FILE]",
-        epilog=_EPILOG,
-        run=_report,
-    )
+    return run_program(argv, PROGRAM, _report)
 
 
 def _report(config: ReportConfig) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.cli.outcome import Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.search_flags import SearchConfig
 from transforms.machine.garbage import exit_at_once
 
@@ -20,17 +20,12 @@ _USAGE = "RUN --image FILE | --image_id ID | --export_projector DIR [flags]"
 _EPILOG = "exit codes: 0 found; 2 bad flag, image, run or model"
 
 
+PROGRAM = Program("search", SearchConfig, DESCRIPTION, usage=_USAGE, epilog=_EPILOG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, or 2 for a bad flag, image, run or model."""
-    return run_program(
-        argv,
-        program="search",
-        config_class=SearchConfig,
-        description=DESCRIPTION,
-        usage=_USAGE,
-        epilog=_EPILOG,
-        run=_search,
-    )
+    return run_program(argv, PROGRAM, _search)
 
 
 def _search(config: SearchConfig) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.cli.outcome import Outcome
-from pipelines.cli.program import run_program
+from pipelines.cli.program import Program, run_program
 from pipelines.cli.train_flags import TrainConfig
 from transforms.machine.garbage import exit_at_once, importing
 
@@ -25,17 +25,12 @@ exit codes: 0 written; 1 less accurate than --assert_accuracy_at_least, or the w
 not give what it should; 2 bad flag, run, label or model"""
 
 
+PROGRAM = Program("train_classifier", TrainConfig, DESCRIPTION, usage=_USAGE, epilog=_EPILOG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
-    return run_program(
-        argv,
-        program="train_classifier",
-        config_class=TrainConfig,
-        description=DESCRIPTION,
-        usage=_USAGE,
-        epilog=_EPILOG,
-        run=run,
-    )
+    return run_program(argv, PROGRAM, run)
 
 
 def run(config: TrainConfig) -> Outcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.flag import OPTIONS, argument, flag
 from pipelines.cli.outcome import JsonFlags, Outcome
-from pipelines.cli.program import EXIT_FAILED, run_program
+from pipelines.cli.program import EXIT_FAILED, Program, run_program
 from transforms.errors import FlagError, InputError, printable
 from transforms.machine.garbage import exit_at_once
 
@@ -40,17 +40,14 @@ class VerifyConfig(JsonFlags):
     )
 
 
+PROGRAM = Program(
+    "verify", VerifyConfig, DESCRIPTION, usage="RUN [RUN ...] [flags]", epilog=_EPILOG
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, 1 if something is wrong, 2 for a bad flag."""
-    return run_program(
-        argv,
-        program="verify",
-        config_class=VerifyConfig,
-        description=DESCRIPTION,
-        usage="RUN [RUN ...] [flags]",
-        epilog=_EPILOG,
-        run=_verify,
-    )
+    return run_program(argv, PROGRAM, _verify)
 
 
 def _verify(config: VerifyConfig) -> Outcome:

@@ -126,8 +126,8 @@ def parse_own_flags(
     *,
     program: str,
     description: str,
-    usage: str,
-    epilog: str,
+    usage: str | None = None,
+    epilog: str | None = None,
 ) -> Config:
     """Reads the command line of a program whose flags are all its own; see parse_flags.
 

@@ -1,13 +1,15 @@
 """How every program begins and ends: flags, one line for an error of ours, and an exit code."""
 
+import argparse
+import dataclasses
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pipelines.cli.outcome import JsonFlags, Outcome, format_json, summary_apart
-from pipelines.cli.parser import parse_own_flags
+from pipelines.cli.parser import make_parser, parse_own_flags
 from transforms.errors import RunError, UserError, printable
 from transforms.machine.noise import quiet_libraries
 from transforms.machine.signals import ending_of, ending_on_sigterm
@@ -22,25 +24,43 @@ Config = TypeVar("Config", bound=JsonFlags)
 _STEP = re.compile(r" \[while running '[^']*'\]")
 
 
+@dataclasses.dataclass(frozen=True)
+class Program(Generic[Config]):
+    """A program as its user is told of it, by --help and by the pages.
+
+    Attributes:
+        name: Name of its module in pipelines, such as "verify".
+        config_class: Configuration, whose fields are the program's flags.
+        description: Text that --help begins with.
+        usage: Text after the program's name in the usage line; by default a pipeline's.
+        epilog: Text that --help ends with; by default a pipeline's.
+    """
+
+    name: str
+    config_class: type[Config]
+    description: str
+    usage: str | None = None
+    epilog: str | None = None
+
+    def make_parser(self) -> argparse.ArgumentParser:
+        """Builds the parser of its flags, as of "python -m pipelines.verify"."""
+        return make_parser(
+            self.config_class,
+            program=f"python -m pipelines.{self.name}",
+            description=self.description,
+            usage=self.usage,
+            epilog=self.epilog,
+        )
+
+
 def run_program(
-    argv: Sequence[str] | None,
-    *,
-    program: str,
-    config_class: type[Config],
-    description: str,
-    usage: str,
-    epilog: str,
-    run: Callable[[Config], Outcome],
+    argv: Sequence[str] | None, program: Program[Config], run: Callable[[Config], Outcome]
 ) -> int:
     """Runs a program whose flags are all its own; those of pipelines have Beam's, too.
 
     Args:
         argv: Arguments without the program's name; None means sys.argv.
-        program: Name of the program, such as "verify".
-        config_class: Configuration, whose fields are the program's flags.
-        description: Text that --help begins with.
-        usage: Text after the program's name in the usage line.
-        epilog: Text that --help ends with.
+        program: The program.
         run: Callback, given the flags; does the work and returns its outcome.
 
     Returns:
@@ -51,16 +71,16 @@ def run_program(
 
     def work() -> int:
         config = parse_own_flags(
-            config_class,
+            program.config_class,
             argv,
-            program=called_as(program),
-            description=description,
-            usage=usage,
-            epilog=epilog,
+            program=called_as(program.name),
+            description=program.description,
+            usage=program.usage,
+            epilog=program.epilog,
         )
-        return run_reporting(program, config, lambda: quietly(config, lambda: run(config)))
+        return run_reporting(program.name, config, lambda: quietly(config, lambda: run(config)))
 
-    return report_errors(program, work)
+    return report_errors(program.name, work)
 
 
 def called_as(program: str) -> str:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from pipelines.cli.beam_flags import check_beam_flags
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.parser import parse_flags
-from pipelines.cli.program import called_as, quietly, report_errors, run_reporting
+from pipelines.cli.program import Program, called_as, quietly, report_errors, run_reporting
 from pipelines.cli.run_flags import RunConfig
 from transforms.machine.garbage import importing
 from transforms.machine.utf8 import restart_in_utf8
@@ -16,19 +16,14 @@ Config = TypeVar("Config", bound=RunConfig)
 
 def run_program(
     argv: Sequence[str] | None,
-    *,
-    program: str,
-    config_class: type[Config],
-    description: str,
+    program: Program[Config],
     run: Callable[[Config, Sequence[str]], Outcome],
 ) -> int:
     """Runs a program that runs a pipeline.
 
     Args:
         argv: Arguments without the program's name; None means sys.argv.
-        program: "embed", "classify" or "refresh".
-        config_class: Configuration, whose fields are the program's flags.
-        description: Text that --help begins with.
+        program: The program: embed, classify or refresh.
         run: Callback, given the flags and Beam's; does the work and returns its outcome.
 
     Returns:
@@ -39,16 +34,19 @@ def run_program(
 
     def work() -> int:
         config, beam_argv = parse_flags(
-            config_class, argv, program=called_as(program), description=description
+            program.config_class,
+            argv,
+            program=called_as(program.name),
+            description=program.description,
         )
         return run_reporting(
-            program,
+            program.name,
             config,
             lambda: _check_and_run(config, beam_argv, run),
             lambda exit_code: _write_metrics(config, exit_code),
         )
 
-    return report_errors(program, work, drops_on=OSError)
+    return report_errors(program.name, work, drops_on=OSError)
 
 
 def _check_and_run(

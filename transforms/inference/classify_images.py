@@ -36,6 +36,8 @@ COLUMNS = {
 class ClassifyImages(ImageInference):
     """Gives every image its best classes, by any TF2 image SavedModel.
 
+    For example::
+
         rows, failures = photos | ClassifyImages("classifier/", labels="labels.txt", top_k=3)
 
     Elements are as EmbedImages takes them. What comes out has the columns class_index (list of

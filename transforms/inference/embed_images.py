@@ -27,6 +27,8 @@ COLUMNS = {EMBEDDING: Sequence[np.float32], WIDTH: int, HEIGHT: int, CONTENT_SHA
 class EmbedImages(ImageInference):
     """Gives every image its vector, by any TF2 image SavedModel.
 
+    For example::
+
         rows, failures = pipeline | beam.Create(["a.jpg", "b.jpg"]) | EmbedImages("model/")
 
     An element is the bytes of an image file, its URI, or a row or dict with a field of either; a

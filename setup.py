@@ -66,10 +66,14 @@ setup(
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
+            # docs/tutorial.ipynb: ipykernel, matplotlib, nbclient, scikit-image.
+            "ipykernel",
             "lancedb>=0.40",
+            "matplotlib>=3.10",
             # s3:// on this machine. Azurite, az:// on this machine, is npm's.
             "moto[s3,server]>=5.2.5",
             "mypy",
+            "nbclient>=0.10",
             "openvino>=2026.4",
             "pandas>=2.2",
             "playwright",
@@ -79,6 +83,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "ruff",
+            "scikit-image>=0.25",
         ],
     },
 )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCS = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/*.ipynb")])
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 
 
 def prose(page: pathlib.Path) -> str:
@@ -49,7 +50,7 @@ def test_links_and_anchors_are_found() -> None:
 
 def test_the_index_names_every_page() -> None:
     named = {link.partition("#")[0] for link in links(ROOT / "docs/README.md")}
-    assert {page.name for page in ROOT.glob("docs/*.md")} - named == {"README.md"}
+    assert {page.name for page in DOCS} - named == {"README.md"}
 
 
 def test_the_readme_is_short() -> None:

@@ -73,11 +73,15 @@ setup(
             "gcp-storage-emulator>=2026.7",
             "hypothesis",
             "import-linter",
+            # docs/tutorial.ipynb: ipykernel, matplotlib, nbclient, scikit-image.
+            "ipykernel",
             "lancedb>=0.40",
+            "matplotlib>=3.10",
             # s3:// on this machine. Azurite, az:// on this machine, is npm's.
             "moto[s3,server]>=5.2.5",
             "mypy",
             "myst-nb>=1.4",
+            "nbclient>=0.10",
             "openvino>=2026.4",
             "pandas>=2.2",
             "playwright",
@@ -88,6 +92,7 @@ setup(
             "pytest-xdist",
             "ruff",
             "sphinx>=9.0",
+            "scikit-image>=0.25",
         ],
     },
 )

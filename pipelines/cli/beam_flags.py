@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pipelines.cli.spelling import LIKENESS
 from transforms.errors import FlagError
 
 _ANSWER_SECONDS = 10
@@ -57,7 +58,7 @@ def check_beam_flags(config_class: type[Any], beam_argv: Sequence[str]) -> None:
     if not unknown or (is_portable and endpoint is None):
         return
     name = unknown[0].partition("=")[0]
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, 1, LIKENESS)
     hint = f"did you mean {close[0]}?" if close else "see --help"
     raise FlagError(f"unknown flag or argument {name}; {hint}")
 

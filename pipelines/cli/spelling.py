@@ -16,11 +16,14 @@ _OF_BEAM = ("--label", "--labels", "--num_workers", "--max_num_workers")
 """Beam's flags that are like one of ours."""
 
 _OF_A_CLUSTER = ("--runner", "--job_endpoint")
-_LIKENESS = 0.8
+LIKENESS = 0.8
+"""How alike two flags are, from 0 to 1, before one is taken for the other."""
 
 
 def check_spelling(config_class: type[Any], others: Sequence[str]) -> None:
     """Checks that no argument that is not ours is meant to be; takes no time, unlike Beam's flags.
+
+    A path without its flag, as in "embed photos/ --model m", is taken for an --input.
 
     Args:
         config_class: The configuration whose flags are ours.
@@ -29,18 +32,26 @@ def check_spelling(config_class: type[Any], others: Sequence[str]) -> None:
     Raises:
         FlagError: If one is; names the flag that was meant, or the program that has it.
     """
+    own = _flags(config_class)
+    # What stands behind a flag of Beam's may be its value.
+    for word in itertools.takewhile(lambda word: not word.startswith("--"), others):
+        name = word.partition("=")[0]
+        if not word.startswith("-"):
+            hint = f"did you mean --input {word}?" if "/" in word else "see --help"
+            raise FlagError(f"unknown flag or argument {word}; {hint}")
+        if f"-{name}" in own:
+            raise FlagError(f"unknown flag or argument {name}; did you mean -{name}?")
     names = [word.partition("=")[0] for word in others if word.startswith("--")]
     # A runner may have any flags.
     if set(names) & set(_OF_A_CLUSTER):
         return
-    own = _flags(config_class)
     for name in names:
         if name in _OF_BEAM:
             continue
         theirs = [program for program, other in _PROGRAMS.items() if name in _flags(other)]
         if theirs:
             raise FlagError(f"{name} is no flag of this program, but of {' and '.join(theirs)}")
-        if close := difflib.get_close_matches(name, own, 1, _LIKENESS):
+        if close := difflib.get_close_matches(name, own, 1, LIKENESS):
             raise FlagError(f"unknown flag or argument {name}; did you mean {close[0]}?")
 
 
@@ -61,7 +72,7 @@ def check_likeness(words: Sequence[str], known: Sequence[str]) -> None:
         if not name.startswith("--") or plain in flags:
             continue
         begun = [flag for flag in flags if len(plain) > 3 and flag.startswith(plain)]
-        if close := difflib.get_close_matches(plain, flags, 1, _LIKENESS) or begun:
+        if close := difflib.get_close_matches(plain, flags, 1, LIKENESS) or begun:
             raise FlagError(f"unknown flag or argument {name}; did you mean {flags[close[0]]}?")
 
 

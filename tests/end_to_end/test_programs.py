@@ -135,7 +135,9 @@ def test_too_many_failures_exit_with_1_and_publish_nothing(
     (tmp_path / "photos" / "bad.png").write_bytes(b"no image")
     out = tmp_path / "out"
     assert run_embed(mean_color, out, "--input", str(tmp_path / "photos")) == 1
-    assert "1 of 4 images failed (25.0%" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "1 of 4 images failed (25.0%" in error
+    assert f"such as {tmp_path}/photos/bad.png: not an image of a supported format" in error
     assert not out.exists()
     assert (tmp_path / ".out.staging" / "_failures.jsonl").read_text().count("\n") == 1
 

@@ -87,7 +87,8 @@ def test_a_dead_run_is_finished_without_repeating_a_shard(
     assert run_embed(mean_color, out, *argv) == 2
     error = capsys.readouterr().err
     assert f"an unfinished run of {time.strftime('%Y')}" in error
-    assert f"({len(records)} shards done), and its process is dead" in error
+    shards = "1 shard" if len(records) == 1 else f"{len(records)} shards"
+    assert f"({shards} done), and its process is dead" in error
     assert "add --resume to keep what it finished and do the rest, or --overwrite" in error
 
     assert run_embed(mean_color, out, *argv, "--resume") == 0

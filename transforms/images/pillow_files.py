@@ -139,6 +139,6 @@ def reason(error: Exception) -> str:
     # Pillow wraps what its readers trip over in SyntaxErrors.
     cause = error.__cause__ or error
     if isinstance(cause, (struct.error, LookupError, EOFError, TypeError)):
-        return f"it ends early, or holds a value that cannot be ({cause})"
+        return "it ends early, or holds a value that cannot be"
     text = brief(error)
     return "it describes no image" if text == "not identified by this driver" else text

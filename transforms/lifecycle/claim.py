@@ -174,9 +174,10 @@ def _refusal(refusal: Refusal, staging_directory: str, flag: str) -> str:
             return obstacle
         case Waiting(dead):
             done = staging.count_commits(staging_directory)
+            shards = "shard" if done == 1 else "shards"
             return (
                 f"{flag}: an unfinished run of {dead.started_at} waits in {staging_directory} "
-                f"({done} shards done), and its process is dead; {_WAYS_ON}"
+                f"({done} {shards} done), and its process is dead; {_WAYS_ON}"
             )
         case AnotherRun(dead):
             return (

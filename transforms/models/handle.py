@@ -30,6 +30,11 @@ SAVED_MODEL = "saved_model.pb"
 
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+_STRANGERS = {
+    ".onnx": "an ONNX", ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
+    ".tflite": "a TensorFlow Lite",
+}  # fmt: skip
+"""Files of models that are no SavedModels, by the ends of their names."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _logger = logging.getLogger(__name__)
@@ -106,6 +111,8 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
         )
     if path.lower().endswith(_KERAS_SUFFIXES):
         raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
+    if stranger := _STRANGERS.get(os.path.splitext(path)[1].lower()):
+        raise ModelError(f"{path} is {stranger} file; wanted a TF2 SavedModel made of that model")
     if os.path.basename(path) == SAVED_MODEL:
         directory = os.path.dirname(path) or "."
         raise ModelError(f"{path} is part of a model; give its directory {directory}")

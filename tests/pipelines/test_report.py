@@ -275,6 +275,18 @@ def test_a_run_without_rows_has_a_page(folder: pathlib.Path, tmp_path: pathlib.P
         assert opened.complaints == []
 
 
+def test_vectors_that_are_all_0_have_a_page(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        (tmp_path / "photos" / f"{name}.png").write_bytes(solid(0, 0, 0))
+    flags = ["--input", str(tmp_path / "photos")]
+    assert run_embed(str(folder / "model"), tmp_path / "vectors", *flags) == 0
+    assert main([str(tmp_path / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        assert "2 vectors are 0 throughout" in opened.page.locator(".verdict").first.inner_text()
+        assert opened.complaints == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_images_have_a_page(folder: pathlib.Path, tmp_path: pathlib.Path, count: int) -> None:
     write_photos(tmp_path / "photos", count)

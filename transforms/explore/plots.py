@@ -120,22 +120,21 @@ def bin_values(values: npt.NDArray[np.float32], label: str, mark: float | None =
     """
     counts, edges = np.histogram(values.astype(np.float64), bins=_BINS)
     low, high = float(edges[0]), float(edges[-1])
-    width = 100 / _BINS
+    width, most = 100 / _BINS, int(counts.max())
     bars = [
         Bar(
             round(place * width, 3),
             round(width, 3),
-            round(100 * count / counts.max(), 2),
+            round(100 * count / most, 2),
             f"{edges[place]:.4g} to {edges[place + 1]:.4g}: {count:,} images",
         )
         for place, count in enumerate(counts.tolist())
         if count
     ]
-    inside = mark is not None and low <= mark <= high
     ticks = [f"{value:.4g}" for value in np.linspace(low, high, _TICKS)]
-    return Histogram(
-        label, bars, ticks, 100 * (mark - low) / (high - low) if inside and mark else None
-    )
+    place = None if mark is None else 100 * (mark - low) / (high - low)
+    is_inside = place is not None and 0 <= place <= 100
+    return Histogram(label, bars, ticks, place if is_inside else None)
 
 
 def draw_shares(shares: npt.NDArray[np.float64], label: str) -> Curve:
@@ -171,7 +170,10 @@ def place_points(
         groups: The groups, at most as many as COLOURS; empty for one colour.
     """
     room = np.array([_MAP_WIDTH - 2 * _MAP_MARGIN, _MAP_HEIGHT - 2 * _MAP_MARGIN])
-    low, span = places.min(axis=0, initial=np.inf), np.ptp(places, axis=0)
+    low, high = (
+        (places.min(axis=0), places.max(axis=0)) if len(places) else np.zeros((2, 2), np.float32)
+    )
+    span = high - low
     scale = (room / np.maximum(span, 1e-9)).min()
     centred = (places - low - span / 2) * scale + room / 2 + _MAP_MARGIN
     colours = dict(zip(groups, COLOURS, strict=False))

@@ -33,7 +33,7 @@ def note_diff(found: RunDiff, complaint: str | None) -> Iterator[Note]:
             where = "images" if name != "changed" else "answers"
             yield Note(f"{counts[name]:,} {name}", where)
     if count := len(found.making["recipe"]):
-        yield Note(f"{count:,} setting{'s' * (count > 1)} of the runs differ", "making")
+        yield Note(f"the runs differ in {count:,} setting{'s' * (count > 1)}", "making")
 
 
 def _note_vectors(found: RunDiff) -> Iterator[Note]:

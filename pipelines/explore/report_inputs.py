@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.explore.report_facts import Facts
 from transforms.explore.input_survey import InputSurvey, Size
@@ -19,12 +20,12 @@ class InputSection(NamedTuple):
 
     Attributes:
         facts: Names and values.
-        sides: Histogram of the shorter sides, with a line at the model's.
-        sizes: The most frequent sizes; empty if hardly any is there twice.
+        sides: Histogram of the shorter sides, with a line at the model's; None if all are alike.
+        sizes: The most frequent sizes; empty if none is there twice, or all are alike.
     """
 
     facts: Facts
-    sides: Histogram
+    sides: Histogram | None
     sizes: list[Size]
 
 
@@ -40,37 +41,40 @@ def show_inputs(
     """
     sizes = survey.sizes()
     shorter = sizes.min(axis=1)
-    order = np.argsort(sizes.prod(axis=1, dtype=np.int64), kind="stable")
     wanted = min(record["preprocessing"]["image_size"])
     small = int((shorter < wanted).sum())
-    height, width = sizes.T
     facts = [
         ("formats", _describe_formats(survey, len(sizes), drawn)),
-        *(
-            (name, "{:,} x {:,} pixels".format(*sizes[order[place]]))
-            for name, place in (("smallest", 0), ("median", len(order) // 2), ("largest", -1))
-        ),
-        (
-            "shape",
-            ", ".join(
-                f"{images / len(sizes):.0%} {name}"
-                for name, images in (
-                    ("landscape", int((width > height).sum())),
-                    ("portrait", int((width < height).sum())),
-                    ("square", int((width == height).sum())),
-                )
-                if images
-            ),
-        ),
+        *_describe_sizes(sizes),
         *([("smaller than the model wants", f"{small:,}")] if small else []),
     ]
     frequent = survey.frequent_sizes(_SIZES_SHOWN)
     label = "shorter side in pixels; the line is the model's"
     return InputSection(
         facts,
-        bin_values(shorter.astype(np.float32), label, wanted),
-        [size for size in frequent if size.images > 1],
+        bin_values(shorter.astype(np.float32), label, wanted) if np.ptp(shorter) else None,
+        [size for size in frequent if size.images > 1] if len(frequent) > 1 else [],
     )
+
+
+def _describe_sizes(sizes: npt.NDArray[np.int32]) -> Facts:
+    if not np.ptp(sizes, axis=0).any():
+        return [("size", "all {:,} x {:,} pixels".format(*sizes[0]))]
+    order = np.argsort(sizes.prod(axis=1, dtype=np.int64), kind="stable")
+    height, width = sizes.T
+    shapes = {
+        "landscape": int((width > height).sum()),
+        "portrait": int((width < height).sum()),
+        "square": int((width == height).sum()),
+    }
+    shares = [f"{images / len(sizes):.0%} {name}" for name, images in shapes.items() if images]
+    return [
+        *(
+            (name, "{:,} x {:,} pixels".format(*sizes[order[place]]))
+            for name, place in (("smallest", 0), ("median", len(order) // 2), ("largest", -1))
+        ),
+        ("shape", ", ".join(shares)),
+    ]
 
 
 def _describe_formats(survey: InputSurvey, images: int, drawn: Iterable[Thumbnail]) -> str:

@@ -7,7 +7,6 @@ S3 = ["boto3>=1.37"]
 AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
 
 EXPLORE = [
-    "bokeh>=3.9",
     "faiss-cpu>=1.14.2",
     "jinja2>=3.1",
     "scikit-learn>=1.7",

@@ -80,9 +80,9 @@ def _diff(config: DiffConfig) -> Outcome:
     page = place_page(config.output, before, after)
     found = _compare(before, after, config.k)
     print(summarize(found), flush=True)
-    write_page(page, render_diff(found))
-    say("page", config.output)
     error = None if config.fail_below is None else _judge(found.verdict, config.fail_below)
+    write_page(page, render_diff(found, error))
+    say("page", config.output)
     facts = {**diff_facts(found), "page": page}
     return Outcome(facts=facts, error=error, exit_code=0 if error is None else EXIT_FAILED)
 

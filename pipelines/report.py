@@ -12,9 +12,10 @@ from pipelines.cli.wording import describe_size, say
 from transforms.machine.garbage import exit_at_once
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
+    from pipelines.explore.note import Note
     from pipelines.explore.report_classes import ClassSection
-    from pipelines.explore.report_facts import Note
     from pipelines.explore.report_vectors import VectorSection
+    from transforms.explore.input_survey import InputSurvey
     from transforms.runs.record import PublishedRun
 
 DESCRIPTION = """\
@@ -25,6 +26,8 @@ network and runs no script of others; images that are gone since the run are lef
 
   python -m pipelines.report vectors/
   python -m pipelines.report gs://bucket/labels --output labels.html"""
+
+_PICTURE_PIXELS = 256
 
 _EPILOG = "exit codes: 0 written; 2 bad flag, or a RUN that cannot be read"
 
@@ -64,25 +67,30 @@ def _report(config: ReportConfig) -> Outcome:
         describe_run,
         list_stages,
         note_run,
+        published_at,
     )
     from pipelines.explore.report_failures import show_failures
+    from pipelines.explore.report_inputs import show_inputs
+    from transforms.explore.input_survey import InputSurvey
     from transforms.explore.page import render_page
-    from transforms.explore.plots import plot_scripts
     from transforms.machine.extras import import_extra
     from transforms.runs.rows import open_run
 
     import_extra("jinja2")
     run = open_run(config.run)
     page = place_page(config.output, run)
-    failures = show_failures(run)
-    vectors, classes = _look_at_rows(run)
+    inputs = InputSurvey()
+    failures = show_failures(run, _PICTURE_PIXELS)
+    vectors, classes = _look_at_rows(run, inputs)
     section = vectors or classes
-    notes = [*note_run(run.record), *(section.notes if section else [])]
+    notes = [*note_run(run), *(section.notes if section else [])]
+    pictures = (card.thumbnail for card in section.cards.values()) if section else ()
     html = render_page(
         "report.html",
-        plot_scripts() if section else (),
+        vectors.data if vectors else None,
         title=f"{run.name}: {run.record['counts']['written']:,} images",
         directory=run.directory,
+        published=published_at(run),
         notes=notes,
         facts=describe_run(run),
         stages=list_stages(run.record),
@@ -91,6 +99,7 @@ def _report(config: ReportConfig) -> Outcome:
         warnings=run.record["warnings"],
         skipped=run.record["skipped_by_reason"],
         failures=failures,
+        inputs=show_inputs(inputs, run.record, pictures) if section else None,
         vectors=vectors,
         classes=classes,
     )
@@ -101,7 +110,7 @@ def _report(config: ReportConfig) -> Outcome:
     facts = {
         "run": run.directory,
         "counts": run.record["counts"],
-        "notes": [{"text": note.text, "is_bad": note.is_bad} for note in notes],
+        "notes": [{"text": note.sentence, "is_bad": note.is_bad} for note in notes],
         "page": page,
         "page_bytes": size_bytes,
         "seconds": round(seconds, 3),
@@ -109,7 +118,9 @@ def _report(config: ReportConfig) -> Outcome:
     return Outcome(facts=facts)
 
 
-def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSection | None]":
+def _look_at_rows(
+    run: "PublishedRun", inputs: "InputSurvey"
+) -> "tuple[VectorSection | None, ClassSection | None]":
     """Measures what the run's program wrote; shows how far it is where someone looks on."""
     from rich.console import Console
 
@@ -128,8 +139,8 @@ def _look_at_rows(run: "PublishedRun") -> "tuple[VectorSection | None, ClassSect
             status.update(f"reading {done:,} of {total:,} rows")
 
         if run.record["recipe"]["program"] == "embed":
-            return show_vectors(run, on_rows, status.update), None
-        return None, show_classes(run, on_rows, status.update)
+            return show_vectors(run, inputs, _PICTURE_PIXELS, on_rows, status.update), None
+        return None, show_classes(run, inputs, _PICTURE_PIXELS, on_rows, status.update)
 
 
 def _print_summary(run: "PublishedRun", notes: "Iterable[Note]") -> None:
@@ -138,7 +149,7 @@ def _print_summary(run: "PublishedRun", notes: "Iterable[Note]") -> None:
     say("run", run.directory)
     say("images", images)
     for note in notes:
-        say("look at" if note.is_bad else "note", note.text)
+        say("look at" if note.is_bad else "note", note.sentence)
 
 
 if __name__ == "__main__":

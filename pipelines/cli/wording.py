@@ -137,6 +137,30 @@ def describe_time(seconds: float) -> str:
     return str(datetime.timedelta(seconds=round(seconds)))
 
 
+def describe_duration(seconds: float) -> str:
+    """Says how long something took, as people say it: "3 minutes", "1 hour 12 minutes"."""
+    if seconds < 10:
+        return f"{seconds:.1f} seconds"
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _join(_count(hours, "hour"), _count(minutes, "minute"))
+    days, hours = divmod(hours, 24)
+    return _join(_count(days, "day"), _count(hours, "hour"))
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'s' * (number != 1)}" if number else ""
+
+
+def _join(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
 def called_as(spec: "ModelSpec") -> str:
     """Says what of a SavedModel is called."""
     called = {"callable": "the object itself", "signature": f"signature {spec.endpoint}"}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.explore.diff_notes import note_diff
 from pipelines.explore.diff_summary import count_rows, describe_overlap, describe_verdict, groups_of
 from transforms.explore.changed_images import ChangedImage, draw_changed_images
 from transforms.explore.label_changes import LabelChanges, count_score_changes
@@ -20,7 +21,7 @@ IMAGES_SHOWN = 24
 FLIPS_SHOWN = 30
 IDS_SHOWN = 20
 
-_SIDE_PIXELS = 160
+_SIDE_PIXELS = 256
 _QUANTILES = {"least": 0.0, "1%": 0.01, "5%": 0.05, "median": 0.5}
 
 _Pairs = npt.NDArray[np.int64]
@@ -35,42 +36,43 @@ class _Table(NamedTuple):
 
 
 class _Sheet(NamedTuple):
-    """Pictures under a heading: each with what is said of it."""
+    """Pictures under a heading: each with what is said of it, and its number of copies."""
 
+    section: str
     heading: str
     about: str
-    images: list[tuple[ChangedImage, str]]
+    images: list[tuple[ChangedImage, str, int]]
 
 
-def render_diff(found: RunDiff) -> str:
+def render_diff(found: RunDiff, complaint: str | None = None) -> str:
     """Returns the page: one HTML file with everything in it.
+
+    Args:
+        found: The comparison.
+        complaint: What is wrong with the verdict, if someone has set a limit on it.
 
     Raises:
         InputError: If a data file is damaged.
     """
     values: dict[str, Any] = {"bands": [], "measures": None, "overlap": "", "flips": None}
     sheets: list[_Sheet] = []
-    note = ""
     if found.vectors is not None:
         values |= _describe_vectors(found, found.vectors)
-        note = _vector_note(found, found.vectors)
         sheets = list(_vector_sheets(found, found.vectors))
     elif found.labels is not None:
         values |= _describe_labels(found, found.labels)
-        if found.labels.matched_by == "class_label":
-            note = "The lists of labels differ: classes are the same if their texts are."
         sheets = list(_label_sheets(found, found.labels))
     runs = (("before", found.before), ("after", found.after))
     return render_page(
         "diff.html",
         title=f"{found.before.name} and {found.after.name}",
         verdict=describe_verdict(found),
+        notes=[*note_diff(found, complaint)],
         runs=[(name, run.directory, run.record["counts"]) for name, run in runs],
         counts=count_rows(found),
         making=found.making,
         ids=dict(_list_ids(found)),
-        sheets=sheets,
-        note=note,
+        sheets=[sheet for sheet in sheets if sheet.images],
         **values,
     )
 
@@ -89,21 +91,6 @@ def _describe_vectors(found: RunDiff, changes: VectorChanges) -> dict[str, Any]:
         measures.append([name, f"{len(pairs):,}", *(f"{v:.6f}" for v in (*levels, mean))])
     headings = ["content", "images", *_QUANTILES, "mean"]
     return values | {"bands": bands, "measures": _Table(headings, measures)}
-
-
-def _vector_note(found: RunDiff, changes: VectorChanges) -> str:
-    if not changes.has_cosines:
-        before, after = changes.dims
-        return (
-            f"Vectors of {before:,} numbers before and of {after:,} after have no cosine. Their "
-            "neighbours can be compared."
-        )
-    if not found.has_same_model:
-        return (
-            "The models differ: cosines between vectors of two models may mean nothing. Their "
-            "neighbours can be compared."
-        )
-    return ""
 
 
 def _describe_labels(found: RunDiff, changes: LabelChanges) -> dict[str, Any]:
@@ -152,15 +139,17 @@ def _vector_sheets(found: RunDiff, changes: VectorChanges) -> Iterator[_Sheet]:
             differing = pairs[~changes.is_identical[pairs]]
             worst = differing[np.argsort(changes.cosines[differing], kind="stable")[:IMAGES_SHOWN]]
             texts = [f"cosine {changes.cosines[pair]:.4f}" for pair in worst]
-            heading = f"Most changed vectors, of images of {name} content"
-            yield _draw(found, heading, "By cosine, the lowest first.", worst, texts)
+            heading = f"Most changed vectors, {name} content"
+            about = "By cosine, the lowest first."
+            yield _draw(found, f"most-{name}", heading, about, worst, texts)
     elif changes.overlap is not None:
         overlap = changes.overlap
         order = np.argsort(overlap.shares, kind="stable")[:IMAGES_SHOWN]
         kept = np.rint(overlap.shares[order] * overlap.k).astype(int)
         texts = [f"{count} of {overlap.k} neighbours" for count in kept]
         about = f"By neighbours kept, the fewest first, of {len(overlap.queries):,} images asked."
-        yield _draw(found, "Most changed neighbours", about, overlap.queries[order], texts)
+        heading = "Most changed neighbours"
+        yield _draw(found, "most", heading, about, overlap.queries[order], texts)
 
 
 def _label_sheets(found: RunDiff, changes: LabelChanges) -> Iterator[_Sheet]:
@@ -172,14 +161,21 @@ def _label_sheets(found: RunDiff, changes: LabelChanges) -> Iterator[_Sheet]:
             f"{changes.names[changes.best_after[pair]]} {changes.score_after[pair]:.3f}"
             for pair in surest
         ]
-        heading = f"Flips, of images of {name} content"
+        heading = f"Surest flips, {name} content"
         about = "The surest first, by the lower of the two scores."
-        yield _draw(found, heading, about, surest, texts)
+        yield _draw(found, f"flips-{name}", heading, about, surest, texts)
 
 
-def _draw(found: RunDiff, heading: str, about: str, pairs: _Pairs, texts: list[str]) -> _Sheet:
+def _draw(
+    found: RunDiff, section: str, heading: str, about: str, pairs: _Pairs, texts: list[str]
+) -> _Sheet:
+    """Draws images; of copies, which have changed alike, one."""
     images = draw_changed_images(found.before, found.after, found.join, pairs, _SIDE_PIXELS)
-    return _Sheet(heading, about, list(zip(images, texts, strict=True)))
+    texts_of = zip(images, texts, strict=True)
+    shown: dict[tuple[str, str, str], list[tuple[ChangedImage, str]]] = {}
+    for image, text in texts_of:
+        shown.setdefault((*image.contents, text), []).append((image, text))
+    return _Sheet(section, heading, about, [(*same[0], len(same)) for same in shown.values()])
 
 
 def _ids(found: RunDiff, pairs: _Pairs) -> list[str]:

@@ -4,7 +4,13 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pipelines.cli.wording import describe_changes, describe_engines, describe_size
+from pipelines.cli.wording import (
+    describe_changes,
+    describe_duration,
+    describe_engines,
+    describe_size,
+)
+from pipelines.explore.note import Note
 from transforms.files.file_systems import FileSystems, look_at
 from transforms.runs.directory import SUCCESS_FILE
 from transforms.runs.record import PublishedRun
@@ -26,44 +32,30 @@ _RANGES = {
 }
 
 
-class Note(NamedTuple):
-    """Something that the reader should know.
-
-    Attributes:
-        text: A sentence.
-        is_bad: Whether something is probably wrong.
-    """
-
-    text: str
-    is_bad: bool = False
-
-
 class Stage(NamedTuple):
     """A step's part of the work.
 
     Attributes:
         name: The step.
-        seconds: Wall time of all threads together, in seconds.
+        duration: Words for the wall time of all threads together.
         share: Share of the seconds of all steps, from 0 to 1.
     """
 
     name: str
-    seconds: float
+    duration: str
     share: float
 
 
 def describe_run(run: PublishedRun) -> Facts:
-    """Says how many images there were, what ran, and what came out."""
+    """Says how many images there were, how long it took, and what came out."""
     record = run.record
     counts = record["counts"]
     facts = [
         ("matched", f"{counts['matched']:,}"),
         ("written", f"{counts['written']:,}"),
-        ("failed", _part(counts["failed"], counts["matched"])),
-        ("skipped", f"{counts['skipped']:,}"),
-        ("published", _published(run)),
-        ("work", _describe_work(record)),
-        *[("engine", text) for text in describe_engines(record)],
+        ("failed", _part(counts["failed"], _images(counts))),
+        *([("skipped", f"{counts['skipped']:,}")] if counts["skipped"] else []),
+        *_describe_work(record),
         ("files", _describe_files(record)),
     ]
     return facts + [(name, text) for name, text in describe_changes(record) if name]
@@ -83,6 +75,7 @@ def describe_model(record: Mapping[str, Any]) -> Facts:
         ("fingerprint", model["fingerprint"][:_FINGERPRINT_CHARS]),
         ("called", f"{model['kind']} {endpoint}"),
         ("output", f"{model['output_dim'] or 'unknown'} numbers, {', '.join(outputs)}"),
+        *[("engine", text) for text in describe_engines(record)],
     ]
 
 
@@ -107,33 +100,45 @@ def list_stages(record: Mapping[str, Any]) -> list[Stage]:
     """Returns how the work was shared by the steps; empty if nothing was computed."""
     seconds = record["seconds_by_step"]
     total = sum(seconds.values())
-    return [Stage(name, part, part / total) for name, part in seconds.items()] if total else []
+    if not total:
+        return []
+    return [Stage(name, describe_duration(part), part / total) for name, part in seconds.items()]
 
 
-def note_run(record: Mapping[str, Any]) -> list[Note]:
-    """Says what is unusual about the counts."""
-    counts = record["counts"]
+def note_run(run: PublishedRun) -> list[Note]:
+    """Says what is unusual about the counts and the warnings."""
+    counts = run.record["counts"]
     notes = []
     if counts["failed"]:
-        part = _part(counts["failed"], counts["matched"])
-        notes.append(Note(f"{part} images failed", is_bad=True))
-    if count := len(record["warnings"]):
-        notes.append(Note(f"{count:,} warning{'s' * (count > 1)} while it ran", is_bad=True))
+        text = f"{counts['failed']:,} of {_images(counts):,} images failed"
+        notes.append(Note(text, "failures", is_bad=True))
+    doubts = any(result.range_doubt for result in run.results)
+    if doubts:
+        text = "the first images speak for another range of pixels"
+        notes.append(Note(text, "warnings", is_bad=True))
+    if count := len(run.record["warnings"]) - doubts:
+        text = f"{count:,} warning{'s' * (count > 1)} while it ran"
+        notes.append(Note(text, "warnings", is_bad=True))
     return notes
+
+
+def _images(counts: Mapping[str, int]) -> int:
+    """Returns how many images there were; what was skipped is none."""
+    return counts["written"] + counts["failed"]
 
 
 def _part(count: int, total: int) -> str:
     return f"{count:,} ({count / total:.1%})" if count else "0"
 
 
-def _describe_work(record: Mapping[str, Any]) -> str:
+def _describe_work(record: Mapping[str, Any]) -> Facts:
     """Says how long the steps took; wall time is no part of a record."""
     seconds = sum(record["seconds_by_step"].values())
-    images = record["counts"]["written"] + record["counts"]["failed"]
-    computed = images - record.get("inferences_saved", 0)
+    computed = _images(record["counts"]) - record.get("inferences_saved", 0)
     if not seconds or not computed:
-        return "nothing was computed"
-    return f"{seconds:,.1f} s, all threads together; {computed / seconds:,.1f} images/s a thread"
+        return [("work", "nothing was computed")]
+    speed = f"{computed / seconds:,.1f} images/s a thread"
+    return [("work of all threads", describe_duration(seconds)), ("speed", speed)]
 
 
 def _describe_files(record: Mapping[str, Any]) -> str:
@@ -144,9 +149,7 @@ def _describe_files(record: Mapping[str, Any]) -> str:
     return f"{len(record['files']):,} {output_format}, {describe_size(size_bytes)}, {spread}"
 
 
-def _published(run: PublishedRun) -> str:
-    path = FileSystems.join(run.directory, SUCCESS_FILE)
-    updated = look_at(path).last_updated_in_seconds
-    if not updated:
-        return "unknown"
-    return f"{datetime.datetime.fromtimestamp(updated, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+def published_at(run: PublishedRun) -> datetime.datetime | None:
+    """Returns when the run was published; None if its storage does not know."""
+    updated = look_at(FileSystems.join(run.directory, SUCCESS_FILE)).last_updated_in_seconds
+    return datetime.datetime.fromtimestamp(updated, datetime.UTC) if updated else None

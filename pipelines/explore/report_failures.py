@@ -1,11 +1,13 @@
 """What pipelines.report shows of the images that failed."""
 
+import shlex
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
-from transforms.explore.image_cards import ImageCard, Sheet, make_card
+from transforms.explore.image_cards import Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
 from transforms.failure import CUT_SHORT
 from transforms.runs.failures import FailureGroup, group_failures
@@ -14,14 +16,31 @@ from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
 
 _REASONS_SHOWN = 20
 _MAX_MESSAGE_CHARS = 400
-_THUMBNAIL_PIXELS = 96
 _LOST = ": files that end early; how many images are missing is not known"
 
 
-def show_failures(run: PublishedRun) -> list[Sheet]:
+class FailureSection(NamedTuple):
+    """What the page shows of failures.
+
+    Attributes:
+        sheets: Some failures of each of the most frequent reasons; empty if there are none.
+        path: The file that has all.
+        retry: The command that tries them again; empty of a refresh, whose next one does.
+    """
+
+    sheets: list[Sheet]
+    path: str
+    retry: str
+
+
+def show_failures(run: PublishedRun, side_pixels: int) -> FailureSection:
     """Returns some failures of each of the most frequent reasons.
 
-    An image that can be drawn, for it was the model that failed or a limit of time, is.
+    An image that can be drawn is, and what is left of a damaged one.
+
+    Args:
+        run: The run.
+        side_pixels: Longest side of a picture.
 
     Raises:
         InputError: If _failures.jsonl cannot be read.
@@ -30,26 +49,32 @@ def show_failures(run: PublishedRun) -> list[Sheet]:
         groups = group_failures(run.failures_path)
     except (ImageError, OSError) as error:
         raise InputError(f"{run.failures_path} cannot be read: {error}") from error
-    return [_show(run, group) for group in groups[:_REASONS_SHOWN]]
+    sheets = [_show(run, group, side_pixels) for group in groups[:_REASONS_SHOWN]]
+    return FailureSection(sheets, run.failures_path, _retry(run.record, run.directory))
 
 
-def _show(run: PublishedRun, group: FailureGroup) -> Sheet:
+def _retry(record: Mapping[str, Any], directory: str) -> str:
+    if record["config"].get("output_root"):
+        return ""
+    program = record["recipe"]["program"]
+    run, output = shlex.quote(directory), shlex.quote(f"{directory}_retried")
+    return f"python -m pipelines.{program} --retry_failed {run} --output {output}"
+
+
+def _show(run: PublishedRun, group: FailureGroup, side_pixels: int) -> Sheet:
     columns = {name: [example[name] for example in group.examples] for name in (IMAGE_ID, URI)}
     table = pa.table({**columns, CONTENT_SHA256: [""] * len(group.examples)})
-    thumbnails = read_thumbnails(run.record, table, _THUMBNAIL_PIXELS)
-    cards = [_card(*pair) for pair in zip(group.examples, thumbnails, strict=True)]
-    texts = [
-        _message(example) if card.thumbnail.jpeg else ""
-        for example, card in zip(group.examples, cards, strict=True)
+    thumbnails = read_thumbnails(run.record, table, side_pixels, damaged=True)
+    # That one differs from the run's says nothing here: what failed has no content to compare with.
+    cards = [
+        make_card(example[URI], Thumbnail(thumbnail.jpeg, ""))
+        for example, thumbnail in zip(group.examples, thumbnails, strict=True)
     ]
     note = _LOST if group.reason in CUT_SHORT else ""
-    return Sheet(f"{group.failures:,} {group.reason}{note}", cards, texts)
-
-
-def _card(example: Mapping[str, str], thumbnail: Thumbnail) -> ImageCard:
-    # That it differs from the run's says nothing here: what failed has no content to compare with.
-    shown = Thumbnail(thumbnail.jpeg, "" if thumbnail.jpeg else _message(example))
-    return make_card(example[URI], shown)
+    more = group.failures - len(cards)
+    some = f", {len(cards)} of them here" if more else ""
+    texts = [_message(example) for example in group.examples]
+    return Sheet(f"{group.failures:,} {group.reason}{some}{note}", cards, texts)
 
 
 def _message(example: Mapping[str, str]) -> str:

@@ -1,38 +1,75 @@
 """What pipelines.report shows of a run of pipelines.embed."""
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.explore.report_facts import Facts, Note
-from pipelines.explore.report_health import NEAR_COSINE, describe_health, note_vectors
+from pipelines.explore.note import Note
+from pipelines.explore.report_facts import Facts
+from pipelines.explore.report_health import (
+    NEAR_COSINE,
+    describe_health,
+    is_near_common,
+    note_vectors,
+)
+from pipelines.explore.report_neighbours import (
+    find_neighbours,
+    find_typical_rows,
+    list_neighbours,
+    read_pictures,
+)
+from transforms.explore.copies import Copies
 from transforms.explore.duplicates import Duplicates, find_duplicates
 from transforms.explore.image_cards import ImageCard, Sheet, read_cards
 from transforms.explore.image_groups import ImageGroups, group_images
-from transforms.explore.plots import MapPoint, Plot, plot_histogram, plot_map, plot_shares
+from transforms.explore.input_survey import InputSurvey
+from transforms.explore.plots import (
+    Curve,
+    Histogram,
+    Scatter,
+    bin_values,
+    draw_shares,
+    place_points,
+)
 from transforms.explore.vector_survey import VectorSurvey, draw_sample, survey_vectors
 from transforms.runs.record import PublishedRun
+from transforms.runs.rows import take_rows
+from transforms.schemas import IMAGE_ID
 from transforms.vectors.health import SPECTRUM_ROWS, Spectrum, measure_spectrum
-from transforms.vectors.map import draw_map, find_typical
+from transforms.vectors.map import draw_map
 from transforms.vectors.near_duplicates import DuplicateGroup
-from transforms.vectors.neighbours import nearest
+from transforms.vectors.neighbours import Neighbours
 
 SAMPLE_ROWS = 100_000
 MAP_ROWS = 1_500
 
-_THUMBNAIL_PIXELS, _MAP_PIXELS = 96, 48
-_QUERIES, _NEIGHBOURS = 6, 6
-_GROUPS_SHOWN, _IMAGES_SHOWN = 8, 7
-_EXTREMES = 3
+_COPIES_SHOWN, _NAMES_SHOWN = 24, 20
+_GROUPS_SHOWN, _IMAGES_SHOWN = 12, 4
+_EXTREMES = 4
+_EQUAL_COSINE = 0.99999
+
+
+class CopiedImage(NamedTuple):
+    """An image that is there several times.
+
+    Attributes:
+        card: The first of them.
+        images: Number of them.
+        names: The image_ids of the first few.
+    """
+
+    card: ImageCard
+    images: int
+    names: list[str]
 
 
 class VectorSection(NamedTuple):
     """What the page shows of vectors.
 
     Attributes:
-        notes: Sentences on what is worth knowing.
+        notes: What is worth knowing.
         health: Names and values.
         norms: Histogram of the vectors' lengths.
         extremes: Images of the shortest and longest vectors.
@@ -40,43 +77,57 @@ class VectorSection(NamedTuple):
         queries: Some images, each with its nearest neighbours.
         map: The vectors on a plane.
         map_caption: Sentences on how the map was made, and what near and far mean in it.
-        copies: The largest groups of the same bytes.
+        copies: The images that are there most often.
+        copied: Number of images that are there several times.
         near: The largest groups of near-duplicates.
+        near_groups: Number of groups of near-duplicates.
         near_caption: Sentences on what was compared, and what may be missed.
         neighbour_cosines: Histogram of the cosine to the nearest image; None if there is none.
         sampled: Sentence on which figures are of a sample; empty if none are.
+        cards: All images that have a card, by row.
+        data: What the script knows: pictures and neighbours by row.
     """
 
     notes: list[Note]
     health: Facts
-    norms: Plot
+    norms: Histogram
     extremes: Sheet
-    spectrum: Plot | None
+    spectrum: Curve | None
     queries: list[Sheet]
-    map: Plot
+    map: Scatter
     map_caption: str
-    copies: list[Sheet]
+    copies: list[CopiedImage]
+    copied: int
     near: list[Sheet]
+    near_groups: int
     near_caption: str
-    neighbour_cosines: Plot | None
+    neighbour_cosines: Histogram | None
     sampled: str
+    cards: dict[int, ImageCard]
+    data: dict[str, Any]
 
 
 def show_vectors(
-    run: PublishedRun, on_rows: Callable[[int], None], on_step: Callable[[str], None]
+    run: PublishedRun,
+    inputs: InputSurvey,
+    side_pixels: int,
+    on_rows: Callable[[int], None],
+    on_step: Callable[[str], None],
 ) -> VectorSection:
     """Measures the vectors of a run, and draws what the page shows of them.
 
     Args:
         run: A run of pipelines.embed with at least one row.
+        inputs: Survey of its images, which is told of every row.
+        side_pixels: Longest side of a picture.
         on_rows: Callback, told how many vectors more have been read.
         on_step: Callback, told what is being done.
 
     Raises:
         InputError: If a data file is damaged.
     """
-    survey = survey_vectors(run, SAMPLE_ROWS, on_rows)
-    norms = survey.norms.norms()
+    survey = survey_vectors(run, SAMPLE_ROWS, inputs, on_rows)
+    norms, copies = survey.norms.norms(), Copies.of(survey.contents)
     on_step("measuring directions")
     spectrum = measure_spectrum(survey.sample[draw_sample(len(survey.sample), SPECTRUM_ROWS)])
     on_step("looking for duplicates")
@@ -85,105 +136,107 @@ def show_vectors(
     mapped = draw_sample(len(survey.sample), MAP_ROWS)
     mapped = mapped[np.any(survey.sample[mapped], axis=1)]
     drawn = draw_map(survey.sample[mapped])
-    groups = group_images(run, survey.sample_rows[mapped])
+    mapped_rows = survey.sample_rows[mapped]
+    groups = group_images(run, mapped_rows)
+    alike = _EQUAL_COSINE if is_near_common(duplicates.probes) else NEAR_COSINE
+    typical = find_typical_rows(survey, mapped)
+    near = find_neighbours(survey, typical, alike)
+    extremes = _find_extremes(norms, copies)
+    copied, similar = duplicates.copies[:_COPIES_SHOWN], duplicates.near[:_GROUPS_SHOWN]
+    rows = [
+        extremes,
+        typical,
+        *(found.rows for found in near.values()),
+        *(group.rows[:1] for group in copied),
+        *(group.rows[:_IMAGES_SHOWN] for group in similar),
+    ]
     on_step("reading images")
-    queries = _find_queries(survey, mapped)
-    extremes = _find_extremes(norms)
-    shown = [group.rows[:_IMAGES_SHOWN] for group in _shown(duplicates.copies, duplicates.near)]
-    rows = [extremes, *(rows for rows, _ in queries), *shown]
-    cards = read_cards(run, np.concatenate(rows).tolist(), _THUMBNAIL_PIXELS)
-    points = read_cards(run, survey.sample_rows[mapped].tolist(), _MAP_PIXELS)
+    shown = np.unique(np.concatenate(rows))
+    cards = read_cards(run, shown.tolist(), side_pixels)
+    near |= find_neighbours(survey, np.setdiff1d(shown, typical), alike)
+    points, pictures = read_pictures(run, cards, mapped_rows, near)
     return VectorSection(
         notes=note_vectors(survey, norms, spectrum, duplicates),
         health=describe_health(survey, norms, spectrum),
-        norms=plot_histogram("norms", norms, "length of the vector"),
+        norms=bin_values(norms, "length of the vector"),
         extremes=Sheet(
             "The shortest and the longest vectors",
             [cards[row] for row in extremes.tolist()],
             [f"length {norms[row]:.4g}" for row in extremes],
+            copies.counts[extremes].tolist(),
         ),
-        spectrum=_plot_spectrum(spectrum),
-        queries=[_show_query(cards, rows, cosines) for rows, cosines in queries],
-        map=_plot_map(points, survey.sample_rows[mapped], drawn.places, groups),
+        spectrum=_draw_spectrum(spectrum),
+        queries=[_show_query(cards, row, near[row], copies) for row in typical.tolist()],
+        map=_draw_map(points, mapped_rows, drawn.places, groups),
         map_caption=_caption_map(len(mapped), survey.rows, drawn.trustworthiness, groups),
-        copies=_show_groups(cards, duplicates.copies),
-        near=_show_groups(cards, duplicates.near),
+        copies=_show_copies(run, cards, copied),
+        copied=len(duplicates.copies),
+        near=[_show_group(cards, group, copies) for group in similar],
+        near_groups=len(duplicates.near),
         near_caption=_caption_near(survey, duplicates),
-        neighbour_cosines=_plot_neighbours(duplicates),
+        neighbour_cosines=_bin_neighbours(duplicates),
         sampled=_describe_sample(survey),
+        cards=cards,
+        data={"pictures": pictures, "near": list_neighbours(near)},
     )
 
 
-def _shown(*kinds: list[DuplicateGroup]) -> Iterable[DuplicateGroup]:
-    for groups in kinds:
-        yield from groups[:_GROUPS_SHOWN]
-
-
-def _find_queries(
-    survey: VectorSurvey, mapped: npt.NDArray[np.int64]
-) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-    """Returns rows and cosines of typical images, each followed by its nearest neighbours."""
-    if len(mapped) < 2:
-        return []
-    chosen = mapped[find_typical(survey.sample[mapped], _QUERIES)]
-    neighbours = nearest(survey.sample, survey.sample[chosen], _NEIGHBOURS + 1)
-    found = []
-    for query, places, cosines in zip(chosen, neighbours.rows, neighbours.cosines, strict=True):
-        others = places != query
-        order = np.concatenate([[query], places[others][:_NEIGHBOURS]])
-        values = np.concatenate([[np.float32(1)], cosines[others][:_NEIGHBOURS]])
-        found.append((survey.sample_rows[order], values))
-    return found
-
-
-def _find_extremes(norms: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def _find_extremes(norms: npt.NDArray[np.float32], copies: Copies) -> npt.NDArray[np.int64]:
     order = np.argsort(norms, kind="stable")
-    if len(order) <= 2 * _EXTREMES:
-        return order
-    return np.concatenate([order[:_EXTREMES], order[-_EXTREMES:]])
+    shortest, longest = copies.pick(order, _EXTREMES), copies.pick(order[::-1], _EXTREMES)
+    return copies.pick(np.concatenate([shortest, longest[::-1]]), 2 * _EXTREMES)
 
 
-def _show_query(
-    cards: dict[int, ImageCard], rows: npt.NDArray[np.int64], cosines: npt.NDArray[np.float32]
-) -> Sheet:
-    texts = ["query", *(f"cosine {cosine:.4f}" for cosine in cosines[1:])]
-    return Sheet("", [cards[row] for row in rows.tolist()], texts)
+def _show_query(cards: dict[int, ImageCard], row: int, near: Neighbours, copies: Copies) -> Sheet:
+    rows = [row, *near.rows.tolist()]
+    texts = ["query", *(f"cosine {cosine:.4f}" for cosine in near.cosines)]
+    return Sheet("", [cards[row] for row in rows], texts, copies.counts[rows].tolist())
 
 
-def _show_groups(cards: dict[int, ImageCard], groups: list[DuplicateGroup]) -> list[Sheet]:
-    sheets = []
-    for group in groups[:_GROUPS_SHOWN]:
-        rows = group.rows[:_IMAGES_SHOWN].tolist()
-        alike = "" if group.cosine == 1 else f", linked by cosines of at least {group.cosine:.4f}"
-        title = f"{len(group.rows):,} images{alike}"
-        sheets.append(Sheet(title, [cards[row] for row in rows], [""] * len(rows)))
-    return sheets
+def _show_group(cards: dict[int, ImageCard], group: DuplicateGroup, copies: Copies) -> Sheet:
+    rows = group.rows[:_IMAGES_SHOWN].tolist()
+    title = f"{len(group.rows):,} images, linked by cosines of at least {group.cosine:.4f}"
+    texts = [""] * len(rows)
+    return Sheet(title, [cards[row] for row in rows], texts, copies.counts[rows].tolist())
 
 
-def _plot_spectrum(spectrum: Spectrum) -> Plot | None:
+def _show_copies(
+    run: PublishedRun, cards: dict[int, ImageCard], groups: list[DuplicateGroup]
+) -> list[CopiedImage]:
+    named = [group.rows[:_NAMES_SHOWN] for group in groups]
+    if not named:
+        return []
+    rows = np.concatenate(named)
+    ids = dict(
+        zip(rows.tolist(), take_rows(run, rows, [IMAGE_ID])[IMAGE_ID].to_pylist(), strict=True)
+    )
+    return [
+        CopiedImage(cards[int(group.rows[0])], len(group.rows), [ids[row] for row in rows.tolist()])
+        for group, rows in zip(groups, named, strict=True)
+    ]
+
+
+def _draw_spectrum(spectrum: Spectrum) -> Curve | None:
     if not spectrum.shares.any():
         return None
-    return plot_shares("spectrum", spectrum.shares, "principal direction")
+    return draw_shares(spectrum.shares, "share of the variance by principal direction")
 
 
-def _plot_neighbours(duplicates: Duplicates) -> Plot | None:
+def _bin_neighbours(duplicates: Duplicates) -> Histogram | None:
     cosines = duplicates.probes.cosines
     if not len(cosines):
         return None
-    return plot_histogram("neighbours", cosines, "cosine to the nearest image", NEAR_COSINE)
+    return bin_values(cosines, "cosine to the nearest image", NEAR_COSINE)
 
 
-def _plot_map(
+def _draw_map(
     cards: dict[int, ImageCard],
     rows: npt.NDArray[np.int64],
     places: npt.NDArray[np.float32],
     groups: ImageGroups,
-) -> Plot:
-    points = [
-        MapPoint(cards[row].name, cards[row].thumbnail.data_uri, group)
-        for row, group in zip(rows.tolist(), groups.group_of, strict=True)
-    ]
-    return plot_map("map", places, points, groups.names)
+) -> Scatter:
+    names = [cards[row].name for row in rows.tolist()]
+    return place_points(places, rows.tolist(), names, groups.group_of, groups.names)
 
 
 def _caption_map(count: int, rows: int, trustworthiness: float, groups: ImageGroups) -> str:
@@ -193,7 +246,7 @@ def _caption_map(count: int, rows: int, trustworthiness: float, groups: ImageGro
     return (
         f"{some}, laid out by t-SNE of their first 50 principal components. Points that are near "
         f"each other have similar vectors{trust}; the distance between groups, their size and "
-        f"their shape mean nothing.{colours} Point at one to see its image."
+        f"their shape mean nothing.{colours} Point at one to see its image, click to see it large."
     )
 
 

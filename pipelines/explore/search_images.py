@@ -23,7 +23,7 @@ from transforms.machine.extras import import_extra
 from transforms.runs.directory import absolute_output
 from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
 from transforms.runs.rows import take_rows
-from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
+from transforms.schemas import CONTENT_SHA256, HEIGHT, IMAGE_ID, URI, WIDTH
 from transforms.vectors.ann_index import RECALL_AT
 from transforms.vectors.exact_search import search_exactly
 from transforms.vectors.neighbours import Neighbours, normalize
@@ -40,6 +40,8 @@ class Match:
         uri: URI of the image, as the run has it.
         is_same_file: Whether its bytes are the query's.
         thumbnail: Small picture of the image, or why there is none.
+        content_sha256: sha256 of its bytes, hexadecimal.
+        size: Words for its size and format.
     """
 
     rank: int
@@ -48,6 +50,8 @@ class Match:
     uri: str
     is_same_file: bool
     thumbnail: Thumbnail
+    content_sha256: str
+    size: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,14 @@ class Found:
     name: str
     thumbnail: Thumbnail
     matches: tuple[Match, ...]
+
+    @property
+    def pictures(self) -> list[list[Match]]:
+        """The matches by their bytes, the nearest first: of copies a page shows one."""
+        groups: dict[str, list[Match]] = {}
+        for match in self.matches:
+            groups.setdefault(match.content_sha256, []).append(match)
+        return [*groups.values()]
 
 
 def search(config: SearchConfig) -> Outcome:
@@ -159,16 +171,24 @@ def _gather(
         for query, rows, cosines in zip(queries, *neighbours, strict=True)
     ]
     rows = np.unique(np.array([row for near in kept for row, _ in near], np.int64))
-    table = take_rows(run, rows, [IMAGE_ID, *COLUMNS])
+    table = take_rows(run, rows, [IMAGE_ID, *COLUMNS, HEIGHT, WIDTH])
     pictures = read_thumbnails(run.record, table, SIDE_PIXELS)
     ids, uris, hashes = (table[name].to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
+    sizes = [
+        f"{height:,} x {width:,} pixels {picture.format}".rstrip()
+        for height, width, picture in zip(
+            *(table[name].to_pylist() for name in (HEIGHT, WIDTH)), pictures, strict=True
+        )
+    ]
     place_of = {row: place for place, row in enumerate(rows.tolist())}
 
     def matches(query: Query, near: list[tuple[int, float]]) -> Iterator[Match]:
         for rank, (row, cosine) in enumerate(near, 1):
             place = place_of[row]
-            is_same = hashes[place] == query.content_sha256
-            yield Match(rank, cosine, ids[place], uris[place], is_same, pictures[place])
+            content = hashes[place]
+            is_same = content == query.content_sha256
+            named = ids[place], uris[place], is_same, pictures[place]
+            yield Match(rank, cosine, *named, content, sizes[place])
 
     return [
         Found(query.name, query.thumbnail, tuple(matches(query, near)))

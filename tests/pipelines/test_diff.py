@@ -167,6 +167,10 @@ def test_classes_flip(
         assert HOSTILE in cells
         assert opened.page.locator("img").count() == 2
         assert f"→ {HOSTILE}" in opened.page.locator("figcaption").first.inner_text()
+        opened.page.locator("#filter").fill("red")
+        assert opened.page.locator("figure:visible").count() == 2
+        opened.page.locator("#filter").fill("blue")
+        assert opened.page.locator("figure:visible").count() == 0
         assert opened.page.title() == "before and after"
         assert opened.complaints == []
         assert opened.page.evaluate("document.documentElement.scrollWidth") == 400

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,23 +13,15 @@ import pytest
 
 from pipelines import classify
 from pipelines.report import main
+from tests.support.axe import find_problems
 from tests.support.browser import open_page
 from tests.support.images import encode, photo
 from tests.support.models import save_logits, save_mean_color
-from tests.support.runs import read, run_embed, run_refresh, write_examples, write_photos
+from tests.support.runs import read, run_embed, run_refresh, solid, write_examples, write_photos
 
 HOSTILE = """<img src=x onerror="document.title='owned'">"""
 PHOTOS = 30
-_PLACE = """(() => {
-  const target = document.querySelector("#map");
-  target.scrollIntoView();
-  const view = [...Bokeh.index.roots].find(one => target.contains(one.el));
-  if (!view?.frame?.bbox?.width) return null;
-  const {x, y} = view.model.renderers[0].data_source.data;
-  const box = view.canvas_view.el.getBoundingClientRect();
-  const {x_scale, y_scale} = view.frame;
-  return [box.x + x_scale.compute(x[0]), box.y + y_scale.compute(y[0])];
-})()"""  # Where the first point is in the window, once it is drawn.
+COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10)]
 SOME = ["--max_failed_fraction", "1"]
 
 
@@ -62,29 +55,108 @@ def test_a_page_of_vectors(
     assert main([str(folder / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
     said = capsys.readouterr().out
     assert f"images    {PHOTOS + 1} written, 1 failed, 1 skipped" in said
-    assert "look at   1 (3.0%) images failed" in said
-    assert "note      1 group of images of the same bytes, 2 images in all" in said
+    assert f"look at   1 of {PHOTOS + 2} images failed" in said
+    assert "note      2 images are copies of others, in 1 group" in said
     assert f"page      {tmp_path}/out.html (" in said
     assert sorted(path.name for path in (folder / "vectors").iterdir()) == files
     with open_page(tmp_path / "out.html") as opened:
         page = opened.page
         assert page.title() == f"vectors: {PHOTOS + 1} images"
         assert page.locator(".facts dt", has_text="failed").locator("xpath=..").inner_text() == (
-            "failed\n1 (3.0%)"
+            "failed\n1 (3.1%)"
         )
+        verdict = page.locator(".verdict").first
+        assert verdict.inner_text() == (
+            f"1 of {PHOTOS + 2} images failed · the vectors have collapsed · "
+            "one group of near-duplicates holds 97% of the images"
+        )
+        places = verdict.locator("a").evaluate_all("all => all.map(one => one.hash)")
+        assert places == ["#failures", "#health", "#duplicates"]
         headings = page.locator("h2").all_inner_texts()
+        assert headings == page.locator("nav li").all_inner_texts()
         assert headings == [
-            "At a glance", "Failures", "Vector health", "Nearest neighbours", "Map", "Duplicates",
+            "Failures", "Vector health", "Duplicates", "Nearest neighbours", "Map", "Inputs",
+            "Skipped", "How it was made",
         ]  # fmt: skip
         assert page.locator("h3", has_text="1 decode/UnsupportedFormat").count() == 1
-        assert page.locator(".gone", has_text="not an image of a supported").count() == 1
-        copies = page.locator("h3", has_text="2 images").first.locator("xpath=following::div[1]")
-        names = copies.locator(".name").all_inner_texts()
+        failure = page.locator(".failures figcaption")
+        assert "not an image of a supported" in failure.inner_text()
+        copied = page.locator("#duplicates figure", has_text="2 copies")
+        assert copied.count() == 1
+        copied.locator("summary").click()
+        names = copied.locator("details span").all_inner_texts()
         assert names == ["plain/03 " + HOSTILE + ".jpg", "plain/copy.jpg"]
+        assert "all JPEG" in page.locator("#inputs").inner_text()
+        assert "60 x 90 pixels" in page.locator("#inputs").inner_text()
+        assert page.locator("#inputs table").count() == 0
         assert page.locator("figure img").first.evaluate("image => image.naturalWidth") == 90
         assert page.locator("img[src='x']").count() == 0
         assert opened.complaints == []
         assert opened.requests == []
+
+
+def test_the_command_that_is_shown_tries_failures_again(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(folder / "photos", tmp_path / "it's")
+    flags = ["--input", str(tmp_path / "it's"), "--image_id_from", "relative_path", *SOME]
+    assert run_embed(str(folder / "model"), tmp_path / "run's", *flags) == 0
+    (tmp_path / "it's" / "plain" / f"bad {HOSTILE}.jpg").write_bytes(encode(photo(20, 30), "JPEG"))
+    assert main([str(tmp_path / "run's"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html", scripts=False) as opened:
+        command = opened.page.locator(".command").inner_text()
+    python, *argv = shlex.split(command)
+    assert python == "python"
+    subprocess.run([sys.executable, *argv], check=True)
+    assert len(read(tmp_path / "run's_retried")) == PHOTOS + 2
+
+
+def test_what_is_left_of_a_damaged_photo_is_drawn(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    write_photos(tmp_path / "photos", 3)
+    whole = encode(photo(200, 300), "JPEG")
+    (tmp_path / "photos" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    flags = ["--input", str(tmp_path / "photos"), *SOME]
+    assert run_refresh(str(folder / "model"), tmp_path / "root", *flags) == 0
+    assert main([str(tmp_path / "root"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        failed = opened.page.locator(".failures figure")
+        assert failed.locator("img").evaluate("image => image.naturalWidth") == 256
+        assert "cut.jpg" in failed.inner_text()
+        assert opened.page.locator(".command").count() == 0
+        assert "The next refresh tries them again" in opened.page.locator("#failures").inner_text()
+
+
+def test_copies_are_one_picture_also_among_neighbours(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        (photos / f"{number}.png").write_bytes(solid(*COLOURS[number]))
+    for number in range(5):
+        (photos / f"copy {number}.png").write_bytes(solid(*COLOURS[0]))
+    assert run_embed(str(folder / "model"), tmp_path / "run", "--input", str(photos)) == 0
+    assert main([str(tmp_path / "run"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        rows = opened.page.locator("#neighbours .sheet")
+        for row in rows.all():
+            assert row.locator("figure").count() == 4
+            assert row.locator(".copies").all_inner_texts() == ["6 copies"]
+        assert opened.page.locator("#duplicates figure").count() == 1
+
+
+@pytest.mark.parametrize("run", ["vectors", "labels"])
+def test_axe_finds_nothing_serious(folder: pathlib.Path, tmp_path: pathlib.Path, run: str) -> None:
+    assert main([str(folder / run), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        assert find_problems(opened.page) == []
+        opened.page.locator("figure button").first.click()
+        assert find_problems(opened.page) == []
+    with open_page(tmp_path / "out.html", width=390) as opened:
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+        assert find_problems(opened.page) == []
 
 
 def test_the_map_shows_the_image_that_one_points_at(
@@ -93,16 +165,17 @@ def test_the_map_shows_the_image_that_one_points_at(
     assert main([str(folder / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
     with open_page(tmp_path / "out.html") as opened:
         page = opened.page
-        page.wait_for_function(f"({_PLACE}) !== null")
-        x, y = page.evaluate(_PLACE)
-        page.mouse.move(x - 2, y - 2)
-        page.mouse.move(x, y)
-        tooltip = page.locator(".bk-tooltip-content")
-        tooltip.wait_for(timeout=5000)
-        shown = tooltip.inner_text()
-        assert f"{HOSTILE}.jpg" in shown
-        pictures = tooltip.locator("img").evaluate_all("all => all.map(one => one.naturalWidth)")
-        assert set(pictures) == {48}
+        points = page.locator(".map circle")
+        assert points.count() == PHOTOS + 1
+        points.first.hover()
+        tip = page.locator(".tip")
+        assert f"{HOSTILE}.jpg" in tip.inner_text()
+        assert tip.locator("img").evaluate("image => image.naturalWidth") in (48, 90)
+        points.first.click()
+        assert f"{HOSTILE}.jpg" in page.locator("#viewer-name").inner_text()
+        page.keyboard.press("Escape")
+        page.locator("#filter").fill("copy.jpg")
+        assert page.locator(".map circle:not(.dim)").count() == 1
         assert page.title() == f"vectors: {PHOTOS + 1} images"
         assert page.locator("img[src='x']").count() == 0
         assert opened.complaints == []
@@ -119,7 +192,10 @@ def test_a_page_of_classes(
         page = opened.page
         heading = page.locator("h3", has_text="Least certain")
         sheet = heading.locator("xpath=following::div[1]")
-        bars = sheet.locator("figure").first.locator(".bar").all_inner_texts()
+        first = sheet.locator("figure").first
+        assert first.locator(".bar:visible").count() == 1
+        first.locator("summary").click()
+        bars = first.locator(".bar").all_inner_texts()
         lowest = table.slice(int(best.argmin()), 1).to_pylist()[0]
         assert (
             bars[0].strip().startswith(f"{lowest['score'][0]:.3f} {lowest['class_label'][0][:9]}")
@@ -127,7 +203,7 @@ def test_a_page_of_classes(
         assert len(bars) == 3
         shares = sheet.locator("meter").evaluate_all("all => all.map(one => one.value)")
         np.testing.assert_allclose(shares[:3], lowest["score"], atol=1e-4)
-        counts = page.locator("main > table td.number").all_inner_texts()
+        counts = page.locator("#classes table td.number").all_inner_texts()
         assert sum(map(int, counts)) == len(table)
         assert page.locator("img[src='x']").count() == 0
         assert page.title() == f"labels: {PHOTOS + 1} images"
@@ -153,7 +229,7 @@ def test_images_that_are_gone_are_said_to_be(folder: pathlib.Path, tmp_path: pat
     assert main([str(tmp_path / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
     with open_page(tmp_path / "out.html") as opened:
         assert opened.page.locator("figure img").count() == 0
-        assert "no such file" in opened.page.locator(".gone").nth(1).inner_text()
+        assert "no such file" in opened.page.locator(".gone:visible").first.inner_text()
         assert opened.complaints == []
 
 
@@ -195,7 +271,19 @@ def test_a_run_without_rows_has_a_page(folder: pathlib.Path, tmp_path: pathlib.P
     assert run_embed(str(folder / "model"), tmp_path / "vectors", *flags) == 0
     assert main([str(tmp_path / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
     with open_page(tmp_path / "out.html") as opened:
-        assert opened.page.locator("h2").all_inner_texts() == ["At a glance", "Failures"]
+        assert opened.page.locator("h2").all_inner_texts() == ["Failures", "How it was made"]
+        assert opened.complaints == []
+
+
+def test_vectors_that_are_all_0_have_a_page(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        (tmp_path / "photos" / f"{name}.png").write_bytes(solid(0, 0, 0))
+    flags = ["--input", str(tmp_path / "photos")]
+    assert run_embed(str(folder / "model"), tmp_path / "vectors", *flags) == 0
+    assert main([str(tmp_path / "vectors"), "--output", str(tmp_path / "out.html")]) == 0
+    with open_page(tmp_path / "out.html") as opened:
+        assert "2 vectors are 0 throughout" in opened.page.locator(".verdict").first.inner_text()
         assert opened.complaints == []
 
 

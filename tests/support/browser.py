@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, ViewportSize
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -33,7 +33,9 @@ class OpenedPage:
 
 
 @contextlib.contextmanager
-def open_page(path: pathlib.Path, *, width: int = 1200, height: int = 900) -> Iterator[OpenedPage]:
+def open_page(
+    path: pathlib.Path, *, width: int = 1200, height: int = 900, scripts: bool = True
+) -> Iterator[OpenedPage]:
     """Opens a file in headless Chromium; skips the test if there is no Chromium."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH")
@@ -42,7 +44,8 @@ def open_page(path: pathlib.Path, *, width: int = 1200, height: int = 900) -> It
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            size: ViewportSize = {"width": width, "height": height}
+            page = browser.new_page(viewport=size, java_script_enabled=scripts)
             complaints: list[str] = []
             requests: list[str] = []
             page.on("console", lambda message: complaints.append(message.text))

@@ -11,7 +11,7 @@ from transforms.explore.run_join import RunJoin
 from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import take_rows
-from transforms.schemas import IMAGE_ID
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID
 
 
 class ChangedImage(NamedTuple):
@@ -19,12 +19,14 @@ class ChangedImage(NamedTuple):
 
     Attributes:
         image_id: Name of the image in the later run.
+        contents: Its content_sha256 in the earlier run, and in the later one.
         before: Picture of what it was; None if its content is the same, or the old one cannot be
             read any more.
         after: Picture of what it is, or why there is none.
     """
 
     image_id: str
+    contents: tuple[str, str]
     before: Thumbnail | None
     after: Thumbnail
 
@@ -58,11 +60,13 @@ def draw_changed_images(
     wanted = [place for place, drawn in enumerate(now) if not drawn.jpeg or not is_unchanged[place]]
     rows = was_rows.take(pa.array(wanted, pa.int64()))
     was = dict(zip(wanted, read_thumbnails(before.record, rows, side_pixels), strict=True))
-    for place, image_id in enumerate(is_rows[IMAGE_ID].to_pylist()):
+    hashes = zip(*(table[CONTENT_SHA256].to_pylist() for table in (was_rows, is_rows)), strict=True)
+    named = zip(is_rows[IMAGE_ID].to_pylist(), hashes, strict=True)
+    for place, (image_id, contents) in enumerate(named):
         earlier, later = was.get(place), now[place]
         is_as_it_was = earlier is not None and bool(earlier.jpeg) and not earlier.note
         if is_unchanged[place]:
             found = earlier if earlier is not None and is_as_it_was else later
-            yield ChangedImage(image_id, None, found)
+            yield ChangedImage(image_id, contents, None, found)
         else:
-            yield ChangedImage(image_id, earlier if is_as_it_was else None, later)
+            yield ChangedImage(image_id, contents, earlier if is_as_it_was else None, later)

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import InputError, brief
+from transforms.explore.input_survey import COLUMNS, InputSurvey
+from transforms.runs.image_ids import digest_ids
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import read_run
-from transforms.schemas import CLASS_INDEX, CLASS_LABEL, SCORE
+from transforms.schemas import CLASS_INDEX, CLASS_LABEL, CONTENT_SHA256, SCORE
 
 
 class ClassSurvey(NamedTuple):
@@ -20,11 +22,13 @@ class ClassSurvey(NamedTuple):
     Attributes:
         classes: int32 [rows].
         scores: float32 [rows], of the best class.
+        contents: uint64 [rows], a digest of each image's content_sha256.
         names: The name of each class that is some image's best.
     """
 
     classes: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    contents: npt.NDArray[np.uint64]
     names: dict[int, str]
 
     def frequencies(self) -> list[tuple[int, int]]:
@@ -42,11 +46,14 @@ class ClassSurvey(NamedTuple):
         return np.argsort(-self.scores, kind="stable")[:count]
 
 
-def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSurvey:
+def survey_classes(
+    run: PublishedRun, inputs: InputSurvey, on_rows: Callable[[int], None]
+) -> ClassSurvey:
     """Reads the best class of every image of a run.
 
     Args:
         run: A run of pipelines.classify with at least one row.
+        inputs: Survey of the images, which is told of every row.
         on_rows: Callback, told how many rows more have been read.
 
     Raises:
@@ -55,9 +62,10 @@ def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSu
     classes: list[npt.NDArray[np.int32]] = []
     scores: list[npt.NDArray[np.float32]] = []
     names: dict[int, str] = {}
-    for batch in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE]):
+    contents = bytearray()
+    for batch in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE, CONTENT_SHA256, *COLUMNS]):
         try:
-            best, labels, score = (pc.list_element(column, 0) for column in batch.columns)
+            best, labels, score = (pc.list_element(column, 0) for column in batch.columns[:3])
         except pa.ArrowException as error:
             raise InputError(f"{run.directory} has a row without a class: {brief(error)}") from (
                 error
@@ -66,5 +74,12 @@ def survey_classes(run: PublishedRun, on_rows: Callable[[int], None]) -> ClassSu
         scores.append(score.to_numpy(zero_copy_only=False).astype(np.float32))
         for index, first in zip(*np.unique(classes[-1], return_index=True), strict=True):
             names.setdefault(int(index), labels[int(first)].as_py() or str(index))
+        contents += digest_ids(batch.column(3).to_pylist())
+        inputs.add(batch)
         on_rows(batch.num_rows)
-    return ClassSurvey(np.concatenate(classes), np.concatenate(scores), names)
+    return ClassSurvey(
+        np.concatenate(classes),
+        np.concatenate(scores),
+        np.frombuffer(contents, np.uint64),
+        names,
+    )

@@ -8,10 +8,10 @@ import numpy as np
 from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import take_rows
-from transforms.schemas import IMAGE_ID
+from transforms.schemas import HEIGHT, IMAGE_ID, WIDTH
 
 _NAME_PARTS = 2
-_MAX_NAME_CHARS, _MAX_TITLE_CHARS = 80, 300
+_MAX_NAME_CHARS, _MAX_ID_CHARS = 80, 1000
 
 
 class ImageCard(NamedTuple):
@@ -19,15 +19,19 @@ class ImageCard(NamedTuple):
 
     Attributes:
         name: The end of its image_id, which tells it from the others: file and directory.
-        title: The image_id, cut in front if it is very long.
+        image_id: The whole name, cut in front if it is very long.
         thumbnail: A small picture, or why there is none.
         columns: Further columns of its row, by name.
+        row: Number of its row; None of an image that has none.
+        size: Words for its size and format; empty if they are not known.
     """
 
     name: str
-    title: str
+    image_id: str
     thumbnail: Thumbnail
     columns: Mapping[str, Any]
+    row: int | None = None
+    size: str = ""
 
 
 class Sheet(NamedTuple):
@@ -37,11 +41,13 @@ class Sheet(NamedTuple):
         title: Heading above the images; may be empty.
         cards: The images.
         texts: A line below each, as many as cards.
+        copies: Number of images of each card's bytes, as many as cards; empty if none has others.
     """
 
     title: str
     cards: list[ImageCard]
     texts: list[str]
+    copies: Sequence[int] = ()
 
 
 def read_cards(
@@ -64,13 +70,16 @@ def read_cards(
     wanted = np.unique(np.fromiter(rows, np.int64))
     if not len(wanted):
         return {}
-    table = take_rows(run, wanted, [IMAGE_ID, *COLUMNS, *names])
+    table = take_rows(run, wanted, [IMAGE_ID, *COLUMNS, HEIGHT, WIDTH, *names])
     thumbnails = read_thumbnails(run.record, table, side_pixels)
     values = table.select(list(names)).to_pylist() if names else [{}] * len(wanted)
+    sizes = zip(*(table[name].to_pylist() for name in (HEIGHT, WIDTH)), strict=True)
     return {
-        row: make_card(image_id, thumbnail, columns)
-        for row, image_id, thumbnail, columns in zip(
-            wanted.tolist(), table[IMAGE_ID].to_pylist(), thumbnails, values, strict=True
+        row: make_card(image_id, thumbnail, columns)._replace(
+            row=row, size=f"{height:,} x {width:,} pixels {thumbnail.format}".rstrip()
+        )
+        for row, image_id, thumbnail, columns, (height, width) in zip(
+            wanted.tolist(), table[IMAGE_ID].to_pylist(), thumbnails, values, sizes, strict=True
         )
     }
 
@@ -89,7 +98,7 @@ def make_card(
     short = "/".join(parts[-_NAME_PARTS:])
     return ImageCard(
         _cut_front(short, _MAX_NAME_CHARS),
-        _cut_front(name, _MAX_TITLE_CHARS),
+        _cut_front(name, _MAX_ID_CHARS),
         thumbnail,
         columns or {},
     )

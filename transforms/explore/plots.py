@@ -1,191 +1,190 @@
-"""Figures of a page, drawn by Bokeh: data as JSON, no script but Bokeh's own and its start."""
+"""Figures of a page, as what its template draws as SVG: shapes in a box, and words beside it.
 
-import json
+    lengths [0.9, 1.1, 1.1, 2.0] --bin_values--> Histogram of 60 bars, its axis from 0.9 to 2.0
+    places on a plane --place_points--> Scatter of circles, a colour a group
+
+Figures are part of the page: they need no script, print well, and follow the reader's colours. Axes
+are evenly divided, so that their words are HTML and stay readable on a phone.
+"""
+
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.machine.extras import import_extra
-
-_INK = "#8a8f98"  # Readable on white and on black: a page follows the reader's colour scheme.
-_ACCENT = "#4c8fd6"
 _BINS = 60
-_BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
-_HOVER = (
-    '<div style="max-width:220px"><img src="@picture" alt="" style="max-height:96px">'
-    '<div style="overflow-wrap:anywhere">@name</div><div style="opacity:.6">@group</div></div>'
-)
-_EMBED = """\
-Bokeh.logger.set_level("warn");
-// One after the other, once the page is there: text and images do not wait for figures.
-addEventListener("load", () => {
-  for (const plot of document.querySelectorAll(".plot"))
-    setTimeout(() => Bokeh.embed.embed_item(JSON.parse(plot.dataset.item)));
-});"""
+_TICKS = 5
+_LEAST_SHARE = 1e-6
+_MAP_WIDTH, _MAP_HEIGHT, _MAP_MARGIN = 1000, 560, 8
+
+COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f",
+    "#bcbd22", "#17becf", "#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94",
+    "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5",
+)  # fmt: skip
+"""One a group. Source: the palettes tab10 and tab20 of Tableau, their first ten the saturated."""
 
 
-class Plot(NamedTuple):
-    """A figure, and the place on the page where Bokeh draws it.
+class Bar(NamedTuple):
+    """A bar of a histogram.
 
     Attributes:
-        target: The id of the element that it is drawn in.
-        item: JSON for Bokeh, to be put into that element's `data-item`.
+        left: Its left edge, from 0 to 100.
+        width: Its width, of 100.
+        height: Its height, from 0 to 100, the highest bar's.
+        text: What it stands for.
     """
 
-    target: str
-    item: str
+    left: float
+    width: float
+    height: float
+    text: str
 
 
-class MapPoint(NamedTuple):
-    """What is shown of a point when one points at it.
+class Histogram(NamedTuple):
+    """How often values occur.
 
     Attributes:
-        name: Name of the image.
-        picture: A `data:` URI, or empty.
-        group: Name of the group that its colour stands for, or empty.
+        label: Name of the values.
+        bars: Bars, those of no image left out.
+        ticks: Words along the axis, evenly spaced.
+        mark: Place of an upright line, from 0 to 100, or None.
     """
 
-    name: str
-    picture: str
-    group: str
+    label: str
+    bars: list[Bar]
+    ticks: list[str]
+    mark: float | None
 
 
-def plot_scripts() -> list[str]:
-    """Returns the JavaScript that draws the figures of a page: BokehJS, and its start."""
-    resources = import_extra("bokeh.resources").Resources(mode="inline", components=["bokeh"])
-    return [resources.js_raw[0], _EMBED]
+class Curve(NamedTuple):
+    """Values as a line, on a logarithmic scale.
+
+    Attributes:
+        label: Name of the values.
+        points: Points of the line as SVG has them, both coordinates from 0 to 100.
+        ticks: Words along the axis, evenly spaced.
+        top: Word for the upper edge.
+        bottom: Word for the lower edge.
+    """
+
+    label: str
+    points: str
+    ticks: list[str]
+    top: str
+    bottom: str
 
 
-def plot_histogram(
-    target: str, values: npt.NDArray[np.float32], x_label: str, mark: float | None = None
-) -> Plot:
-    """Draws how often values occur.
+class Point(NamedTuple):
+    """An image on the map.
+
+    Attributes:
+        x: Place from the left.
+        y: Place from the top.
+        row: Number of the image's row.
+        text: Name and group.
+        colour: A colour of COLOURS, or empty.
+    """
+
+    x: float
+    y: float
+    row: int
+    text: str
+    colour: str
+
+
+class Scatter(NamedTuple):
+    """Images as points on a plane.
+
+    Attributes:
+        width: Width of the plane.
+        height: Height of the plane.
+        points: The images.
+        legend: Colour and name of each group; empty if there are none.
+    """
+
+    width: int
+    height: int
+    points: list[Point]
+    legend: list[tuple[str, str]]
+
+
+def bin_values(values: npt.NDArray[np.float32], label: str, mark: float | None = None) -> Histogram:
+    """Counts how often values occur.
 
     Args:
-        target: The element's id.
-        values: float32 [count], finite.
-        x_label: Name of what they are.
+        values: float32 [count], finite, at least one.
+        label: Name of what they are.
         mark: Value at which an upright line is drawn, or None.
     """
     counts, edges = np.histogram(values.astype(np.float64), bins=_BINS)
-    figure = _figure(x_label, "images", [("from", "@left"), ("to", "@right"), ("images", "@top")])
-    figure.quad(left=edges[:-1], right=edges[1:], bottom=0, top=counts, color=_ACCENT)
-    if mark is not None:
-        span = import_extra("bokeh.models").Span
-        figure.add_layout(
-            span(location=mark, dimension="height", line_color=_INK, line_dash="dashed")
+    low, high = float(edges[0]), float(edges[-1])
+    width, most = 100 / _BINS, int(counts.max())
+    bars = [
+        Bar(
+            round(place * width, 3),
+            round(width, 3),
+            round(100 * count / most, 2),
+            f"{edges[place]:.4g} to {edges[place + 1]:.4g}: {count:,} images",
         )
-    return _to_plot(target, figure)
+        for place, count in enumerate(counts.tolist())
+        if count
+    ]
+    ticks = [f"{value:.4g}" for value in np.linspace(low, high, _TICKS)]
+    place = None if mark is None else 100 * (mark - low) / (high - low)
+    is_inside = place is not None and 0 <= place <= 100
+    return Histogram(label, bars, ticks, place if is_inside else None)
 
 
-def plot_shares(target: str, shares: npt.NDArray[np.float64], x_label: str) -> Plot:
-    """Draws shares of a whole, the largest first, on a logarithmic scale; those of 0 are left out.
+def draw_shares(shares: npt.NDArray[np.float64], label: str) -> Curve:
+    """Draws shares of a whole, the largest first; those below a millionth are left out.
 
     Args:
-        target: The element's id.
-        shares: float64 [count], from 0 to 1, descending.
-        x_label: Label of the horizontal axis: what is counted.
+        shares: float64 [count], from 0 to 1, descending; the first is over 0.
+        label: Name of what is counted.
     """
-    shares = shares[shares > 1e-9]
-    figure = _figure(
-        x_label,
-        "share of the variance",
-        [("number", "@x"), ("share", "@y{0.0000%}")],
-        y_axis_type="log",
-    )
-    figure.line(np.arange(1, len(shares) + 1), shares, color=_ACCENT, line_width=2)
-    return _to_plot(target, figure)
+    shares = shares[shares > _LEAST_SHARE]
+    decades = max(1.0, np.ceil(-np.log10(shares[-1])))
+    x = np.linspace(0, 100, len(shares)) if len(shares) > 1 else np.array([0.0])
+    y = -100 * np.log10(shares) / decades
+    points = " ".join(f"{left:.2f},{top:.2f}" for left, top in zip(x, y, strict=True))
+    ticks = [f"{round(number):,}" for number in np.linspace(1, len(shares), _TICKS)]
+    return Curve(label, points, list(dict.fromkeys(ticks)), "100%", f"{100 * 10**-decades:g}%")
 
 
-def plot_map(
-    target: str,
+def place_points(
     places: npt.NDArray[np.float32],
-    points: Sequence[MapPoint],
+    rows: Sequence[int],
+    texts: Sequence[str],
+    group_of: Sequence[str],
     groups: Sequence[str],
-) -> Plot:
-    """Draws points on a plane that show their image when one points at them.
+) -> Scatter:
+    """Puts images on a plane, as far apart as they are, whichever the direction.
 
     Args:
-        target: The element's id.
         places: float32 [count, 2].
-        points: Name, picture and group of each point; text is escaped.
-        groups: The groups that have colours, at most 20; empty for one colour.
+        rows: Number of each image's row.
+        texts: Name of each.
+        group_of: Group of each, which has a colour.
+        groups: The groups, at most as many as COLOURS; empty for one colour.
     """
-    models, palettes, transform = map(
-        import_extra, ("bokeh.models", "bokeh.palettes", "bokeh.transform")
+    room = np.array([_MAP_WIDTH - 2 * _MAP_MARGIN, _MAP_HEIGHT - 2 * _MAP_MARGIN])
+    low, high = (
+        (places.min(axis=0), places.max(axis=0)) if len(places) else np.zeros((2, 2), np.float32)
     )
-    source = models.ColumnDataSource(
-        {
-            "x": places[:, 0],
-            "y": places[:, 1],
-            "name": [point.name for point in points],
-            "picture": [point.picture or _BLANK for point in points],
-            "group": [point.group for point in points],
-        }
-    )
-    figure = _figure("", "", _HOVER, height=560, tools="pan,wheel_zoom,box_zoom,reset")
-    figure.axis.visible = False
-    figure.grid.visible = False
-    figure.match_aspect = True
-    colour: Any = _ACCENT
-    if groups:
-        palette = palettes.Category10[10] if len(groups) <= 10 else palettes.Category20[20]
-        colour = transform.factor_cmap("group", palette[: len(groups)], list(groups))
-    legend = {"legend_group": "group"} if groups else {}
-    figure.scatter(
-        "x", "y", source=source, size=7, alpha=0.75, color=colour, line_color=None, **legend
-    )
-    if groups:
-        (shown,) = figure.legend
-        figure.add_layout(shown, "right")
-        shown.update(
-            background_fill_color=None, border_line_color=None, label_text_color=_INK, spacing=0
+    span = high - low
+    scale = (room / np.maximum(span, 1e-9)).min()
+    centred = (places - low - span / 2) * scale + room / 2 + _MAP_MARGIN
+    colours = dict(zip(groups, COLOURS, strict=False))
+    points = [
+        Point(
+            round(x, 1),
+            round(y, 1),
+            row,
+            f"{text}, {group}" if group else text,
+            colours.get(group, ""),
         )
-    return _to_plot(target, figure)
-
-
-def _figure(
-    x_label: str,
-    y_label: str,
-    tooltips: Any,  # noqa: ANN401 - Bokeh's: a template, or pairs
-    *,
-    height: int = 220,
-    tools: str = "",
-    y_axis_type: str = "linear",
-) -> Any:  # noqa: ANN401 - Bokeh's
-    models, plotting = map(import_extra, ("bokeh.models", "bokeh.plotting"))
-    figure = plotting.figure(
-        height=height,
-        sizing_mode="stretch_width",
-        tools=tools,
-        toolbar_location="above" if tools else None,
-        x_axis_label=x_label,
-        y_axis_label=y_label,
-        y_axis_type=y_axis_type,
-        background_fill_color=None,
-        border_fill_color=None,
-        outline_line_color=None,
-        active_drag=None,
-    )
-    figure.toolbar.logo = None
-    figure.add_tools(models.HoverTool(tooltips=tooltips))
-    for axis in figure.axis:
-        axis.update(
-            axis_line_color=_INK,
-            major_tick_line_color=_INK,
-            minor_tick_line_color=None,
-            major_label_text_color=_INK,
-            axis_label_text_color=_INK,
-            axis_label_text_font_style="normal",
-        )
-    figure.xgrid.visible = False
-    figure.ygrid.grid_line_color = _INK
-    figure.ygrid.grid_line_alpha = 0.25
-    return figure
-
-
-def _to_plot(target: str, figure: Any) -> Plot:  # noqa: ANN401 - Bokeh's
-    item = import_extra("bokeh.embed").json_item(figure, target)
-    return Plot(target, json.dumps(item, separators=(",", ":")))
+        for (x, y), row, text, group in zip(centred.tolist(), rows, texts, group_of, strict=True)
+    ]
+    return Scatter(_MAP_WIDTH, _MAP_HEIGHT, points, [(colours[name], name) for name in groups])

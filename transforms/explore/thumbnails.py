@@ -1,26 +1,35 @@
 """Small pictures of a run's images, read and drawn again."""
 
 import base64
+import contextlib
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import PIL.Image
+import PIL.ImageFile
 import pyarrow as pa
 
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.explore.named_images import read_named_images
 from transforms.images.header import read_header
 from transforms.images.pillow_decoder import decode_with_pillow
-from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reason
+from transforms.images.pillow_files import (
+    PILLOW_ERRORS,
+    find_format,
+    open_with_pillow,
+    reason,
+)
 from transforms.inputs.columns import FileColumns
 from transforms.schemas import CONTENT_SHA256, URI
 
 COLUMNS = (URI, CONTENT_SHA256)
 """What a thumbnail needs to know of an image."""
 
-_QUALITY = 80
+_QUALITIES = (80, 60, 40, 20)
+_BYTES_A_PIXEL, _LEAST_BYTES = 0.25, 1024
+"""What a picture may take, of its longest side's square: noise is drawn worse, pages stay small."""
 _TRANSPOSE = PIL.Image.Transpose
 _UPRIGHT = {
     2: _TRANSPOSE.FLIP_LEFT_RIGHT,
@@ -41,10 +50,12 @@ class Thumbnail(NamedTuple):
         jpeg: A JPEG file of fresh pixels, nothing of the original in it; empty if there is none.
         note: Words for what is wrong: it is gone, damaged, or has changed since the run; else
             empty.
+        format: Format of the image, under Pillow's name; empty if it is not known.
     """
 
     jpeg: bytes
     note: str
+    format: str = ""
 
     @property
     def data_uri(self) -> str:
@@ -54,13 +65,16 @@ class Thumbnail(NamedTuple):
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
-def read_thumbnails(record: Mapping[str, Any], rows: pa.Table, side_pixels: int) -> list[Thumbnail]:
+def read_thumbnails(
+    record: Mapping[str, Any], rows: pa.Table, side_pixels: int, *, damaged: bool = False
+) -> list[Thumbnail]:
     """Reads images of a run again and draws them small.
 
     Args:
         record: The _run.json of their run: where images are in files, and the limits on them.
         rows: Table with the columns COLUMNS.
         side_pixels: Longest side of a picture.
+        damaged: Whether what is left of a damaged image is drawn too.
 
     Returns:
         One for each row.
@@ -68,10 +82,11 @@ def read_thumbnails(record: Mapping[str, Any], rows: pa.Table, side_pixels: int)
     config, limits = record["config"], record["preprocessing"]
     columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
     uris, hashes = (rows[name].to_pylist() for name in COLUMNS)
-    drawn = {
-        uri: _draw(image, side_pixels, limits["max_image_pixels"])
-        for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
-    }
+    with _forgiving_pillow() if damaged else contextlib.nullcontext():
+        drawn = {
+            uri: _draw(image, side_pixels, limits["max_image_pixels"])
+            for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
+        }
     return [drawn[uri].of(content) for uri, content in zip(uris, hashes, strict=True)]
 
 
@@ -106,9 +121,23 @@ def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> b
     image.thumbnail((side_pixels, side_pixels))
     if header.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[header.orientation])
-    picture = io.BytesIO()
-    image.save(picture, "JPEG", quality=_QUALITY)
+    for quality in _QUALITIES:
+        picture = io.BytesIO()
+        image.save(picture, "JPEG", quality=quality, optimize=True)
+        if picture.tell() <= _LEAST_BYTES + _BYTES_A_PIXEL * side_pixels**2:
+            break
     return picture.getvalue()
+
+
+@contextlib.contextmanager
+def _forgiving_pillow() -> Iterator[None]:
+    """Lets Pillow draw JPEG files as far as they go; of this process, so it is for one thread."""
+    before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 class _Drawn(NamedTuple):
@@ -117,11 +146,13 @@ class _Drawn(NamedTuple):
     note: str
     jpeg: bytes = b""
     content_sha256: str = ""
+    format: str = ""
 
     def of(self, content_sha256: str) -> Thumbnail:
         """Returns the picture for a run's image of this content."""
         has_changed = self.jpeg and self.content_sha256 != content_sha256
-        return Thumbnail(self.jpeg, "changed since the run" if has_changed else self.note)
+        note = "changed since the run" if has_changed else self.note
+        return Thumbnail(self.jpeg, note, self.format)
 
 
 def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int) -> _Drawn:
@@ -131,4 +162,4 @@ def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int) -> _Drawn
         jpeg = draw_thumbnail(image, side_pixels, max_image_pixels)
     except ImageError as error:
         return _Drawn(str(error))
-    return _Drawn("", jpeg, hashlib.sha256(image).hexdigest())
+    return _Drawn("", jpeg, hashlib.sha256(image).hexdigest(), find_format(image))

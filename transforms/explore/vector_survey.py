@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InputError
+from transforms.explore.input_survey import COLUMNS, InputSurvey
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import read_run, to_matrix
@@ -51,13 +52,14 @@ def draw_sample(rows: int, count: int) -> npt.NDArray[np.int64]:
 
 
 def survey_vectors(
-    run: PublishedRun, sample_rows: int, on_rows: Callable[[int], None]
+    run: PublishedRun, sample_rows: int, inputs: InputSurvey, on_rows: Callable[[int], None]
 ) -> VectorSurvey:
     """Reads all vectors of a run once.
 
     Args:
         run: A run of pipelines.embed with at least one row.
         sample_rows: Largest number of rows in the sample; fewer where those would be over 1 GiB.
+        inputs: Survey of the images, which is told of every row.
         on_rows: Callback, told how many rows more have been read.
 
     Raises:
@@ -67,7 +69,7 @@ def survey_vectors(
     contents = bytearray()
     sample: npt.NDArray[np.float32] | None = None
     start = 0
-    for batch in read_run(run, [CONTENT_SHA256, EMBEDDING]):
+    for batch in read_run(run, [CONTENT_SHA256, EMBEDDING, *COLUMNS]):
         vectors = to_matrix(batch.column(1), run.directory)
         if sample is None:
             dim = vectors.shape[1]
@@ -86,6 +88,7 @@ def survey_vectors(
         first, last = np.searchsorted(drawn, (start, stop))
         sample[first:last] = unit[drawn[first:last] - start]
         contents += digest_ids(batch.column(0).to_pylist())
+        inputs.add(batch)
         on_rows(len(vectors))
         start = stop
     if sample is None or start != total:

@@ -1,7 +1,6 @@
 """A confusion matrix as a picture: SVG, which is text, so no library draws it.
 
-bokeh, which draws the reports, is an extra that training does without, and needs a browser to write
-SVG. Rectangles and words on a grid are all that there is to draw.
+Rectangles and words on a grid are all that there is to draw.
 """
 
 from xml.sax.saxutils import escape

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.cli.program import report_errors
-from pipelines.cli.wording import align, describe_size, describe_time, say, warn
+from pipelines.cli.wording import align, describe_duration, describe_size, describe_time, say, warn
 from transforms.errors import InputError, RunError
 
 
@@ -52,3 +52,20 @@ def test_sizes_have_a_fitting_unit(size_bytes: int, text: str) -> None:
 )
 def test_times_are_hours_minutes_and_seconds(seconds: float, text: str) -> None:
     assert describe_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.26, "0.3 seconds"),
+        (53.2, "53 seconds"),
+        (89.4, "89 seconds"),
+        (185, "3 minutes"),
+        (3599, "1 hour"),
+        (4330, "1 hour 12 minutes"),
+        (26 * 3600 + 5, "1 day 2 hours"),
+        (72 * 3600, "3 days"),
+    ],
+)
+def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert describe_duration(seconds) == text

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.runs import run_embed, write_photos
 from transforms.explore.duplicates import find_duplicates
+from transforms.explore.input_survey import InputSurvey
 from transforms.explore.vector_survey import draw_sample, survey_vectors
 from transforms.runs.rows import open_run, read_vectors
 
@@ -29,8 +30,9 @@ def test_groups_are_those_of_comparing_everything(
         nonlocal read
         read += count
 
-    survey = survey_vectors(run, sample_rows, on_rows)
-    assert read == survey.rows == PHOTOS + 2
+    inputs = InputSurvey()
+    survey = survey_vectors(run, sample_rows, inputs, on_rows)
+    assert read == survey.rows == len(inputs.sizes()) == PHOTOS + 2
     vectors = read_vectors(run)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     np.testing.assert_allclose(survey.sample, unit[survey.sample_rows], rtol=1e-6)

@@ -46,6 +46,14 @@ def test_turns_upright(orientation: int, format: str) -> None:
     assert np.abs(np.asarray(image, int) - np.asarray(upright, int)).mean() < 4
 
 
+def test_noise_is_drawn_worse_so_that_pages_stay_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    jpeg = draw_thumbnail(encode(noise), 256, 10**6)
+    assert opened(jpeg).size == (256, 256)
+    assert len(jpeg) <= 1024 + 256 * 256 / 4
+    assert len(draw_thumbnail(encode(noise), 48, 10**6)) <= 1024 + 48 * 48 / 4
+
+
 def test_refuses_what_a_run_refuses() -> None:
     with pytest.raises(ImageTooLargeError):
         draw_thumbnail(encode(photo(300, 200)), 96, 59_999)
@@ -79,5 +87,6 @@ def test_reads_images_of_a_run_again(tmp_path: pathlib.Path, mean_color: str) ->
     assert "not an image" in notes[3]
     assert drawn[0].data_uri.startswith("data:image/jpeg;base64,/9j/")
     assert Thumbnail(b"", "gone").data_uri == ""
+    assert [found.format for found in drawn] == ["PNG", "", "PNG", "", "PNG"]
     assert read_thumbnails(read_record(tmp_path / "run"), rows.slice(0, 0), 96) == []
     assert isinstance(rows, pa.Table)

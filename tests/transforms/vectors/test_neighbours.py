@@ -7,7 +7,7 @@ import pytest
 
 from transforms.errors import FlagError
 from transforms.machine.extras import import_extra
-from transforms.vectors.neighbours import nearest, normalize
+from transforms.vectors.neighbours import nearest, nearest_unlike, normalize
 
 
 def test_finds_what_numpy_finds() -> None:
@@ -28,6 +28,20 @@ def test_few_vectors_and_zeros() -> None:
     found = nearest(vectors, vectors[:1], 10)
     assert found.rows.tolist() == [[0, 1]]
     assert found.cosines[0].tolist() == pytest.approx([1, 0])
+
+
+def test_those_that_are_alike_count_as_one() -> None:
+    angles = np.radians([0, 0, 1, 20, 20.5, 40, 90])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    alike = float(np.cos(np.radians(2)))
+    first, last = nearest_unlike(vectors, np.array([0, 6]), 3, alike)
+    # Of 1 and 2 degrees there is the query already, of 20.5 the nearer one at 20.
+    assert first.rows.tolist() == [3, 5, 6]
+    np.testing.assert_allclose(first.cosines, np.cos(np.radians([20, 40, 90])), atol=1e-6)
+    assert last.rows.tolist()[:2] == [5, 4]
+    assert len(last.rows) == 3
+    (alone,) = nearest_unlike(np.ones((5, 1), np.float32), np.array([2]), 3, alike)
+    assert len(alone.rows) == len(alone.cosines) == 0
 
 
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

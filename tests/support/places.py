@@ -10,7 +10,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _PLACE = re.compile(
     r"(?P<path>(?:pipelines|transforms|tests|scripts|docs)/[\w./]*)(?:::(?P<name>[\w.]+))?"
 )
-_MODULE = re.compile(r"\b(?:pipelines|scripts|transforms)(?:\.[A-Za-z]\w*)+\b(?![/.]\w)")
+_MODULE = re.compile(r"(?<![\w.])(?:pipelines|scripts|transforms)(?:\.[A-Za-z]\w*)+\b(?![/.]\w)")
 
 
 def named_places(text: str) -> list[tuple[str, str | None]]:

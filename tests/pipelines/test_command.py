@@ -43,7 +43,12 @@ def complete(line: str, folder: pathlib.Path) -> list[str]:
 
 def test_every_program_is_there() -> None:
     modules = {path.stem for path in (ROOT / "pipelines").glob("*.py")}
-    assert PROGRAMS.keys() == modules - {"__init__", "command", "flex_template"}
+    assert PROGRAMS.keys() == modules - {
+        "__init__",
+        "command",
+        "flex_template",
+        "run_image_inference",
+    }
 
 
 def test_help_names_them_and_is_quick() -> None:

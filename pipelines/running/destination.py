@@ -116,7 +116,10 @@ class RefreshRoot:
         Raises:
             InputError: If its record is damaged.
         """
-        return self.root.read_newest()
+        try:
+            return self.root.read_newest()
+        except OSError:  # Claiming the root says what is wrong with it.
+            return None
 
     def basis(self, recipe: Mapping[str, Any]) -> Basis:
         """Says what a run builds on. Ask under the lock: another refresh may publish until then.

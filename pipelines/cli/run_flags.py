@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import read_flags
+from pipelines.cli import listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -60,6 +60,7 @@ class RunConfig(LauncherFlags):
         AUTO,
         choices=INPUT_FORMATS,
     )
+    exclude: tuple[str, ...] = listing_flags.exclude()
     manifest: tuple[str, ...] = flag(
         "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
         "input",
@@ -145,7 +146,7 @@ class RunConfig(LauncherFlags):
     )
     crop_fraction: float | None = noted_flag(
         "crop_fraction",
-        "with crop: share of the largest crop",
+        "with crop: share of the largest",
         "images",
         read=float,
         metavar="F",
@@ -210,9 +211,7 @@ class RunConfig(LauncherFlags):
         "go on where a run that died stopped; start one if there is none", "run", False
     )
     overwrite: bool = flag(
-        "replace the run in --output once this is done; drop one that died",
-        "run",
-        False,
+        "replace the run in --output once this is done; drop one that died", "run", False
     )
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"

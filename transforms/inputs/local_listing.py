@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 
 from transforms.files.file_uris import uri_of_path
-from transforms.inputs.entries import Entry, Skipped, Unlisted
+from transforms.inputs.entries import EXCLUDED, Entry, Skipped, Unlisted
 from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 
@@ -13,7 +13,8 @@ from transforms.inputs.source import Source
 def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
     """Lists the files that a local input stands for, names in order within each directory.
 
-    Links to directories and pipes come as Skipped. Directories that may not be read, or fail, come
+    Links to directories and pipes come as Skipped, and so does what is excluded: a directory once
+    for all below it, which is not looked into. Directories that may not be read, or fail, come
     as Unlisted. A broken link is a file without a size: opening it says what is wrong. A name that
     is not UTF-8 comes as a file: URI.
     """
@@ -21,7 +22,7 @@ def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
     # A name may hold wildcards; one without them is a file even if it went away since.
     is_file = not has_wildcards(source.pattern) or os.path.exists(source.pattern)
     if not source.is_directory and is_file:
-        yield _entry(source.pattern)
+        yield _entry(source.pattern, source)
         return
     errors: list[OSError] = []
     for folder, subfolders, names in os.walk(source.root or "/", onerror=errors.append):
@@ -34,7 +35,15 @@ def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
             subfolders.clear()
             continue
         paths = (os.path.join(folder, name) for name in sorted(names))
-        yield from (_entry(path) for path in paths if source.matches(path))
+        yield from (_entry(path, source) for path in paths if source.matches(path))
+        below = {name: os.path.join(folder, name) for name in subfolders}
+        excluded = {name: path for name, path in below.items() if source.excludes_directory(path)}
+        subfolders[:] = [name for name in subfolders if name not in excluded]
+        yield from (
+            Skipped(uri_of_path(path), EXCLUDED)
+            for path in excluded.values()
+            if source.may_match_below(path)
+        )
         links = (os.path.join(folder, name) for name in subfolders)
         yield from (
             Skipped(uri_of_path(path), "linked directory") for path in links if os.path.islink(path)
@@ -60,8 +69,10 @@ def _why_closed(folder: str, names: list[str]) -> OSError | None:
     return None
 
 
-def _entry(path: str) -> Entry | Skipped:
+def _entry(path: str, source: Source) -> Entry | Skipped:
     uri = uri_of_path(path)
+    if source.excluded_part(path):
+        return Skipped(uri, EXCLUDED)
     try:
         status = os.stat(path)
     except OSError:  # A broken link, most often; opening it says what is wrong.

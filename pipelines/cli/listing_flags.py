@@ -19,6 +19,11 @@ def exclude() -> Any:  # noqa: ANN401 - as flag
     )
 
 
+def follow_links() -> Any:  # noqa: ANN401 - as flag
+    """Describes --follow_links."""
+    return flag("take what links to directories lead to, too", "input", False)
+
+
 def _exclusion(text: str) -> str:
     try:
         check_exclusion(text)

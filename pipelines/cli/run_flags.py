@@ -61,6 +61,7 @@ class RunConfig(LauncherFlags):
         choices=INPUT_FORMATS,
     )
     exclude: tuple[str, ...] = listing_flags.exclude()
+    follow_links: bool = listing_flags.follow_links()
     manifest: tuple[str, ...] = flag(
         "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
         "input",
@@ -187,7 +188,7 @@ class RunConfig(LauncherFlags):
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
-        "rows an output file holds; small input files stay whole",
+        "rows an output file holds; small files stay whole",
         "output",
         10_000,
         read=int,

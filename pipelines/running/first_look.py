@@ -86,7 +86,9 @@ def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
     return tuple(
         source
         for uri in looked_at
-        for source in classify_inputs(uri, config.told_kind, excluded=config.exclude)
+        for source in classify_inputs(
+            uri, config.told_kind, excluded=config.exclude, follows_links=config.follow_links
+        )
     )
 
 

@@ -186,7 +186,9 @@ def prepare_launch(
     sources = tuple(
         source
         for uri in config.input
-        for source in classify_inputs(uri, told, excluded=config.exclude)
+        for source in classify_inputs(
+            uri, told, excluded=config.exclude, follows_links=config.follow_links
+        )
     )
     first = first_files(sources)
     carried = carried_schema(config, sources, first)

@@ -1,4 +1,4 @@
-"""Directories as people have them: thumbnails beside the photos."""
+"""Directories as people have them: thumbnails beside the photos, and links."""
 
 import json
 import pathlib
@@ -74,3 +74,26 @@ def test_a_run_of_nothing_but_what_is_excluded_says_so(
     argv[-1] = str(tmp_path / "photos" / "a")
     assert run_embed(mean_color, tmp_path / "out", *argv) == 2
     assert "wanted a name, such as @eaDir, or a path below the --input" in capsys.readouterr().err
+
+
+def test_linked_directories_are_read_under_their_own_names(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    colours = write_photos(tmp_path / "far", 3)
+    write_photos(photos, 2)
+    (photos / "album").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "back").symlink_to(photos)
+    argv = ["--input", str(photos), "--image_id_from", "relative_path"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert read_record(latest(root))["skipped_by_reason"] == {"linked directory": 1}
+    assert run_refresh(mean_color, root, *argv, "--follow_links") == 0
+    rows = read(latest(root))
+    found = dict(zip(*(rows.column(c).to_pylist() for c in ("image_id", "embedding")), strict=True))
+    names = ["photo-000.png", "photo-001.png", *(f"album/{name}" for name in colours)]
+    assert sorted(found) == sorted(names)
+    for name in names:
+        assert found[name] == pytest.approx(colours[name.removeprefix("album/")], abs=1e-4)
+    record = read_record(latest(root))
+    assert record["skipped_by_reason"] == {"loop of links": 1}
+    assert (record["changes"]["new"], record["changes"]["unchanged"]) == (3, 2)

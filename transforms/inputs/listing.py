@@ -38,7 +38,11 @@ LOOKS_AT_ONCE = 32
 
 
 def classify_inputs(
-    uri: str, input_format: ShardKind | None = None, *, excluded: tuple[str, ...] = ()
+    uri: str,
+    input_format: ShardKind | None = None,
+    *,
+    excluded: tuple[str, ...] = (),
+    follows_links: bool = False,
 ) -> list[Source]:
     """Tells what an --input is, and what each name that its braces stand for is.
 
@@ -49,6 +53,7 @@ def classify_inputs(
         uri: The --input.
         input_format: Kind that the user says its files are of; None if that is to be told.
         excluded: Globs of what is passed over.
+        follows_links: Whether to take what links to local directories lead to.
 
     Raises:
         InputError: As classify_input, also if one of the names is not there.
@@ -58,7 +63,10 @@ def classify_inputs(
         names = [uri]
     with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="braces") as threads:
         found = threads.map(lambda name: classify_input(name, input_format), names)
-        return [dataclasses.replace(source, excluded=excluded) for source in found]
+        return [
+            dataclasses.replace(source, excluded=excluded, follows_links=follows_links)
+            for source in found
+        ]
 
 
 def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:

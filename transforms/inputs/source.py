@@ -20,6 +20,7 @@ class Source:
         format: Kind that the user says its files are of, or the first bytes of the one file did;
             None if names and first bytes are to tell.
         excluded: Globs of names, and of paths below the root, that are passed over.
+        follows_links: Whether what links to local directories lead to is of it.
     """
 
     kind: ShardKind
@@ -28,6 +29,7 @@ class Source:
     is_directory: bool
     format: ShardKind | None = None
     excluded: tuple[str, ...] = ()
+    follows_links: bool = False
 
     def matches(self, uri: str) -> bool:
         """Tells whether a file is one of a directory's, or one that the glob matches."""

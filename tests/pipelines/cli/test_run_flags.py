@@ -43,6 +43,7 @@ def test_defaults_are_those_of_the_configuration() -> None:
     [
         (["--input", "b", "c", "--input", "d"], "input", ("photos/", "b", "c", "d")),
         (["--exclude", "@eaDir", "--exclude", "**/*_s.jpg"], "exclude", ("@eaDir", "**/*_s.jpg")),
+        (["--follow_links"], "follow_links", True),
         (["--manifest", "x.csv"], "manifest", ("x.csv",)),
         (["--image_key", "jpg"], "image_key", "jpg"),
         (["--image_id_from", "filename"], "image_id_from", "filename"),

@@ -97,3 +97,19 @@ def test_linked_directories_are_read_under_their_own_names(
     record = read_record(latest(root))
     assert record["skipped_by_reason"] == {"loop of links": 1}
     assert (record["changes"]["new"], record["changes"]["unchanged"]) == (3, 2)
+
+
+def test_a_manifest_may_write_accents_in_another_way_than_the_disk(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    photos.mkdir()
+    (photos / "cafe\u0301.png").write_bytes(solid(10, 20, 30))
+    (photos / "list.csv").write_text("uri\ncaf\u00e9.png\n")
+    for changes in ({"new": 1, "unchanged": 0}, {"new": 0, "unchanged": 1}):
+        argv = ["--manifest", str(photos / "list.csv")]
+        assert run_refresh(mean_color, root, *argv) == 0
+        assert changes.items() <= read_record(latest(root))["changes"].items()
+        (row,) = read(latest(root)).to_pylist()
+        assert row["image_id"] == str(photos / "caf\u00e9.png")
+        assert row["uri"] == str(photos / "cafe\u0301.png")

@@ -84,8 +84,8 @@ class RunConfig(LauncherFlags):
         metavar="FROM",
     )
     carry_columns: tuple[str, ...] = flag(
-        "features, columns or tar fields (cls, txt, json) to copy from TFRecord, Parquet, tar or "
-        "manifest to the output",
+        "features, columns or tar fields (cls, txt, json) to copy to the output from TFRecord, "
+        "Parquet, tar, manifest, or label=cat/ in paths",
         "input",
         (),
         metavar="NAME",

@@ -113,3 +113,28 @@ def test_a_manifest_may_write_accents_in_another_way_than_the_disk(
         (row,) = read(latest(root)).to_pylist()
         assert row["image_id"] == str(photos / "caf\u00e9.png")
         assert row["uri"] == str(photos / "cafe\u0301.png")
+
+
+def test_the_names_of_directories_are_carried(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    for label in ("label=cat", "label=sea%2Flake", "label=__HIVE_DEFAULT_PARTITION__", "none"):
+        write_photos(photos / label / "year=2019", 2)
+    argv = ["--input", str(photos), "--image_id_from", "relative_path"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    argv += ["--carry_columns", "label", "year"]
+    assert run_embed(mean_color, tmp_path / "out", *argv, "--plan") == 0
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    rows = read(tmp_path / "out").select(["image_id", "label", "year"]).to_pylist()
+    labels = {"label=cat": "cat", "label=sea%2Flake": "sea/lake"}
+    assert len(rows) == 8
+    for row in rows:
+        assert row["label"] == labels.get(row["image_id"].split("/")[0])
+        assert row["year"] == "2019"
+    for _ in range(2):
+        assert run_refresh(mean_color, root, *argv) == 0
+        assert contents(latest(root)) == contents(tmp_path / "out")
+    argv[-1] = "month"
+    assert run_embed(mean_color, tmp_path / "none", *argv) == 2
+    assert "nor is an image in a directory such as month=a/" in capsys.readouterr().err

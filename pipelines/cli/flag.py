@@ -17,6 +17,9 @@ REQUIRED = dataclasses.MISSING
 LOCATIONS = ("URI", "DIR", "FILE", "HANDLE", "ROOT", "RUN", "RUN_A", "RUN_B")
 """Words that stand for a path or URI in --help: such a value is read by location."""
 
+GLOB = "GLOB"
+"""Word in --help for a pattern of names. One may begin with @, as no file of flags is meant."""
+
 OPTIONS = "options"
 """The group of argparse's own that --help is in; a program of few flags has no other."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pipelines.cli.config_file import format_config, read_config
-from pipelines.cli.flag import OPTIONS
+from pipelines.cli.flag import GLOB, OPTIONS
 from pipelines.cli.spelling import check_likeness, check_spelling
 from transforms.errors import printable
 
@@ -58,6 +58,14 @@ class FlagParser(argparse.ArgumentParser):
         except UnicodeError as error:
             self.error(f"an argument or @file is not UTF-8: {error}")
         return parsed, rest
+
+    def _read_args_from_files(self, arg_strings: list[str]) -> list[str]:
+        """Puts what @files hold in their places; right after --exclude, @eaDir is a name."""
+        words = []
+        for before, word in zip(["", *arg_strings], arg_strings, strict=False):
+            takes_names = getattr(self._option_string_actions.get(before), "metavar", "") == GLOB
+            words += [word] if takes_names else super()._read_args_from_files([word])
+        return words
 
     def _in_snake_case(self, word: str) -> str:
         """Returns --image-size=224 as --image_size=224, if that is a flag; others as they are."""

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import read_flags
+from pipelines.cli import listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -60,6 +60,8 @@ class RunConfig(LauncherFlags):
         AUTO,
         choices=INPUT_FORMATS,
     )
+    exclude: tuple[str, ...] = listing_flags.exclude()
+    follow_links: bool = listing_flags.follow_links()
     manifest: tuple[str, ...] = flag(
         "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
         "input",
@@ -82,8 +84,8 @@ class RunConfig(LauncherFlags):
         metavar="FROM",
     )
     carry_columns: tuple[str, ...] = flag(
-        "features, columns or tar fields (cls, txt, json) to copy from TFRecord, Parquet, tar or "
-        "manifest to the output",
+        "features, columns or tar fields (cls, txt, json) to copy to the output from TFRecord, "
+        "Parquet, tar, manifest, or label=cat/ in paths",
         "input",
         (),
         metavar="NAME",
@@ -145,7 +147,7 @@ class RunConfig(LauncherFlags):
     )
     crop_fraction: float | None = noted_flag(
         "crop_fraction",
-        "with crop: share of the largest crop",
+        "with crop: share of the largest",
         "images",
         read=float,
         metavar="F",
@@ -186,7 +188,7 @@ class RunConfig(LauncherFlags):
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
     rows_per_file: int = flag(
-        "rows an output file holds; small input files stay whole",
+        "rows an output file holds; small files stay whole",
         "output",
         10_000,
         read=int,
@@ -210,9 +212,7 @@ class RunConfig(LauncherFlags):
         "go on where a run that died stopped; start one if there is none", "run", False
     )
     overwrite: bool = flag(
-        "replace the run in --output once this is done; drop one that died",
-        "run",
-        False,
+        "replace the run in --output once this is done; drop one that died", "run", False
     )
     max_failed_fraction: float = flag(
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"

@@ -9,11 +9,13 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError, InputError
 from transforms.inputs.carried_types import unify_carried, unify_texts
+from transforms.inputs.entries import ImageFile
 from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
 from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
+from transforms.inputs.partition_columns import partition_values
 from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED
@@ -64,13 +66,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             schemas = {next(iter(schemas)): unify_texts(schemas)}
         found |= schemas
     if not found:
-        if config.carry_columns:
-            kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
-            raise FlagError(
-                f"--carry_columns {' '.join(config.carry_columns)}: only {kinds} and manifests "
-                "have columns to carry, and none is given"
-            )
-        return pa.schema([])
+        return _partition_schema(config, sources)
     (uri, carried), *others = found.items()
     for other_uri, schema in others:
         if not schema.equals(carried):
@@ -79,6 +75,22 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
                 f"{_types(schema)}; run them apart"
             )
     return carried
+
+
+def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
+    """Returns the carried columns where images are all that there is, in directories' names."""
+    absent = dict.fromkeys(config.carry_columns)
+    listed = (found for source in sources for found in list_source(source))
+    while absent and (found := next(listed, None)) is not None:
+        for name in partition_values(found.uri) if isinstance(found, ImageFile) else ():
+            absent.pop(name, None)
+    if absent:
+        kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
+        raise FlagError(
+            f"--carry_columns {' '.join(absent)}: only {kinds} and manifests have columns to "
+            f"carry, and none is given; nor is an image in a directory such as {min(absent)}=a/"
+        )
+    return pa.schema([(name, pa.string()) for name in config.carry_columns])
 
 
 def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:

@@ -83,7 +83,13 @@ def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
             manifest_schema(uri, config.carry_columns)
     # Of the web, what is no image is told by its looks; no server is asked.
     looked_at = [uri for uri in config.input if is_local(uri) or is_web_uri(uri)]
-    return tuple(source for uri in looked_at for source in classify_inputs(uri, config.told_kind))
+    return tuple(
+        source
+        for uri in looked_at
+        for source in classify_inputs(
+            uri, config.told_kind, excluded=config.exclude, follows_links=config.follow_links
+        )
+    )
 
 
 def read_run_to_complete(handle: str) -> PublishedRun:

@@ -183,7 +183,13 @@ def prepare_launch(
     """
     hints = read_hints(config.inference_hints)
     told = config.told_kind
-    sources = tuple(source for uri in config.input for source in classify_inputs(uri, told))
+    sources = tuple(
+        source
+        for uri in config.input
+        for source in classify_inputs(
+            uri, told, excluded=config.exclude, follows_links=config.follow_links
+        )
+    )
     first = first_files(sources)
     carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)

@@ -114,7 +114,11 @@ def synthesize(argv: list[str]) -> None:
     config = with_model_notes(config, model_dir)
     launch = prepare_launch(config, model_dir, program="embed", make_outputs=embedding_outputs)
     listed = (found for source in launch.sources for found in list_source(source))
-    refs = [to_image_ref(found, None) for found in listed if isinstance(found, ImageFile)]
+    refs = [
+        to_image_ref(found, None, launch.columns.carried)
+        for found in listed
+        if isinstance(found, ImageFile)
+    ]
     count = count_shards(len(refs), config.rows_per_file)
     members: list[list[ImageRef]] = [[] for _ in range(count)]
     for ref in refs:

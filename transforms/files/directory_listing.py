@@ -6,7 +6,7 @@ is split into folders, until there are enough of them to list side by side.
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -20,23 +20,32 @@ OBJECTS_AHEAD = 32_000
 """Of each folder that is being listed: about 10 MB."""
 
 
-def list_directory(store: ObjectStore, directory_uri: str) -> Iterator[StoredObject]:
+def list_directory(
+    store: ObjectStore,
+    directory_uri: str,
+    leaves_out: Callable[[str], bool] = lambda _: False,
+) -> Iterator[StoredObject | str]:
     """Lists what list_objects lists, in the same order, several folders at a time.
 
     Args:
         store: The store.
         directory_uri: A bucket and a slash, or a name in it that ends in a slash.
+        leaves_out: Callback, which says of a folder's URI whether to leave it out. Such a folder is
+            not listed where folders are found one by one, and comes as its URI. Others are listed
+            with what is above them.
 
     Raises:
         As list_objects.
     """
-    entries: list[_Folder | StoredObject] = [_Folder(directory_uri)]
+    entries: list[_Entry] = [_Folder(directory_uri)]
     while True:
         folders = [entry for entry in entries if isinstance(entry, _Folder)]
         to_split = {folder for folder in folders if folder.may_be_split}
         if not to_split or len(folders) >= LISTINGS:
             break
-        parts = (_split(store, each) if each in to_split else [each] for each in entries)
+        parts = (
+            _split(store, each, leaves_out) if each in to_split else [each] for each in entries
+        )
         entries = list(itertools.chain.from_iterable(parts))
     yield from _in_parallel(store, entries)
 
@@ -48,22 +57,27 @@ class _Folder(NamedTuple):
     may_be_split: bool = True
 
 
-def _split(store: ObjectStore, folder: "_Folder") -> "list[_Folder | StoredObject]":
+_Entry = _Folder | StoredObject | str
+
+
+def _split(store: ObjectStore, folder: _Folder, leaves_out: Callable[[str], bool]) -> list[_Entry]:
     """Lists the names right in a folder, unless so many are objects that it will not pay."""
-    found: list[_Folder | StoredObject] = []
+    found: list[_Entry] = []
     objects = 0
     for entry in store.list_folder(folder.uri):
-        found.append(_Folder(entry) if isinstance(entry, str) else entry)
+        found.append(entry if not isinstance(entry, str) or leaves_out(entry) else _Folder(entry))
         objects += not isinstance(entry, str)
         if objects > object_store.PAGE_OBJECTS:
             return [folder._replace(may_be_split=False)]
     # All names that start alike follow each other, so that folders have a place in the order.
-    return sorted(found, key=lambda entry: entry.uri.encode())
+    return sorted(found, key=_name)
 
 
-def _in_parallel(
-    store: ObjectStore, entries: "list[_Folder | StoredObject]"
-) -> Iterator[StoredObject]:
+def _name(entry: _Entry) -> bytes:
+    return (entry if isinstance(entry, str) else entry.uri).encode()
+
+
+def _in_parallel(store: ObjectStore, entries: list[_Entry]) -> Iterator[StoredObject | str]:
     """Gives entries in order, with everything below them in their place."""
     folders = iter([entry for entry in entries if isinstance(entry, _Folder)])
     pool = ThreadPoolExecutor(LISTINGS, thread_name_prefix="list-objects")

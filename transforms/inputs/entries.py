@@ -50,6 +50,10 @@ class Skipped:
     reason: str
 
 
+EXCLUDED = "excluded"
+"""Reason of what --exclude names; a directory stands for all below it."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unlisted:
     """A directory in a listing whose own files are not seen.

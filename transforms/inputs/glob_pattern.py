@@ -48,7 +48,7 @@ def glob_regex(glob: str) -> re.Pattern[str]:
         ValueError: If a class in brackets is none, as [z-a].
     """
     try:
-        return re.compile(rf"(?ms){_TOKEN.sub(_translate, glob)}\Z")
+        return re.compile(rf"(?ms:{_TOKEN.sub(_translate, glob)})\Z")
     except re.error as error:
         raise ValueError(
             f"{error.msg} in {glob!r}; wanted [a-z] for one of several characters, and [[] for a "

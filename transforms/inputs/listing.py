@@ -1,5 +1,6 @@
 """What an --input is, and the files it stands for."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,13 @@ LOOKS_AT_ONCE = 32
 """Of the names that braces stand for: an object store takes its time for each look."""
 
 
-def classify_inputs(uri: str, input_format: ShardKind | None = None) -> list[Source]:
+def classify_inputs(
+    uri: str,
+    input_format: ShardKind | None = None,
+    *,
+    excluded: tuple[str, ...] = (),
+    follows_links: bool = False,
+) -> list[Source]:
     """Tells what an --input is, and what each name that its braces stand for is.
 
     {00000..00010}.tar is eleven inputs, as a shell would make of it, unless a file or directory has
@@ -45,15 +52,21 @@ def classify_inputs(uri: str, input_format: ShardKind | None = None) -> list[Sou
     Args:
         uri: The --input.
         input_format: Kind that the user says its files are of; None if that is to be told.
+        excluded: Globs of what is passed over.
+        follows_links: Whether to take what links to local directories lead to.
 
     Raises:
         InputError: As classify_input, also if one of the names is not there.
     """
     names = expand_braces(uri)
     if names == [uri] or (not is_web_uri(uri) and _is_there(uri)):
-        return [classify_input(uri, input_format)]
+        names = [uri]
     with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="braces") as threads:
-        return list(threads.map(lambda name: classify_input(name, input_format), names))
+        found = threads.map(lambda name: classify_input(name, input_format), names)
+        return [
+            dataclasses.replace(source, excluded=excluded, follows_links=follows_links)
+            for source in found
+        ]
 
 
 def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:

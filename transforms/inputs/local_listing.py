@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from transforms.files.file_uris import uri_of_path
-from transforms.inputs.entries import Entry, Skipped, Unlisted
+from transforms.inputs.entries import EXCLUDED, Entry, Skipped, Unlisted
 from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 
@@ -13,18 +14,27 @@ from transforms.inputs.source import Source
 def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
     """Lists the files that a local input stands for, names in order within each directory.
 
-    Links to directories and pipes come as Skipped. Directories that may not be read, or fail, come
-    as Unlisted. A broken link is a file without a size: opening it says what is wrong. A name that
-    is not UTF-8 comes as a file: URI.
+    Links to directories come as Skipped, or are followed, but for those that lead to a directory
+    that they are in. Pipes come as Skipped, and so does what is excluded: a directory once for all
+    below it, which is not looked into. Directories that may not be read, or fail, come as Unlisted.
+    A broken link is a file without a size: opening it says what is wrong. A name that is not UTF-8
+    comes as a file: URI.
     """
     # Not FileSystems.match: it drops broken links, unreadable and linked directories unseen.
     # A name may hold wildcards; one without them is a file even if it went away since.
     is_file = not has_wildcards(source.pattern) or os.path.exists(source.pattern)
     if not source.is_directory and is_file:
-        yield _entry(source.pattern)
+        yield _entry(source.pattern, source)
         return
     errors: list[OSError] = []
-    for folder, subfolders, names in os.walk(source.root or "/", onerror=errors.append):
+    trail: list[_Step] = []
+    for folder, subfolders, names in os.walk(
+        source.root or "/", onerror=errors.append, followlinks=source.follows_links
+    ):
+        if source.follows_links and _leads_back(folder, trail):
+            subfolders.clear()
+            yield Skipped(uri_of_path(folder), "loop of links")
+            continue
         subfolders.sort()
         if not source.is_directory and _is_deepest(source.pattern, folder):
             subfolders.clear()
@@ -34,15 +44,51 @@ def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
             subfolders.clear()
             continue
         paths = (os.path.join(folder, name) for name in sorted(names))
-        yield from (_entry(path) for path in paths if source.matches(path))
-        links = (os.path.join(folder, name) for name in subfolders)
+        yield from (_entry(path, source) for path in paths if source.matches(path))
+        below = {name: os.path.join(folder, name) for name in subfolders}
+        excluded = {name: path for name, path in below.items() if source.excludes_directory(path)}
+        subfolders[:] = [name for name in subfolders if name not in excluded]
         yield from (
-            Skipped(uri_of_path(path), "linked directory") for path in links if os.path.islink(path)
+            Skipped(uri_of_path(path), EXCLUDED)
+            for path in excluded.values()
+            if source.may_match_below(path)
         )
+        if not source.follows_links:
+            paths = (os.path.join(folder, name) for name in subfolders)
+            links = (path for path in paths if os.path.islink(path))
+            yield from (Skipped(uri_of_path(path), "linked directory") for path in links)
     for error in errors:
         folder = str(error.filename)
         if source.may_match_below(folder):
             yield Unlisted(uri_of_path(folder), (error.strerror or str(error)).lower())
+
+
+class _Step(NamedTuple):
+    """A directory on the way from / to the one that a walk is in."""
+
+    depth: int
+    device: int
+    inode: int
+
+
+def _leads_back(folder: str, trail: list[_Step]) -> bool:
+    """Tells whether a directory is one of those on the way to it, by way of a link.
+
+    Args:
+        folder: The directory, the next of a walk.
+        trail: Way to the last directory of the walk; it becomes the way to this one.
+    """
+    depth = folder.rstrip("/").count("/")
+    while trail and trail[-1].depth >= depth:
+        trail.pop()
+    try:
+        status = os.stat(folder)
+    except OSError:  # It went away since it was read, and what is below it with it.
+        return False
+    place = status.st_dev, status.st_ino
+    is_back = any(place == (step.device, step.inode) for step in trail)
+    trail.append(_Step(depth, *place))
+    return is_back
 
 
 def _why_closed(folder: str, names: list[str]) -> OSError | None:
@@ -60,8 +106,10 @@ def _why_closed(folder: str, names: list[str]) -> OSError | None:
     return None
 
 
-def _entry(path: str) -> Entry | Skipped:
+def _entry(path: str, source: Source) -> Entry | Skipped:
     uri = uri_of_path(path)
+    if source.excluded_part(path):
+        return Skipped(uri, EXCLUDED)
     try:
         status = os.stat(path)
     except OSError:  # A broken link, most often; opening it says what is wrong.

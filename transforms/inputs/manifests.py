@@ -13,7 +13,8 @@ from urllib.parse import urljoin
 import pyarrow as pa
 
 from transforms.errors import ImageError, InputError
-from transforms.files.file_uris import is_of_no_text, path_of_uri, without_file_scheme
+from transforms.files.file_uris import is_of_no_text, path_of_uri, uri_of_path, without_file_scheme
+from transforms.files.unicode_forms import in_form_on_disk
 from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
@@ -92,6 +93,9 @@ def read_manifest(
         ImageRef("cat-1", "/data/cats/1.jpg", 51_200, "1600000000500000000", carried=("3",))
         ImageRef("gs://b/2.jpg", "gs://b/2.jpg", None, None, carried=("4",))
 
+    A local file that is there in another form of Unicode is found: see unicode_forms. The key is
+    the manifest's then, and the uri the disk's.
+
     Args:
         uri: The manifest.
         carried: Schema that manifest_schema gave, or of several manifests together.
@@ -121,7 +125,7 @@ def read_manifest(
             else:
                 key = image_id(image_uri, folder, image_id_from)
             fitting = tuple(_fitting(values.get(field.name), field, where) for field in carried)
-            yield ImageRef(key, image_uri, *_listing(image_uri), carried=fitting)
+            yield ImageRef(key, *_listing(image_uri), carried=fitting)
 
 
 def manifest_format(uri: str) -> ManifestFormat:
@@ -187,16 +191,18 @@ def _uri_column(names: Collection[str]) -> str:
     return next((name for name in _URI_COLUMNS if name in names), URI)
 
 
-def _listing(uri: str) -> tuple[int | None, str | None]:
-    """Returns a local file's size and version; one in a store would cost a request each."""
+def _listing(uri: str) -> tuple[str, int | None, str | None]:
+    """Returns a local file's URI, size and version; one in a store would cost a request each."""
     path = path_of_uri(uri)
     if not is_local(path):
-        return None, None
+        return uri, None, None
     try:
         status = os.stat(path)
-    except (OSError, ValueError):  # Opening it says what is wrong.
-        return None, None
-    return status.st_size, str(status.st_mtime_ns)
+    except (OSError, ValueError):
+        found = in_form_on_disk(path)
+        # Opening what is in no form says what is wrong.
+        return (uri, None, None) if found is None else _listing(uri_of_path(found))
+    return uri, status.st_size, str(status.st_mtime_ns)
 
 
 def _text(values: dict[str, object], name: str, where: str) -> str:

@@ -11,13 +11,15 @@ from transforms.files.directory_listing import list_directory
 from transforms.files.file_systems import FileSystems
 from transforms.files.object_store import ObjectStore, StoredObject
 from transforms.files.stores import store_of
-from transforms.inputs.entries import Entry
+from transforms.inputs.entries import EXCLUDED, Entry, Skipped
 from transforms.inputs.glob_pattern import fixed_part, has_wildcards, with_any_character
 from transforms.inputs.source import Source
 
 
-def list_remote(source: Source) -> Iterator[Entry]:
+def list_remote(source: Source) -> Iterator[Entry | Skipped]:
     """Lists the objects that an input stands for, in the store's order.
+
+    What is excluded comes as Skipped, a directory once for all below it.
 
     Raises:
         NotFoundError, PermissionDeniedError: If there is no such bucket, or it is closed.
@@ -29,10 +31,18 @@ def list_remote(source: Source) -> Iterator[Entry]:
     )
     store = store_of(source.pattern)
     listed = _list_beams(source, exact) if store is None else _list_store(store, source, exact)
+    passed_over = None
     for entry in listed:
         is_wanted = entry.uri == source.pattern if exact else source.matches(entry.uri)
-        if is_wanted and not entry.uri.endswith("/"):  # How consoles make a "directory".
+        if isinstance(entry, Skipped):
             yield entry
+        elif not is_wanted or entry.uri.endswith("/"):  # How consoles make a "directory".
+            continue
+        elif (part := source.excluded_part(entry.uri)) is None:
+            yield entry
+        elif part != passed_over:  # What a directory holds is listed in a row.
+            passed_over = part
+            yield Skipped(part, EXCLUDED)
 
 
 def is_remote_directory(uri: str) -> bool:
@@ -80,15 +90,18 @@ def refusal(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _list_store(store: ObjectStore, source: Source, exact: bool) -> Iterator[Entry]:
-    found: Iterator[StoredObject]
+def _list_store(store: ObjectStore, source: Source, exact: bool) -> Iterator[Entry | Skipped]:
+    found: Iterator[StoredObject | str]
     if source.is_directory:
-        found = list_directory(store, source.root + "/")
+        found = list_directory(store, source.root + "/", source.excludes_directory)
     else:
         prefix = source.pattern if exact else fixed_part(source.pattern)
         found = itertools.islice(store.list_objects(prefix), 1 if exact else None)
     for stored in found:
-        yield Entry(stored.uri, stored.size_bytes, stored.version)
+        if isinstance(stored, str):
+            yield Skipped(stored.rstrip("/"), EXCLUDED)
+        else:
+            yield Entry(stored.uri, stored.size_bytes, stored.version)
 
 
 def _list_beams(source: Source, exact: bool) -> Iterator[Entry]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from transforms.inputs.exclusion import excluded_part, excludes
 from transforms.inputs.glob_pattern import glob_regex
 from transforms.records import ShardKind
 
@@ -18,6 +19,8 @@ class Source:
         is_directory: Whether it is a directory, taken whole.
         format: Kind that the user says its files are of, or the first bytes of the one file did;
             None if names and first bytes are to tell.
+        excluded: Globs of names, and of paths below the root, that are passed over.
+        follows_links: Whether what links to local directories lead to is of it.
     """
 
     kind: ShardKind
@@ -25,12 +28,25 @@ class Source:
     root: str
     is_directory: bool
     format: ShardKind | None = None
+    excluded: tuple[str, ...] = ()
+    follows_links: bool = False
 
     def matches(self, uri: str) -> bool:
         """Tells whether a file is one of a directory's, or one that the glob matches."""
         if self.is_directory:
             return uri.startswith(self.root + "/")
         return glob_regex(self.pattern).match(uri) is not None
+
+    def excludes_directory(self, uri: str) -> bool:
+        """Tells whether all that is below a directory is to be passed over."""
+        below = uri.rstrip("/")[len(self.root) + 1 :]
+        return bool(self.excluded) and excludes(self.excluded, below, is_directory=True)
+
+    def excluded_part(self, uri: str) -> str | None:
+        """Returns the excluded one of a file and the directories above it; None if none is."""
+        start = len(self.root) + 1
+        part = excluded_part(self.excluded, uri[start:]) if self.excluded else None
+        return None if part is None else uri[:start] + part
 
     def may_match_below(self, folder: str) -> bool:
         """Tells whether a directory of a local input may hold a file of it, at any depth.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from transforms.errors import InputError
 from transforms.files.web.urls import parse_url
-from transforms.inputs.entries import Entry
+from transforms.inputs.entries import EXCLUDED, Entry, Skipped
 from transforms.inputs.kinds import kind_of_name
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS
 from transforms.inputs.source import Source
@@ -45,6 +45,7 @@ def classify_web(uri: str, told: ShardKind | None) -> Source:
     return Source(ShardKind.IMAGES, uri, folder, is_directory=False, format=ShardKind.IMAGES)
 
 
-def list_web(source: Source) -> Iterator[Entry]:
+def list_web(source: Source) -> Iterator[Entry | Skipped]:
     """Gives the one image, whose size nobody has asked for."""
-    yield Entry(source.pattern, None, None)
+    is_excluded = source.excluded_part(source.pattern) is not None
+    yield Skipped(source.pattern, EXCLUDED) if is_excluded else Entry(source.pattern, None, None)

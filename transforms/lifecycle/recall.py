@@ -38,7 +38,8 @@ class Unseen:
         """Tells whether a file of the input is below the directory."""
         path = path_of_uri(uri)
         folder = path_of_uri(self.directory.uri).rstrip("/")
-        return path.startswith(f"{folder}/") and self.source.matches(path)
+        is_below = path.startswith(f"{folder}/") and self.source.matches(path)
+        return is_below and self.source.excluded_part(path) is None
 
 
 def to_unlisted_ref(found: Unlisted) -> ImageRef:

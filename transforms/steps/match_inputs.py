@@ -13,6 +13,7 @@ from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
+from transforms.inputs.partition_columns import carried_values
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, RefChunk
@@ -46,10 +47,11 @@ class Matched(NamedTuple):
     warnings: PCollection[str]
 
 
-def to_image_ref(found: ImageFile, image_id_from: str | None) -> ImageRef:
-    """Gives a listed image its key."""
+def to_image_ref(found: ImageFile, image_id_from: str | None, carried: pa.Schema) -> ImageRef:
+    """Gives a listed image its key, and what its directories say of carried columns."""
     key = image_id(found.uri, found.root, image_id_from or "uri")
-    return ImageRef(key, found.uri, found.size_bytes, found.version)
+    values = carried_values(found.uri, carried)
+    return ImageRef(key, found.uri, found.size_bytes, found.version, carried=values)
 
 
 def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
@@ -60,13 +62,13 @@ def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
 
 
 def _match_source(
-    source: Source, image_id_from: str | None
+    source: Source, image_id_from: str | None, carried: pa.Schema
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
     for found in list_source(source):
         match found:
             case ImageFile():
-                refs.append(to_image_ref(found, image_id_from))
+                refs.append(to_image_ref(found, image_id_from, carried))
                 if len(refs) == CHUNK_REFS:
                     yield RefChunk(tuple(refs))
                     refs.clear()
@@ -107,7 +109,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     Attributes:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        carried: The carried columns, read from the manifests.
+        carried: The carried columns, from manifests and the names of directories.
         image_id_from: Origin of the image_id, or None for each kind's default.
         previous: The run that this one refreshes, and the number of its shards: what is below
             directories that cannot be listed is taken from it. None if there is no such run.
@@ -133,7 +135,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             root
             | "Sources" >> beam.Create(self.sources, reshuffle=False)
             | "MatchSource"
-            >> beam.FlatMap(_match_source, self.image_id_from).with_outputs(
+            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
                 "files", "skipped", "unseen", main="images"
             )
         )
@@ -152,7 +154,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             files.append(recalled.files)
             images.append(
                 recalled.images
-                | "ToImageRef" >> beam.Map(to_image_ref, self.image_id_from)
+                | "ToImageRef" >> beam.Map(to_image_ref, self.image_id_from, self.carried)
                 | "BatchRefs" >> beam.BatchElements(1, CHUNK_REFS)
                 | "ToChunk" >> beam.Map(_to_chunk)
             )

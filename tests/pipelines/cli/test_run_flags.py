@@ -42,6 +42,8 @@ def test_defaults_are_those_of_the_configuration() -> None:
     ("argv", "name", "value"),
     [
         (["--input", "b", "c", "--input", "d"], "input", ("photos/", "b", "c", "d")),
+        (["--exclude", "@eaDir", "--exclude", "**/*_s.jpg"], "exclude", ("@eaDir", "**/*_s.jpg")),
+        (["--follow_links"], "follow_links", True),
         (["--manifest", "x.csv"], "manifest", ("x.csv",)),
         (["--image_key", "jpg"], "image_key", "jpg"),
         (["--image_id_from", "filename"], "image_id_from", "filename"),
@@ -292,6 +294,23 @@ def test_every_flag_has_help_in_a_group_and_help_fits_two_screens(
     text = make_parser(config_class, program="embed", description="").format_help()
     assert len(text.splitlines()) <= 100
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_name_to_exclude_may_begin_with_an_at_sign(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "flags").write_text("--top_k 3 --exclude @eaDir # of a NAS\n--exclude a b\n")
+    argv = [*NEEDED, "--exclude", "@Recycle", f"@{tmp_path}/flags", "--exclude=@tmp"]
+    config, _ = parse(argv, ClassifyConfig)
+    assert isinstance(config, ClassifyConfig)
+    assert config.top_k == 3
+    assert config.exclude == ("@Recycle", "@eaDir", "a", "b", "@tmp")
+
+
+@pytest.mark.parametrize("glob", ["/photos/@eaDir", "[z-a]", ""])
+def test_what_excludes_nothing_is_refused(glob: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([*NEEDED, "--exclude", glob])
+    assert "--exclude" in (told := capsys.readouterr().err)
+    assert repr(glob) in told
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 
 import pyarrow as pa
@@ -227,3 +228,32 @@ def test_a_named_id_column_must_be_there(tmp_path: pathlib.Path) -> None:
     uri = write(tmp_path / "m.csv", "uri\na.jpg\n")
     with pytest.raises(InputError, match="'key' is None"):
         list(read_manifest(uri, NOTHING, "key"))
+
+
+def test_a_file_whose_name_is_written_in_another_form_of_unicode_is_found(
+    tmp_path: pathlib.Path,
+) -> None:
+    given, stored = "caf\u00e9.jpg", "cafe\u0301.jpg"
+    (tmp_path / stored).write_bytes(b"123")
+    (tmp_path / "both\u00e9.jpg").write_bytes(b"1")
+    (tmp_path / "bothe\u0301.jpg").write_bytes(b"12")
+    names = [given, stored, "both\u00e9.jpg", "bothe\u0301.jpg", "absent\u00e9.jpg"]
+    manifest = write(tmp_path / "m.txt", "\n".join(names))
+    refs = list(read_manifest(manifest, NOTHING, None))
+    assert [ref.image_id for ref in refs] == [f"{tmp_path}/{name}" for name in names]
+    on_disk = [stored, stored, *names[2:]]
+    assert [ref.uri for ref in refs] == [f"{tmp_path}/{name}" for name in on_disk]
+    assert [ref.size_bytes for ref in refs] == [3, 3, 1, 2, None]
+    version = str((tmp_path / stored).stat().st_mtime_ns)
+    assert [ref.version for ref in refs[:2]] == [version, version]
+
+
+def test_a_file_in_another_form_below_a_name_that_is_not_utf8_stays_one_of_a_file_uri(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "e\u0301.jpg").write_bytes(b"123")
+    uri = (folder / "\u00e9.jpg").as_uri()
+    (ref,) = read_manifest(write(tmp_path / "m.txt", uri), NOTHING, None)
+    assert (ref.image_id, ref.uri) == (uri, (folder / "e\u0301.jpg").as_uri())

@@ -60,6 +60,9 @@ def damage(path: pathlib.Path) -> int:
     [
         ("a.tar", cut),
         ("a.tar.gz", cut),
+        ("a.tar.bz2", cut),
+        ("a.tar.xz", cut),
+        ("a.tar.zst", cut),
         ("a.tfrecord", cut),
         ("a.parquet", cut),
         ("a.tar", damage),

@@ -167,7 +167,9 @@ def test_a_member_that_claims_more_than_the_file_has_is_not_sought(tmp_path: pat
     assert read(spans[-1])[1][-1].reason == TRUNCATED
 
 
-@pytest.mark.parametrize("name", ["a.tfrecord.gz", "a.tar.gz", "one_group.parquet", "b.tfrecord"])
+@pytest.mark.parametrize(
+    "name", ["a.tfrecord.gz", "a.tar.gz", "a.tar.zst", "one_group.parquet", "b.tfrecord"]
+)
 def test_what_cannot_be_cut_stays_whole(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / name
     if name == "one_group.parquet":

@@ -55,7 +55,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         unified = unify_carried(tables)
         _check_exact({uri: tables[uri] for uri in tables if uri not in config.manifest}, unified)
         found[next(iter(tables))] = unified
-    for kind in (ShardKind.TFRECORD, ShardKind.TAR):
+    for kind in (ShardKind.TFRECORD, ShardKind.TAR, ShardKind.ZIP):
         schemas = _peek(config, _files(config, sources, kind))
         if config.carry_columns:
             own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
@@ -65,10 +65,9 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         found |= schemas
     if not found:
         if config.carry_columns:
-            kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
             raise FlagError(
-                f"--carry_columns {' '.join(config.carry_columns)}: only {kinds} and manifests "
-                "have columns to carry, and none is given"
+                f"--carry_columns {' '.join(config.carry_columns)}: only TFRecord, Parquet, tar "
+                "and manifests have columns to carry, and none is given"
             )
         return pa.schema([])
     (uri, carried), *others = found.items()

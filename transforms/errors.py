@@ -58,7 +58,7 @@ class UnavailableError(ImageError):
 
 
 class InterruptedFileError(UnavailableError):
-    """A TFRecord, Parquet or tar file, or the rest of one, that the storage did not give in time.
+    """A TFRecord, Parquet, tar or zip file, or its rest, that the storage did not give in time.
 
     How many images are in it is not known.
     """
@@ -73,11 +73,11 @@ class UnstableImageError(ImageError):
 
 
 class CorruptRecordError(ImageError):
-    """A record, Parquet cell or tar sample that is damaged or lacks the image."""
+    """A record, Parquet cell, tar sample or zip member that is damaged or lacks the image."""
 
 
 class TruncatedFileError(CorruptRecordError):
-    """A TFRecord, Parquet or tar file that cannot be read to its end, being cut or damaged.
+    """A TFRecord, Parquet, tar or zip file that cannot be read to its end, being cut or damaged.
 
     How many images are lost with the rest of it is not known.
     """

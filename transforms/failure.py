@@ -33,7 +33,7 @@ PASSING_REASONS = frozenset(
 
 
 TRUNCATED = "read/TruncatedFile"
-"""Failure that stands for the rest of a TFRecord, Parquet or tar file, whatever that holds."""
+"""Failure that stands for the rest of a TFRecord, Parquet, tar or zip file, whatever that holds."""
 
 CUT_SHORT = frozenset({TRUNCATED, "read/InterruptedFile"})
 """Failures that stand for the rest of such a file: it was cut, or the storage did not give it."""

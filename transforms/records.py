@@ -20,6 +20,7 @@ class ShardKind(enum.StrEnum):
     TFRECORD = "tfrecord"
     PARQUET = "parquet"
     TAR = "tar"
+    ZIP = "zip"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _unpack_chunk(packed: bytes) -> RefChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputFile:
-    """One TFRecord, Parquet or tar file, or a span of one.
+    """One TFRecord, Parquet, tar or zip file, or a span of one.
 
     Attributes:
         kind: TFRECORD, PARQUET or TAR.

@@ -61,7 +61,7 @@ class ShardResult:
     Attributes:
         shard: Place of the shard among the run's.
         kind: Kind of place where its images lie.
-        files: The TFRecord, Parquet or tar files it was made of, and their images.
+        files: The TFRecord, Parquet, tar or zip files it was made of, and their images.
         fingerprint: Fingerprint of the shard, sha256, hexadecimal.
         data: The staged data file.
         inputs: The staged file of what the shard was given.

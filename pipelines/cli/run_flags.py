@@ -47,8 +47,8 @@ class RunConfig(LauncherFlags):
     """The flags that embed and classify share; each field is the flag of its name."""
 
     input: tuple[str, ...] = flag(
-        "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet or .tar[.gz] "
-        "files; also on gs://, s3://, az://",
+        "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet, .tar[.gz] or "
+        ".zip files; also on gs://, s3://, az://",
         "input",
         (),
         metavar="URI",
@@ -72,14 +72,14 @@ class RunConfig(LauncherFlags):
     allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
         "feature, column or tar field of the image (default: image/encoded in TFRecord, image in "
-        "Parquet, any image's extension in tar)",
+        "Parquet, any image's extension in tar and zip)",
         "input",
         metavar="NAME",
     )
     image_id_from: str | None = flag(
         "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
         "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
-        "tar)",
+        "tar, the path in zip)",
         "input",
         metavar="FROM",
     )
@@ -218,7 +218,7 @@ class RunConfig(LauncherFlags):
         "publish only if no larger share of images failed", "run", 0.1, read=float, metavar="F"
     )
     allow_truncated_files: bool = flag(
-        "publish although a TFRecord, Parquet or tar file ends early", "run", False
+        "publish although a TFRecord, Parquet, tar or zip file ends early", "run", False
     )
     canaries: str | None = flag(
         "directory of a few images; publish only if answered as expected", "run", metavar="DIR"

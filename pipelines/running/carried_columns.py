@@ -57,7 +57,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         unified = unify_carried(tables)
         _check_exact({uri: tables[uri] for uri in tables if uri not in config.manifest}, unified)
         found[next(iter(tables))] = unified
-    for kind in (ShardKind.TFRECORD, ShardKind.TAR):
+    for kind in (ShardKind.TFRECORD, ShardKind.TAR, ShardKind.ZIP):
         schemas = _peek(config, _files(config, sources, kind))
         if config.carry_columns:
             own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
@@ -85,10 +85,10 @@ def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Sche
         for name in partition_values(found.uri) if isinstance(found, ImageFile) else ():
             absent.pop(name, None)
     if absent:
-        kinds = ", ".join(kind.word for kind in FILE_KINDS.values())
         raise FlagError(
-            f"--carry_columns {' '.join(absent)}: only {kinds} and manifests have columns to "
-            f"carry, and none is given; nor is an image in a directory such as {min(absent)}=a/"
+            f"--carry_columns {' '.join(absent)}: only TFRecord, Parquet, tar and manifests have "
+            "columns to carry, and none is given; nor is an image in a directory such as "
+            f"{min(absent)}=a/"
         )
     return pa.schema([(name, pa.string()) for name in config.carry_columns])
 

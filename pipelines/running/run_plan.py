@@ -46,7 +46,7 @@ class RunPlan:
 
     @property
     def has_files(self) -> bool:
-        """Whether some shards are TFRecord, Parquet or tar files: ids are known once read."""
+        """Whether some shards are TFRecord, Parquet, tar or zip files: ids are known once read."""
         return self.basis.has_files(self.launch.sources)
 
 

@@ -21,6 +21,7 @@ from tests.support.runs import (
     write_examples,
 )
 from tests.support.tars import write_tar
+from tests.support.zips import write_zip
 from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.record import read_published_run
 
@@ -33,6 +34,8 @@ def write_images(path: pathlib.Path) -> None:
     images = [solid(20 * n, 255 - n, n) + bytes(range(256)) * 4 for n in range(IMAGES)]
     if ".tar" in path.name:
         write_tar(path, {f"{n:02}.png": image for n, image in enumerate(images)})
+    elif path.suffix == ".zip":
+        write_zip(path, {f"{n:02}.png": image for n, image in enumerate(images)})
     elif path.suffix == ".parquet":
         pq.write_table(pa.table({"image": images}), path)
     else:
@@ -60,6 +63,10 @@ def damage(path: pathlib.Path) -> int:
     [
         ("a.tar", cut),
         ("a.tar.gz", cut),
+        ("a.tar.bz2", cut),
+        ("a.tar.xz", cut),
+        ("a.tar.zst", cut),
+        ("a.zip", cut),
         ("a.tfrecord", cut),
         ("a.parquet", cut),
         ("a.tar", damage),

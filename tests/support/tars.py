@@ -1,16 +1,36 @@
 """Makes tar files: as WebDataset writes them, and headers that no writer makes."""
 
+import bz2
 import gzip
 import io
+import lzma
 import pathlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
 
 Members = Mapping[str, bytes]
 
 
+def _zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, "zstd", asbytes=True))
+
+
+PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".tgz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".tbz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".txz": lzma.compress,
+    ".zst": _zstd,
+}
+"""What compresses an archive, by the end of its name."""
+
+
 def write_tar(path: pathlib.Path, members: Members, format: int = tarfile.PAX_FORMAT) -> None:
-    """Writes files into an archive, through gzip if its name says so."""
+    """Writes files into an archive, compressed if its name says so."""
     stream = io.BytesIO()
     with tarfile.TarFile(fileobj=stream, mode="w", format=format) as archive:
         for name, content in members.items():
@@ -18,7 +38,8 @@ def write_tar(path: pathlib.Path, members: Members, format: int = tarfile.PAX_FO
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     written = stream.getvalue()
-    path.write_bytes(gzip.compress(written) if path.suffix in (".gz", ".tgz") else written)
+    pack = PACKERS.get(path.suffix.lower())
+    path.write_bytes(pack(written) if pack else written)
 
 
 def header(name: str, size_bytes: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:

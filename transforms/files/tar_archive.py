@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.errors import TruncatedFileError
-from transforms.files.packing import Packing, packing_of
+from transforms.files.packing import DamagedStreamError, Packing
 from transforms.files.uris import REST_LOST, open_to_skim, open_unpacked, stored_offset
 
 MAX_PADDING_BYTES = 4 << 20
@@ -40,8 +40,14 @@ A copy that stopped into a file that was made at its full size ends in as many a
 MAX_EXTENSION_BYTES = 1 << 20
 """Of a header that extends another, with a long name or pax records; most have a few hundred."""
 
-_GZIP_NAME = re.compile(r"\.(gz|tgz)$", re.IGNORECASE)
-_GZIP_MAGIC = b"\x1f\x8b"
+_PACKINGS = {
+    Packing.GZIP: ((".gz", ".tgz"), b"\x1f\x8b"),
+    Packing.BZIP2: ((".bz2", ".tbz2", ".tbz"), b"BZh"),
+    Packing.XZ: ((".xz", ".txz"), b"\xfd7zXZ\0"),
+    Packing.ZSTD: ((".zst", ".tzst"), b"\x28\xb5\x2f\xfd"),
+}
+"""Ends of the names of packed archives, and how their bytes begin."""
+
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _CHUNK_BYTES = 1 << 20
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -183,8 +189,10 @@ class TarArchive:
             return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
         except tarfile.HeaderError as error:
             what = f"no header of a tar member ({error})"
-            if block.startswith(_GZIP_MAGIC) and self.offset == _BLOCK_BYTES:
-                what = "this is gzip; the name of a compressed file ends in .gz or .tgz"
+            packing = _packing_of(block) if self.offset == _BLOCK_BYTES else Packing.NONE
+            if packing is not Packing.NONE:
+                ends = " or ".join(_PACKINGS[packing][0][:2])
+                what = f"this is {packing.value}; the name of a compressed file ends in {ends}"
             raise self._damage(what, -_BLOCK_BYTES) from error
 
     def _extension(self, header: tarfile.TarInfo) -> bytes:
@@ -252,6 +260,8 @@ class TarArchive:
             content = self._handle.read(size_bytes)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._damage(f"the gzip stream is damaged ({error})") from error
+        except DamagedStreamError as error:
+            raise self._damage(f"the compressed stream cannot be read ({error})") from error
         # What is cut inside the mark at its end lacks nothing.
         if len(content) < size_bytes and (any(content) or not may_end):
             raise self._damage(f"the file ends inside {what}")
@@ -275,8 +285,16 @@ def skim_tar(uri: str) -> contextlib.AbstractContextManager[BinaryIO | None]:
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:
-    """Tells whether it is packed: by its name, or by its first bytes if that says nothing."""
-    if _GZIP_NAME.search(uri):
-        return Packing.GZIP
-    found = Packing.NONE if uri.lower().endswith(".tar") else packing_of(beginning)
-    return found if found is Packing.GZIP else Packing.NONE
+    """Tells how it is packed: by its name, or by its first bytes if that says nothing."""
+    name = uri.lower()
+    for packing, (ends, _) in _PACKINGS.items():
+        if name.endswith(ends):
+            return packing
+    return Packing.NONE if name.endswith(".tar") else _packing_of(beginning)
+
+
+def _packing_of(beginning: bytes) -> Packing:
+    for packing, (_, magic) in _PACKINGS.items():
+        if beginning.startswith(magic):
+            return packing
+    return Packing.NONE

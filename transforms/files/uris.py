@@ -20,7 +20,7 @@ from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
 from transforms.files.object_stream import ObjectStream
-from transforms.files.packing import Packing, ZlibFile
+from transforms.files.packing import UNPACKERS, PackedFile, Packing
 from transforms.files.stores import store_of
 
 REST_LOST = "the rest of the file is lost"
@@ -202,7 +202,7 @@ def stored_offset(handle: BinaryIO) -> int:
     if isinstance(handle, gzip.GzipFile):
         return handle.fileobj.tell()
     raw = getattr(handle, "raw", None)
-    return raw.stored.tell() if isinstance(raw, ZlibFile) else handle.tell()
+    return raw.stored.tell() if isinstance(raw, PackedFile) else handle.tell()
 
 
 @contextlib.contextmanager
@@ -223,11 +223,12 @@ def open_unpacked(uri: str, packing_of: Callable[[str, bytes], Packing]) -> Iter
             case Packing.GZIP:
                 with gzip.GzipFile(fileobj=stored) as unzipped:
                     yield cast(BinaryIO, unzipped)
-            case Packing.ZLIB:
-                with io.BufferedReader(ZlibFile(stored), buffer_size=1 << 16) as inflated:
-                    yield cast(BinaryIO, inflated)
             case Packing.NONE:
                 yield cast(BinaryIO, stored)
+            case packing:
+                raw = UNPACKERS[packing](cast(BinaryIO, stored))
+                with io.BufferedReader(raw, buffer_size=1 << 16) as unpacked:
+                    yield cast(BinaryIO, unpacked)
 
 
 def _reason(error: OSError) -> str:

@@ -73,7 +73,7 @@ class Comparison:
         return must
 
     def is_carried_over(self, file: InputFile) -> bool:
-        """Whether a TFRecord, Parquet or tar file needs no computing: its rows are taken whole."""
+        """Whether a TFRecord, Parquet, tar or zip file needs no computing: its rows are taken."""
         before = self._files.get(file.uri)
         if before is None or file.version is None or not self._has_same_recipe:
             return False
@@ -84,7 +84,7 @@ class Comparison:
         return sum(_images_of(file.uri, result) for result in self._files.get(file.uri, ()))
 
     def changes(self, files: Mapping[InputFile, float]) -> dict[Change, int]:
-        """Returns what became of all images, those of TFRecord, Parquet and tar files included.
+        """Returns what became of all images, also those of TFRecord, Parquet, tar and zip files.
 
         Args:
             files: Number of images that each of them holds now, about.

@@ -32,7 +32,7 @@ class Survey:
         images: Listed images, of directories, globs and manifests.
         image_bytes: Bytes of the images whose sizes are listed.
         unsized: Images whose sizes are not, as in manifests of remote images.
-        files: TFRecord, Parquet and tar files, in order of uri.
+        files: TFRecord, Parquet, tar and zip files, in order of uri.
         skipped: Names in directories that are no images, by the reason.
         unseen: Directories that cannot be listed; each counts as an image.
         drawn: Some of the listed images: those whose ids have the smallest digests. The same ones

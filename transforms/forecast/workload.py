@@ -20,9 +20,9 @@ class Workload:
 
     Attributes:
         survey: Survey of all inputs, counted.
-        counts: Images in each TFRecord, Parquet and tar file.
+        counts: Images in each TFRecord, Parquet, tar and zip file.
         listed_to_compute: Listed images that the model would be given.
-        files_to_compute: TFRecord, Parquet and tar files whose images it would be given.
+        files_to_compute: TFRecord, Parquet, tar and zip files whose images it would be given.
         changes: Images by what became of them since the run before.
         listing_seconds: Time that the listing took, as it does in a run.
     """

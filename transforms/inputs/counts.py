@@ -1,4 +1,4 @@
-"""How many images TFRecord, Parquet and tar files hold, without reading all of them."""
+"""How many images TFRecord, Parquet, tar and zip files hold, without reading all of them."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

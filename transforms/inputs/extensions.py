@@ -15,7 +15,7 @@ _OTHERS = """
     txt text md rst json jsonl ndjson csv tsv xml yaml yml toml ini cfg conf html htm css js ts map
     py pyc ipynb c cc cpp h hpp java go rs sh bat proto pbtxt pb ckpt index h5 hdf5 keras onnx
     tflite pt pth safetensors npy npz pkl pickle mat arrow feather avro orc db sqlite lmdb mdb log
-    pdf doc docx xls xlsx ppt pptx odt rtf zip 7z rar gz bz2 xz zst lz4 mp3 wav flac ogg m4a aac mp4
+    pdf doc docx xls xlsx ppt pptx odt rtf 7z rar gz bz2 xz zst lz4 mp3 wav flac ogg m4a aac mp4
     m4v mov avi mkv webm mpg mpeg wmv mts xmp thm aae lrv srt vtt exe dll so jar class iso dmg tmp
     part crdownload bak lock md5 sha1 sha256 crc sfv torrent url lnk ttf otf woff woff2
 """

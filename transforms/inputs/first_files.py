@@ -18,7 +18,7 @@ ENTRIES_LISTED = 5_000
 
 
 class FirstFiles(NamedTuple):
-    """Some TFRecord, Parquet and tar files, each once, in order of listing.
+    """Some TFRecord, Parquet, tar and zip files, each once, in order of listing.
 
     Attributes:
         files: The first of each kind.

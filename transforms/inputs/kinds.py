@@ -7,6 +7,7 @@ from transforms.inputs.file_kind import FileKind
 from transforms.inputs.parquet_files import PARQUET_FILES
 from transforms.inputs.tar_files import TAR_FILES
 from transforms.inputs.tfrecord_files import TFRECORD_FILES
+from transforms.inputs.zip_files import ZIP_FILES
 from transforms.records import ShardKind
 
 FILE_KINDS: Mapping[ShardKind, FileKind] = MappingProxyType(
@@ -14,6 +15,7 @@ FILE_KINDS: Mapping[ShardKind, FileKind] = MappingProxyType(
         ShardKind.TFRECORD: TFRECORD_FILES,
         ShardKind.PARQUET: PARQUET_FILES,
         ShardKind.TAR: TAR_FILES,
+        ShardKind.ZIP: ZIP_FILES,
     }
 )
 """Every kind but IMAGES, in the order in which people are told of them."""

@@ -1,4 +1,4 @@
-"""Images out of TFRecord, Parquet and tar files by `file#index`, as _failures.jsonl names them."""
+"""Images out of files that hold some, by `file#index`, as _failures.jsonl names them."""
 
 import collections
 import os
@@ -21,7 +21,7 @@ _ROWS_AT_A_TIME = 16
 
 
 def is_member(uri: str) -> bool:
-    """Tells whether a uri names an image inside a TFRecord, Parquet or tar file.
+    """Tells whether a uri names an image inside a TFRecord, Parquet, tar or zip file.
 
     /a/x.tar#3 does, its sample 3, unless there is a file of just that name; /a/x#3.jpg does not.
     """

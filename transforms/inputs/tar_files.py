@@ -236,7 +236,7 @@ def _at(sample: Sample, error: ImageError) -> ImageError:
     return type(error)(f"sample {sample.index} at byte {sample.offset}: {error}")
 
 
-_NAME = re.compile(r"\.(tar(\.gz)?|tgz)[*?]*$", re.IGNORECASE)
+_NAME = re.compile(r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|tzst)[*?]*$", re.IGNORECASE)
 
 TAR_FILES = FileKind(
     word="tar",

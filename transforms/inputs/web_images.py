@@ -36,8 +36,8 @@ def classify_web(uri: str, told: ShardKind | None) -> Source:
     if (told or kind_of_name(path)) is not ShardKind.IMAGES:
         raise InputError(
             f"--input {uri!r}: of the web only images are read, and lists of them as --manifest; "
-            "download TFRecord, Parquet and tar files first: what breaks off in the middle of one "
-            "cannot be tried again alone"
+            "download TFRecord, Parquet, tar and zip files first: what breaks off in the middle of "
+            "one cannot be tried again alone"
         )
     if os.path.splitext(path)[1].lower() in MANIFEST_FORMATS:
         raise InputError(f"--input {uri!r}: a list of images is given as --manifest")

@@ -40,7 +40,7 @@ class Fresh:
     results: ClassVar[Sequence[ShardResult]] = ()
 
     def has_files(self, sources: Sequence[Source]) -> bool:
-        """Whether there may be TFRecord, Parquet or tar files among the inputs."""
+        """Whether there may be TFRecord, Parquet, tar or zip files among the inputs."""
         return _may_have_files(sources)
 
 
@@ -86,7 +86,7 @@ class Refresh:
         return self.run.results
 
     def has_files(self, sources: Sequence[Source]) -> bool:
-        """Whether there may be TFRecord, Parquet or tar files among the inputs."""
+        """Whether there may be TFRecord, Parquet, tar or zip files among the inputs."""
         return _may_have_files(sources)
 
 
@@ -135,7 +135,7 @@ class Completion:
             )
 
     def has_files(self, sources: Sequence[Source]) -> bool:
-        """Whether shards of the earlier run are TFRecord, Parquet or tar files."""
+        """Whether shards of the earlier run are TFRecord, Parquet, tar or zip files."""
         return any(result.files for result in self.results)
 
 

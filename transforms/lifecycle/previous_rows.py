@@ -24,7 +24,7 @@ class PreviousRows:
         row_of_id: Row number by image_id.
         content_of_row: content_sha256 by row number.
         row_of_content: Row number by content_sha256; empty unless reusable.
-        refs: Images that the shard was given, by image_id; empty for TFRecord, Parquet and tar
+        refs: Images that the shard was given, by image_id; empty for TFRecord, Parquet, tar and zip
             files.
         failures: Failures by image_id.
     """

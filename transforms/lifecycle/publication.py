@@ -68,7 +68,7 @@ class PreviousCounts:
     Attributes:
         directory: Run directory.
         images: Images it accounted for.
-        files: Images by the uri of the TFRecord, Parquet or tar file they are in.
+        files: Images by the uri of the TFRecord, Parquet, tar or zip file they are in.
         recomputed_because: Reason that none of its rows are used, or None if they are.
         max_deleted_fraction: Largest share of its images that may be gone.
     """

@@ -21,7 +21,7 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 def inputs_schema(carried: pa.Schema) -> pa.Schema:
     """Returns the columns of an inputs file.
 
-    One row an image of a shard of images, in order; of a TFRecord, Parquet or tar file, one row a
+    One row an image of a shard of images, in order; of a file that holds images, one row a
     failure, whose listing is not known. Carried columns are a struct, so that their names are
     free.
     """

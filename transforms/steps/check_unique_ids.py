@@ -57,7 +57,7 @@ def check_unique(group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:
 class CheckUniqueIds(beam.PTransform[PCollection[ShardResult], PCollection[ShardResult]]):
     """Fails the run if two rows have one image_id.
 
-    Ids inside TFRecord, Parquet and tar files are known only once these have been read; ids of
+    Ids inside TFRecord, Parquet, tar and zip files are known only once these have been read; ids of
     listed images are checked by PlanShards. 8 bytes a row are shuffled.
     """
 

@@ -36,7 +36,7 @@ class Matched(NamedTuple):
     Attributes:
         images: PCollection[RefChunk], from listings and manifests; a directory that could not be
             listed is one of them.
-        files: PCollection[InputFile], TFRecord, Parquet and tar.
+        files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
         skipped: PCollection[str], why each passed-over name in a directory is no image.
         warnings: PCollection[str], directories that could not be listed, in words.
     """

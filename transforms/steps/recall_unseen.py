@@ -20,7 +20,7 @@ class Recalled(NamedTuple):
 
     Attributes:
         images: PCollection[ImageFile], as the run before had them listed.
-        files: PCollection[InputFile], TFRecord, Parquet and tar.
+        files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
     """
 
     images: PCollection[ImageFile]

@@ -3,7 +3,7 @@
 Each name is that of a metric, in NAMESPACE:
 
     images_planned, images_written, images_failed    counters
-    files_planned                                    counter of TFRecord, Parquet and tar files
+    files_planned                                    counter of TFRecord, Parquet, tar and zip files
     failed/decode/CorruptImage, ...                  counters, one a reason of _failures.jsonl
     image_bytes_read, shards_retried                 counters
     batch_images                                     distribution, a value a call of the model
@@ -45,10 +45,10 @@ class Counts:
     """How far a run is at one moment.
 
     Attributes:
-        total: Images planned so far; TFRecord, Parquet and tar files add theirs as they are read.
+        total: Images planned so far; files that hold images add theirs as they are read.
         written: Rows handed to the sinks.
         failed: Images that failed.
-        files: TFRecord, Parquet and tar files; with any, total is not yet all there is.
+        files: TFRecord, Parquet, tar and zip files; with any, total is not yet all there is.
     """
 
     total: int = 0

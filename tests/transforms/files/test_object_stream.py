@@ -12,6 +12,7 @@ import pytest
 from scripts.benchmarks.storage_server import RunningServer
 from tests.support.storage import use_storage_server
 from tests.support.tars import write_tar
+from tests.support.zips import write_zip
 from transforms.errors import NotFoundError, UnavailableError
 from transforms.files import flight
 from transforms.files.object_store import TransientError
@@ -98,6 +99,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     bucket.mkdir()
     images = [CONTENT[n * 1_000_000 : (n + 1) * 1_000_000] for n in range(20)]
     write_tar(bucket / "x.tar", {f"{n:02d}.jpg": image for n, image in enumerate(images)})
+    write_zip(bucket / "x.zip", {f"{n:02d}.jpg": image for n, image in enumerate(images)})
     table = pa.table({"image": images, "image_id": [f"{n:02d}" for n in range(20)]})
     pq.write_table(table, bucket / "x.parquet", row_group_size=5, compression="none")
     with use_storage_server(bucket) as server:
@@ -125,7 +127,7 @@ def read_shard(
     return images, [(f.reason, f.uri) for batch in batches for f in batch.failures]
 
 
-@pytest.mark.parametrize("kind", [ShardKind.TAR, ShardKind.PARQUET])
+@pytest.mark.parametrize("kind", [ShardKind.TAR, ShardKind.PARQUET, ShardKind.ZIP])
 def test_files_of_images_come_whole_from_a_faulty_store(
     storage: RunningServer, kind: ShardKind
 ) -> None:
@@ -137,7 +139,7 @@ def test_files_of_images_come_whole_from_a_faulty_store(
     assert counts["reset"] + counts["short"] + counts["500"] > 0
 
 
-@pytest.mark.parametrize("kind", [ShardKind.TAR, ShardKind.PARQUET])
+@pytest.mark.parametrize("kind", [ShardKind.TAR, ShardKind.PARQUET, ShardKind.ZIP])
 def test_a_file_that_does_not_come_may_come_another_time(
     storage: RunningServer, kind: ShardKind
 ) -> None:

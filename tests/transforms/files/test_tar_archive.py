@@ -1,15 +1,18 @@
-import gzip
+import binascii
 import io
+import lzma
 import os
 import pathlib
+import shutil
 import subprocess
 import tarfile
 import tracemalloc
 
+import pyarrow as pa
 import pytest
 
-from tests.support.tars import END, header, padded, write_tar
-from transforms.errors import CorruptRecordError
+from tests.support.tars import END, PACKERS, header, padded, write_tar
+from transforms.errors import CorruptRecordError, TruncatedFileError
 from transforms.files.tar_archive import (
     MAX_EXTENSION_BYTES,
     MAX_PADDING_BYTES,
@@ -32,13 +35,28 @@ def walk(content: bytes) -> tuple[dict[str, bytes], str]:
     return found, ""
 
 
+def read_all(path: pathlib.Path) -> tuple[dict[str, bytes], str]:
+    """Reads a file's members; returns them by name, and what is wrong with it."""
+    found = {}
+    try:
+        with open_tar(str(path)) as archive:
+            for member in archive.members():
+                found[member.name] = archive.read()
+    except TruncatedFileError as error:
+        return found, str(error)
+    return found, ""
+
+
 def members_of(path: pathlib.Path) -> list[Member]:
     with open_tar(str(path)) as archive:
         return list(archive.members())
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.tgz"])
+@pytest.mark.parametrize(
+    "name",
+    ["x.tar", "x.tar.gz", "x.tgz", "x.tar.bz2", "x.tbz2", "x.tar.xz", "x.TXZ", "x.tar.zst"],
+)
 def test_every_format_gives_names_and_contents(
     tmp_path: pathlib.Path, name: str, format: int
 ) -> None:
@@ -50,8 +68,8 @@ def test_every_format_gives_names_and_contents(
         "../../etc/passwd.jpg": b"only a name",
     }
     write_tar(tmp_path / name, files, format)
-    content = (tmp_path / name).read_bytes()
-    assert walk(content if name == "x.tar" else gzip.decompress(content)) == (files, "")
+    if name == "x.tar":
+        assert walk((tmp_path / name).read_bytes()) == (files, "")
     with open_tar(str(tmp_path / name)) as archive:
         assert {member.name: archive.read() for member in archive.members()} == files
 
@@ -176,10 +194,112 @@ def test_a_broken_gzip_stream_is_damage(tmp_path: pathlib.Path) -> None:
             members_of(tmp_path / "x.tgz")
 
 
-def test_gzip_without_the_name_for_it_is_told(tmp_path: pathlib.Path) -> None:
-    write_tar(tmp_path / "x.tgz", {"a": os.urandom(999)})
-    with pytest.raises(CorruptRecordError, match=r"this is gzip; the name .* ends in .gz or .tgz"):
-        members_of((tmp_path / "x.tgz").rename(tmp_path / "x.tar"))
+@pytest.mark.parametrize("suffix", [".tbz2", ".txz", ".tar.zst"])
+def test_a_broken_stream_keeps_what_is_before_it(tmp_path: pathlib.Path, suffix: str) -> None:
+    files = {f"{n}": os.urandom(500_000) for n in range(9)}
+    path = tmp_path / f"x{suffix}"
+    write_tar(path, files)
+    content = path.read_bytes()
+    for broken in (content[:-2_000_000], content[:-9], content + b"more", b"nothing"):
+        path.write_bytes(broken)
+        found, message = read_all(path)
+        assert "the compressed stream cannot be read" in message
+        assert found.items() <= files.items()
+        # bzip2 gives blocks of 900 kB; of zstd what is 64 kB before the damage may be lost.
+        assert len(found) >= len(broken) * 9 // len(content) - 2
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(99) + content[middle + 99 :])
+    is_checked = suffix != ".tar.zst"  # Arrow writes it without a checksum.
+    assert read_all(path)[1].endswith("the rest of the file is lost") or not is_checked
+
+
+@pytest.mark.parametrize("suffix", [".tbz2", ".txz", ".tar.zst"])
+def test_streams_one_behind_the_other_are_one(tmp_path: pathlib.Path, suffix: str) -> None:
+    for name, more in (("a", b""), ("b", b"" if suffix == ".tar.zst" else bytes(8))):
+        write_tar(tmp_path / f"{name}{suffix}", {name: os.urandom(99_999)})
+        with (tmp_path / f"x{suffix}").open("ab") as both:
+            both.write((tmp_path / f"{name}{suffix}").read_bytes() + more)
+    assert [member.name for member in members_of(tmp_path / f"x{suffix}")] == ["a", "b"]
+    with open_tar(str(tmp_path / f"x{suffix}")) as archive:
+        list(archive.members())
+        assert archive.stored_offset == (tmp_path / f"x{suffix}").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("suffix", "program"),
+    [
+        (".tar.bz2", ["bzip2", "-9"]),
+        (".tar.xz", ["xz", "-9e", "-T2", "--block-size=100000"]),
+        (".tar.zst", ["zstd", "-q", "--ultra", "-22", "--long=27"]),
+    ],
+)
+def test_what_the_programs_write_is_read(
+    tmp_path: pathlib.Path, suffix: str, program: list[str]
+) -> None:
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"{program[0]} is not here")
+    files = {f"{n}": os.urandom(1 << n) * 9 for n in range(18)}
+    write_tar(tmp_path / "x.tar", files)
+    with (tmp_path / "x.tar").open("rb") as plain, (tmp_path / f"x{suffix}").open("wb") as packed:
+        subprocess.run(program, stdin=plain, stdout=packed, check=True)
+    with open_tar(str(tmp_path / f"x{suffix}")) as archive:
+        assert {member.name: archive.read() for member in archive.members()} == files
+
+
+def test_a_stream_that_needs_much_memory_is_not_read(tmp_path: pathlib.Path) -> None:
+    """An xz block and a zstd frame that refer back over 4 GiB and 256 MiB."""
+    xz = bytearray(lzma.compress(GOOD + END))
+    stop = 12 + 4 * xz[12]  # Of the block's header, behind which is its checksum.
+    assert xz[14:16] == b"\x21\x01"  # LZMA2, and the size of what is said of it:
+    xz[16] = 40
+    xz[stop : stop + 4] = binascii.crc32(xz[12:stop]).to_bytes(4, "little")
+    content = GOOD + END
+    block = (len(content) << 3 | 1).to_bytes(3, "little") + content
+    frame = b"\x28\xb5\x2f\xfd\x00"
+    for name, packed, complaint in (
+        ("x.tar.xz", bytes(xz), "Memory usage limit"),
+        ("y.tar.zst", frame + bytes([18 << 3]) + block, "too much memory"),
+    ):
+        (tmp_path / name).write_bytes(packed)
+        with pytest.raises(TruncatedFileError, match=complaint):
+            members_of(tmp_path / name)
+    (tmp_path / "z.tar.zst").write_bytes(frame + bytes([17 << 3]) + block)
+    assert [member.name for member in members_of(tmp_path / "z.tar.zst")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "complaint"),
+    [
+        (".tgz", "this is gzip; the name of a compressed file ends in .gz or .tgz"),
+        (".tbz2", "this is bzip2; the name of a compressed file ends in .bz2 or .tbz2"),
+        (".txz", "this is xz; the name of a compressed file ends in .xz or .txz"),
+        (".tar.zst", "this is zstd; the name of a compressed file ends in .zst or .tzst"),
+    ],
+)
+def test_a_packed_file_without_the_name_for_it_is_told(
+    tmp_path: pathlib.Path, suffix: str, complaint: str
+) -> None:
+    write_tar(tmp_path / f"x{suffix}", {"a": os.urandom(999)})
+    with pytest.raises(CorruptRecordError, match=complaint):
+        members_of((tmp_path / f"x{suffix}").rename(tmp_path / "x.tar"))
+    assert members_of((tmp_path / "x.tar").rename(tmp_path / "x"))  # As --input_format tar says.
+
+
+@pytest.mark.parametrize("suffix", [".tar.bz2", ".tar.xz", ".tar.zst"])
+def test_a_stream_of_much_more_than_it_stores_takes_little_memory(
+    tmp_path: pathlib.Path, suffix: str
+) -> None:
+    content = header("a", 64 << 20) + bytes(64 << 20) + END
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(PACKERS[path.suffix](content))
+    assert path.stat().st_size < 64 << 10
+    del content
+    tracemalloc.start()
+    before = pa.total_allocated_bytes()
+    assert [member.size_bytes for member in members_of(path)] == [64 << 20]
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20  # The window of xz has 8.
+    assert pa.total_allocated_bytes() - before < 8 << 20
+    tracemalloc.stop()
 
 
 def test_a_size_that_pax_gives_goes_before_that_of_the_header() -> None:

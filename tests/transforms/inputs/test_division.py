@@ -12,6 +12,7 @@ import pytest
 from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.tars import write_tar
+from tests.support.zips import write_zip
 from transforms.failure import TRUNCATED, Failure
 from transforms.files.tf_examples import encode_examples
 from transforms.files.tf_record import write_record
@@ -24,7 +25,7 @@ from transforms.span import Span
 IMAGES = 23
 COLUMNS = FileColumns(None, None, pa.schema([]))
 FIVE = SpanLimits(images=5, size_bytes=1 << 40)
-KINDS = ["a.tfrecord", "a.parquet", "a.tar"]
+KINDS = ["a.tfrecord", "a.parquet", "a.tar", "a.zip"]
 
 
 def write(path: pathlib.Path, count: int = IMAGES) -> pathlib.Path:
@@ -36,6 +37,8 @@ def write(path: pathlib.Path, count: int = IMAGES) -> pathlib.Path:
             folder = f"{'long' * 40}/{n:03}"  # Such a name takes a header of its own.
             members |= {f"{folder}.cls": b"1", f"{folder}.png": image}
         write_tar(path, members)
+    elif path.suffix == ".zip":
+        write_zip(path, {f"{n:03}.png": image for n, image in enumerate(images)})
     elif path.suffix == ".parquet":
         pq.write_table(pa.table({"image": images}), path, row_group_size=3)
     else:
@@ -167,7 +170,9 @@ def test_a_member_that_claims_more_than_the_file_has_is_not_sought(tmp_path: pat
     assert read(spans[-1])[1][-1].reason == TRUNCATED
 
 
-@pytest.mark.parametrize("name", ["a.tfrecord.gz", "a.tar.gz", "one_group.parquet", "b.tfrecord"])
+@pytest.mark.parametrize(
+    "name", ["a.tfrecord.gz", "a.tar.gz", "a.tar.zst", "one_group.parquet", "b.tfrecord"]
+)
 def test_what_cannot_be_cut_stays_whole(tmp_path: pathlib.Path, name: str) -> None:
     path = tmp_path / name
     if name == "one_group.parquet":

@@ -19,7 +19,13 @@ def test_every_kind_of_shard_that_is_a_file_is_registered() -> None:
         ("/x.record-1", ShardKind.IMAGES),
         ("x.parquet", ShardKind.PARQUET),
         ("x.tgz", ShardKind.TAR),
-        ("x.tar.bz2", ShardKind.IMAGES),
+        ("x.tar.bz2", ShardKind.TAR),
+        ("x.tbz2", ShardKind.TAR),
+        ("x.TAR.XZ", ShardKind.TAR),
+        ("x.txz", ShardKind.TAR),
+        ("x.tar.zst", ShardKind.TAR),
+        ("x.tar.lz4", ShardKind.IMAGES),
+        ("x.ZIP", ShardKind.ZIP),
         ("tar", ShardKind.IMAGES),
     ],
 )
@@ -41,12 +47,16 @@ def test_a_glob_is_of_a_kind_if_all_that_it_matches_is(glob: str, kind: ShardKin
     assert kind_of_glob(glob) is kind
 
 
-def test_only_a_compressed_tar_is_left_out_of_a_directory() -> None:
+def test_only_compressed_archives_are_left_out_of_a_directory() -> None:
     left_out = {
         (kind, name): reason
         for kind, files in FILE_KINDS.items()
-        for name in ("x.tfrecord.gz", "x.parquet", "x.tar", "x.TAR", "x.tar.gz", "x.tgz")
+        for name in ("x.tfrecord.gz", "x.parquet", "x.tar", "x.TAR", "x.tar.gz", "x.txz", "x.zip")
         if kind_of_name(name) is kind and (reason := files.reason_to_skip(name))
     }
     reason = "compressed tar; name it with --input"
-    assert left_out == {(ShardKind.TAR, "x.tar.gz"): reason, (ShardKind.TAR, "x.tgz"): reason}
+    assert left_out == {
+        (ShardKind.TAR, "x.tar.gz"): reason,
+        (ShardKind.TAR, "x.txz"): reason,
+        (ShardKind.ZIP, "x.zip"): "zip; name it with --input",
+    }

@@ -1,9 +1,25 @@
-"""What the user may say of reading from remote stores: flags of RunConfig."""
+"""What the user may say of reading lists, and from remote stores: flags of RunConfig."""
 
 from typing import Any
 
 from pipelines.cli.flag import flag
 from transforms.files.read_limits import DEFAULT_READ_LIMITS
+
+
+def manifest() -> Any:  # noqa: ANN401 - as flag
+    """Describes --manifest."""
+    return flag(
+        "image URIs: .txt, or column uri or url of .csv, .json, .parquet",
+        "input",
+        (),
+        metavar="URI",
+        repeatable=True,
+    )
+
+
+def uri_column() -> Any:  # noqa: ANN401 - as flag
+    """Describes --uri_column."""
+    return flag("the manifests' column of URIs, if it is another", "input", metavar="NAME")
 
 
 def max_reads() -> Any:  # noqa: ANN401 - as flag

@@ -60,13 +60,8 @@ class RunConfig(LauncherFlags):
         AUTO,
         choices=INPUT_FORMATS,
     )
-    manifest: tuple[str, ...] = flag(
-        "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
-        "input",
-        (),
-        metavar="URI",
-        repeatable=True,
-    )
+    manifest: tuple[str, ...] = read_flags.manifest()
+    uri_column: str | None = read_flags.uri_column()
     allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
         "feature, column or tar field of the image (default: image/encoded in TFRecord, image in "
@@ -82,8 +77,7 @@ class RunConfig(LauncherFlags):
         metavar="FROM",
     )
     carry_columns: tuple[str, ...] = flag(
-        "features, columns or tar fields (cls, txt, json) to copy from TFRecord, Parquet, tar or "
-        "manifest to the output",
+        "features, columns or tar fields (cls, json) to copy to the output",
         "input",
         (),
         metavar="NAME",
@@ -247,6 +241,8 @@ class RunConfig(LauncherFlags):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
+        if self.uri_column is not None and not self.manifest:
+            raise FlagError("--uri_column is of a --manifest, and none is given")
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
         if len(set(self.carry_columns)) < len(self.carry_columns):

@@ -42,7 +42,12 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
     private = config.allow_private_hosts
     tables = {
-        uri: manifest_schema(uri, config.carry_columns, allow_private_hosts=private)
+        uri: manifest_schema(
+            uri,
+            config.carry_columns,
+            uri_column=config.uri_column,
+            allow_private_hosts=private,
+        )
         for uri in config.manifest
     }
     files = _files(config, sources, ShardKind.PARQUET)

@@ -136,6 +136,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
         basis.has_same_recipe,
         launch.config.allow_private_hosts,
+        launch.columns.uri_column,
     )
     images = matched.images
     if plan.places_by_content:

@@ -187,7 +187,7 @@ def prepare_launch(
     first = first_files(sources)
     carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)
-    columns = FileColumns(config.image_key, config.image_id_from, carried)
+    columns = FileColumns(config.image_key, config.image_id_from, carried, config.uri_column)
     check_first_ids(first.files, columns)
     if not IS_FAST and ShardKind.TFRECORD in (
         config.output_format,

@@ -168,6 +168,7 @@ def _listed(
             uri,
             columns.carried,
             columns.image_id_from,
+            uri_column=columns.uri_column,
             allow_private_hosts=allow_private_hosts,
         )
 

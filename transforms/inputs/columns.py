@@ -22,11 +22,13 @@ class FileColumns:
         image_id_from: Origin of the image_id: "uri", "relative_path", "filename", or the feature,
             column or field that holds it; None means the kind's usual one.
         carried: Schema of the features, columns or fields that travel to the output untouched.
+        uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
     """
 
     image_key: str | None
     image_id_from: str | None
     carried: pa.Schema
+    uri_column: str | None = None
 
     @property
     def id_column(self) -> str | None:

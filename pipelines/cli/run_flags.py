@@ -76,13 +76,7 @@ class RunConfig(LauncherFlags):
         "input",
         metavar="FROM",
     )
-    carry_columns: tuple[str, ...] = flag(
-        "features, columns or tar fields (cls, json) to copy to the output",
-        "input",
-        (),
-        metavar="NAME",
-        repeatable=True,
-    )
+    carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
         "SavedModel: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com URL. A "
@@ -245,13 +239,22 @@ class RunConfig(LauncherFlags):
             raise FlagError("--uri_column is of a --manifest, and none is given")
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
-        if len(set(self.carry_columns)) < len(self.carry_columns):
-            raise FlagError(f"--carry_columns names one twice: {' '.join(self.carry_columns)}")
+        read_flags.check_carried(self.carry_columns)
 
     @property
     def names_inputs_otherwise(self) -> bool:
         """Whether what to read is known without --input and --manifest."""
         return False
+
+    @property
+    def carried_from(self) -> tuple[str, ...]:
+        """Names that the carried columns have in the inputs: width of width=w."""
+        return tuple(read_flags.carried_names(self.carry_columns))
+
+    @property
+    def carried_as(self) -> tuple[str, ...]:
+        """Names that they get in the output, in the same order: w of width=w."""
+        return tuple(read_flags.carried_names(self.carry_columns).values())
 
     @property
     def read_limits(self) -> ReadLimits:

@@ -117,7 +117,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     Attributes:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        carried: The carried columns, read from the manifests.
+        carried: The carried columns, as the manifests name them.
         image_id_from: Origin of the image_id, or None for each kind's default.
         previous: The run that this one refreshes, and the number of its shards: what is below
             directories that cannot be listed is taken from it. None if there is no such run.

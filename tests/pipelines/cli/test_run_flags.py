@@ -104,6 +104,9 @@ def test_each_flag_of_classify_is_read(argv: list[str], name: str, value: Any) -
         ([*NEEDED, "--max_failed_fraction", "1.5"], "must be from 0 to 1, got 1.5"),
         ([*NEEDED, "--uri_column", "path"], "--uri_column is of a --manifest, and none is given"),
         ([*NEEDED, "--carry_columns", "a", "a"], "--carry_columns names one twice: a a"),
+        ([*NEEDED, "--carry_columns", "a=b", "a"], "--carry_columns names one twice: a=b a"),
+        ([*NEEDED, "--carry_columns", "a=b", "b"], "--carry_columns names one twice: a=b b"),
+        ([*NEEDED, "--carry_columns", "a="], "--carry_columns a=: wanted NAME, or NAME=NAME_IN_"),
     ],
 )
 def test_impossible_values_are_refused(argv: list[str], message: str) -> None:

@@ -1,9 +1,63 @@
-"""What the user may say of reading from remote stores: flags of RunConfig."""
+"""What the user may say of lists, columns, and reading from remote stores: flags of RunConfig."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.cli.flag import flag
+from transforms.errors import FlagError
 from transforms.files.read_limits import DEFAULT_READ_LIMITS
+
+
+def manifest() -> Any:  # noqa: ANN401 - as flag
+    """Describes --manifest."""
+    return flag(
+        "image URIs: .txt, or column uri or url of .csv, .json, .parquet",
+        "input",
+        (),
+        metavar="URI",
+        repeatable=True,
+    )
+
+
+def uri_column() -> Any:  # noqa: ANN401 - as flag
+    """Describes --uri_column."""
+    return flag("the manifests' column of URIs, if it is another", "input", metavar="NAME")
+
+
+def carry_columns() -> Any:  # noqa: ANN401 - as flag
+    """Describes --carry_columns."""
+    return flag(
+        "features, columns, tar fields, or label=cat/ of paths to copy to the output; width=w "
+        "renames",
+        "input",
+        (),
+        metavar="NAME",
+        repeatable=True,
+    )
+
+
+def carried_names(carry_columns: Sequence[str]) -> dict[str, str]:
+    """Returns the output's name of each carried column by the input's: {"width": "w", "n": "n"}.
+
+    Args:
+        carry_columns: Values of the flag, as "width=w" and "n"; the last = counts.
+    """
+    pairs = [name.rpartition("=") for name in carry_columns]
+    return {before or after: after for before, _, after in pairs}
+
+
+def check_carried(carry_columns: Sequence[str]) -> None:
+    """Checks the values of --carry_columns.
+
+    Raises:
+        FlagError: If a name is there twice, among the input's or the output's, or is empty.
+    """
+    names = carried_names(carry_columns)
+    given = " ".join(carry_columns)
+    if not all(names.values()):
+        raise FlagError(f"--carry_columns {given}: wanted NAME, or NAME=NAME_IN_THE_OUTPUT")
+    if len(set(names.values())) < len(carry_columns):
+        raise FlagError(f"--carry_columns names one twice: {given}")
 
 
 def max_reads() -> Any:  # noqa: ANN401 - as flag

@@ -62,13 +62,8 @@ class RunConfig(LauncherFlags):
     )
     exclude: tuple[str, ...] = listing_flags.exclude()
     follow_links: bool = listing_flags.follow_links()
-    manifest: tuple[str, ...] = flag(
-        "image URIs: .txt, or .csv, .jsonl, .parquet with column uri or url",
-        "input",
-        (),
-        metavar="URI",
-        repeatable=True,
-    )
+    manifest: tuple[str, ...] = read_flags.manifest()
+    uri_column: str | None = read_flags.uri_column()
     allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
         "feature, column or tar field of the image (default: image/encoded in TFRecord, image in "
@@ -83,14 +78,7 @@ class RunConfig(LauncherFlags):
         "input",
         metavar="FROM",
     )
-    carry_columns: tuple[str, ...] = flag(
-        "features, columns or tar fields (cls, txt, json) to copy to the output from TFRecord, "
-        "Parquet, tar, manifest, or label=cat/ in paths",
-        "input",
-        (),
-        metavar="NAME",
-        repeatable=True,
-    )
+    carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
         "SavedModel: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com URL. A "
@@ -247,15 +235,26 @@ class RunConfig(LauncherFlags):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
+        if self.uri_column is not None and not self.manifest:
+            raise FlagError("--uri_column is of a --manifest, and none is given")
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
-        if len(set(self.carry_columns)) < len(self.carry_columns):
-            raise FlagError(f"--carry_columns names one twice: {' '.join(self.carry_columns)}")
+        read_flags.check_carried(self.carry_columns)
 
     @property
     def names_inputs_otherwise(self) -> bool:
         """Whether what to read is known without --input and --manifest."""
         return False
+
+    @property
+    def carried_from(self) -> tuple[str, ...]:
+        """Names that the carried columns have in the inputs: width of width=w."""
+        return tuple(read_flags.carried_names(self.carry_columns))
+
+    @property
+    def carried_as(self) -> tuple[str, ...]:
+        """Names that they get in the output, in the same order: w of width=w."""
+        return tuple(read_flags.carried_names(self.carry_columns).values())
 
     @property
     def read_limits(self) -> ReadLimits:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError, InputError
 from transforms.inputs.carried_types import unify_carried, unify_texts
+from transforms.inputs.columns import rename
 from transforms.inputs.entries import ImageFile
 from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
@@ -29,6 +30,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
 
     The first file of each kind tells where the image is. If there is something to carry, every
     footer of Parquet tells types, and the first records or samples of the first other files.
+    Returns the columns by the names that they get.
 
     Args:
         config: The flags.
@@ -39,12 +41,20 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         FlagError: If a column may not be carried, or no input has columns.
         InputError: If an input lacks a column, or no type holds what two have.
     """
-    reserved = RESERVED.intersection(config.carry_columns)
+    reserved = RESERVED.intersection(config.carried_as)
     if reserved:
-        raise FlagError(f"--carry_columns {min(reserved)}: the output has a column of that name")
+        raise FlagError(
+            f"--carry_columns {min(reserved)}: the output has a column of that name; "
+            f"{min(reserved)}=NAME carries it as NAME"
+        )
     private = config.allow_private_hosts
     tables = {
-        uri: manifest_schema(uri, config.carry_columns, allow_private_hosts=private)
+        uri: manifest_schema(
+            uri,
+            config.carried_from,
+            uri_column=config.uri_column,
+            allow_private_hosts=private,
+        )
         for uri in config.manifest
     }
     files = _files(config, sources, ShardKind.PARQUET)
@@ -74,12 +84,13 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
                 f"--carry_columns differ in type: {uri} has {_types(carried)}, {other_uri} has "
                 f"{_types(schema)}; run them apart"
             )
-    return carried
+    # A list in JSON without rows names no columns.
+    return rename(carried, config.carried_as) if carried.names else carried
 
 
 def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:
     """Returns the carried columns where images are all that there is, in directories' names."""
-    absent = dict.fromkeys(config.carry_columns)
+    absent = dict.fromkeys(config.carried_from)
     listed = (found for source in sources for found in list_source(source))
     while absent and (found := next(listed, None)) is not None:
         for name in partition_values(found.uri) if isinstance(found, ImageFile) else ():
@@ -90,7 +101,7 @@ def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Sche
             "columns to carry, and none is given; nor is an image in a directory such as "
             f"{min(absent)}=a/"
         )
-    return pa.schema([(name, pa.string()) for name in config.carry_columns])
+    return pa.schema([(name, pa.string()) for name in config.carried_as])
 
 
 def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
@@ -111,7 +122,7 @@ def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]
     unreadable = None
     for file in itertools.islice(files, FILES_PEEKED):
         schema = FILE_KINDS[file.kind].peek(
-            file.uri, config.image_key, config.image_id_from, config.carry_columns
+            file.uri, config.image_key, config.image_id_from, config.carried_from
         )
         if schema is not None:
             return {file.uri: schema}
@@ -134,7 +145,7 @@ def _peek_all(
     def peek(file: InputFile) -> pa.Schema | None:
         try:
             return FILE_KINDS[file.kind].peek(
-                file.uri, config.image_key, config.image_id_from, config.carry_columns
+                file.uri, config.image_key, config.image_id_from, config.carried_from
             )
         except InputError:
             if may_lack:

@@ -80,7 +80,7 @@ def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
     for uri in config.manifest:
         manifest_format(uri)
         if is_local(uri):
-            manifest_schema(uri, config.carry_columns)
+            manifest_schema(uri, config.carried_from, uri_column=config.uri_column)
     # Of the web, what is no image is told by its looks; no server is asked.
     looked_at = [uri for uri in config.input if is_local(uri) or is_web_uri(uri)]
     return tuple(
@@ -157,8 +157,9 @@ def _check_holds_images(config: RunConfig, sources: tuple[Source, ...]) -> None:
     if not all(map(is_local, (*config.input, *config.manifest))):
         return
     for uri in config.manifest:
-        carried = manifest_schema(uri, config.carry_columns)
-        if next(read_manifest(uri, carried, config.image_id_from), None) is not None:
+        carried = manifest_schema(uri, config.carried_from, uri_column=config.uri_column)
+        refs = read_manifest(uri, carried, config.image_id_from, uri_column=config.uri_column)
+        if next(refs, None) is not None:
             return
     left_out: collections.Counter[str] = collections.Counter()
     for source in sources:

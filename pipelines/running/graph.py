@@ -131,11 +131,12 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     matched = root | "MatchInputs" >> MatchInputs(
         launch.sources,
         launch.config.manifest,
-        launch.columns.carried,
+        launch.columns.stored,
         launch.columns.image_id_from,
         (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
         basis.has_same_recipe,
         launch.config.allow_private_hosts,
+        launch.columns.uri_column,
     )
     images = matched.images
     if plan.places_by_content:

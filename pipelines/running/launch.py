@@ -115,10 +115,12 @@ class Launch:
         """What decides the columns that are no model's, in JSON's types."""
         columns = self.columns
         carried = {field.name: str(field.type) for field in columns.carried}
+        renamed = dict(zip(columns.carried.names, columns.stored.names, strict=True))
         return {
             "image_key": columns.image_key,
             "image_id_from": columns.image_id_from,
             "carry_columns": carried,
+            **({} if columns.carried_from is None else {"carried_from": renamed}),
         }
 
     @property
@@ -193,7 +195,14 @@ def prepare_launch(
     first = first_files(sources)
     carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)
-    columns = FileColumns(config.image_key, config.image_id_from, carried)
+    is_renamed = bool(carried.names) and config.carried_from != config.carried_as
+    columns = FileColumns(
+        config.image_key,
+        config.image_id_from,
+        carried,
+        config.uri_column,
+        config.carried_from if is_renamed else None,
+    )
     check_first_ids(first.files, columns)
     if not IS_FAST and ShardKind.TFRECORD in (
         config.output_format,

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -455,13 +456,14 @@ def test_a_manifest_names_the_images_and_carries_columns(
     tmp_path: pathlib.Path, mean_color: str
 ) -> None:
     write_photos(tmp_path / "photos", 2)
-    with (tmp_path / "images.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["uri", "image_id", "shelf"])
+    with gzip.open(tmp_path / "images.csv.gz", "wt", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["file", "image_id", "shelf"])
         writer.writerow(["photos/photo-000.png", "first", "left"])
         writer.writerow([str(tmp_path / "photos" / "photo-001.png"), "second", "right"])
         writer.writerow(["photos/gone.png", "third", "right"])
-    argv = ["--manifest", str(tmp_path / "images.csv"), "--carry_columns", "shelf"]
+    argv = ["--manifest", str(tmp_path / "images.csv.gz"), "--uri_column", "file"]
+    argv += ["--carry_columns", "shelf"]
     out = tmp_path / "out"
     assert run_embed(mean_color, out, *argv, "--max_failed_fraction", "0.5") == 0
     table = read(out)

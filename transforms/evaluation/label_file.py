@@ -1,4 +1,4 @@
-"""Labels in a file: csv, jsonl or Parquet with the columns image_id, or uri, and label.
+"""Labels in a file: csv, JSON or Parquet with the columns image_id, or uri, and label.
 
 labels.csv                 labels.jsonl
 image_id,label             {"image_id": "pets/1.jpg", "label": "cat"}
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from transforms.errors import ImageError, InputError, brief
 from transforms.files.uris import is_local, open_buffered
-from transforms.inputs.manifest_formats import MANIFEST_FORMATS
+from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
 from transforms.inputs.manifests import resolve_uri
 from transforms.schemas import IMAGE_ID, URI
 
 LABEL = "label"
 
-_FORMATS = (".csv", ".jsonl", ".parquet")
+_FORMATS = tuple(extension for extension in MANIFEST_FORMATS if extension != ".txt")
 
 
 class FileLabels(NamedTuple):
@@ -41,7 +41,7 @@ def read_label_file(uri: str) -> FileLabels:
     Raises:
         InputError: If it cannot be read, lacks a column, or gives an image two labels.
     """
-    extension = os.path.splitext(uri)[1].lower()
+    extension = manifest_extension(uri)
     if extension not in _FORMATS:
         raise InputError(f"labels {uri}: got a file in {extension!r}, wanted {', '.join(_FORMATS)}")
     manifest_format = MANIFEST_FORMATS[extension]
@@ -49,7 +49,7 @@ def read_label_file(uri: str) -> FileLabels:
     labels: dict[str, str] = {}
     try:
         with open_buffered(uri) as handle:
-            names = manifest_format.schema(handle, uri).names
+            names = manifest_format.schema(handle, uri, (IMAGE_ID, URI)).names
             key = IMAGE_ID if IMAGE_ID in names else URI
             if key not in names or LABEL not in names:
                 raise InputError(
@@ -57,7 +57,7 @@ def read_label_file(uri: str) -> FileLabels:
                     f"{IMAGE_ID} (or {URI}) and {LABEL}"
                 )
             handle.seek(0)
-            for where, values in manifest_format.rows(handle, uri, [key, LABEL]):
+            for where, values in manifest_format.rows(handle, uri, (IMAGE_ID, URI), (LABEL,)):
                 image = _text(values.get(key), where, key)
                 label = _text(values.get(LABEL), where, LABEL)
                 if key == URI:

@@ -166,8 +166,9 @@ def _listed(
     for uri in manifests:
         yield from read_manifest(
             uri,
-            columns.carried,
+            columns.stored,
             columns.image_id_from,
+            uri_column=columns.uri_column,
             allow_private_hosts=allow_private_hosts,
         )
 

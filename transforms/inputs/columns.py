@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -22,16 +23,42 @@ class FileColumns:
         image_id_from: Origin of the image_id: "uri", "relative_path", "filename", or the feature,
             column or field that holds it; None means the kind's usual one.
         carried: Schema of the features, columns or fields that travel to the output untouched.
+        uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
+        carried_from: Names that the carried columns have in the inputs, in the same order; None
+            means the same names.
     """
 
     image_key: str | None
     image_id_from: str | None
     carried: pa.Schema
+    uri_column: str | None = None
+    carried_from: tuple[str, ...] | None = None
+
+    @property
+    def stored(self) -> pa.Schema:
+        """The carried columns as the inputs name them: width, where it is carried as orig_width."""
+        if self.carried_from is None:
+            return self.carried
+        return rename(self.carried, self.carried_from)
+
+    def as_carried(self, table: pa.Table) -> pa.Table:
+        """Gives the stored columns of some rows the types and names that they are carried by.
+
+        Raises:
+            pa.ArrowException: If a value does not fit its type.
+        """
+        cast = table.select(self.stored.names).cast(self.stored)
+        return cast if self.carried_from is None else cast.rename_columns(self.carried.names)
 
     @property
     def id_column(self) -> str | None:
         """The feature, column or field that the user named for the image_id, or None."""
         return None if self.image_id_from in IDS_FROM_NAMES else self.image_id_from
+
+
+def rename(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Gives the fields of a schema other names, in order."""
+    return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
 
 def image_id(uri: str, root: str, image_id_from: str | None) -> str:

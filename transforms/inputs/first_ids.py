@@ -37,7 +37,7 @@ def check_first_ids(files: Sequence[InputFile], columns: FileColumns) -> None:
     if columns.image_id_from == "uri":  # file#index is of one image only.
         return
     look = functools.partial(
-        _first_ids, columns=dataclasses.replace(columns, carried=pa.schema([]))
+        _first_ids, columns=dataclasses.replace(columns, carried=pa.schema([]), carried_from=None)
     )
     seen: dict[str, str] = {}
     clashes: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The formats of manifests: rows out of txt, csv, jsonl and Parquet, each with where it stands.
+"""The formats of manifests: rows out of each, with where it stands.
 
 The same image in each, and where and values of its row:
 
@@ -6,150 +6,52 @@ The same image in each, and where and values of its row:
     m.csv      uri,n                         m.csv:2          {"uri": "a.jpg", "n": "3"}
                a.jpg,3
     m.jsonl    {"uri": "a.jpg", "n": 3}      m.jsonl:1        {"uri": "a.jpg", "n": 3}
+    m.json     [{"uri": "a.jpg", "n": 3}]    m.json row 0     {"uri": "a.jpg", "n": 3}
     m.parquet  columns uri and n             m.parquet row 0  {"uri": "a.jpg", "n": 3}
 """
 
-import csv
 import io
 import itertools
-import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
+from transforms.inputs.csv_manifests import CSV, TSV
+from transforms.inputs.json_manifests import JSON_LINES, JSON_OBJECTS
+from transforms.inputs.manifest_format import ManifestFormat, ManifestRow
+from transforms.inputs.manifest_text import text_lines
 from transforms.schemas import URI
 
-PEEK_ROWS = 1000
-"""Rows of a jsonl manifest whose values decide its columns' types."""
-
-MAX_LINE_BYTES = 1 << 20
-"""Longest line of a text manifest; a longer one is no manifest."""
-
 _PARQUET_ROWS = 1000
-_JSON_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 
-class ManifestRow(NamedTuple):
-    """A row of a manifest.
-
-    Attributes:
-        where: The file and line, or row, for messages.
-        values: The columns that were asked for and are there; of jsonl, all that are there.
-    """
-
-    where: str
-    values: dict[str, object]
-
-
-class ManifestFormat(NamedTuple):
-    """A format of manifests.
-
-    Attributes:
-        schema: The peek at the columns' names and types, given a handle and its uri.
-        rows: The reader of all rows, given a handle, its uri and the columns that are wanted.
-    """
-
-    schema: Callable[[io.BufferedReader, str], pa.Schema]
-    rows: Callable[[io.BufferedReader, str, list[str]], Iterator[ManifestRow]]
-
-
-def _lines(handle: io.BufferedReader, uri: str) -> Iterator[str]:
-    for number in itertools.count(1):
-        line = handle.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return
-        if len(line) > MAX_LINE_BYTES:
-            raise InputError(f"{uri}:{number}: longer than {MAX_LINE_BYTES:,} bytes")
-        try:
-            # A spreadsheet begins its csv with the three bytes of a byte order mark.
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{uri}:{number}: not UTF-8: {error}") from error
-
-
-def _text_schema(handle: io.BufferedReader, uri: str) -> pa.Schema:
+def _text_schema(handle: io.BufferedReader, uri: str, keys: Sequence[str]) -> pa.Schema:
     return pa.schema([(URI, pa.string())])
 
 
-def _text_rows(handle: io.BufferedReader, uri: str, columns: list[str]) -> Iterator[ManifestRow]:
-    for number, line in enumerate(_lines(handle, uri), 1):
+def _text_rows(
+    handle: io.BufferedReader, uri: str, keys: Sequence[str], others: Sequence[str]
+) -> Iterator[ManifestRow]:
+    for number, line in enumerate(text_lines(handle, uri), 1):
         if line.strip():
             yield ManifestRow(f"{uri}:{number}", {URI: line.strip()})
 
 
-def _csv_schema(handle: io.BufferedReader, uri: str) -> pa.Schema:
-    header = next(_csv_records(handle, uri), (uri, []))[1]
-    return pa.schema([(name, pa.string()) for name in header])
-
-
-def _csv_rows(handle: io.BufferedReader, uri: str, columns: list[str]) -> Iterator[ManifestRow]:
-    records = _csv_records(handle, uri)
-    _, header = next(records, ("", []))
-    for where, record in records:
-        if len(record) != len(header):
-            raise InputError(f"{where}: {len(record)} fields; the header has {len(header)}")
-        values = dict(zip(header, record, strict=True))
-        yield ManifestRow(where, {name: values[name] for name in columns if name in values})
-
-
-def _csv_records(handle: io.BufferedReader, uri: str) -> Iterator[tuple[str, list[str]]]:
-    """Yields each record and its last line: one with line ends in quotes has several."""
-    reader = csv.reader(_lines(handle, uri), strict=True)
-    try:
-        for record in reader:
-            if record:
-                yield f"{uri}:{reader.line_num}", record
-    except csv.Error as error:
-        raise InputError(f"{uri}:{reader.line_num}: {error}") from error
-
-
-def _json_schema(handle: io.BufferedReader, uri: str) -> pa.Schema:
-    kinds: dict[str, set[type]] = {}
-    for row in itertools.islice(_json_rows(handle, uri, []), PEEK_ROWS):
-        for name, value in row.values.items():
-            kinds.setdefault(name, set())
-            if value is not None:
-                kinds[name].add(type(value))
-    return pa.schema([(name, _json_type(found)) for name, found in kinds.items()])
-
-
-def _json_type(kinds: set[type]) -> pa.DataType:
-    """Returns the type that holds values of all kinds, null if none does.
-
-    {int} is int64 and {int, float} double. {} (only nulls), {int, str} and {list} are null.
-    """
-    if kinds == {int, float}:
-        return pa.float64()
-    (kind, *others) = kinds or {type(None)}
-    return pa.null() if others else _JSON_TYPES.get(kind, pa.null())
-
-
-def _json_rows(handle: io.BufferedReader, uri: str, columns: list[str]) -> Iterator[ManifestRow]:
-    for number, line in enumerate(_lines(handle, uri), 1):
-        where = f"{uri}:{number}"
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where}: not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: not a JSON object: {line.strip():.100}")
-        yield ManifestRow(where, values)
-
-
-def _parquet_schema(handle: io.BufferedReader, uri: str) -> pa.Schema:
+def _parquet_schema(handle: io.BufferedReader, uri: str, keys: Sequence[str]) -> pa.Schema:
     with damage_reported():
         return open_parquet(handle).schema_arrow
 
 
-def _parquet_rows(handle: io.BufferedReader, uri: str, columns: list[str]) -> Iterator[ManifestRow]:
+def _parquet_rows(
+    handle: io.BufferedReader, uri: str, keys: Sequence[str], others: Sequence[str]
+) -> Iterator[ManifestRow]:
     with damage_reported():
         parquet = open_parquet(handle)
+        columns = dict.fromkeys((*keys, *others))
         names = [name for name in columns if name in parquet.schema_arrow.names]
         number = itertools.count()
         for batch in iter_batches(parquet, _PARQUET_ROWS, names):
@@ -167,9 +69,25 @@ def _python_rows(batch: pa.RecordBatch, uri: str) -> list[dict[str, object]]:
 MANIFEST_FORMATS: Mapping[str, ManifestFormat] = MappingProxyType(
     {
         ".txt": ManifestFormat(_text_schema, _text_rows),
-        ".csv": ManifestFormat(_csv_schema, _csv_rows),
-        ".jsonl": ManifestFormat(_json_schema, _json_rows),
+        ".csv": CSV,
+        ".tsv": TSV,
+        ".jsonl": JSON_LINES,
+        ".ndjson": JSON_LINES,
+        ".json": JSON_OBJECTS,
         ".parquet": ManifestFormat(_parquet_schema, _parquet_rows),
     }
 )
 """How each format is read, by the manifest's extension."""
+
+_PACKED = ".gz"
+
+
+def manifest_extension(name: str) -> str:
+    """Returns the extension that tells a manifest's format: ".csv" of LIST.CSV.GZ.
+
+    That of list.parquet.gz stays ".gz": Parquet is read here and there, which gzip does not allow.
+    """
+    stem, extension = os.path.splitext(name.lower())
+    inner = os.path.splitext(stem)[1]
+    is_packed = extension == _PACKED and inner in MANIFEST_FORMATS and inner != ".parquet"
+    return inner if is_packed else extension

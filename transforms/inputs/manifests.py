@@ -1,7 +1,8 @@
-"""Manifests: lists of images with columns, as txt, csv, jsonl or Parquet.
+"""Manifests: lists of images with columns, as text, csv, JSON or Parquet.
 
-A manifest has a column `uri`, or `url`; a txt manifest is a URI a line. The column `image_id`,
-where there is one, holds the images' keys. The others may be carried to the output.
+A manifest has a column `uri`, or `url`, or the one that is named; a txt manifest is a URI a line.
+The column `image_id`, where there is one, holds the images' keys. The others may be carried to the
+output.
 """
 
 import contextlib
@@ -19,7 +20,9 @@ from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
-from transforms.inputs.manifest_formats import MANIFEST_FORMATS, PEEK_ROWS, ManifestFormat
+from transforms.inputs.json_manifests import PEEK_ROWS
+from transforms.inputs.manifest_format import ManifestFormat
+from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
 
@@ -28,37 +31,48 @@ _URI_COLUMNS = (URI, "url", "URL")
 
 
 def manifest_schema(
-    uri: str, carry_columns: Sequence[str], *, allow_private_hosts: bool = False
+    uri: str,
+    carry_columns: Sequence[str],
+    *,
+    uri_column: str | None = None,
+    allow_private_hosts: bool = False,
 ) -> pa.Schema:
     """Peeks at a manifest: checks it has a `uri`, returns the carried columns' names and types.
 
-    Columns of csv are strings; those of jsonl are string, bool, int64 or double by its first rows;
+    Columns of csv are strings; those of JSON are string, bool, int64 or double by its first rows;
     those of Parquet are what its footer says.
 
     Args:
         uri: The manifest.
         carry_columns: Names of columns.
+        uri_column: Name of the column that holds the URIs; None means uri, url or URL.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
         InputError: If it cannot be read, is of no known format, or lacks a column.
     """
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
-        return _carried_schema(handle, found, uri, carry_columns)
+        return _carried_schema(handle, found, uri, uri_column, carry_columns)
 
 
 def _carried_schema(
-    handle: io.BufferedReader, found: ManifestFormat, uri: str, carry_columns: Sequence[str]
+    handle: io.BufferedReader,
+    found: ManifestFormat,
+    uri: str,
+    uri_column: str | None,
+    carry_columns: Sequence[str],
 ) -> pa.Schema:
-    schema = found.schema(handle, uri)
-    if not schema.names and without_query(uri).endswith(
-        ".jsonl"
-    ):  # The failures of a run without any.
+    keys = _uri_columns(uri_column)
+    schema = found.schema(handle, uri, keys)
+    if not schema.names and found.names_are_in_rows:  # As the failures of a run without any.
         return schema
-    for name in (_uri_column(schema.names), *carry_columns):
+    key = _present(keys, schema.names)
+    for name in (key, *carry_columns):
         if schema.get_field_index(name) < 0:
+            cure = "; --uri_column says which one holds the URIs" if name == key else ""
             raise InputError(
-                f"{uri}: no column {name!r}, or several; it has {', '.join(schema.names) or 'none'}"
+                f"{uri}: no column {name!r}, or several; it has "
+                f"{', '.join(schema.names) or 'none'}{cure}"
             )
     if unfit := [name for name in carry_columns if schema.field(name).type == pa.null()]:
         raise InputError(
@@ -75,6 +89,7 @@ def read_manifest(
     carried: pa.Schema,
     image_id_from: str | None,
     *,
+    uri_column: str | None = None,
     allow_private_hosts: bool = False,
 ) -> Iterator[ImageRef]:
     """Reads a manifest, a row at a time.
@@ -100,6 +115,7 @@ def read_manifest(
         uri: The manifest.
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", or a column.
+        uri_column: Name of the column that holds the URIs; None means uri, url or URL.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
@@ -108,13 +124,14 @@ def read_manifest(
     """
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
     id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
-    columns = dict.fromkeys([*_URI_COLUMNS, id_column or IMAGE_ID, *carried.names])
+    keys = _uri_columns(uri_column)
+    others = [id_column or IMAGE_ID, *carried.names]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
-            _carried_schema(handle, found, uri, carried.names)
+            _carried_schema(handle, found, uri, uri_column, carried.names)
             handle.seek(0)
-        for where, values in found.rows(handle, uri, list(columns)):
-            image_uri = resolve_uri(_text(values, _uri_column(values), where), folder)
+        for where, values in found.rows(handle, uri, keys, others):
+            image_uri = resolve_uri(_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
@@ -139,10 +156,13 @@ def manifest_format(uri: str) -> ManifestFormat:
             parse_url(uri)
     except ValueError as error:
         raise InputError(f"--manifest is no URL that can be read: {error}") from error
-    extension = os.path.splitext(without_query(uri))[1].lower()
+    extension = manifest_extension(without_query(uri))
     if extension not in MANIFEST_FORMATS:
-        wanted = ", ".join(MANIFEST_FORMATS)
-        raise InputError(f"--manifest {uri!r}: unknown format {extension!r}; wanted {wanted}")
+        raise InputError(
+            f"--manifest {uri!r}: unknown format {extension!r}; wanted "
+            f"{', '.join(MANIFEST_FORMATS)}, where all but Parquet may be .gz, too; save it as one "
+            "of these"
+        )
     return MANIFEST_FORMATS[extension]
 
 
@@ -187,8 +207,12 @@ def _joined(folder: str, uri: str) -> str:
         return f"{folder}/{uri}"
 
 
-def _uri_column(names: Collection[str]) -> str:
-    return next((name for name in _URI_COLUMNS if name in names), URI)
+def _uri_columns(uri_column: str | None) -> tuple[str, ...]:
+    return _URI_COLUMNS if uri_column is None else (uri_column,)
+
+
+def _present(keys: Sequence[str], names: Collection[str]) -> str:
+    return next((key for key in keys if key in names), keys[0])
 
 
 def _listing(uri: str) -> tuple[str, int | None, str | None]:

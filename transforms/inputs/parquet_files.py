@@ -86,7 +86,7 @@ def read_parquet(
             groups, end_row = _groups_and_end(parquet.metadata, file.span)
             schema = parquet.schema_arrow
             is_as_wanted = False
-            check_columns(schema, columns, columns.carried.names)
+            check_columns(schema, columns, columns.stored.names)
             is_as_wanted = True
             rows = min(batch_size, _rows_that_fit(parquet.metadata))
             for batch in iter_batches(parquet, rows, _names_to_read(schema, columns), groups):
@@ -133,7 +133,7 @@ def _rows_that_fit(footer: pq.FileMetaData) -> int:
 
 
 def _names_to_read(schema: pa.Schema, columns: FileColumns) -> list[str]:
-    names = [columns.image_key or IMAGE_KEY, *columns.carried.names]
+    names = [columns.image_key or IMAGE_KEY, *columns.stored.names]
     id_key = columns.id_column or ID_KEY
     if schema.get_field_index(id_key) >= 0:
         names.append(id_key)
@@ -197,9 +197,8 @@ class _Batches:
         return told_where(TruncatedFileError(str(error)), self._file, self._next_row)
 
     def _carried(self, batch: pa.RecordBatch) -> pa.Table:
-        schema = self._columns.carried
         try:
-            return pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+            return self._columns.as_carried(pa.Table.from_batches([batch]))
         except pa.ArrowException as error:
             raise CorruptRecordError(
                 f"--carry_columns do not fit the types of all files: {error}"

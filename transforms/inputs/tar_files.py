@@ -128,7 +128,7 @@ def peek_tar_schema(
 
 
 def _texts(columns: FileColumns) -> set[str]:
-    return {*columns.carried.names, *([columns.id_column] if columns.id_column else [])}
+    return {*columns.stored.names, *([columns.id_column] if columns.id_column else [])}
 
 
 def _samples(archive: TarArchive, columns: FileColumns, max_image_bytes: int) -> Iterator[Sample]:
@@ -192,7 +192,7 @@ class _Rows:
             try:
                 key = self._image_id(uri, sample)
                 image = sample.encoded_image()
-                values = [_value(sample, field) for field in self._columns.carried]
+                values = [_value(sample, field) for field in self._columns.stored]
             except ImageError as error:
                 error = told_where(error, self._file, sample.index)
                 part.fail(key, uri, _at(sample, error))

@@ -3,9 +3,10 @@
 import os
 
 from transforms.errors import ImageError, InputError
+from transforms.files.packing import Packing, packing_of
 from transforms.files.uris import BEGINNING_BYTES, read_beginning
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
-from transforms.inputs.manifest_formats import MANIFEST_FORMATS
+from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
 
 _SHOWN_CHARS = 80
 _CONTROLS = frozenset(range(32)) - set(b"\t\n\r\f")
@@ -17,18 +18,23 @@ def check_is_no_text(uri: str) -> None:
     Raises:
         InputError: If it does; shows its first line, and says how a list of images is given.
     """
-    extension = os.path.splitext(uri)[1].lower()
-    if extension in IMAGE_EXTENSIONS:
+    if os.path.splitext(uri)[1].lower() in IMAGE_EXTENSIONS:
         return
     try:
         start = read_beginning(uri)
     except (ImageError, OSError):  # The run says of each image what is wrong with it.
         return
     text = _as_text(start)
+    is_list = manifest_extension(uri) in MANIFEST_FORMATS
     if text is None:
+        if is_list and packing_of(start) is Packing.GZIP:
+            raise InputError(
+                f"--input {uri!r} is a list, by its name, in gzip; wanted images, or files that "
+                f"hold them. A list of images is given by --manifest {uri}"
+            )
         return
     line = next(iter(text.split("\n")))[:_SHOWN_CHARS].rstrip("\r")
-    if extension in MANIFEST_FORMATS:
+    if is_list:
         cure = f"--manifest {uri}"
     else:
         cure = f"--manifest, in a file that ends in {', '.join(MANIFEST_FORMATS)}"

@@ -193,7 +193,7 @@ class _Batches:
         self._image_key = columns.image_key or IMAGE_KEY
         self._id_key = columns.id_column or ID_KEY
         self._decoder = ExampleDecoder(
-            {field.name: feature_type(field) for field in columns.carried}
+            {field.name: feature_type(field) for field in columns.stored}
             | {self._id_key: BYTES, self._image_key: BYTES}
         )
 
@@ -218,8 +218,7 @@ class _Batches:
                 part.fail(key, uri, _at(item, error))
             else:
                 part.add(row, key, uri, image)
-        schema = self._columns.carried
-        return part.finish(decoded.select(schema.names).cast(schema))
+        return part.finish(self._columns.as_carried(decoded))
 
     def _image_id(self, uri: str, names: list[bytes]) -> str:
         key = self._columns.id_column

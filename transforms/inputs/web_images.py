@@ -1,6 +1,5 @@
 """An --input on the web: the URL of one image. Nothing is asked of its server before it is read."""
 
-import os
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -9,7 +8,7 @@ from transforms.errors import InputError
 from transforms.files.web.urls import parse_url
 from transforms.inputs.entries import EXCLUDED, Entry, Skipped
 from transforms.inputs.kinds import kind_of_name
-from transforms.inputs.manifest_formats import MANIFEST_FORMATS
+from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
 from transforms.inputs.source import Source
 from transforms.records import ShardKind
 
@@ -39,7 +38,7 @@ def classify_web(uri: str, told: ShardKind | None) -> Source:
             "download TFRecord, Parquet, tar and zip files first: what breaks off in the middle of "
             "one cannot be tried again alone"
         )
-    if os.path.splitext(path)[1].lower() in MANIFEST_FORMATS:
+    if manifest_extension(path) in MANIFEST_FORMATS:
         raise InputError(f"--input {uri!r}: a list of images is given as --manifest")
     folder = uri.partition("?")[0].rpartition("/")[0]
     return Source(ShardKind.IMAGES, uri, folder, is_directory=False, format=ShardKind.IMAGES)

@@ -83,10 +83,20 @@ def _match_source(
 
 
 def _match_manifest(
-    uri: str, carried: pa.Schema, image_id_from: str | None, allow_private_hosts: bool
+    uri: str,
+    carried: pa.Schema,
+    image_id_from: str | None,
+    uri_column: str | None,
+    allow_private_hosts: bool,
 ) -> Iterator[RefChunk]:
     return in_chunks(
-        read_manifest(uri, carried, image_id_from, allow_private_hosts=allow_private_hosts)
+        read_manifest(
+            uri,
+            carried,
+            image_id_from,
+            uri_column=uri_column,
+            allow_private_hosts=allow_private_hosts,
+        )
     )
 
 
@@ -109,12 +119,13 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     Attributes:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
-        carried: The carried columns, from manifests and the names of directories.
+        carried: The carried columns, as manifests and the names of directories have them.
         image_id_from: Origin of the image_id, or None for each kind's default.
         previous: The run that this one refreshes, and the number of its shards: what is below
             directories that cannot be listed is taken from it. None if there is no such run.
         keeps_rows: Whether the rows of that run are what this one would make.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
+        uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
     """
 
     sources: tuple[Source, ...]
@@ -124,6 +135,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     previous: tuple[str, int] | None
     keeps_rows: bool = True
     allow_private_hosts: bool = False
+    uri_column: str | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -144,7 +156,11 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
             | "ReadManifest"
             >> beam.FlatMap(
-                _match_manifest, self.carried, self.image_id_from, self.allow_private_hosts
+                _match_manifest,
+                self.carried,
+                self.image_id_from,
+                self.uri_column,
+                self.allow_private_hosts,
             )
         )
         images, files = [listed.images, named], [listed.files]

@@ -45,6 +45,7 @@ def test_defaults_are_those_of_the_configuration() -> None:
         (["--exclude", "@eaDir", "--exclude", "**/*_s.jpg"], "exclude", ("@eaDir", "**/*_s.jpg")),
         (["--follow_links"], "follow_links", True),
         (["--manifest", "x.csv"], "manifest", ("x.csv",)),
+        (["--manifest", "x.csv", "--uri_column", "path"], "uri_column", "path"),
         (["--image_key", "jpg"], "image_key", "jpg"),
         (["--image_id_from", "filename"], "image_id_from", "filename"),
         (["--carry_columns", "a", "b"], "carry_columns", ("a", "b")),
@@ -103,7 +104,11 @@ def test_each_flag_of_classify_is_read(argv: list[str], name: str, value: Any) -
         ([*NEEDED, "--batch_size", "0"], "--batch_size must be at least 1, got 0"),
         ([*NEEDED, "--rows_per_file", "-1"], "--rows_per_file must be at least 1, got -1"),
         ([*NEEDED, "--max_failed_fraction", "1.5"], "must be from 0 to 1, got 1.5"),
+        ([*NEEDED, "--uri_column", "path"], "--uri_column is of a --manifest, and none is given"),
         ([*NEEDED, "--carry_columns", "a", "a"], "--carry_columns names one twice: a a"),
+        ([*NEEDED, "--carry_columns", "a=b", "a"], "--carry_columns names one twice: a=b a"),
+        ([*NEEDED, "--carry_columns", "a=b", "b"], "--carry_columns names one twice: a=b b"),
+        ([*NEEDED, "--carry_columns", "a="], "--carry_columns a=: wanted NAME, or NAME=NAME_IN_"),
     ],
 )
 def test_impossible_values_are_refused(argv: list[str], message: str) -> None:

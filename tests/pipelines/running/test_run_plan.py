@@ -225,11 +225,12 @@ def test_a_manifest_and_its_columns_are_planned(
     tmp_path: pathlib.Path, mean_color: str, capsys: Capsys
 ) -> None:
     photos = write_photos(tmp_path / "photos", 5)
-    rows = [{"uri": str(tmp_path / "photos" / name), "image_id": name, "n": 1} for name in photos]
-    rows.append({"uri": str(tmp_path / "gone.png"), "image_id": "gone", "n": 2})
+    rows = [{"at": str(tmp_path / "photos" / name), "image_id": name, "n": 1} for name in photos]
+    rows.append({"at": str(tmp_path / "gone.png"), "image_id": "gone", "n": 2})
     manifest = tmp_path / "list.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    argv = ["--manifest", str(manifest), "--carry_columns", "n", "--max_failed_fraction", "0.5"]
+    argv = ["--manifest", str(manifest), "--uri_column", "at"]
+    argv += ["--carry_columns", "n", "--max_failed_fraction", "0.5"]
     assert run_embed(mean_color, tmp_path / "out", *argv, "--plan") == 0
     plan = said(capsys)
     assert plan["matched"][0].startswith("6 images, ")

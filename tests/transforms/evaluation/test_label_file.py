@@ -35,7 +35,7 @@ def test_a_uri_is_relative_to_the_file_as_in_a_manifest(tmp_path: pathlib.Path) 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("truth.txt", "a", r"got a file in '.txt', wanted .csv, .jsonl, .parquet"),
+        ("truth.txt", "a", r"got a file in '.txt', wanted .csv, .tsv, .jsonl, .*parquet"),
         ("truth.csv", "id,label\na,b\n", "columns id, label; wanted image_id .or uri. and label"),
         ("truth.csv", "image_id,label\n", "have no rows"),
         ("truth.csv", "image_id,label\na,b,c\n", "truth.csv:2: 3 fields; the header has 2"),

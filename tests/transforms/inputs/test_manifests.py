@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from transforms.errors import InputError
-from transforms.inputs.manifest_formats import MAX_LINE_BYTES
+from transforms.inputs.manifest_text import MAX_LINE_BYTES
 from transforms.inputs.manifests import manifest_schema, read_manifest
 from transforms.records import ImageRef
 
@@ -171,9 +171,9 @@ def test_a_failures_file_is_a_manifest(tmp_path: pathlib.Path) -> None:
         ("m.jsonl", '{"uri": "x"}\n{"uri\n', [], "m.jsonl:2: not JSON"),
         ("m.jsonl", "[" * 100_000, [], "m.jsonl:1: not JSON"),
         ("m.parquet", "uri\nx.jpg\n", [], "damaged Parquet"),
-        ("m.xlsx", "", [], r"unknown format '.xlsx'; wanted .txt, .csv, .jsonl, .parquet"),
-        ("m.csv", b"u\x00r\x00i\x00\n\xff", [], "no column 'uri'"),
-        ("m.csv", b"\xff\xfeu\x00r\x00i\x00", [], "m.csv:1: not UTF-8"),
+        ("m.xlsx", "", [], r"unknown format '.xlsx'; wanted .txt, .csv, .tsv, .*save it as one"),
+        ("m.csv", b"u\x00r\x00i\x00\n\xff", [], "UTF-16 without a byte order mark; wanted UTF-8"),
+        ("m.csv", b"ur\xed\n", [], "m.csv:1: not UTF-8: .*; save it as UTF-8"),
     ],
 )
 def test_a_manifest_that_cannot_work_is_refused_at_launch(

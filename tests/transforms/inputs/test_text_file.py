@@ -1,5 +1,6 @@
 """Text files that are named as images."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,12 @@ from transforms.inputs.listing import classify_input
         ("list.csv", "uri,n\r\nä.jpg,3\r\n".encode(), r"begins 'uri,n'; .*--manifest .*list.csv$"),
         ("list.csv", "ä".encode() * 5000, r"begins 'ä{80}'; "),
         ("list.csv", b"x" + "ä".encode() * 5000, r"begins 'xä{79}'; "),
-        ("images", b"a.jpg\n", r"--manifest, in a file that ends in \.txt, \.csv, \.jsonl"),
+        ("images", b"a.jpg\n", r"--manifest, in a file that ends in \.txt, \.csv, \.tsv, \.jsonl"),
+        (
+            "list.csv.gz",
+            gzip.compress(b"uri\n"),
+            r"in gzip; wanted images, .*--manifest .*csv\.gz$",
+        ),
         ("page.html", b"<html>", r"begins '<html>'"),
     ],
 )

@@ -1,5 +1,6 @@
 """Manifests on a web server: the same rows, and each fault is told before any work."""
 
+import gzip
 import io
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from transforms.records import ImageRef
 
 LABELS = pa.schema([("label", pa.string())])
 NOTHING = pa.schema([])
+CSV = b"uri,label\na.png,3\n"
 
 
 @pytest.fixture
@@ -40,12 +42,15 @@ def parquet() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("m.csv", b"uri,label\na.png,3\n"),
+        ("m.csv", CSV),
         ("m.jsonl", b'{"uri": "a.png", "label": "3"}\n'),
         ("m.parquet", parquet()),
+        ("m.csv.gz", gzip.compress(CSV)),
+        ("m.csv.gz", Answer(gzip.compress(CSV), headers={"Content-Encoding": "gzip"})),
+        ("m.json", b'[{"uri": "a.png", "label": "3"}]'),
     ],
 )
-def test_each_format_is_read(web: WebServer, name: str, content: bytes) -> None:
+def test_each_format_is_read(web: WebServer, name: str, content: bytes | Answer) -> None:
     uri = web.put(f"/lists/{name}?sig=/x", content)
     assert manifest_schema(uri, ["label"], allow_private_hosts=True) == LABELS
     image = f"{web.url}/lists/a.png"

@@ -48,6 +48,8 @@ class PublishedOutputs(NamedTuple):
 class RunImageInference(beam.PTransform[PBegin, PublishedOutputs]):
     """Makes a run, as pipelines.embed, classify and refresh do, in a pipeline of one's own.
 
+    For example::
+
         files, record = pipeline | RunImageInference(
             EmbedConfig(input=("photos/",), model="model/", output="vectors/", resume=True)
         )

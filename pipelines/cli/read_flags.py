@@ -27,8 +27,7 @@ def uri_column() -> Any:  # noqa: ANN401 - as flag
 def carry_columns() -> Any:  # noqa: ANN401 - as flag
     """Describes --carry_columns."""
     return flag(
-        "features, columns, tar fields, or label=cat/ of paths to copy to the output; width=w "
-        "renames",
+        "columns, fields, label=cat/ in paths, to copy; width=w renames one",
         "input",
         (),
         metavar="NAME",

@@ -24,6 +24,8 @@ from transforms.inference.predictor import Image, Predictor
 class ImageEmbeddings(EmbeddingsManager):
     """Puts vectors in the place of images, in columns of rows or dicts.
 
+    For example::
+
         rows | MLTransform(write_artifact_location=DIR).with_transform(
             ImageEmbeddings("model/", columns=["photo"])
         )

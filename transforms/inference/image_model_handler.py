@@ -26,6 +26,8 @@ Inference = npt.NDArray[np.float32] | ImageFailure
 class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], ModelOptions):
     """Runs an image SavedModel in RunInference, with a KeyedModelHandler around it or not.
 
+    For example::
+
         results = images | RunInference(ImageModelHandler("model/"))
 
     An example is the bytes of an image file, or its URI. Its PredictionResult has it, the output of

@@ -24,7 +24,7 @@ from transforms.inputs.listing import classify_input
         ("images", b"a.jpg\n", r"--manifest, in a file that ends in \.txt, \.csv, \.tsv, \.jsonl"),
         (
             "list.csv.gz",
-            gzip.compress(b"uri\n"),
+            gzip.compress(b"uri\n", mtime=0),
             r"in gzip; wanted images, .*--manifest .*csv\.gz$",
         ),
         ("page.html", b"<html>", r"begins '<html>'"),

@@ -45,8 +45,8 @@ def parquet() -> bytes:
         ("m.csv", CSV),
         ("m.jsonl", b'{"uri": "a.png", "label": "3"}\n'),
         ("m.parquet", parquet()),
-        ("m.csv.gz", gzip.compress(CSV)),
-        ("m.csv.gz", Answer(gzip.compress(CSV), headers={"Content-Encoding": "gzip"})),
+        ("m.csv.gz", gzip.compress(CSV, mtime=0)),
+        ("m.csv.gz", Answer(gzip.compress(CSV, mtime=0), headers={"Content-Encoding": "gzip"})),
         ("m.json", b'[{"uri": "a.png", "label": "3"}]'),
     ],
 )

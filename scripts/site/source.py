@@ -51,8 +51,14 @@ def _linked_files(pages: Iterable[pathlib.Path]) -> Iterator[pathlib.Path]:
 
 
 def reference(names: Iterable[str]) -> str:
-    """Returns the page of the transforms, of their docstrings."""
-    classes = "\n".join(f".. autoclass:: {name}\n" for name in names)
+    """Returns the page of the transforms, of their docstrings.
+
+    Args:
+        names: Public names of the package transforms; those of classes begin in upper case.
+    """
+    entries = "\n".join(
+        f".. {'autoclass' if name[0].isupper() else 'autofunction'}:: {name}\n" for name in names
+    )
     return f"""\
 # The transforms
 
@@ -61,7 +67,11 @@ For pipelines of your own: [how they are used](docs/api.md), with examples.
 ```{{eval-rst}}
 .. currentmodule:: transforms
 
-{classes}```
+{entries}
+.. currentmodule:: pipelines
+
+.. autoclass:: RunImageInference
+```
 """
 
 

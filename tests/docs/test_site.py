@@ -20,7 +20,7 @@ import transforms
 from pipelines.cli.program import Program
 from pipelines.command import PROGRAMS
 from tests.support.browser import open_page
-from transforms import ClassifyImages, EmbedImages
+from transforms import ClassifyImages, EmbedImages, ImageModelHandler
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOADING = ("script", "link", "img", "iframe", "source")
@@ -101,19 +101,18 @@ def test_every_program_has_a_page_that_says_what_its_help_does(
 
 def test_every_transform_and_argument_is_documented(site: pathlib.Path) -> None:
     described = {}
-    for name in transforms.__all__:
-        entry = read(site / "transforms.html").find(id=f"transforms.{name}")
-        assert isinstance(entry, bs4.Tag)
+    public = [f"transforms.{name}" for name in transforms.__all__]
+    for name in (*public, "pipelines.RunImageInference"):
+        entry = read(site / "transforms.html").find(id=name)
+        assert isinstance(entry, bs4.Tag), name
         assert isinstance(entry.parent, bs4.Tag)
         described[name] = {text_of(found) for found in entry.parent.select(".field-list strong")}
-        fields = dataclasses.fields(getattr(transforms, name))
-        assert all(field.name in text_of(entry) for field in fields)
-    # ClassifyImages describes its own arguments, and names EmbedImages for the others.
     shared = {field.name for field in dataclasses.fields(EmbedImages)}
-    assert shared <= described["EmbedImages"]
-    assert {field.name for field in dataclasses.fields(ClassifyImages)} - shared <= described[
-        "ClassifyImages"
-    ]
+    assert shared <= described["transforms.EmbedImages"]
+    # The others describe their own arguments, and name EmbedImages for those that they share.
+    for kind in (ClassifyImages, ImageModelHandler):
+        own = {field.name for field in dataclasses.fields(kind)} - shared
+        assert own <= described[f"transforms.{kind.__name__}"]
 
 
 def pages(site: pathlib.Path) -> list[pathlib.Path]:

@@ -12,7 +12,7 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 
 def pins(name: str) -> dict[str, str]:
     lines = (ROOT / name).read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line)
+    return dict(line.partition(";")[0].split("==") for line in lines if "==" in line)
 
 
 def test_the_worker_program_is_of_the_pinned_beam() -> None:

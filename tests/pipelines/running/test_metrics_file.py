@@ -44,9 +44,9 @@ def test_a_run_counts_what_its_record_says(tmp_path: pathlib.Path, mean_color: s
         assert values["step_seconds_count", of(step=step)] == 5
         counted = values["step_seconds_sum", of(step=step)]
         if step == "write":  # The record has the closing of the file, too.
-            assert counted <= seconds + 0.01
+            assert counted <= seconds + 0.02
         else:
-            assert counted == pytest.approx(seconds, abs=0.01)
+            assert counted == pytest.approx(seconds, abs=0.02)
     assert stat.S_IMODE(metrics.stat().st_mode) & 0o044
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "run.prom"]
 

@@ -22,7 +22,7 @@ from pipelines.explore.model_facts import (
 )
 from transforms.errors import ModelError, printable
 from transforms.machine.garbage import exit_at_once, importing
-from transforms.machine.tensorflow_runtime import import_tensorflow
+from transforms.machine.tensorflow_runtime import start_tensorflow
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.models.image_model import ImageModel
@@ -72,14 +72,12 @@ def _inspect(config: InspectConfig) -> Outcome:
     if config.labels and is_local(config.labels):
         read_labels(config.labels)
     with importing():
-        import_tensorflow()
-        from transforms.machine.tensorflow_runtime import configure_tensorflow
+        start_tensorflow()
         from transforms.models.image_model import ImageModel
         from transforms.models.inspection import inspect_saved_model, takes_unit_range
         from transforms.models.model_files import check_files
         from transforms.models.notes import NOTES_FILE, read_notes
 
-    configure_tensorflow()
     model_dir = resolve_model(config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     check_files(model_dir, spec.files)

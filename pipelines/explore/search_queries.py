@@ -9,7 +9,7 @@ import numpy.typing as npt
 from transforms.errors import ImageError, InputError
 from transforms.explore.thumbnails import COLUMNS, Thumbnail, draw_thumbnail, read_thumbnails
 from transforms.machine.garbage import importing
-from transforms.machine.tensorflow_runtime import import_tensorflow
+from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.rows import find_rows, read_vectors, take_rows
 from transforms.schemas import CONTENT_SHA256
@@ -80,11 +80,8 @@ def _embed(
     runs: EmbeddingRuns, uris: Sequence[str], handle: str | None
 ) -> tuple[list[Query], npt.NDArray[np.float32]]:
     """Gives image files to the run's model."""
-    from transforms.machine.tensorflow_runtime import configure_tensorflow
-
-    configure_tensorflow()
     with importing():  # TensorFlow: --image_id does without.
-        import_tensorflow()
+        start_tensorflow()
         from transforms.explore.query_images import embed_query_images, read_query_images
         from transforms.models.engine_settings import EngineSettings
         from transforms.models.image_model import ImageModel

@@ -152,21 +152,12 @@ def _check_flags(config: Config) -> None:
 def _launch(config: Config) -> tuple[Destination, Launch]:
     if isinstance(config, RefreshConfig):
         destination: Destination = destination_of(config)
-        if config.program == "classify":
-            return destination, launch_run(
-                destination, config, program="classify", make_outputs=class_outputs
-            )
-        return destination, launch_run(
-            destination, config, program="embed", make_outputs=embedding_outputs
-        )
-    destination, config = choose_directory(config)
-    if isinstance(config, ClassifyConfig):
-        return destination, launch_run(
-            destination, config, program="classify", make_outputs=class_outputs
-        )
-    return destination, launch_run(
-        destination, config, program="embed", make_outputs=embedding_outputs
-    )
+        program = config.program
+    else:
+        destination, config = choose_directory(config)
+        program = "classify" if isinstance(config, ClassifyConfig) else "embed"
+    make_outputs: Any = class_outputs if program == "classify" else embedding_outputs
+    return destination, launch_run(destination, config, program=program, make_outputs=make_outputs)
 
 
 def _data_files(_: None, directory: str) -> Iterator[str]:

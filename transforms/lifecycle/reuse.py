@@ -80,8 +80,7 @@ class ShardReuse:
             self._previous = load_previous(shard.predecessor, computed)
             if shard.files:
                 self._files = PreviousFiles(shard, shard.predecessor, self._previous)
-        # What the phases hand on to one another: the images that are still there, by image_id, and
-        # the first image of each content_sha256.
+        # What the phases hand on: images that are still there, the first image of each content.
         self._seen: set[str] = set()
         self._first_of_content: dict[str, str] = {}
         self.kept_versions: dict[str, str | None] = {}

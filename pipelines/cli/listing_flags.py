@@ -1,4 +1,4 @@
-"""What the user may say of how directories are listed: flags of RunConfig."""
+"""What the user may say of directories and lists of images: flags of RunConfig."""
 
 import argparse
 from typing import Any
@@ -22,6 +22,22 @@ def exclude() -> Any:  # noqa: ANN401 - as flag
 def follow_links() -> Any:  # noqa: ANN401 - as flag
     """Describes --follow_links."""
     return flag("take what links to directories lead to, too", "input", False)
+
+
+def manifest() -> Any:  # noqa: ANN401 - as flag
+    """Describes --manifest."""
+    return flag(
+        "image URIs: .txt, or column uri or url of .csv, .json, .parquet",
+        "input",
+        (),
+        metavar="URI",
+        repeatable=True,
+    )
+
+
+def uri_column() -> Any:  # noqa: ANN401 - as flag
+    """Describes --uri_column."""
+    return flag("the manifests' column of URIs, if it is another", "input", metavar="NAME")
 
 
 def _exclusion(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the user may say of lists, columns, and reading from remote stores: flags of RunConfig."""
+"""What the user may say of carried columns, and reading from remote stores: flags of RunConfig."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,22 +6,6 @@ from typing import Any
 from pipelines.cli.flag import flag
 from transforms.errors import FlagError
 from transforms.files.read_limits import DEFAULT_READ_LIMITS
-
-
-def manifest() -> Any:  # noqa: ANN401 - as flag
-    """Describes --manifest."""
-    return flag(
-        "image URIs: .txt, or column uri or url of .csv, .json, .parquet",
-        "input",
-        (),
-        metavar="URI",
-        repeatable=True,
-    )
-
-
-def uri_column() -> Any:  # noqa: ANN401 - as flag
-    """Describes --uri_column."""
-    return flag("the manifests' column of URIs, if it is another", "input", metavar="NAME")
 
 
 def carry_columns() -> Any:  # noqa: ANN401 - as flag

@@ -62,8 +62,8 @@ class RunConfig(LauncherFlags):
     )
     exclude: tuple[str, ...] = listing_flags.exclude()
     follow_links: bool = listing_flags.follow_links()
-    manifest: tuple[str, ...] = read_flags.manifest()
-    uri_column: str | None = read_flags.uri_column()
+    manifest: tuple[str, ...] = listing_flags.manifest()
+    uri_column: str | None = listing_flags.uri_column()
     allow_private_hosts: bool = flag("read URLs of private addresses, too", "input", False)
     image_key: str | None = flag(
         "feature, column or tar field of the image (default: image/encoded in TFRecord, image in "

@@ -33,10 +33,10 @@ from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.look import Look
 from transforms.inputs.part import (
-    BATCH_BYTES,
     PartBuilder,
     ReadPart,
     check_size,
+    take_batch,
     told_where,
     unreadable_file,
 )
@@ -74,7 +74,7 @@ def read_zip(
             start, stop = (file.span.start, file.span.stop) if file.span else (None, None)
             images = _images(archive.directory, columns.image_key, file.first_image, start, stop)
             rows = _Rows(file, columns, archive, max_image_bytes)
-            for batch in _batches(images, batch_size, max_image_bytes):
+            while batch := take_batch(images, batch_size, rows.held_bytes):
                 yield rows.read(batch)
                 images_before += len(batch)
     except ImageError as error:
@@ -159,23 +159,6 @@ def _has_extension(name: str, image_key: str | None) -> bool:
     return os.path.splitext(lower)[1] in IMAGE_EXTENSIONS
 
 
-def _batches(
-    images: Iterator[_Image], batch_size: int, max_image_bytes: int
-) -> Iterator[list[_Image]]:
-    """Cuts images into batches by their number, and by the sizes that the directory says."""
-    batch: list[_Image] = []
-    total = 0
-    for image in images:
-        size = image.member.size_bytes if image.member.size_bytes <= max_image_bytes else 0
-        if batch and (len(batch) >= batch_size or total + size > BATCH_BYTES):
-            yield batch
-            batch, total = [], 0
-        batch.append(image)
-        total += size
-    if batch:
-        yield batch
-
-
 class _Rows:
     """Turns one file's images into rows and failures."""
 
@@ -186,6 +169,11 @@ class _Rows:
         self._columns = columns
         self._archive = archive
         self._max_image_bytes = max_image_bytes
+
+    def held_bytes(self, image: _Image) -> int:
+        """Returns the size of an image, in bytes; 0 of one that is too large and is not read."""
+        size_bytes = image.member.size_bytes
+        return size_bytes if size_bytes <= self._max_image_bytes else 0
 
     def read(self, images: Sequence[_Image]) -> ReadPart:
         """Makes a row or a failure of each image, in order."""

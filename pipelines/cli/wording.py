@@ -148,12 +148,13 @@ def describe_duration(seconds: float) -> str:
         return f"{minutes} minutes"
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return _join(_count(hours, "hour"), _count(minutes, "minute"))
+        return _join(count_of(hours, "hour"), count_of(minutes, "minute"))
     days, hours = divmod(hours, 24)
-    return _join(_count(days, "day"), _count(hours, "hour"))
+    return _join(count_of(days, "day"), count_of(hours, "hour"))
 
 
-def _count(number: int, unit: str) -> str:
+def count_of(number: int, unit: str) -> str:
+    """Says how many there are, such as "2 images"; nothing of none."""
     return f"{number:,} {unit}{'s' * (number != 1)}" if number else ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipelines.cli.wording import count_of
 from pipelines.explore.diff_summary import count_rows
 from pipelines.explore.note import Note
 from transforms.explore.run_diff import RunDiff
@@ -18,13 +19,13 @@ def note_diff(found: RunDiff, complaint: str | None) -> Iterator[Note]:
         yield Note(complaint, "answers" if len(found.join) else "making", is_bad=True)
     counts = count_rows(found)
     if counts["failing"]:
-        yield Note(f"{_images(counts['failing'])} fail now", "images", is_bad=True)
+        yield Note(f"{count_of(counts['failing'], 'image')} fail now", "images", is_bad=True)
     if found.vectors is not None:
         yield from _note_vectors(found)
     if found.labels is not None:
         flips = int(found.labels.is_flip.sum())
         if flips:
-            yield Note(f"{_images(flips)} of another class", "flips")
+            yield Note(f"{count_of(flips, 'image')} of another class", "flips")
         if found.labels.matched_by == "class_label":
             text = "the lists of labels differ: classes are the same if their texts are"
             yield Note(text, "making", is_bad=True)
@@ -33,7 +34,7 @@ def note_diff(found: RunDiff, complaint: str | None) -> Iterator[Note]:
             where = "images" if name != "changed" else "answers"
             yield Note(f"{counts[name]:,} {name}", where)
     if count := len(found.making["recipe"]):
-        yield Note(f"the runs differ in {count:,} setting{'s' * (count > 1)}", "making")
+        yield Note(f"the runs differ in {count_of(count, 'setting')}", "making")
 
 
 def _note_vectors(found: RunDiff) -> Iterator[Note]:
@@ -51,7 +52,3 @@ def _note_vectors(found: RunDiff) -> Iterator[Note]:
             "can be compared"
         )
         yield Note(text, "answers", is_bad=True)
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipelines.cli.wording import (
+    count_of,
     describe_changes,
     describe_duration,
     describe_engines,
@@ -117,7 +118,7 @@ def note_run(run: PublishedRun) -> list[Note]:
         text = "the first images speak for another range of pixels"
         notes.append(Note(text, "warnings", is_bad=True))
     if count := len(run.record["warnings"]) - doubts:
-        text = f"{count:,} warning{'s' * (count > 1)} while it ran"
+        text = f"{count_of(count, 'warning')} while it ran"
         notes.append(Note(text, "warnings", is_bad=True))
     return notes
 

@@ -79,9 +79,10 @@ def read_pictures(
     """
     others = np.concatenate([mapped, *(found.rows for found in near.values())])
     large = [row for row, card in cards.items() if card.thumbnail.jpeg]
-    small = read_cards(run, np.setdiff1d(others, large).tolist(), _MAP_PIXELS)
+    # What has been read and has no picture is not read again.
+    known = cards | read_cards(run, np.setdiff1d(others, list(cards)).tolist(), _MAP_PIXELS)
     pictures = {
-        row: (card.image_id, base64.b64encode(card.thumbnail.jpeg).decode())
-        for row, card in small.items()
+        row: (known[row].image_id, base64.b64encode(known[row].thumbnail.jpeg).decode())
+        for row in np.setdiff1d(others, large).tolist()
     }
-    return cards | small, pictures
+    return known, pictures

@@ -115,7 +115,7 @@ def synthesize(argv: list[str]) -> None:
     launch = prepare_launch(config, model_dir, program="embed", make_outputs=embedding_outputs)
     listed = (found for source in launch.sources for found in list_source(source))
     refs = [
-        to_image_ref(found, None, launch.columns.carried)
+        to_image_ref(found, None, launch.columns.stored)
         for found in listed
         if isinstance(found, ImageFile)
     ]

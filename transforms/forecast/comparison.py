@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.previous_rows import PreviousRows
-from transforms.lifecycle.previous_run import files_of
-from transforms.records import Change, ImageRef, InputFile, Shard, ShardKind
+from transforms.lifecycle.previous_run import files_of, is_made_alike
+from transforms.records import Change, ImageRef, InputFile, ShardKind
 from transforms.results import ShardResult
 from transforms.runs.file_accounts import file_of
 from transforms.runs.inputs_file import read_inputs
-from transforms.runs.recipe import fingerprint_shard
 
 
 class Comparison:
@@ -112,8 +111,7 @@ class Comparison:
         index = before.shard.index
         if index not in self._kept_of_shard:
             files = files_of(before)
-            shard = Shard(before.shard, before.kind, files=files)
-            is_same = fingerprint_shard(self._base_fingerprint, shard) == before.fingerprint
+            is_same = is_made_alike(before, self._base_fingerprint)
             again: set[str] = set()
             if is_same and before.may_pass:
                 uris = {file.uri for file in files}

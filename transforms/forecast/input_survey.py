@@ -148,7 +148,7 @@ def _listed(
         for found in list_source(source):
             match found:
                 case ImageFile():
-                    yield to_image_ref(found, columns.image_id_from, columns.carried)
+                    yield to_image_ref(found, columns.image_id_from, columns.stored)
                 case Unlisted():
                     unseen.setdefault(found.uri, []).append(Unseen(source, found))
                 case _:
@@ -160,7 +160,7 @@ def _listed(
     for result in previous if every else ():
         for again in recall(result, every, columns.image_id_from):
             if isinstance(again, ImageFile):
-                yield to_image_ref(again, columns.image_id_from, columns.carried)
+                yield to_image_ref(again, columns.image_id_from, columns.stored)
             else:
                 yield again
     for uri in manifests:

@@ -1,6 +1,7 @@
 """The columns that are taken from files of images, decided once at launch, and ids from names."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -34,7 +35,7 @@ class FileColumns:
     uri_column: str | None = None
     carried_from: tuple[str, ...] | None = None
 
-    @property
+    @functools.cached_property
     def stored(self) -> pa.Schema:
         """The carried columns as the inputs name them: width, where it is carried as orig_width."""
         if self.carried_from is None:

@@ -32,6 +32,8 @@ def carried_values(uri: str, carried: pa.Schema) -> tuple[str | None, ...]:
             other type.
     """
     found = partition_values(uri) if carried.names else {}
+    if not found:
+        return ()
     texts = {field.name for field in carried if pa.types.is_string(field.type)}
     if texts.isdisjoint(found):
         return ()

@@ -8,6 +8,7 @@ one now, so that it is read, and has b.tar#0 alone:
                       b.tar#1 is lost; had b.tar ended early, it would be unreached
 """
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class PreviousFiles:
     """Images of a predecessor by the file that they were in."""
 
     def __init__(self, shard: Shard, predecessor: Predecessor, previous: PreviousRows) -> None:
-        """Reads their uris.
+        """Reads nothing yet.
 
         Args:
             shard: The shard of now, of files.
@@ -55,11 +56,21 @@ class PreviousFiles:
         self._predecessor = predecessor
         self._previous = previous
         self._ends: dict[str, Failure] = {}
-        failed = {i: failure.uri for i, failure in previous.failures.items()}
-        written = uris_of(predecessor, list(previous.row_of_id.values()))
-        self._uris = failed | written
-        self._file_of = {i: file_of(uri, self._files) for i, uri in failed.items()}
-        self._file_of |= {i: file_of(uri) for i, uri in written.items()}
+
+    @functools.cached_property
+    def _uris(self) -> Mapping[str, str]:
+        """URIs of all images by image_id; reads the data files of the run before once more."""
+        failed = {i: failure.uri for i, failure in self._previous.failures.items()}
+        return failed | uris_of(self._predecessor, list(self._previous.row_of_id.values()))
+
+    @functools.cached_property
+    def _file_of(self) -> Mapping[str, str]:
+        """URIs of their files by image_id. Only a failure may have the URI of its file itself."""
+        failures = self._previous.failures
+        return {
+            image_id: file_of(uri, self._files if image_id in failures else ())
+            for image_id, uri in self._uris.items()
+        }
 
     def unread(self) -> frozenset[str]:
         """Returns the files that need no reading, by URI: all of them stays as it was.
@@ -67,7 +78,7 @@ class PreviousFiles:
         Those in which something failed that may not fail again are read, if they can be opened. If
         the earlier run is being completed, that is any failure.
         """
-        if not self._previous.is_reusable:
+        if not self._previous.is_reusable or not self._predecessor.unchanged_files:
             return frozenset()
         again = {
             self._file_of[image_id]
@@ -103,6 +114,8 @@ class PreviousFiles:
         Args:
             seen: The image_ids that were met.
         """
+        if all(i in seen for i in (*self._previous.row_of_id, *self._previous.failures)):
+            return Gone((), {})
         lost: list[str] = []
         unreached: dict[str, Failure] = {}
         for image_id, uri in self._file_of.items():

@@ -87,9 +87,9 @@ class PreviousRows:
             ref: The image.
             keeps_all: Whether every row stays, whatever the listing says.
         """
-        if keeps_all or not self.is_reusable:
-            return self.is_reusable and ref.image_id in self.row_of_id
-        return self.is_listed_alike(ref)
+        if not self.is_reusable:
+            return False
+        return ref.image_id in self.row_of_id if keeps_all else self.is_listed_alike(ref)
 
     def is_listed_alike(self, ref: ImageRef) -> bool:
         """Whether the listing says that an image is as it was."""

@@ -17,7 +17,7 @@ from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs
-from transforms.runs.recipe import differences
+from transforms.runs.recipe import differences, fingerprint_shard
 from transforms.runs.record import PublishedRun, read_published_run
 from transforms.schemas import computed_columns
 
@@ -108,6 +108,17 @@ def planned_shard(result: ShardResult) -> Shard:
 def files_of(result: ShardResult) -> tuple[InputFile, ...]:
     """Returns the files that a finished shard was made of."""
     return tuple(account.file for account in result.files)
+
+
+def is_made_alike(result: ShardResult, base_fingerprint: str) -> bool:
+    """Tells whether a finished shard of files was made as it would be now, of the same files.
+
+    Args:
+        result: The shard.
+        base_fingerprint: Fingerprint of the recipe and the columns of now.
+    """
+    shard = Shard(result.shard, result.kind, files=files_of(result))
+    return fingerprint_shard(base_fingerprint, shard) == result.fingerprint
 
 
 def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool) -> dict[str, str]:

@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.files.atomic_files import is_intact, link_or_copy
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.previous_files import can_be_opened
-from transforms.lifecycle.previous_run import Previous, PreviousShards, files_of
+from transforms.lifecycle.previous_run import Previous, PreviousShards, files_of, is_made_alike
 from transforms.lifecycle.staging import commit, read_commit, writing_shard
 from transforms.records import (
     Change,
@@ -149,10 +149,10 @@ class _KeepShard(beam.DoFn):
         keeps_all = self._previous is not None and self._previous.keeps_all
         known: set[InputFile] = set()
         for parent in parents if shard.files else ():
-            files = files_of(parent)
-            before = Shard(parent.shard, parent.kind, files=files)
-            if keeps_all or fingerprint_shard(self._base, before) == parent.fingerprint:
-                known.update(file for file in files if keeps_all or file.version is not None)
+            if keeps_all or is_made_alike(parent, self._base):
+                known.update(
+                    file for file in files_of(parent) if keeps_all or file.version is not None
+                )
         return tuple(file for file in shard.files if file in known)
 
     def _counted(self, result: ShardResult, shard: Shard) -> ShardResult:

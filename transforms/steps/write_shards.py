@@ -121,6 +121,8 @@ class ShardFile:
         inputs = write_inputs(self._inputs_path, self._plan, self._failures, self._target.carried)
         failures = Counter(failure.reason for failure in self._failures)
         self._seconds[Step.WRITE] += time.perf_counter() - started
+        if len(self._plan.files) == 1:
+            self._rows_of_file[self._plan.files[0].uri] = self._output.rows
         result = ShardResult(
             shard=self.shard,
             kind=self._plan.kind,
@@ -147,7 +149,6 @@ class ShardFile:
 
     def _write_rows(self, rows: pa.RecordBatch) -> None:
         self._output.write(rows)
-        self._rows_of_file.update(map(file_of, rows.column(URI).to_pylist()))
         if self._target.digests and not self.shard.is_canaries:
             self._digests.append(digest_ids(rows.column(IMAGE_ID).to_pylist()))
 
@@ -165,6 +166,8 @@ class ShardFile:
         if self._plan.kind is ShardKind.IMAGES:
             planned = [ref.image_id for ref in self._plan.refs]
             check_accounted(rows, self._failures, planned, self.shard)
+        if len(self._plan.files) > 1:  # Only those of several files are told apart.
+            self._rows_of_file.update(map(file_of, rows.column(URI).to_pylist()))
         for batch in rows.to_batches():
             self._write_rows(batch)
         return {change.value: count for change, count in reused.changes.items()}

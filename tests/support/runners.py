@@ -39,7 +39,10 @@ def prism_flags() -> tuple[str, ...]:
     prism = shutil.which("prism", path=f"{os.environ['PATH']}:{ROOT / 'build' / 'bin'}")
     if prism is None:
         pytest.skip("no prism; build it with scripts/prism")
-    return ("--runner=PrismRunner", f"--prism_location={prism}")
+    # A server for all pipelines of the process would get those of the DirectRunner, too: it tries
+    # Prism first. (DirectRunner and PrismRunner of 2.77)
+    own_server = "--experiments=disable_prism_server_singleton"
+    return ("--runner=PrismRunner", f"--prism_location={prism}", own_server)
 
 
 @contextlib.contextmanager

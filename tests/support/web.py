@@ -123,8 +123,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault == "drip":
             self._drip(body)
         else:
+            self.server.bytes_sent += len(body)  # Before the client has it, and looks.
             self.wfile.write(body)
-            self.server.bytes_sent += len(body)
         self.close_connection |= fault in ("short", "no length", "stall")
         if fault == "stall":
             self.server.released.wait(STALL_SECONDS)

@@ -7,7 +7,6 @@ from pipelines.cli.classify_flags import ClassifyConfig, ClassifyFlags
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.program import Program
 from pipelines.running.program import run_program
-from transforms.errors import ModelError
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.models.engine_settings import ACTIVATIONS
 
@@ -37,11 +36,10 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
     from pipelines.running.launched_model import make_policy
     from transforms.models.engine_settings import EngineSettings
     from transforms.steps.launched_model import make_handler
-    from transforms.steps.to_top_k import SOFTMAX_OF_ONE, default_activation
+    from transforms.steps.to_top_k import check_activation, default_activation
 
     if config.activation is not None:
-        if config.activation == "softmax" and model.spec.output_dim == 1:
-            raise ModelError(SOFTMAX_OF_ONE)
+        check_activation(config.activation, model.spec.output_dim)
         return config.activation
     if model.spec.output_dim not in (None, 1):
         return ACTIVATIONS[0]

@@ -115,13 +115,14 @@ class Launch:
         """What decides the columns that are no model's, in JSON's types."""
         columns = self.columns
         carried = {field.name: str(field.type) for field in columns.carried}
-        renamed = dict(zip(columns.carried.names, columns.stored.names, strict=True))
-        return {
+        recipe = {
             "image_key": columns.image_key,
             "image_id_from": columns.image_id_from,
             "carry_columns": carried,
-            **({} if columns.carried_from is None else {"carried_from": renamed}),
         }
+        if columns.carried_from is not None:
+            recipe["carried_from"] = dict(zip(carried, columns.carried_from, strict=True))
+        return recipe
 
     @property
     def base_fingerprint(self) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
-from transforms.errors import FlagError, ModelError
+from transforms.errors import FlagError
 from transforms.inference.image_inference import ImageInference, Inferred
 from transforms.inference.infer_batch import columns_less_names
 from transforms.models.class_names import read_fitting_labels
@@ -19,7 +19,7 @@ from transforms.models.engine_settings import ACTIVATIONS
 from transforms.models.image_model import ImageModel
 from transforms.models.top_k import TOP_K, check_top_k
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL, CONTENT_SHA256, HEIGHT, SCORE, WIDTH
-from transforms.steps.to_top_k import SOFTMAX_OF_ONE, default_activation, to_top_k_rows
+from transforms.steps.to_top_k import check_activation, default_activation, to_top_k_rows
 
 COLUMNS = {
     CLASS_INDEX: Sequence[np.int32],
@@ -71,8 +71,7 @@ class ClassifyImages(ImageInference):
                 f"activation must be one of {' '.join(ACTIVATIONS)}, got {activation!r}"
             )
         num_classes = model.spec.output_dim
-        if activation == "softmax" and num_classes == 1:
-            raise ModelError(SOFTMAX_OF_ONE)
+        check_activation(activation, num_classes)
         check_top_k(self.top_k, num_classes)
         return self.infer(
             images,

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from transforms.failure import Failure
+from transforms.inference.elements import value_of
 
 
 class FailedImageError(Exception):
@@ -44,8 +45,7 @@ def raise_failure(result: Any) -> Any:  # noqa: ANN401 - with a key or not
     Raises:
         FailedImageError: If it could not.
     """
-    has_key = type(result) is tuple and len(result) == 2
-    inference = (result[1] if has_key else result).inference
+    inference = value_of(result).inference
     if isinstance(inference, ImageFailure):
         raise inference.as_error()
     return result

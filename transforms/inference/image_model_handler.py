@@ -10,7 +10,7 @@ import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from transforms.inference.batching import batching, size_of
-from transforms.inference.elements import image_or_error
+from transforms.inference.elements import image_or_error, value_of
 from transforms.inference.embed_images import check_normalize, tabulate_embeddings
 from transforms.inference.image_failure import ImageFailure, to_image_failure
 from transforms.inference.model_options import ModelOptions
@@ -123,4 +123,4 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
 
 def _images_of(example: object) -> tuple[object]:
     """Returns the image of an example, with the key of a KeyedModelHandler or not."""
-    return (example[1] if type(example) is tuple and len(example) == 2 else example,)
+    return (value_of(example),)

@@ -15,7 +15,6 @@ from transforms.inference.settled_model import SettledModel
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.part import PartBuilder, ReadPart, check_size
-from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.records import ImageRef, ShardKey
 from transforms.steps.preprocess_images import preprocess_batch
@@ -56,10 +55,9 @@ class Predictor:
         Raises:
             ModelError: If it cannot be loaded, or is not the one that was settled.
         """
-        start_tensorflow(settled.handler.num_threads)
         self._max_image_bytes = settled.policy.max_image_bytes
-        self._preprocessor = Preprocessor(settled.policy)
         self._model = settled.handler.load()
+        self._preprocessor = Preprocessor(settled.policy)
         columns = FileColumns(None, None, _NO_COLUMNS)
         self._files = ImageFiles(columns, self._max_image_bytes)
         self._told = {""}

@@ -76,11 +76,6 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         """Fingerprint of the model at launch."""
         return self._fingerprint
 
-    @property
-    def num_threads(self) -> int | None:
-        """Number of the engine's threads, or None for one a core."""
-        return self._settings.num_threads
-
     def load_model(self) -> ModelOnDemand:
         """Returns the model, to be loaded once a process, and only where there is work."""
         return ModelOnDemand(self.load)

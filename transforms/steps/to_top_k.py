@@ -43,6 +43,16 @@ def activate(logits: npt.NDArray[np.float32], activation: str) -> npt.NDArray[np
     return wide.astype(np.float32)
 
 
+def check_activation(activation: str | None, num_classes: int | None) -> None:
+    """Checks that an activation fits a model's width, as far as either is known.
+
+    Raises:
+        ModelError: If it is the softmax of one number.
+    """
+    if activation == "softmax" and num_classes == 1:
+        raise ModelError(SOFTMAX_OF_ONE)
+
+
 def default_activation(output_dim: int, outputs_are_probabilities: bool) -> str:
     """Returns how scores are made where nobody says: by sigmoid or not at all of one output."""
     if output_dim > 1:
@@ -114,8 +124,7 @@ def to_top_k_rows(
         ModelError: If the labels or the activation do not fit the model's width.
     """
     num_classes = batch.outputs.shape[1]
-    if num_classes == 1 and activation == "softmax":
-        raise ModelError(SOFTMAX_OF_ONE)
+    check_activation(activation, num_classes)
     names = labels if labels is None else labels_for(labels, num_classes)
     if num_classes == 1:
         names = labels

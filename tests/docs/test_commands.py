@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -126,20 +126,31 @@ def test_a_program_takes_the_flags(
 
 def test_commands_of_pages_run(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_what_readers_have(tmp_path)
-    commands = [
-        command
-        for name in RUN
-        for command in commands_of(ROOT / f"{name}.md")
-        if not _NOT_HERE.search(str(command))
-    ]
+    ran = 0
     with contextlib.chdir(tmp_path):
-        for command in commands:
-            prepare(command)
-            main = importlib.import_module(f"pipelines.{command.program}").main
-            assert main(list(command.argv)) == 0, f"{command}\n{capsys.readouterr().err}"
-    assert len(commands) >= 20
+        for name in RUN:
+            for command in commands_of(ROOT / f"{name}.md"):
+                if not _NOT_HERE.search(str(command)):
+                    prepare(command)
+                    main = importlib.import_module(f"pipelines.{command.program}").main
+                    assert main(list(command.argv)) == 0, f"{command}\n{capsys.readouterr().err}"
+                    ran += 1
+            if name == "README":
+                run_programs_of_readme(capsys)
+    assert ran >= 20
     for page in ("report", "diff", "drift", "evaluation", "search"):
         assert (tmp_path / f"{page}.html").stat().st_size > 1000
+
+
+def run_programs_of_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs README's two programs on what its commands have written."""
+    capsys.readouterr()
+    left: dict[str, Any] = {}
+    for language, block in _FENCED.findall((ROOT / "README.md").read_text()):
+        if language == "python":
+            exec(block, left)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert left["vectors"].shape == (len(left["ids"]), 16) == (201, 16)
 
 
 def make_what_readers_have(folder: pathlib.Path) -> None:
@@ -147,7 +158,7 @@ def make_what_readers_have(folder: pathlib.Path) -> None:
     rng = np.random.default_rng(7)
     truth = ["image_id,label"]
     for label, colour in CLASSES.items():
-        for number in range(30):
+        for number in range(67):  # As many as README says, and so as many files.
             noise = rng.integers(-25, 26, (40, 50, 3))
             pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
             for root in ("photos", "millions"):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from transforms.boxes import distinct_sizes
 from transforms.errors import ImageError
 from transforms.failure import Failure, Step
 from transforms.records import Change, Shard, ShardKey
@@ -135,14 +136,17 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodedImages(Batch):
-    """A batch as read: `encoded` holds one image file's bytes a row."""
+    """A batch as read: `encoded` holds one image file's bytes a row.
+
+    Boxes of one image follow one another, and have one object between them.
+    """
 
     encoded: tuple[bytes, ...]
 
     @property
     def size_bytes(self) -> int:
         """Size of the rows and of the encoded images, in bytes."""
-        return super().size_bytes + sum(map(len, self.encoded))
+        return super().size_bytes + sum(distinct_sizes(self.encoded))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

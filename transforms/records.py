@@ -40,6 +40,8 @@ class ImageRef:
             on the web that the run before has a row of, that of its version.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
             how many images are in it, so that it is one, which fails.
+        box: Row of a manifest that holds the box which it is, until PlanShards numbers the boxes of
+            each image; then, and of a whole image, None.
     """
 
     image_id: str
@@ -49,6 +51,7 @@ class ImageRef:
     carried: tuple[Any, ...] = ()
     content_sha256: str | None = None
     unlisted: str | None = None
+    box: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

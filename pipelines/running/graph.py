@@ -137,6 +137,7 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         basis.has_same_recipe,
         launch.config.allow_private_hosts,
         launch.columns.uri_column,
+        launch.columns.boxes,
     )
     images = matched.images
     if plan.places_by_content:

@@ -169,6 +169,7 @@ def _listed(
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
+            boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
         )
 

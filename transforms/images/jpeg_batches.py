@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from transforms.boxes import same_runs
 from transforms.errors import CorruptImageError, ImageError
 from transforms.images.header import ImageHeader
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
-from transforms.images.placement import Placement
+from transforms.images.placement import Box, Placement
 from transforms.images.tensor_view import view
 
 _CORES = os.cpu_count() or 1
@@ -26,11 +27,19 @@ _PIECE_BYTES = 64_000_000
 
 
 class ReadImage(NamedTuple):
-    """An image file whose header is read and whose pixels are not."""
+    """An image file whose header is read and whose pixels are not.
+
+    Attributes:
+        encoded: The file.
+        header: What it says of itself; the same object for all the parts of one image.
+        placement: Where its pixels go.
+        part: Part of it that is a crop's, as it is shown; None of the whole image.
+    """
 
     encoded: bytes
     header: ImageHeader
     placement: Placement
+    part: Box | None = None
 
 
 class JpegBatch(NamedTuple):
@@ -64,13 +73,13 @@ class JpegBatches:
     def __call__(self, images: Sequence[ReadImage]) -> JpegBatch:
         """Decodes and finishes a batch; a bad image costs only itself."""
         batch = JpegBatch([], [], {})
-        for places in _pieces(images):
+        for files in _pieces(images):
             with self._turn:
-                self._run(images, places, batch)
+                self._run(images, files, batch)
         return batch
 
-    def _run(self, images: Sequence[ReadImage], places: list[int], batch: JpegBatch) -> None:
-        """Decodes the images of a piece and adds what became of them.
+    def _run(self, images: Sequence[ReadImage], files: list[range], batch: JpegBatch) -> None:
+        """Decodes the files of a piece and adds what became of their images, one or several parts.
 
         Three images of 2 x 2, 1 x 1 and 5 x 5 pixels, the second damaged:
 
@@ -78,12 +87,12 @@ class JpegBatches:
             starts      0  128
             sizes       2 x 2  5 x 5
         """
-        rooms = [_room(images[place].header) for place in places]
+        rooms = [_room(images[places[0]].header) for places in files]
         starts = [0, *itertools.accumulate(rooms)]
         memory = _aligned(starts[-1])
 
         def decode(number: int) -> tuple[int, int] | ImageError | None:
-            encoded, header, placement = images[places[number]]
+            encoded, header, placement, _ = images[files[number][0]]
             size = header.height, header.width
             room = memory[starts[number] : starts[number + 1]]
             try:
@@ -94,40 +103,43 @@ class JpegBatches:
                 return CorruptImageError(f"the JPEG data decode to {decoded} pixels")
             return decoded
 
-        results = list(self._threads.map(decode, range(len(places))))
-        good = []
-        for number, result in enumerate(results):
+        results = list(self._threads.map(decode, range(len(files))))
+        good: list[tuple[int, int]] = []
+        for number, (places, result) in enumerate(zip(files, results, strict=True)):
             if isinstance(result, ImageError):
-                batch.errors[places[number]] = result
+                batch.errors.update(dict.fromkeys(places, result))
             elif result is None:
-                batch.others.append(places[number])
+                batch.others.extend(places)
             else:
-                good.append(number)
+                good.extend((number, place) for place in places)
         if good:
             pixels = self._graphs.finish_together(
                 tf.experimental.dlpack.from_dlpack(memory.__dlpack__()),
-                tf.constant([starts[number] for number in good], tf.int64),
-                tf.constant([results[number] for number in good], tf.int32),
+                tf.constant([starts[number] for number, _ in good], tf.int64),
+                tf.constant([results[number] for number, _ in good], tf.int32),
                 tf.constant(
-                    [PlacementRow.of(images[places[number]].placement) for number in good], tf.int32
+                    [PlacementRow.of(images[place].placement) for _, place in good], tf.int32
                 ),
             )
-            batch.parts.append(([places[number] for number in good], view(pixels)))
+            batch.parts.append(([place for _, place in good], view(pixels)))
 
 
-def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:
-    """Yields the places of images to decode at a time: one a core, more if they are small."""
-    places: list[int] = []
+def _pieces(images: Sequence[ReadImage]) -> Iterator[list[range]]:
+    """Yields the files to decode at a time, as the places of their images.
+
+    One file a core, more if they are small.
+    """
+    files: list[range] = []
     piece_bytes = 0
-    for place, image in enumerate(images):
-        image_bytes = _room(image.header)
-        if len(places) >= _CORES and piece_bytes + image_bytes > _PIECE_BYTES:
-            yield places
-            places, piece_bytes = [], 0
-        places.append(place)
-        piece_bytes += image_bytes
-    if places:
-        yield places
+    for places in same_runs([image.header for image in images]):
+        file_bytes = _room(images[places[0]].header)
+        if len(files) >= _CORES and piece_bytes + file_bytes > _PIECE_BYTES:
+            yield files
+            files, piece_bytes = [], 0
+        files.append(places)
+        piece_bytes += file_bytes
+    if files:
+        yield files
 
 
 def _room(header: ImageHeader) -> int:

@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from transforms.boxes import ImageBox, same_runs
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.images.header import ImageHeader
 from transforms.images.isolated_decoder import decode_apart, read_header_apart
 from transforms.images.jpeg_batches import JpegBatches, ReadImage
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
-from transforms.images.placement import Placement, place
+from transforms.images.placement import RATIOS, Box, Placement, place
 from transforms.images.policy import Preprocessing
 from transforms.images.stripped import strip
 from transforms.images.tensor_view import view
@@ -77,7 +78,9 @@ class Preprocessor:
         """The policy by which it makes pixels of images."""
         return self._policy
 
-    def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
+    def __call__(
+        self, encoded: Sequence[bytes], boxes: Sequence[ImageBox | None] | None = None
+    ) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
 
         JPEG files are decoded side by side. PNG files are one call to TensorFlow. What is left goes
@@ -89,30 +92,42 @@ class Preprocessor:
             alone               2 by Pillow
             result              pixels of 0, 1, 2, 5; errors {3: ..., 4: ...}
 
+        An image that comes several times in a row, as one object, with a box each, is decoded once.
+        Each box is placed as an image of its pixels alone would be.
+
         Args:
             encoded: Image files, whole, of any mix of formats.
+            boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
         """
         images: dict[int, ReadImage] = {}
         errors: dict[int, ImageError] = {}
-        for index, data in enumerate(encoded):
-            try:
-                images[index] = self._read(data)
-            except ImageError as error:
-                errors[index] = error
+        for run in same_runs(encoded):
+            own = [boxes[index] if boxes else None for index in run]
+            for index, found in zip(run, self._read(encoded[run[0]], own), strict=True):
+                if isinstance(found, ImageError):
+                    errors[index] = found
+                else:
+                    images[index] = found
         jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
         batch = self._jpegs([images[index] for index in jpegs])
         errors |= {jpegs[place]: error for place, error in batch.errors.items()}
         parts = [([jpegs[place] for place in places], pixels) for places, pixels in batch.parts]
-        together = [index for index, image in images.items() if _is_promising(image)]
+        files = [
+            [index for index in run if index in images and index not in errors]
+            for run in same_runs(encoded)
+        ]
+        together = [places[0] for places in files if _are_promising([images[i] for i in places])]
         pixels = self._run_together([images[index] for index in together])
         if pixels is not None:
             parts.append((together, pixels))
         done = {index for places, _ in parts for index in places}
-        for index in sorted(images.keys() - errors.keys() - done):
+        for places in files:
+            if not places or places[0] in done:
+                continue
             try:
-                parts.append(([index], self._run_alone(images[index])[np.newaxis]))
+                parts.append((places, self._run_file([images[index] for index in places])))
             except ImageError as error:
-                errors[index] = error
+                errors |= dict.fromkeys(places, error)
         good = sorted(images.keys() - errors.keys())
         sizes = np.array([_upright_size(images[index]) for index in good], np.int32).reshape(-1, 2)
         heights, widths = sizes[:, 0].copy(), sizes[:, 1].copy()
@@ -129,8 +144,40 @@ class Preprocessor:
                 joined[rows[index]] = image
         return joined
 
-    def _read(self, encoded: bytes) -> ReadImage:
-        """Reads the header, checks the limits, and says where the pixels go."""
+    def _read(
+        self, encoded: bytes, boxes: Sequence[ImageBox | None]
+    ) -> list[ReadImage | ImageError]:
+        """Reads the header, checks the limits, and says where the pixels of each part go."""
+        try:
+            encoded, header = self._open(encoded)
+        except ImageError as error:
+            return [error] * len(boxes)
+        found: list[ReadImage | ImageError] = []
+        may_shrink = self._policy.decode == "fast"
+        for box in boxes:
+            try:
+                part = self._part(header, box)
+            except ImageError as error:
+                found.append(error)
+            else:
+                placement = self._place(header, part, may_shrink=may_shrink)
+                found.append(ReadImage(encoded, header, placement, part))
+        images = [image for image in found if isinstance(image, ReadImage)]
+        ratio = min((image.placement.ratio for image in images), default=1)
+        # All parts are cut from one decoded image.
+        return [
+            image._replace(
+                placement=self._place(
+                    header, image.part, may_shrink=may_shrink, largest_ratio=ratio
+                )
+            )
+            if isinstance(image, ReadImage) and image.placement.ratio > ratio
+            else image
+            for image in found
+        ]
+
+    def _open(self, encoded: bytes) -> tuple[bytes, ImageHeader]:
+        """Returns the image as decoders are to see it, and its header, within the limits."""
         policy = self._policy
         if len(encoded) > policy.max_image_bytes:
             raise FileTooLargeError(
@@ -147,16 +194,38 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
                 "decoders make room for each row"
             )
-        if header.format == "PNG":
-            # TensorFlow unpacks all texts.
-            encoded = strip(encoded, "PNG")
-        return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
+        # TensorFlow unpacks all texts of a PNG.
+        return (strip(encoded, "PNG") if header.format == "PNG" else encoded), header
 
-    def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
+    def _part(self, header: ImageHeader, box: ImageBox | None) -> Box | None:
+        """Returns the pixels of a box, with its margin, in the upright image."""
+        if box is None:
+            return None
+        height, width = header.height, header.width
+        upright = (width, height) if self._orientation(header) >= 5 else (height, width)
+        return Box(*box.within(*upright, self._policy.box_margin or 0.0))
+
+    def _orientation(self, header: ImageHeader) -> int:
+        return header.orientation if self._policy.exif == "apply" else 1
+
+    def _place(
+        self,
+        header: ImageHeader,
+        part: Box | None,
+        *,
+        may_shrink: bool,
+        largest_ratio: int = RATIOS[-1],
+    ) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
-        orientation = header.orientation if self._policy.exif == "apply" else 1
-        may_shrink = may_shrink and header.format == "JPEG"
-        return place(header.height, header.width, orientation, self._policy, may_shrink=may_shrink)
+        return place(
+            header.height,
+            header.width,
+            self._orientation(header),
+            self._policy,
+            part=part,
+            may_shrink=may_shrink and header.format == "JPEG",
+            largest_ratio=largest_ratio,
+        )
 
     def _run_together(self, images: Sequence[ReadImage]) -> npt.NDArray[Any] | None:
         """Runs TensorFlow on a batch, in one call; returns None if one image fails."""
@@ -168,47 +237,62 @@ class Preprocessor:
             pixels, sizes = self._graphs.decode_together(encoded, rows)
         except _TENSORFLOW_ERRORS:
             return None
-        decoded_sizes = [list(_decoded_size(image)) for image in images]
+        decoded_sizes = [[image.header.height, image.header.width] for image in images]
         # Data of another size than its header says would be put in the wrong place.
         return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
-    def _run_alone(self, image: ReadImage) -> npt.NDArray[Any]:
-        """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
-        header = image.header
-        is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
+    def _run_file(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        """Runs TensorFlow on the parts of one image, or Pillow if TensorFlow cannot decode it."""
+        encoded, header = images[0].encoded, images[0].header
+        is_negative = header.format == "JPEG" and is_unmarked_cmyk(encoded)
         if header.decoder == "tensorflow" and not is_negative:
-            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
-                pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
+                return self._run_tensorflow(images)
             except _TENSORFLOW_ERRORS:
                 pass
-            else:
-                height, width = size.numpy().tolist()
-                if (height, width) != _decoded_size(image):
-                    ratio = image.placement.ratio
-                    raise CorruptImageError(
-                        f"the {header.format} header says {header.height} x {header.width} "
-                        f"pixels, its data {height * ratio} x {width * ratio}"
-                    )
-                return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
-        row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
-        return view(self._graphs.finish_alone(tf.constant(decoded), row))
+        decoded = decode_apart(encoded, header, self._policy.max_image_seconds)
+        return self._finish_parts(tf.constant(decoded), images)
+
+    def _run_tensorflow(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        image = images[0]
+        encoded = tf.constant(image.encoded)
+        if len(images) == 1:
+            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
+            pixels, size = self._graphs.decode_alone(encoded, row)
+            _check_size(image, size, image.placement.ratio)
+            return view(pixels)[np.newaxis]
+        decoded = self._graphs.decode_whole(encoded)
+        _check_size(image, tf.shape(decoded)[:2], ratio=1)
+        return self._finish_parts(decoded, images)
+
+    def _finish_parts(self, decoded: tf.Tensor, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        """Finishes the parts of an image that is decoded whole."""
+        placements = [self._place(i.header, i.part, may_shrink=False) for i in images]
+        rows = [tf.constant(PlacementRow.of(placement), tf.int32) for placement in placements]
+        return np.stack([view(self._graphs.finish_alone(decoded, row)) for row in rows])
 
 
-def _is_promising(image: ReadImage) -> bool:
-    """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
+def _check_size(image: ReadImage, size: tf.Tensor, ratio: int) -> None:
+    """Checks that an image was decoded to the size that its header says."""
+    header = image.header
+    decoded = tuple(size.numpy().tolist())
+    if decoded != (-(-header.height // ratio), -(-header.width // ratio)):
+        raise CorruptImageError(
+            f"the {header.format} header says {header.height} x {header.width} "
+            f"pixels, its data {decoded[0] * ratio} x {decoded[1] * ratio}"
+        )
+
+
+def _are_promising(images: Sequence[ReadImage]) -> bool:
+    """Returns whether it is one PNG and likely whole; one failure would cost its batch a retry."""
+    if len(images) != 1:
+        return False
     # Most bad files are cut short.
-    return image.header.format == "PNG" and _PNG_END in image.encoded[-_TAIL_BYTES:]
+    return images[0].header.format == "PNG" and _PNG_END in images[0].encoded[-_TAIL_BYTES:]
 
 
 def _upright_size(image: ReadImage) -> tuple[int, int]:
     """Returns height and width before anything is done to it."""
     height, width = image.header.height, image.header.width
     return (width, height) if image.placement.is_turned else (height, width)
-
-
-def _decoded_size(image: ReadImage) -> tuple[int, int]:
-    """Returns height and width of what TensorFlow decodes, as stored."""
-    return image.placement.decoded_size(image.header.height, image.header.width)

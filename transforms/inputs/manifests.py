@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import pyarrow as pa
 
+from transforms.boxes import WITHOUT_BOXES, BoxColumns
 from transforms.errors import ImageError, InputError
 from transforms.files.file_uris import is_of_no_text, path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.unicode_forms import in_form_on_disk
@@ -20,6 +21,7 @@ from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
+from transforms.inputs.entries import Skipped
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
@@ -35,6 +37,7 @@ def manifest_schema(
     carry_columns: Sequence[str],
     *,
     uri_column: str | None = None,
+    boxes: BoxColumns | None = None,
     allow_private_hosts: bool = False,
 ) -> pa.Schema:
     """Peeks at a manifest: checks it has a `uri`, returns the carried columns' names and types.
@@ -46,13 +49,16 @@ def manifest_schema(
         uri: The manifest.
         carry_columns: Names of columns.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
+        boxes: Columns of the boxes, which must be there.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
         InputError: If it cannot be read, is of no known format, or lacks a column.
     """
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
-        return _carried_schema(handle, found, uri, uri_column, carry_columns)
+        return _carried_schema(
+            handle, found, uri, uri_column, carry_columns, boxes.names if boxes else ()
+        )
 
 
 def _carried_schema(
@@ -61,13 +67,14 @@ def _carried_schema(
     uri: str,
     uri_column: str | None,
     carry_columns: Sequence[str],
+    box_columns: Sequence[str] = (),
 ) -> pa.Schema:
     keys = _uri_columns(uri_column)
     schema = found.schema(handle, uri, keys)
     if not schema.names and found.names_are_in_rows:  # As the failures of a run without any.
         return schema
     key = _present(keys, schema.names)
-    for name in (key, *carry_columns):
+    for name in (key, *carry_columns, *box_columns):
         if schema.get_field_index(name) < 0:
             cure = "; --uri_column says which one holds the URIs" if name == key else ""
             raise InputError(
@@ -90,8 +97,9 @@ def read_manifest(
     image_id_from: str | None,
     *,
     uri_column: str | None = None,
+    boxes: BoxColumns | None = None,
     allow_private_hosts: bool = False,
-) -> Iterator[ImageRef]:
+) -> Iterator[ImageRef | Skipped]:
     """Reads a manifest, a row at a time.
 
     A uri without a scheme is relative to the manifest's directory; on the web, to its URL, without
@@ -116,6 +124,7 @@ def read_manifest(
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
+        boxes: Columns of the boxes, each of which is an image then; a row without one is skipped.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
@@ -125,12 +134,13 @@ def read_manifest(
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
     id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
     keys = _uri_columns(uri_column)
-    others = [id_column or IMAGE_ID, *carried.names]
+    own = pa.schema(list(carried)[: len(carried) - len(boxes.fields) if boxes else None])
+    others = [id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
-            _carried_schema(handle, found, uri, uri_column, carried.names)
+            _carried_schema(handle, found, uri, uri_column, own.names)
             handle.seek(0)
-        for where, values in found.rows(handle, uri, keys, others):
+        for row, (where, values) in enumerate(found.rows(handle, uri, keys, others)):
             image_uri = resolve_uri(_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
@@ -141,8 +151,33 @@ def read_manifest(
                 key = _text(values, id_column or IMAGE_ID, where)
             else:
                 key = image_id(image_uri, folder, image_id_from)
-            fitting = tuple(_fitting(values.get(field.name), field, where) for field in carried)
-            yield ImageRef(key, *_listing(image_uri), carried=fitting)
+            fitting = tuple(_fitting(values.get(field.name), field, where) for field in own)
+            if boxes is None:
+                yield ImageRef(key, *_listing(image_uri), carried=fitting)
+            else:
+                yield from _boxes(key, image_uri, fitting, row, values, boxes, where)
+
+
+def _boxes(
+    key: str,
+    image_uri: str,
+    carried: tuple[object, ...],
+    row: int,
+    values: dict[str, object],
+    boxes: BoxColumns,
+    where: str,
+) -> Iterator[ImageRef | Skipped]:
+    """Yields the boxes of a row, each with the row's carried values and its own four numbers."""
+    try:
+        found = boxes.read([values.get(name) for name in boxes.names])
+    except ValueError as error:
+        raise InputError(f"{where}: --boxes: {error}") from error
+    if not found:
+        yield Skipped(image_uri, WITHOUT_BOXES)
+        return
+    uri, size_bytes, version = _listing(image_uri)
+    for box in found:
+        yield ImageRef(key, uri, size_bytes, version, (*carried, *box), box=row)
 
 
 def manifest_format(uri: str) -> ManifestFormat:

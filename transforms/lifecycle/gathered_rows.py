@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from transforms.boxes import number_of_box
 from transforms.failure import Failure
 from transforms.lifecycle.reuse import DUPLICATE_OF
 from transforms.records import ShardKind
@@ -90,15 +91,16 @@ def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=computed.schema)
 
 
-def _order(kind: ShardKind) -> Callable[[str, str], tuple[str, int, str]]:
+def _order(kind: ShardKind) -> Callable[[str, str], tuple[str, int, str, int]]:
     return _by_id if kind is ShardKind.IMAGES else _by_place
 
 
-def _by_id(image_id: str, uri: str) -> tuple[str, int, str]:
-    return image_id, 0, uri
+def _by_id(image_id: str, uri: str) -> tuple[str, int, str, int]:
+    return image_id, 0, uri, 0
 
 
-def _by_place(_: str, uri: str) -> tuple[str, int, str]:
+def _by_place(image_id: str, uri: str) -> tuple[str, int, str, int]:
     file, _, place = uri.rpartition("#")
-    # A failure that stands for a whole file has no place in it.
-    return (file, int(place), uri) if place.isdecimal() else (uri, 0, uri)
+    # A failure that stands for a whole file has no place in it. Boxes of an image have the same.
+    number = number_of_box(image_id)
+    return (file, int(place), uri, number) if place.isdecimal() else (uri, 0, uri, number)

@@ -9,6 +9,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
+from transforms.boxes import WITHOUT_BOXES, BoxColumns
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
@@ -62,11 +63,13 @@ def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
 
 
 def _match_source(
-    source: Source, image_id_from: str | None, carried: pa.Schema
+    source: Source, image_id_from: str | None, carried: pa.Schema, wants_boxes: bool
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
     for found in list_source(source):
         match found:
+            case ImageFile() if wants_boxes:
+                yield _Skipped("skipped", WITHOUT_BOXES)
             case ImageFile():
                 refs.append(to_image_ref(found, image_id_from, carried))
                 if len(refs) == CHUNK_REFS:
@@ -87,17 +90,26 @@ def _match_manifest(
     carried: pa.Schema,
     image_id_from: str | None,
     uri_column: str | None,
+    boxes: BoxColumns | None,
     allow_private_hosts: bool,
-) -> Iterator[RefChunk]:
-    return in_chunks(
-        read_manifest(
-            uri,
-            carried,
-            image_id_from,
-            uri_column=uri_column,
-            allow_private_hosts=allow_private_hosts,
-        )
-    )
+) -> Iterator[RefChunk | _Skipped]:
+    refs: list[ImageRef] = []
+    for found in read_manifest(
+        uri,
+        carried,
+        image_id_from,
+        uri_column=uri_column,
+        boxes=boxes,
+        allow_private_hosts=allow_private_hosts,
+    ):
+        if isinstance(found, Skipped):
+            yield _Skipped("skipped", found.reason)
+            continue
+        refs.append(found)
+        if len(refs) == CHUNK_REFS:
+            yield RefChunk(tuple(refs))
+            refs.clear()
+    yield from in_chunks(refs)
 
 
 def _describe_unseen(
@@ -126,6 +138,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         keeps_rows: Whether the rows of that run are what this one would make.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
+        boxes: Columns of manifests that hold boxes, each of which is an image then.
     """
 
     sources: tuple[Source, ...]
@@ -136,6 +149,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     keeps_rows: bool = True
     allow_private_hosts: bool = False
     uri_column: str | None = None
+    boxes: BoxColumns | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -147,9 +161,9 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             root
             | "Sources" >> beam.Create(self.sources, reshuffle=False)
             | "MatchSource"
-            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
-                "files", "skipped", "unseen", main="images"
-            )
+            >> beam.FlatMap(
+                _match_source, self.image_id_from, self.carried, self.boxes is not None
+            ).with_outputs("files", "skipped", "unseen", main="images")
         )
         named = (
             root
@@ -160,10 +174,12 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
                 self.carried,
                 self.image_id_from,
                 self.uri_column,
+                self.boxes,
                 self.allow_private_hosts,
-            )
+            ).with_outputs("skipped", main="images")
         )
-        images, files = [listed.images, named], [listed.files]
+        images, files = [listed.images, named.images], [listed.files]
+        skipped = (listed.skipped, named.skipped)
         if self.previous is not None:
             recalling = RecallUnseen(*self.previous, self.image_id_from)
             recalled = listed.unseen | "RecallUnseen" >> recalling
@@ -188,6 +204,6 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         return Matched(
             images | "Images" >> beam.Flatten().with_output_types(RefChunk),
             files | "Files" >> beam.Flatten().with_output_types(InputFile),
-            listed.skipped,
+            skipped | "Skipped" >> beam.Flatten(),
             warnings,
         )

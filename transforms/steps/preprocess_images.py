@@ -14,6 +14,7 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
+from transforms.boxes import boxes_of, distinct_sizes
 from transforms.failure import Step
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
@@ -31,7 +32,8 @@ def preprocess_batch(
 ) -> PixelBatch:
     """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
     started = time.perf_counter()
-    pixels, heights, widths, errors = preprocessor(batch.encoded)
+    boxes = None if preprocessor.policy.box_margin is None else boxes_of(batch.rows)
+    pixels, heights, widths, errors = preprocessor(batch.encoded, boxes)
     rows, failures = batch.set_aside(Step.DECODE, errors)
     size = [
         (WIDTH, pa.array(widths, pa.int32())),
@@ -84,7 +86,7 @@ class _PreprocessBatch(beam.DoFn):
             with writing_shard(self._staging, batch.shard):
                 self._is_careful = begin_shard(self._staging, batch.shard)
             TALLY.count(SHARDS_RETRIED, self._is_careful)
-        TALLY.count(BYTES_READ, sum(map(len, batch.encoded)))
+        TALLY.count(BYTES_READ, sum(distinct_sizes(batch.encoded)))
         earlier = self._kept
         preprocessor = self._careful if self._is_careful else self._preprocessor
         self._kept = self._ahead.submit(preprocess_batch, batch, preprocessor)

@@ -18,6 +18,7 @@ from transforms.failure import Step
 from transforms.files.flight import FLIGHT
 from transforms.files.read_ahead import RETRIES
 from transforms.files.read_limits import DEFAULT_READ_LIMITS, ReadLimits
+from transforms.inputs.boxes_of_files import split_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
@@ -121,7 +122,9 @@ class ShardReader:
     def _parts(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         is_gathered = self._policy.deduplicate or len(shard.files) > 1
         if shard.predecessor is None and not is_gathered:
-            return self._read(shard, versions)
+            parts = self._read(shard, versions)
+            has_boxes = self._policy.columns.boxes is not None
+            return refill(parts, self._policy.batch_size) if shard.files and has_boxes else parts
         return refill(self._sifted(shard, versions), self._policy.batch_size)
 
     def _sifted(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
@@ -146,7 +149,10 @@ class ShardReader:
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy
         read = FILE_KINDS[file.kind].read
-        parts = read(file, policy.columns, policy.batch_size, policy.max_image_bytes)
+        columns = policy.columns
+        parts = read(file, columns.by_image, policy.batch_size, policy.max_image_bytes)
+        if columns.boxes is not None:
+            parts = (split_boxes(part, columns) for part in parts)
         return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
 
     def _empty_part(self) -> ReadPart:

@@ -82,6 +82,7 @@ class Batch:
             before it is written. Such a shard has it on every batch, others on none.
         retries: Requests to a store that were made again for the shard, by reason, on its last
             batch.
+        skipped: Images of the shard's files that were passed over, by reason, on its last batch.
     """
 
     shard: ShardKey
@@ -94,6 +95,7 @@ class Batch:
     plan: Shard | None = None
     reused: "ReusedRows | None" = None
     retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:

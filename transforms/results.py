@@ -76,6 +76,7 @@ class ShardResult:
             another. Those of other workers may differ in numbers: a run says one.
         engine: Engine, precision and device that ran the model.
         retries: Requests to a store that were made again as it was read, by reason.
+        skipped: Images of its files that were passed over as they were read, by reason.
     """
 
     shard: ShardKey
@@ -93,6 +94,7 @@ class ShardResult:
     range_doubt: str = ""
     engine: EngineReport | None = None
     retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def failed(self) -> int:

@@ -45,6 +45,11 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
             f"--boxes: {unfit[0] if unfit else ' and '.join(sorted(kinds))}: boxes are taken of "
             "manifests, and of TFRecord or Parquet files, one of the two in a run"
         )
+    if not kinds and not config.manifest:
+        raise InputError(
+            f"--boxes {config.boxes}: image files have no boxes of their own; give a list of the "
+            "images with their boxes as --manifest"
+        )
     if not kinds:
         return dataclasses.replace(
             columns,

@@ -37,12 +37,14 @@ class ReadPart(NamedTuple):
             known (PartBuilder.add_known).
         failures: Inputs that could not be read.
         reused: Inputs whose rows are known, of a shard that is gathered before it is written.
+        without_boxes: Number of images that have no boxes, where a row is one: no inputs.
     """
 
     rows: pa.RecordBatch
     encoded: tuple[bytes, ...]
     failures: tuple[Failure, ...]
     reused: ReusedRows | None = None
+    without_boxes: int = 0
 
     @property
     def matched(self) -> int:

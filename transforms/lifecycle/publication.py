@@ -111,6 +111,7 @@ def run_record(
         failures.update(result.failures)
         seconds.update(result.seconds)
         retries.update(result.retries)
+        skipped_reasons.update(result.skipped)
     written = sum(result.rows for result in results)
     failed = failures.total()
     return {

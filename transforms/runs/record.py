@@ -66,6 +66,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         **({"range_doubt": result.range_doubt} if result.range_doubt else {}),
         "engine": result.engine and dataclasses.asdict(result.engine),
         "retries": dict(result.retries),
+        **({"skipped": dict(result.skipped)} if result.skipped else {}),
     }
 
 
@@ -119,6 +120,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         range_doubt=entry.get("range_doubt", ""),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
         retries=entry.get("retries", {}),
+        skipped=entry.get("skipped", {}),
     )
 
 

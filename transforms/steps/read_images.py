@@ -14,6 +14,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import EncodedImages
+from transforms.boxes import WITHOUT_BOXES
 from transforms.failure import Step
 from transforms.files.flight import FLIGHT
 from transforms.files.read_ahead import RETRIES
@@ -80,8 +81,10 @@ class ShardReader:
     def read(self, shard: Shard) -> Iterator[EncodedImages]:
         """Yields the shard's batches in order; an empty shard yields one empty batch."""
         retries: collections.Counter[str] = collections.Counter()
+        skipped: collections.Counter[str] = collections.Counter()
         versions: dict[str, str | None] = {}
-        read_next = functools.partial(_timed_next, self._parts(shard, versions), retries)
+        parts = self._parts(shard, versions, skipped)
+        read_next = functools.partial(_timed_next, parts, retries)
         ahead: collections.deque[Future[_TimedPart]] = collections.deque(
             self._ahead.submit(read_next) for _ in range(BATCHES_AHEAD)
         )
@@ -108,6 +111,7 @@ class ShardReader:
                 plan=_with_versions(shard, versions) if is_last else None,
                 reused=part.reused,
                 retries=dict(retries) if is_last else {},
+                skipped=dict(+skipped) if is_last else {},
             )
         if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
             raise RuntimeError(
@@ -119,15 +123,19 @@ class ShardReader:
         self._ahead.shutdown(cancel_futures=True)
         self._image_files.close()
 
-    def _parts(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
+    def _parts(
+        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
+    ) -> Iterator[ReadPart]:
         is_gathered = self._policy.deduplicate or len(shard.files) > 1
-        if shard.predecessor is None and not is_gathered:
-            parts = self._read(shard, versions)
-            has_boxes = self._policy.columns.boxes is not None
-            return refill(parts, self._policy.batch_size) if shard.files and has_boxes else parts
-        return refill(self._sifted(shard, versions), self._policy.batch_size)
+        if shard.predecessor is not None or is_gathered:
+            return refill(self._sifted(shard, versions, skipped), self._policy.batch_size)
+        parts = self._read(shard, versions, skipped)
+        is_split = shard.files and self._policy.columns.boxes is not None
+        return refill(parts, self._policy.batch_size) if is_split else parts
 
-    def _sifted(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
+    def _sifted(
+        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
+    ) -> Iterator[ReadPart]:
         """Reads what must be read of a shard that is gathered before it is written."""
         reuse = ShardReuse(
             shard,
@@ -138,22 +146,32 @@ class ShardReader:
         to_read, known = reuse.before_reading()
         versions.update(reuse.kept_versions)
         yield known
-        yield from map(reuse.after_reading, self._read(to_read, versions))
+        yield from map(reuse.after_reading, self._read(to_read, versions, skipped))
         yield reuse.after_the_last()
 
-    def _read(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
+    def _read(
+        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
+    ) -> Iterator[ReadPart]:
         if shard.kind is ShardKind.IMAGES:
             return self._image_files.read_batches(shard.refs, self._policy.batch_size, versions)
-        return itertools.chain.from_iterable(map(self._read_file, shard.files))
+        files = itertools.chain.from_iterable(map(self._read_file, shard.files))
+        return files if self._policy.columns.boxes is None else self._split(files, skipped)
 
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy
         read = FILE_KINDS[file.kind].read
-        columns = policy.columns
-        parts = read(file, columns.by_image, policy.batch_size, policy.max_image_bytes)
-        if columns.boxes is not None:
-            parts = (split_boxes(part, columns) for part in parts)
+        columns = policy.columns.by_image
+        parts = read(file, columns, policy.batch_size, policy.max_image_bytes)
         return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
+
+    def _split(
+        self, parts: Iterator[ReadPart], skipped: collections.Counter[str]
+    ) -> Iterator[ReadPart]:
+        """Makes a row of each box, and counts the images without any."""
+        for part in parts:
+            boxes = split_boxes(part, self._policy.columns)
+            skipped[WITHOUT_BOXES] += boxes.without_boxes
+            yield boxes
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)

@@ -75,6 +75,7 @@ class ShardFile:
         self._engine = first.engine
         self._plan: Shard | None = None
         self._retries: Mapping[str, int] = {}
+        self._skipped: Mapping[str, int] = {}
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.
@@ -106,6 +107,7 @@ class ShardFile:
         self._plan = batch.plan
         self._range_doubt = batch.range_doubt
         self._retries = batch.retries
+        self._skipped = batch.skipped
         self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
@@ -139,6 +141,7 @@ class ShardFile:
             range_doubt=self._range_doubt,
             engine=self._engine,
             retries=self._retries,
+            skipped=self._skipped,
         )
         commit(self._target.staging, result)
         return result

@@ -21,6 +21,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeGuard
 
+import numpy as np
 import pyarrow as pa
 
 from transforms.errors import BoxOutsideError, EmptyBoxError, FlagError
@@ -237,9 +238,16 @@ def boxes_of(rows: pa.RecordBatch | pa.Table) -> list[ImageBox | None]:
     names = box_names(rows.schema.names)
     if not names:
         return [None] * rows.num_rows
-    columns = (rows.column(name).to_pylist() for name in names)
+    columns = (map(_scalar, rows.column(name).to_pylist()) for name in names)
     in_pixels = names == PIXEL_NAMES
     return [ImageBox.of(values, in_pixels=in_pixels) for values in zip(*columns, strict=True)]
+
+
+def _scalar(value: float | Sequence[float] | None) -> float | None:
+    """Returns a number that a TFRecord holds as a list of one."""
+    if isinstance(value, Sequence):
+        return value[0] if value else None
+    return value
 
 
 def name_box(image_id: str, number: int) -> str:
@@ -268,8 +276,9 @@ def content_of_box(content_sha256: str, box: ImageBox | None) -> str:
     if box is None:
         return content_sha256
     unit = "pixels" if box.in_pixels else "shares"
-    sides = ",".join(f"{side:.17g}" for side in box[:_SIDES])
-    return hashlib.sha256(f"{content_sha256} {unit} {sides}".encode()).hexdigest()
+    with np.errstate(over="ignore"):  # Rounded, as a TFRecord holds them.
+        sides = np.array(box[:_SIDES]).astype("<f4")
+    return hashlib.sha256(f"{content_sha256} {unit} ".encode() + sides.tobytes()).hexdigest()
 
 
 def same_runs(items: Sequence[object]) -> list[range]:

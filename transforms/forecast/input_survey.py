@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from transforms.boxes import WITHOUT_BOXES
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
@@ -147,6 +148,8 @@ def _listed(
     for source in sources:
         for found in list_source(source):
             match found:
+                case ImageFile() if columns.boxes is not None:
+                    yield Skipped(found.uri, WITHOUT_BOXES)
                 case ImageFile():
                     yield to_image_ref(found, columns.image_id_from, columns.stored)
                 case Unlisted():
@@ -164,14 +167,16 @@ def _listed(
             else:
                 yield again
     for uri in manifests:
-        yield from read_manifest(
+        for ref in read_manifest(
             uri,
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
             boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
-        )
+        ):
+            lacks_boxes = columns.boxes is not None and ref.box is None
+            yield Skipped(ref.uri, WITHOUT_BOXES) if lacks_boxes else ref
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

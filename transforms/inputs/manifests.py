@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import pyarrow as pa
 
-from transforms.boxes import WITHOUT_BOXES, BoxColumns
+from transforms.boxes import BoxColumns
 from transforms.errors import ImageError, InputError
 from transforms.files.file_uris import is_of_no_text, path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.unicode_forms import in_form_on_disk
@@ -21,7 +21,6 @@ from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
 from transforms.inputs.columns import IDS_FROM_NAMES, image_id
-from transforms.inputs.entries import Skipped
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
@@ -99,7 +98,7 @@ def read_manifest(
     uri_column: str | None = None,
     boxes: BoxColumns | None = None,
     allow_private_hosts: bool = False,
-) -> Iterator[ImageRef | Skipped]:
+) -> Iterator[ImageRef]:
     """Reads a manifest, a row at a time.
 
     A uri without a scheme is relative to the manifest's directory; on the web, to its URL, without
@@ -124,7 +123,8 @@ def read_manifest(
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
-        boxes: Columns of the boxes, each of which is an image then; a row without one is skipped.
+        boxes: Columns of the boxes, each of which is an image then, whose `box` is its row; a row
+            that has none is an image without `box`.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
@@ -166,14 +166,14 @@ def _boxes(
     values: dict[str, object],
     boxes: BoxColumns,
     where: str,
-) -> Iterator[ImageRef | Skipped]:
+) -> Iterator[ImageRef]:
     """Yields the boxes of a row, each with the row's carried values and its own four numbers."""
     try:
         found = boxes.read([values.get(name) for name in boxes.names])
     except ValueError as error:
         raise InputError(f"{where}: --boxes: {error}") from error
     if not found:
-        yield Skipped(image_uri, WITHOUT_BOXES)
+        yield ImageRef(key, image_uri)
         return
     uri, size_bytes, version = _listing(image_uri)
     for box in found:

@@ -102,8 +102,8 @@ def _match_manifest(
         boxes=boxes,
         allow_private_hosts=allow_private_hosts,
     ):
-        if isinstance(found, Skipped):
-            yield _Skipped("skipped", found.reason)
+        if boxes is not None and found.box is None:
+            yield _Skipped("skipped", WITHOUT_BOXES)
             continue
         refs.append(found)
         if len(refs) == CHUNK_REFS:

@@ -18,13 +18,14 @@ import itertools
 import json
 import math
 import re
+import struct
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, TypeGuard
-
-import numpy as np
-import pyarrow as pa
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from transforms.errors import BoxOutsideError, EmptyBoxError, FlagError
+
+if TYPE_CHECKING:  # Not for --help.
+    import pyarrow as pa
 
 LAYOUTS = {
     "xywh": ("x", "y", "width", "height"),
@@ -35,6 +36,9 @@ LAYOUTS = {
 
 Source: xywh are COCO's, xyxy Pascal VOC's, yxyx those of TensorFlow's Object Detection API.
 """
+
+_LARGEST = 3e38
+"""What a float32 holds."""
 
 _SIDES = len(LAYOUTS["yxyx"])
 
@@ -165,10 +169,9 @@ class BoxColumns(NamedTuple):
         return self.layout != "yxyx"
 
     @property
-    def fields(self) -> tuple[pa.Field, ...]:
-        """Columns of the output that say a row's box: float64."""
-        names = PIXEL_NAMES if self.in_pixels else SHARE_NAMES
-        return tuple(pa.field(name, pa.float64()) for name in names)
+    def in_output(self) -> tuple[str, ...]:
+        """Columns of the output that say a row's box."""
+        return PIXEL_NAMES if self.in_pixels else SHARE_NAMES
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -178,7 +181,7 @@ class BoxColumns(NamedTuple):
         return tuple(f"{self.names[0]}/{side}" for side in LAYOUTS[self.layout])
 
     def read(self, values: Sequence[object]) -> list[tuple[float, ...]]:
-        """Reads the boxes of a row, or of a record, as values of `fields`.
+        """Reads the boxes of a row, or of a record, as values of `in_output`.
 
             four names    10, 20, 50, 40              one box
                           [10, 0], [20, 0], ...       a box for each place of the lists
@@ -233,7 +236,7 @@ def box_names(names: Collection[str]) -> tuple[str, ...]:
     return next((sides for sides in own if set(sides).issubset(names)), ())
 
 
-def boxes_of(rows: pa.RecordBatch | pa.Table) -> list[ImageBox | None]:
+def boxes_of(rows: "pa.RecordBatch | pa.Table") -> list[ImageBox | None]:
     """Returns the box of each row; None stands for the whole image."""
     names = box_names(rows.schema.names)
     if not names:
@@ -276,9 +279,9 @@ def content_of_box(content_sha256: str, box: ImageBox | None) -> str:
     if box is None:
         return content_sha256
     unit = "pixels" if box.in_pixels else "shares"
-    with np.errstate(over="ignore"):  # Rounded, as a TFRecord holds them.
-        sides = np.array(box[:_SIDES]).astype("<f4")
-    return hashlib.sha256(f"{content_sha256} {unit} ".encode() + sides.tobytes()).hexdigest()
+    # Rounded, as a TFRecord holds them.
+    sides = struct.pack("<4f", *(min(max(side, -_LARGEST), _LARGEST) for side in box[:_SIDES]))
+    return hashlib.sha256(f"{content_sha256} {unit} ".encode() + sides).hexdigest()
 
 
 def same_runs(items: Sequence[object]) -> list[range]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.boxes import PIXEL_NAMES, SHARE_NAMES, BoxColumns
 from transforms.errors import FlagError, InputError
-from transforms.inputs.boxes_of_files import KINDS, columns_of_files, names_of_boxes
+from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
@@ -53,8 +53,8 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
     if not kinds:
         return dataclasses.replace(
             columns,
-            carried=pa.schema([*columns.carried, *boxes.fields]),
-            carried_from=(*columns.stored.names, *(field.name for field in boxes.fields)),
+            carried=pa.schema([*columns.carried, *box_fields(boxes)]),
+            carried_from=(*columns.stored.names, *boxes.in_output),
             boxes=boxes,
         )
     (kind,) = kinds

@@ -153,8 +153,8 @@ class PixelGraphs:
         """
         policy = self._policy
         to = PlacementRow.unpack(row)
-        # Of the whole image it is the same memory.
-        image = tf.slice(image, [to.top, to.left, 0], [to.height, to.width, 3])
+        if policy.resize_mode == "crop" or policy.box_margin is not None:
+            image = tf.slice(image, [to.top, to.left, 0], [to.height, to.width, 3])
         image = tf.switch_case(to.flips, [functools.partial(_flip, image, n) for n in Flips])
         size = tf.stack([to.resized_height, to.resized_width])
         image = self._resize(image, size, is_shrunk=to.ratio_index > 0)

@@ -38,6 +38,11 @@ def names_of_boxes(boxes: BoxColumns, kind: ShardKind) -> tuple[str, ...]:
     return boxes.features if kind is ShardKind.TFRECORD else boxes.names
 
 
+def box_fields(boxes: BoxColumns) -> list[pa.Field]:
+    """Returns the columns of the output that say a row's box."""
+    return [pa.field(name, pa.float64()) for name in boxes.in_output]
+
+
 def columns_of_files(
     columns: FileColumns, boxes: BoxColumns, kind: ShardKind, types: pa.Schema
 ) -> FileColumns:
@@ -74,8 +79,8 @@ def columns_of_files(
         split += [place] if is_split else []
     return dataclasses.replace(
         columns,
-        carried=pa.schema([*fields, *boxes.fields]),
-        carried_from=(*columns.stored.names, *(field.name for field in boxes.fields)),
+        carried=pa.schema([*fields, *box_fields(boxes)]),
+        carried_from=(*columns.stored.names, *boxes.in_output),
         boxes=boxes,
         of_image=of_image,
         split=tuple(split),
@@ -98,7 +103,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
     ids, uris, contents = (
         part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256)
     )
-    own = len(columns.carried) - len(boxes.fields)
+    own = len(columns.carried) - len(boxes.in_output)
     numbers = [column.to_pylist() for column in part.rows.columns[read + own :]]
     split = {place: part.rows.column(read + place).to_pylist() for place in columns.split}
     kept: list[int] = []
@@ -133,7 +138,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
         _as_carried(values[place], field) if place in split else taken.column(read + place)
         for place, field in enumerate(list(columns.carried)[:own])
     ]
-    by_side = zip(*sides, strict=True) if sides else [()] * len(boxes.fields)
+    by_side = zip(*sides, strict=True) if sides else [()] * len(boxes.in_output)
     arrays = [
         pa.array(rows[IMAGE_ID], pa.string()),
         taken.column(URI),

@@ -134,7 +134,7 @@ def read_manifest(
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
     id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
     keys = _uri_columns(uri_column)
-    own = pa.schema(list(carried)[: len(carried) - len(boxes.fields) if boxes else None])
+    own = pa.schema(list(carried)[: len(carried) - len(boxes.in_output) if boxes else None])
     others = [id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from transforms.boxes import image_of_box
+from transforms.boxes import box_names, image_of_box
 from transforms.errors import CorruptRecordError
 from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.stored_rows import StoredRows, read_table
@@ -157,14 +157,14 @@ class PreviousRows:
 
 
 def load_previous(
-    predecessor: Predecessor, computed: Sequence[str], box_sides: int = 0
+    predecessor: Predecessor, computed: Sequence[str], carried: Sequence[str] = ()
 ) -> PreviousRows:
     """Reads a predecessor.
 
     Args:
         predecessor: What the run before had, which is intact.
         computed: Names of the columns that this run would compute.
-        box_sides: Number of the last carried columns that say a box; 0 if images have none.
+        carried: Names of the columns that it carries.
     """
     is_reusable = predecessor.has_same_recipe
     known = [IMAGE_ID, CONTENT_SHA256]
@@ -188,7 +188,7 @@ def load_previous(
         row_of_content={content: r for r, content in enumerate(contents)} if is_reusable else {},
         refs={ref.image_id: ref for refs, _ in given for ref in refs},
         failures={failure.image_id: failure for _, failed in given for failure in failed},
-        box_sides=box_sides,
+        box_sides=len(box_names(carried)),
     )
 
 

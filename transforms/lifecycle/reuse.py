@@ -35,7 +35,6 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
-from transforms.boxes import box_names
 from transforms.failure import Failure
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.previous_files import PreviousFiles
@@ -78,9 +77,7 @@ class ShardReuse:
         self._keeps_all = shard.predecessor is not None and shard.predecessor.keeps_all
         self._files: PreviousFiles | None = None
         if shard.predecessor is not None:
-            self._previous = load_previous(
-                shard.predecessor, computed, len(box_names(carried.names))
-            )
+            self._previous = load_previous(shard.predecessor, computed, carried.names)
             if shard.files:
                 self._files = PreviousFiles(shard, shard.predecessor, self._previous)
         # What the phases hand on: images that are still there, the first image of each content.

@@ -55,7 +55,7 @@ setup(
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
+        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "daft==0.7.26", "pyspark==4.3.0"],
         "dev": [
             *AZURE,
             *EXPLORE,

@@ -145,6 +145,27 @@ class EncodedImages(Batch):
         return super().size_bytes + sum(map(len, self.encoded))
 
 
+@dataclasses.dataclass(frozen=True)
+class SharedImages:
+    """The same images as a batch of each of some runs: read once, and to be decoded once.
+
+    Attributes:
+        batches: Batch of each run, by the run's place; all hold the very same encoded images.
+    """
+
+    batches: Mapping[int, EncodedImages]
+
+    @property
+    def encoded(self) -> tuple[bytes, ...]:
+        """Bytes of one image file a row."""
+        return next(iter(self.batches.values())).encoded
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the first run's batch; the others hold little beside the same images."""
+        return next(iter(self.batches.values())).size_bytes
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PixelBatch(Batch):
     """A batch the model takes.

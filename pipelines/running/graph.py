@@ -8,6 +8,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
+from transforms.batches import PixelBatch
 from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard
 from transforms.results import ShardResult
@@ -16,7 +17,7 @@ from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.check_unique_ids import CheckUniqueIds
 from transforms.steps.divide_files import DivideFiles
 from transforms.steps.hash_images import HashImages
-from transforms.steps.keep_finished import KeepFinished
+from transforms.steps.keep_finished import KeepFinished, Kept
 from transforms.steps.launched_model import make_handler
 from transforms.steps.match_inputs import MatchInputs
 from transforms.steps.plan_retry import PlanRetry
@@ -30,83 +31,18 @@ from transforms.steps.write_shards import StagingTarget, WriteShards
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> PCollection[None]:
     """Adds the whole pipeline to root; runs nothing. One element comes once it is published."""
     register_batch_coder()
-    launch, publication = plan.launch, plan.publication
-    planned = _plan_shards(root, plan)
-    shards = planned.shards
-    if launch.canaries is not None:
-        known = root | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
-        shards = (shards, known) | "WithCanaries" >> beam.Flatten()
-    kept = shards | "KeepFinished" >> KeepFinished(
-        staging=publication.staging,
-        base_fingerprint=launch.base_fingerprint,
-        is_resumed=plan.is_resumed,
-        previous=plan.basis.previous,
-        digests=plan.has_files,
-    )
+    planned = plan_shards(root, plan)
+    kept = keep_finished(root, plan, planned.shards)
     written = (
         kept.unfinished
         # Small elements: shuffled before any image is opened, never after.
         | "SpreadShards" >> beam.Reshuffle().with_output_types(Shard)
-        | "ComputeShards" >> ComputeShards(plan).with_resource_hints(**launch.hints)
+        | "ComputeShards" >> ComputeShards(plan).with_resource_hints(**plan.launch.hints)
     )
-    results = (kept.finished, written) | "Results" >> beam.Flatten()
-    if plan.has_files:
-        results = results | "CheckUniqueIds" >> CheckUniqueIds()
-    warnings = (*planned.warnings, kept.damaged)
-    return results | "Publish" >> Publish(publication, planned.skipped, warnings)
+    return publish(plan, planned, kept, written)
 
 
-@dataclasses.dataclass(eq=False)
-class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]]):
-    """Reads, decodes, infers and writes: one fused chain a shard, a batch at a time.
-
-    One transform, so that resource hints reach the whole chain. A step with other hints than its
-    neighbours would be cut off by a shuffle, with pixels in it.
-
-    Attributes:
-        plan: The run.
-    """
-
-    plan: RunPlan
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
-        """Returns one result a shard."""
-        launch, publication = self.plan.launch, self.plan.publication
-        sample = self.plan.sample
-        policy = ReadPolicy(
-            columns=launch.columns,
-            batch_size=launch.batch_size,
-            max_image_bytes=launch.policy.max_image_bytes,
-            computed_columns=computed_columns(launch.stem),
-            deduplicate=launch.config.deduplicate,
-            allow_private_hosts=launch.config.allow_private_hosts,
-            images_per_file=sample.images_per_file if sample else None,
-            limits=launch.config.read_limits,
-        )
-        target = StagingTarget(
-            staging=publication.staging,
-            output_format=publication.output_format,
-            carried=launch.columns.carried,
-            digests=self.plan.has_files,
-        )
-        preprocessing = PreprocessImages(
-            launch.policy, launch.config.num_model_threads, publication.staging
-        )
-        return (
-            shards
-            | "ReadImages" >> ReadImages(policy)
-            | "PreprocessImages" >> preprocessing
-            | "RunInference" >> RunInference(make_handler(launch.model, launch.engine))
-            | "Tabulate" >> launch.outputs.tabulate
-            | "WriteShards" >> WriteShards(target)
-        )
-
-
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
     """What a run works on.
 
     Attributes:
@@ -120,14 +56,21 @@ class _Planned(NamedTuple):
     warnings: tuple[PCollection[str], ...]
 
 
-def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
+def plan_shards(root: beam.Pipeline, plan: RunPlan, runs: int = 1) -> Planned:
+    """Lists the inputs and plans the shards.
+
+    Args:
+        root: The pipeline.
+        plan: The run, or one of those that plan the same shards.
+        runs: Number of these.
+    """
     launch, basis = plan.launch, plan.basis
     if plan.sample is not None:
         shards = root | "Sample" >> beam.Create(plan.sample.shards, reshuffle=False)
-        return _Planned(shards, *_nothing(root))
+        return Planned(shards, *_nothing(root))
     if isinstance(basis, Completion):
         retry = PlanRetry(basis.run.directory, len(basis.results))
-        return _Planned(root | "PlanRetry" >> retry, *_nothing(root))
+        return Planned(root | "PlanRetry" >> retry, *_nothing(root))
     matched = root | "MatchInputs" >> MatchInputs(
         launch.sources,
         launch.config.manifest,
@@ -154,8 +97,111 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
         divided = files | "DivideFiles" >> dividing
         files = divided.files
         warnings = (*warnings, divided.warnings)
-    shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes)
-    return _Planned(shards, matched.skipped, warnings)
+    shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes, runs)
+    return Planned(shards, matched.skipped, warnings)
+
+
+def keep_finished(root: beam.Pipeline, plan: RunPlan, shards: PCollection[Shard]) -> Kept:
+    """Tells a run's finished shards from those that it must work on, the canaries among these."""
+    launch = plan.launch
+    if launch.canaries is not None:
+        known = root | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
+        shards = (shards, known) | "WithCanaries" >> beam.Flatten()
+    return shards | "KeepFinished" >> KeepFinished(
+        staging=plan.publication.staging,
+        base_fingerprint=launch.base_fingerprint,
+        is_resumed=plan.is_resumed,
+        previous=plan.basis.previous,
+        digests=plan.has_files,
+    )
+
+
+def publish(
+    plan: RunPlan,
+    planned: Planned,
+    kept: Kept,
+    written: PCollection[ShardResult],
+    *,
+    is_alone: bool = True,
+) -> PCollection[None]:
+    """Publishes a run once all of its shards are done.
+
+    Args:
+        plan: The run.
+        planned: Its shards, and what is said of its inputs.
+        kept: Shards that were done before.
+        written: Shards that are done now.
+        is_alone: Whether its refusal fails the pipeline.
+    """
+    results = (kept.finished, written) | "Results" >> beam.Flatten()
+    if plan.has_files:
+        results = results | "CheckUniqueIds" >> CheckUniqueIds()
+    warnings = (*planned.warnings, kept.damaged)
+    publishing = Publish(plan.publication, planned.skipped, warnings, is_alone)
+    return results | "Publish" >> publishing
+
+
+@dataclasses.dataclass(eq=False)
+class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]]):
+    """Reads, decodes, infers and writes: one fused chain a shard, a batch at a time.
+
+    One transform, so that resource hints reach the whole chain. A step with other hints than its
+    neighbours would be cut off by a shuffle, with pixels in it.
+
+    Attributes:
+        plan: The run.
+    """
+
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
+        """Returns one result a shard."""
+        launch, publication = self.plan.launch, self.plan.publication
+        preprocessing = PreprocessImages(
+            launch.policy, launch.config.num_model_threads, publication.staging
+        )
+        pixels = (
+            shards
+            | "ReadImages" >> ReadImages(read_policy(self.plan))
+            | "PreprocessImages" >> preprocessing
+        )
+        return infer_and_write(self.plan, pixels)
+
+
+def read_policy(plan: RunPlan) -> ReadPolicy:
+    """Returns how a run reads shards."""
+    launch, sample = plan.launch, plan.sample
+    return ReadPolicy(
+        columns=launch.columns,
+        batch_size=launch.batch_size,
+        max_image_bytes=launch.policy.max_image_bytes,
+        computed_columns=computed_columns(launch.stem),
+        deduplicate=launch.config.deduplicate,
+        allow_private_hosts=launch.config.allow_private_hosts,
+        images_per_file=sample.images_per_file if sample else None,
+        limits=launch.config.read_limits,
+    )
+
+
+def infer_and_write(plan: RunPlan, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
+    """Runs a run's model on its batches, and writes the shards."""
+    launch, publication = plan.launch, plan.publication
+    target = StagingTarget(
+        staging=publication.staging,
+        output_format=publication.output_format,
+        carried=launch.columns.carried,
+        digests=plan.has_files,
+    )
+    return (
+        pixels
+        | "RunInference" >> RunInference(make_handler(launch.model, launch.engine))
+        | "Tabulate" >> launch.outputs.tabulate
+        | "WriteShards" >> WriteShards(target)
+    )
 
 
 def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], tuple[PCollection[str], ...]]:

@@ -6,7 +6,14 @@ import pyarrow as pa
 from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 
-from transforms.batches import Batch, EncodedImages, OutputRows, PixelBatch, Predictions
+from transforms.batches import (
+    Batch,
+    EncodedImages,
+    OutputRows,
+    PixelBatch,
+    Predictions,
+    SharedImages,
+)
 
 
 class BatchCoder(Coder):
@@ -38,7 +45,33 @@ class BatchCoder(Coder):
         return value.size_bytes
 
 
+class SharedImagesCoder(Coder):
+    """Codes the batches of several runs each by itself; see BatchCoder."""
+
+    def encode(self, value: SharedImages) -> bytes:
+        """Returns the batches as bytes; on this way they share no image."""
+        coder = BatchCoder()
+        batches = {run: coder.encode(batch) for run, batch in value.batches.items()}
+        return pickle.dumps(batches, pickle.HIGHEST_PROTOCOL)
+
+    def decode(self, encoded: bytes) -> SharedImages:
+        """Returns the batches that encode was given."""
+        batches = pickle.loads(encoded)
+        return SharedImages({run: _images(batch) for run, batch in batches.items()})
+
+    def estimate_size(self, value: SharedImages) -> int:
+        """Returns the size of the arrays, in bytes."""
+        return value.size_bytes
+
+
+def _images(encoded: bytes) -> EncodedImages:
+    batch = BatchCoder().decode(encoded)
+    assert isinstance(batch, EncodedImages), batch
+    return batch
+
+
 def register_batch_coder() -> None:
     """Makes Beam use BatchCoder for batches; before a pipeline that has them is built."""
+    registry.register_coder(SharedImages, SharedImagesCoder)
     for batch in (EncodedImages, PixelBatch, Predictions, OutputRows):
         registry.register_coder(batch, BatchCoder)

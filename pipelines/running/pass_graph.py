@@ -1,0 +1,146 @@
+"""The pipeline of several runs in one pass; what they share is done once.
+
+listing and plan, once for runs that plan the same shards
+   └─▶ KeepFinished, a run each ─▶ ShareShards ─▶ ReadShared ─▶ PreprocessShared
+                                                                     │ a run each
+            Publish ◀─ WriteShards ◀─ ToEmbeddings | ToTopK ◀─ RunInference
+"""
+
+import dataclasses
+from collections.abc import Hashable, Sequence
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
+
+from pipelines.running.graph import (
+    Planned,
+    infer_and_write,
+    keep_finished,
+    plan_shards,
+    publish,
+    read_policy,
+)
+from pipelines.running.run_plan import RunPlan
+from transforms.batches import PixelBatch
+from transforms.lifecycle.basis import Fresh
+from transforms.records import Shard
+from transforms.results import ShardResult
+from transforms.schemas import computed_columns
+from transforms.steps.batch_coder import register_batch_coder
+from transforms.steps.keep_finished import Kept
+from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
+from transforms.steps.read_shared import ReadShared
+from transforms.steps.share_shards import SharedShard, ShareShards
+
+
+def define_pass(root: beam.Pipeline, plans: Sequence[RunPlan]) -> None:
+    """Adds the pipeline of several runs to root; runs nothing.
+
+    Args:
+        root: The pipeline.
+        plans: The runs, which read the same inputs in the same way.
+    """
+    register_batch_coder()
+    planned = _plan_once(root, plans)
+    kept = [planned[run].shards | f"Keep{run}" >> _Keep(plan) for run, plan in enumerate(plans)]
+    written = (
+        tuple(of_run.unfinished for of_run in kept)
+        | "ShareShards" >> ShareShards()
+        | "ComputeShards" >> _ComputeShared(plans).with_resource_hints(**plans[0].launch.hints)
+    )
+    for run, plan in enumerate(plans):
+        written[run] | f"Finish{run}" >> _Finish(plan, planned[run], kept[run])
+
+
+def _plan_once(root: beam.Pipeline, plans: Sequence[RunPlan]) -> list[Planned]:
+    """Lists the inputs and plans the shards, once for all runs that plan the same ones."""
+    alike: dict[Hashable, list[int]] = {}
+    for run, plan in enumerate(plans):
+        # What builds on an earlier run lists and divides with an eye on that.
+        is_fresh = isinstance(plan.basis, Fresh)
+        alike.setdefault(plan.places_by_content if is_fresh else f"run {run}", []).append(run)
+    planned: dict[int, Planned] = {}
+    for runs in alike.values():
+        first = runs[0]
+        made = root | f"Plan{first}" >> _Plan(plans[first], len(runs))
+        planned |= dict.fromkeys(runs, made)
+    return [planned[run] for run in range(len(plans))]
+
+
+@dataclasses.dataclass(eq=False)
+class _Plan(beam.PTransform[PBegin, Planned]):
+    plan: RunPlan
+    runs: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: PBegin) -> Planned:
+        return plan_shards(root.pipeline, self.plan, self.runs)
+
+
+@dataclasses.dataclass(eq=False)
+class _Keep(beam.PTransform[PCollection[Shard], Kept]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> Kept:
+        return keep_finished(shards.pipeline, self.plan, shards)
+
+
+@dataclasses.dataclass(eq=False)
+class _ComputeShared(
+    beam.PTransform[PCollection[SharedShard], tuple[PCollection[ShardResult], ...]]
+):
+    """Reads and decodes once, and infers and writes for each run: one fused chain."""
+
+    plans: Sequence[RunPlan]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[SharedShard]) -> tuple[PCollection[ShardResult], ...]:
+        launches = [plan.launch for plan in self.plans]
+        computed = {run: computed_columns(launch.stem) for run, launch in enumerate(launches)}
+        wanted = [RunPixels(plan.launch.policy, plan.publication.staging) for plan in self.plans]
+        threads = launches[0].config.num_model_threads
+        pixels = (
+            shards
+            | "ReadShared" >> ReadShared(read_policy(self.plans[0]), computed)
+            | "PreprocessShared" >> PreprocessShared(wanted, threads)
+        )
+        return tuple(
+            own | f"Run{run}" >> _InferAndWrite(plan)
+            for run, (own, plan) in enumerate(zip(pixels, self.plans, strict=True))
+        )
+
+
+@dataclasses.dataclass(eq=False)
+class _InferAndWrite(beam.PTransform[PCollection[PixelBatch], PCollection[ShardResult]]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
+        return infer_and_write(self.plan, pixels)
+
+
+@dataclasses.dataclass(eq=False)
+class _Finish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
+    plan: RunPlan
+    planned: Planned
+    kept: Kept
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, written: PCollection[ShardResult]) -> PCollection[None]:
+        return publish(self.plan, self.planned, self.kept, written, is_alone=False)

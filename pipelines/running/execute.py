@@ -50,8 +50,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
         run_to_end(pipeline, options, _watch(plan))
     except ModelError:
         # Found out as the model was loaded: other flags are needed, and nothing is worth keeping.
-        if not plan.is_resumed and not count_commits(plan.publication.staging):
-            clear_staging(plan.publication.staging)
+        drop_if_new(plan)
         raise
     output = plan.publication.output
     if is_template(options):
@@ -65,12 +64,31 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
             clear_staging(plan.publication.staging)
         print("dry run: the job was built and not submitted; nothing is published")
         return Outcome(facts={"status": DRY_RUN, "output": output})
+    return sum_up(output, time.monotonic() - started, workers)
+
+
+def sum_up(output: str, seconds: float, workers: str) -> Outcome:
+    """Prints the summary of a published run.
+
+    Args:
+        output: The run directory.
+        seconds: Wall time of the run, model loading included.
+        workers: Threads or processes of this machine that worked, in words; empty if others did.
+
+    Returns:
+        The outcome.
+    """
     record = read_record(output)
-    seconds = time.monotonic() - started
     print(format_summary(record, output=output, seconds=seconds, workers=workers))
     for warning in record["warnings"]:
         warn(warning)
     return Outcome(facts=run_facts(record, output=output, seconds=seconds))
+
+
+def drop_if_new(plan: RunPlan) -> None:
+    """Clears what a run has staged, if no shard of it is done."""
+    if not plan.is_resumed and not count_commits(plan.publication.staging):
+        clear_staging(plan.publication.staging)
 
 
 def _watch(plan: RunPlan) -> Watch:

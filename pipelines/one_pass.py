@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.classify import class_outputs
 from pipelines.cli.beam_flags import check_beam_flags
-from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, read_run_files
+from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming, read_run_files
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.parser import parse_flags
 from pipelines.cli.program import Program, called_as, quietly, report_errors, run_reporting
@@ -62,7 +62,8 @@ def _check_and_run(
         from pipelines.running.first_look import look_first
         from pipelines.running.metrics_place import output_of, place_among
     for file in files:
-        look_first(file.config, beam_argv)
+        with naming(file):
+            look_first(file.config, beam_argv)
     place_among(config.metrics_file, [output_of(file.config) for file in files])
     check_beam_flags(OnePassConfig, beam_argv)
     with importing():
@@ -71,7 +72,8 @@ def _check_and_run(
         from pipelines.running.dataflow import check_dataflow
         from pipelines.running.one_pass import run_pass
     for file in files:
-        check_dataflow(file.config, PipelineOptions(list(beam_argv)))
+        with naming(file):
+            check_dataflow(file.config, PipelineOptions(list(beam_argv)))
     return quietly(
         config,
         lambda: run_pass(

@@ -1,5 +1,6 @@
 """What the user may say to pipelines.one_pass, and the files in which the runs are described."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.launcher_flags import LAUNCHER_FLAGS, ReportFlags
 from pipelines.cli.refresh_flags import RefreshConfig
 from pipelines.cli.run_flags import SingleRunConfig
-from transforms.errors import FlagError
+from transforms.errors import FlagError, UserError
 from transforms.runs.directory import absolute_output
 
 _PROGRAM = "program"
@@ -66,6 +67,15 @@ class RunFile:
         if isinstance(self.config, RefreshConfig):
             return absolute_output(self.config.output_root)
         return absolute_output(self.config.output)
+
+
+@contextlib.contextmanager
+def naming(file: RunFile) -> Iterator[None]:
+    """Says of what is wrong with a run which file it is of."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{file.path}: {error}") from error
 
 
 def read_run_files(paths: Sequence[str]) -> list[RunFile]:

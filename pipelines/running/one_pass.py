@@ -5,10 +5,10 @@ Each is a whole run, as its program alone would make it, and is published by its
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pipelines.cli.one_pass_flags import OnePassConfig, RunFile
+from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.wording import warn
 from pipelines.running.dataflow import is_dry_run, is_template
@@ -27,7 +27,7 @@ from pipelines.running.pipeline_run import (
 from pipelines.running.run import claim_run, launch_run
 from pipelines.running.run_facts import ALREADY_PUBLISHED, DRY_RUN, JOB_WRITTEN, REFUSED
 from pipelines.running.run_plan import RunPlan, plan_run
-from transforms.errors import ModelError, UserError, printable
+from transforms.errors import ModelError, printable
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import read_refusal
 from transforms.steps.publish import is_done
@@ -93,15 +93,6 @@ def run_pass(
         if planned:
             outcomes |= _execute(planned, config, beam_argv, write_metrics)
     return _sum_up([(file, outcomes[file.path]) for file in files])
-
-
-@contextlib.contextmanager
-def naming(file: RunFile) -> Iterator[None]:
-    """Says of what is wrong with a run which file it is of."""
-    try:
-        yield
-    except UserError as error:
-        raise type(error)(f"{file.path}: {error}") from error
 
 
 def _execute(

@@ -1,5 +1,6 @@
 """Several runs in one pass: each writes what it would write alone."""
 
+import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,8 +10,9 @@ import yaml
 
 from pipelines import classify, embed, one_pass, refresh
 from tests.support.images import encode, photo
+from tests.support.kills import kill_once
 from tests.support.models import save_logits, save_mean_color
-from tests.support.runs import contents, read_record, write_examples
+from tests.support.runs import contents, latest, read_record, write_examples
 from tests.support.tars import write_tar
 
 Flags = Mapping[str, Any]
@@ -118,3 +120,158 @@ def test_each_run_writes_what_it_would_write_alone(
         assert contents(together) == contents(alone)
         counts = read_record(together)["counts"]
         assert (counts["written"], counts["failed"]) == (37, 3)
+
+
+@pytest.fixture
+def photos(images: dict[str, bytes], tmp_path: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(listed(tmp_path, images)[0])
+
+
+def test_a_run_that_is_refused_stops_no_other_and_is_resumed(
+    models: dict[str, str],
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = three_runs(models, input=[str(photos)], resume=True)
+    runs["labels"]["max_failed_fraction"] = 0.01
+    metrics = tmp_path / "metrics.txt"
+    argv = ["--json", "--metrics_file", str(metrics)]
+    assert run_pass(tmp_path / "out", runs, *argv) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == f"1 of 3 runs not published: {tmp_path / 'out' / 'labels.yaml'}"
+    assert [run["status"] for run in told["runs"]] == ["published", "refused", "published"]
+    assert [run["exit_code"] for run in told["runs"]] == [0, 1, 0]
+    assert "3 of 39 images failed" in told["runs"][1]["error"]
+    assert 'state="written"} 108' in metrics.read_text()
+    assert not (tmp_path / "out" / "labels").exists()
+
+    runs["labels"]["max_failed_fraction"] = 0.5
+    assert run_pass(tmp_path / "out", runs, *argv) == 0
+    told = json.loads(capsys.readouterr().out)
+    statuses = [run["status"] for run in told["runs"]]
+    assert statuses == ["already_published", "published", "already_published"]
+    run_alone(tmp_path / "alone", {"labels": runs["labels"]})
+    assert contents(tmp_path / "out" / "labels") == contents(tmp_path / "alone" / "labels")
+
+
+def test_the_canaries_of_a_run_are_its_own(
+    models: dict[str, str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "known").mkdir()
+    (tmp_path / "known" / "one.png").write_bytes(encode(photo(30, 50, 3), "PNG"))
+    runs = three_runs(models, input=[str(photos)], overwrite=True)
+    own = {"canaries": str(tmp_path / "known"), "write_canaries": True}
+    runs["vectors"] |= own
+    assert run_pass(tmp_path / "out", runs) == 0
+
+    runs["vectors"] |= {"write_canaries": False, "resize_mode": "pad", "canary_threshold": 0.99999}
+    assert run_pass(tmp_path / "out", runs) == 1
+    assert read_record(tmp_path / "out" / "vectors")["preprocessing"]["resize_mode"] == "squash"
+
+
+def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    large = [encode(photo(500, 640, seed), "PNG") for seed in range(3)]
+    for n in range(120):
+        (folder / f"{n}.png").write_bytes(large[n % 3] if n % 5 else b"no image")
+    runs = three_runs(models, input=[str(folder)], resume=True)
+    out = tmp_path / "out"
+    paths = write_files(out, runs)
+
+    def is_far() -> bool:
+        done = [len(list((out / f".{name}.staging").glob("*-of-*.json"))) for name in runs]
+        return min(done) >= 2
+
+    kill_once(is_far, "one_pass", "--config", *paths)
+    assert one_pass.main(["--config", *paths]) == 0
+    run_alone(tmp_path / "alone", runs)
+    for name in runs:
+        assert contents(out / name) == contents(tmp_path / "alone" / name)
+
+
+def test_refreshes_of_unlike_elders_share_a_pass(
+    models: dict[str, str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    def runs(where: str) -> dict[str, dict[str, Any]]:
+        shared = {"input": [str(photos)], "rows_per_file": 12, "batch_size": 4}
+        shared |= {"max_failed_fraction": 0.5}
+        root = str(tmp_path / where)
+        return {
+            "old": {"output_root": f"{root}/old", "model": models["vectors"], **shared},
+            "new": {
+                "output_root": f"{root}/new",
+                "program": "classify",
+                "model": models["labels"],
+                **shared,
+            },
+        }
+
+    def refresh_alone(name: str) -> None:
+        (path,) = write_files(tmp_path / "files", {name: runs("alone")[name]})
+        assert refresh.main(["--config", path]) == 0
+
+    def same(name: str) -> bool:
+        together, alone = (latest(tmp_path / where / name) for where in ("together", "alone"))
+        fields = ("changes", "inferences_saved", "counts") if name == "old" else ("counts",)
+        records = [read_record(run) for run in (together, alone)]
+        assert [records[0][field] for field in fields] == [records[1][field] for field in fields]
+        return contents(together) == contents(alone)
+
+    # One has a run already as the two meet.
+    assert run_pass(tmp_path / "files", {"old": runs("together")["old"]}) == 0
+    refresh_alone("old")
+    for n in range(4):
+        (photos / f"more{n}.jpg").write_bytes(encode(photo(50, 50, 100 + n), "JPEG"))
+    (photos / "00.jpg").unlink()
+    (photos / "01.jpg").write_bytes(encode(photo(50, 50, 200), "JPEG"))
+    assert run_pass(tmp_path / "files", runs("together")) == 0
+    for name in ("old", "new"):
+        refresh_alone(name)
+        assert same(name)
+
+    (photos / "02.jpg").write_bytes(encode(photo(50, 50, 201), "JPEG"))
+    assert run_pass(tmp_path / "files", runs("together")) == 0
+    for name in ("old", "new"):
+        refresh_alone(name)
+        assert same(name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"batch_size": 8}, "batch_size is 4 in {a} and 8 in {b}; what one pass reads"),
+        ({"model": "nowhere"}, "{b}: "),
+        ({"program": "refresh"}, "{b}: program: got 'refresh', wanted one of embed | classify"),
+        ({"json": True}, "{b}: json belongs on the command line, for all runs"),
+        ({"plan": True}, "{b}: plan is for a run alone"),
+        ({"top_k": 0}, "{b}: "),
+    ],
+)
+def test_what_is_wrong_with_a_run_stops_all_before_any_work(
+    changed: dict[str, Any],
+    said: str,
+    models: dict[str, str],
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = three_runs(models, input=[str(photos)])
+    runs["labels"] |= changed
+    assert run_pass(tmp_path / "out", runs) == 2
+    names = {"a": tmp_path / "out" / "vectors.yaml", "b": tmp_path / "out" / "labels.yaml"}
+    assert said.format(**names) in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob(".*"))
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".yaml"}
+
+
+def test_two_runs_may_not_write_to_one_place(
+    models: dict[str, str],
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = three_runs(models, input=[str(photos)], output=str(tmp_path / "same"))
+    assert run_pass(tmp_path / "out", runs) == 2
+    assert f"both write to {tmp_path / 'same'}" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 """Turns encoded images into the pixels of several policies; what is common to them is done once."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from transforms.images.policy import Preprocessing
-from transforms.images.preprocessor import Preprocessed, Preprocessor
+from transforms.images.jpeg_batches import JpegBatches
+from transforms.images.policy import LIMITS, Preprocessing
+from transforms.images.preprocessor import Preprocessed, Preprocessor, preprocess_together
 
 
 class SharedPreprocessor:
@@ -18,7 +20,8 @@ class SharedPreprocessor:
         Args:
             policies: Policies, each once.
         """
-        self._preprocessors = {policy: Preprocessor(policy) for policy in policies}
+        jpegs = JpegBatches()
+        self._preprocessors = {policy: Preprocessor(policy, jpegs) for policy in policies}
 
     def __call__(
         self, encoded: Sequence[bytes], policies: Sequence[Preprocessing]
@@ -29,4 +32,12 @@ class SharedPreprocessor:
             encoded: Image files, whole, of any mix of formats.
             policies: Policies to follow, of those that it was made of.
         """
-        return [self._preprocessors[policy](encoded) for policy in policies]
+        alike: dict[tuple[Any, ...], list[Preprocessing]] = {}
+        for policy in policies:
+            way = tuple(getattr(policy, name) for name in (*LIMITS, "max_image_seconds", "decode"))
+            alike.setdefault(way, []).append(policy)
+        made: dict[Preprocessing, Preprocessed] = {}
+        for group in alike.values():
+            ways = [self._preprocessors[policy] for policy in group]
+            made |= zip(group, preprocess_together(ways, encoded), strict=True)
+        return [made[policy] for policy in policies]

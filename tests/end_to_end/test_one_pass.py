@@ -165,9 +165,9 @@ def test_the_canaries_of_a_run_are_its_own(
     runs["vectors"] |= own
     assert run_pass(tmp_path / "out", runs) == 0
 
-    runs["vectors"] |= {"write_canaries": False, "resize_mode": "pad", "canary_threshold": 0.99999}
+    runs["vectors"] |= {"write_canaries": False, "input_range": "-1,1"}
     assert run_pass(tmp_path / "out", runs) == 1
-    assert read_record(tmp_path / "out" / "vectors")["preprocessing"]["resize_mode"] == "squash"
+    assert read_record(tmp_path / "out" / "vectors")["preprocessing"]["input_range"] == "0,1"
 
 
 def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
-from transforms.batches import PixelBatch
+from transforms.batches import PixelBatch, Predictions
 from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard
 from transforms.results import ShardResult
@@ -189,6 +189,15 @@ def read_policy(plan: RunPlan) -> ReadPolicy:
 
 def infer_and_write(plan: RunPlan, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
     """Runs a run's model on its batches, and writes the shards."""
+    launch = plan.launch
+    inferring = RunInference(make_handler(launch.model, launch.engine))
+    return tabulate_and_write(plan, pixels | "RunInference" >> inferring)
+
+
+def tabulate_and_write(
+    plan: RunPlan, predictions: PCollection[Predictions]
+) -> PCollection[ShardResult]:
+    """Makes rows of a model's answers, and writes the shards."""
     launch, publication = plan.launch, plan.publication
     target = StagingTarget(
         staging=publication.staging,
@@ -197,10 +206,7 @@ def infer_and_write(plan: RunPlan, pixels: PCollection[PixelBatch]) -> PCollecti
         digests=plan.has_files,
     )
     return (
-        pixels
-        | "RunInference" >> RunInference(make_handler(launch.model, launch.engine))
-        | "Tabulate" >> launch.outputs.tabulate
-        | "WriteShards" >> WriteShards(target)
+        predictions | "Tabulate" >> launch.outputs.tabulate | "WriteShards" >> WriteShards(target)
     )
 
 

@@ -3,7 +3,7 @@
 listing and plan, once for runs that plan the same shards
    └─▶ KeepFinished, a run each ─▶ ShareShards ─▶ ReadShared ─▶ PreprocessShared
                                                                      │ a run each
-            Publish ◀─ WriteShards ◀─ ToEmbeddings | ToTopK ◀─ RunInference
+            Publish ◀─ WriteShards ◀─ ToEmbeddings | ToTopK ◀─ RunInference, a model each
 """
 
 import dataclasses
@@ -19,15 +19,18 @@ from pipelines.running.graph import (
     plan_shards,
     publish,
     read_policy,
+    tabulate_and_write,
 )
 from pipelines.running.run_plan import RunPlan
-from transforms.batches import PixelBatch
+from transforms.batches import PixelBatch, Predictions
 from transforms.lifecycle.basis import Fresh
 from transforms.records import Shard
 from transforms.results import ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
+from transforms.steps.infer_shared import InferShared
 from transforms.steps.keep_finished import Kept
+from transforms.steps.launched_model import make_shared_handler
 from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
 from transforms.steps.read_shared import ReadShared
 from transforms.steps.share_shards import SharedShard, ShareShards
@@ -108,16 +111,37 @@ class _ComputeShared(
         launches = [plan.launch for plan in self.plans]
         computed = {run: computed_columns(launch.stem) for run, launch in enumerate(launches)}
         wanted = [RunPixels(plan.launch.policy, plan.publication.staging) for plan in self.plans]
+        groups = _by_model(self.plans)
         threads = launches[0].config.num_model_threads
         pixels = (
             shards
             | "ReadShared" >> ReadShared(read_policy(self.plans[0]), computed)
-            | "PreprocessShared" >> PreprocessShared(wanted, threads)
+            | "PreprocessShared" >> PreprocessShared(wanted, groups, threads)
         )
-        return tuple(
-            own | f"Run{run}" >> _InferAndWrite(plan)
-            for run, (own, plan) in enumerate(zip(pixels, self.plans, strict=True))
-        )
+        written: dict[int, PCollection[ShardResult]] = {}
+        for runs, own in zip(groups, pixels, strict=True):
+            if len(runs) == 1:
+                inferring = _InferAndWrite(self.plans[runs[0]])
+                written[runs[0]] = own | f"Run{runs[0]}" >> inferring
+                continue
+            models = {run: launches[run].model for run in runs}
+            handler = make_shared_handler(models, launches[runs[0]].engine)
+            predictions = own | f"Model{runs[0]}" >> InferShared(handler, runs)
+            for run, of_run in zip(runs, predictions, strict=True):
+                written[run] = of_run | f"Run{run}" >> _TabulateAndWrite(self.plans[run])
+        return tuple(written[run] for run in range(len(self.plans)))
+
+
+def _by_model(plans: Sequence[RunPlan]) -> list[list[int]]:
+    """Puts runs together that give the same pixels to one model, if to several of its outputs."""
+    alike: dict[Hashable, list[int]] = {}
+    for run, plan in enumerate(plans):
+        launch = plan.launch
+        model = launch.model
+        call = dataclasses.replace(model.spec, output_key="", output_rank=None, output_dim=None)
+        key = (model.fingerprint, call, model.assumed_range, launch.policy, launch.engine)
+        alike.setdefault(key, []).append(run)
+    return list(alike.values())
 
 
 @dataclasses.dataclass(eq=False)
@@ -130,6 +154,18 @@ class _InferAndWrite(beam.PTransform[PCollection[PixelBatch], PCollection[ShardR
     @beam.typehints.no_annotations
     def expand(self, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
         return infer_and_write(self.plan, pixels)
+
+
+@dataclasses.dataclass(eq=False)
+class _TabulateAndWrite(beam.PTransform[PCollection[Predictions], PCollection[ShardResult]]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, predictions: PCollection[Predictions]) -> PCollection[ShardResult]:
+        return tabulate_and_write(self.plan, predictions)
 
 
 @dataclasses.dataclass(eq=False)

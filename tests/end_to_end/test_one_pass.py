@@ -11,7 +11,7 @@ import yaml
 from pipelines import classify, embed, one_pass, refresh
 from tests.support.images import encode, photo
 from tests.support.kills import kill_once
-from tests.support.models import save_logits, save_mean_color
+from tests.support.models import MODELS, save_logits, save_mean_color
 from tests.support.runs import contents, latest, read_record, write_examples
 from tests.support.tars import write_tar
 
@@ -275,3 +275,28 @@ def test_two_runs_may_not_write_to_one_place(
     runs = three_runs(models, input=[str(photos)], output=str(tmp_path / "same"))
     assert run_pass(tmp_path / "out", runs) == 2
     assert f"both write to {tmp_path / 'same'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_one_model_runs_once_for_several_outputs(
+    engine: str, photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    model = MODELS["features_and_logits"](str(tmp_path / "model"))
+    shared = {"model": model, "input": [str(photos)], "engine": engine, "max_failed_fraction": 0.5}
+    vectors = {"program": "embed", "output_key": "feature_vector", **shared}
+    runs = {
+        "vectors": vectors,
+        "unit": {**vectors, "normalize": "l2", "embedding_dtype": "float16"},
+        "labels": {"program": "classify", "output_key": "logits", "top_k": 2, **shared},
+    }
+    metrics = tmp_path / "metrics.txt"
+    assert run_pass(tmp_path / "out", runs, "--metrics_file", str(metrics)) == 0
+    (calls,) = (
+        line.split()[-1]
+        for line in metrics.read_text().splitlines()
+        if line.startswith("image_inference_batch_images_sum")
+    )
+    assert float(calls) == 36
+    run_alone(tmp_path / "alone", runs)
+    for name in runs:
+        assert contents(tmp_path / "out" / name) == contents(tmp_path / "alone" / name)

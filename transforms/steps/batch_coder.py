@@ -1,6 +1,7 @@
 """BatchCoder: how batches cross a stage, if a runner makes them, and what they weigh."""
 
 import pickle
+from typing import Any
 
 import pyarrow as pa
 from apache_beam.coders import Coder
@@ -12,7 +13,10 @@ from transforms.batches import (
     OutputRows,
     PixelBatch,
     Predictions,
+    SharedBatches,
     SharedImages,
+    SharedPixels,
+    SharedPredictions,
 )
 
 
@@ -45,33 +49,27 @@ class BatchCoder(Coder):
         return value.size_bytes
 
 
-class SharedImagesCoder(Coder):
+class SharedBatchesCoder(Coder):
     """Codes the batches of several runs each by itself; see BatchCoder."""
 
-    def encode(self, value: SharedImages) -> bytes:
-        """Returns the batches as bytes; on this way they share no image."""
-        coder = BatchCoder()
-        batches = {run: coder.encode(batch) for run, batch in value.batches.items()}
-        return pickle.dumps(batches, pickle.HIGHEST_PROTOCOL)
+    def encode(self, value: SharedBatches[Any]) -> bytes:
+        """Returns the batches as bytes; on this way they share nothing."""
+        batches = {run: BatchCoder().encode(batch) for run, batch in value.batches.items()}
+        return pickle.dumps((type(value), batches), pickle.HIGHEST_PROTOCOL)
 
-    def decode(self, encoded: bytes) -> SharedImages:
+    def decode(self, encoded: bytes) -> SharedBatches[Any]:
         """Returns the batches that encode was given."""
-        batches = pickle.loads(encoded)
-        return SharedImages({run: _images(batch) for run, batch in batches.items()})
+        kind, batches = pickle.loads(encoded)
+        return kind({run: BatchCoder().decode(batch) for run, batch in batches.items()})
 
-    def estimate_size(self, value: SharedImages) -> int:
+    def estimate_size(self, value: SharedBatches[Any]) -> int:
         """Returns the size of the arrays, in bytes."""
         return value.size_bytes
 
 
-def _images(encoded: bytes) -> EncodedImages:
-    batch = BatchCoder().decode(encoded)
-    assert isinstance(batch, EncodedImages), batch
-    return batch
-
-
 def register_batch_coder() -> None:
-    """Makes Beam use BatchCoder for batches; before a pipeline that has them is built."""
-    registry.register_coder(SharedImages, SharedImagesCoder)
+    """Makes Beam use these coders for batches; before a pipeline that has them is built."""
+    for shared in (SharedImages, SharedPixels, SharedPredictions):
+        registry.register_coder(shared, SharedBatchesCoder)
     for batch in (EncodedImages, PixelBatch, Predictions, OutputRows):
         registry.register_coder(batch, BatchCoder)

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.utils.shared import Shared
 
-from transforms.batches import PixelBatch, SharedImages
+from transforms.batches import PixelBatch, SharedImages, SharedPixels
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.machine.tensorflow_runtime import start_tensorflow
@@ -49,7 +49,7 @@ def preprocess_shared(
     """
     started = time.perf_counter()
     wanted = list(dict.fromkeys(policies[run] for run in images.batches))
-    made = dict(zip(wanted, preprocess(images.encoded, wanted), strict=True))
+    made = dict(zip(wanted, preprocess(images.first.encoded, wanted), strict=True))
     seconds = (time.perf_counter() - started) / len(images.batches)
     return {
         run: to_pixel_batch(batch, made[policies[run]], seconds)
@@ -58,8 +58,14 @@ def preprocess_shared(
 
 
 class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
-    def __init__(self, runs: Sequence[RunPixels], num_model_threads: int | None) -> None:
+    def __init__(
+        self,
+        runs: Sequence[RunPixels],
+        groups: Sequence[Sequence[int]],
+        num_model_threads: int | None,
+    ) -> None:
         super().__init__()
+        self._groups = groups
         self._policies = {place: run.policy for place, run in enumerate(runs)}
         self._stagings = [run.staging for run in runs]
         self._num_model_threads = num_model_threads
@@ -75,14 +81,18 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
             if batch.index == 0:
                 self._begun_again[run] = is_begun_again(self._stagings[run], batch)
                 TALLY.count(SHARDS_RETRIED, self._begun_again[run])
-        TALLY.count(BYTES_READ, sum(map(len, images.encoded)))
+        TALLY.count(BYTES_READ, sum(map(len, images.first.encoded)))
         is_careful = any(self._begun_again[run] for run in images.batches)
         preprocess = self._preprocess_carefully if is_careful else self._preprocessor
         return functools.partial(preprocess_shared, images, self._policies, preprocess)
 
     def hand_on(self, decoded: dict[int, PixelBatch]) -> Iterator[Any]:
-        for run, batch in decoded.items():
-            yield TaggedOutput(output_of(run), batch)
+        for group, runs in enumerate(self._groups):
+            batches = {run: decoded[run] for run in runs if run in decoded}
+            if len(runs) == 1:
+                yield from (TaggedOutput(_output_of(group), batch) for batch in batches.values())
+            elif batches:
+                yield TaggedOutput(_output_of(group), SharedPixels(batches))
 
     def _preprocess_carefully(
         self, encoded: Sequence[bytes], policies: Sequence[Preprocessing]
@@ -96,36 +106,41 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
         return SharedPreprocessor(list(dict.fromkeys(self._policies.values())))
 
 
-def output_of(run: int) -> str:
-    """Returns the name of a run's output, by the run's place."""
-    return f"run_{run}"
+def _output_of(group: int) -> str:
+    return f"model_{group}"
 
 
 @beam.typehints.with_input_types(SharedImages)
 @dataclasses.dataclass(eq=False)
 class PreprocessShared(
-    beam.PTransform[PCollection[SharedImages], tuple[PCollection[PixelBatch], ...]]
+    beam.PTransform[
+        PCollection[SharedImages], tuple[PCollection[PixelBatch] | PCollection[SharedPixels], ...]
+    ]
 ):
     """Turns images into the pixels of each run, one element ahead of the models.
 
     Attributes:
         runs: Policies and staging directories of the runs, in order.
+        groups: Places of the runs that share a model, and with it the policy, by model.
         num_model_threads: Number of TensorFlow's threads, or None for one a core.
     """
 
     runs: Sequence[RunPixels]
+    groups: Sequence[Sequence[int]]
     num_model_threads: int | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
 
     @beam.typehints.no_annotations
-    def expand(self, images: PCollection[SharedImages]) -> tuple[PCollection[PixelBatch], ...]:
-        """Returns the batches of each run, in order of the runs."""
-        names = [output_of(run) for run in range(len(self.runs))]
+    def expand(
+        self, images: PCollection[SharedImages]
+    ) -> tuple[PCollection[PixelBatch] | PCollection[SharedPixels], ...]:
+        """Returns the batches for each model: of one run, or of several together."""
+        names = [_output_of(group) for group in range(len(self.groups))]
         made = images | "PreprocessBatch" >> beam.ParDo(
-            _PreprocessShared(self.runs, self.num_model_threads)
+            _PreprocessShared(self.runs, self.groups, self.num_model_threads)
         ).with_outputs(*names)
-        for name in names:
-            made[name].element_type = PixelBatch
+        for name, runs in zip(names, self.groups, strict=True):
+            made[name].element_type = PixelBatch if len(runs) == 1 else SharedPixels
         return tuple(made[name] for name in names)

@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from pipelines import classify, embed, one_pass, refresh
 from tests.support.images import encode, photo
 from tests.support.kills import kill_once
 from tests.support.models import MODELS, save_logits, save_mean_color
+from tests.support.runners import JOB_SERVER_HERE, ROOT, prism_flags
 from tests.support.runs import contents, latest, read_record, write_examples
 from tests.support.tars import write_tar
 
@@ -300,3 +303,25 @@ def test_one_model_runs_once_for_several_outputs(
     run_alone(tmp_path / "alone", runs)
     for name in runs:
         assert contents(tmp_path / "out" / name) == contents(tmp_path / "alone" / name)
+
+
+@pytest.mark.parametrize("runner", ["processes", "job server", "prism"])
+def test_other_runners_make_the_same_of_a_pass(
+    runner: str, models: dict[str, str], photos: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = {
+        "processes": lambda: ("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+        "job server": lambda: JOB_SERVER_HERE,
+        "prism": prism_flags,
+    }[runner]()
+    runs = three_runs(models, input=[str(photos)])
+    assert run_pass(tmp_path / "local", runs) == 0
+    runs["labels"]["max_failed_fraction"] = 0.01
+    paths = write_files(tmp_path / "other", runs)
+    command = [sys.executable, "-m", "pipelines.one_pass", "--json", "--config", *paths, *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr[-5000:]
+    told = json.loads(done.stdout)
+    assert [run["status"] for run in told["runs"]] == ["published", "refused", "published"]
+    for name in ("vectors", "large"):
+        assert contents(tmp_path / "other" / name) == contents(tmp_path / "local" / name)

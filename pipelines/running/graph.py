@@ -19,7 +19,7 @@ from transforms.steps.divide_files import DivideFiles
 from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished, Kept
 from transforms.steps.launched_model import make_handler
-from transforms.steps.match_inputs import MatchInputs
+from transforms.steps.match_inputs import Listed, MatchInputs
 from transforms.steps.plan_retry import PlanRetry
 from transforms.steps.plan_shards import PlanShards
 from transforms.steps.preprocess_images import PreprocessImages
@@ -56,13 +56,16 @@ class Planned(NamedTuple):
     warnings: tuple[PCollection[str], ...]
 
 
-def plan_shards(root: beam.Pipeline, plan: RunPlan, runs: int = 1) -> Planned:
+def plan_shards(
+    root: beam.Pipeline, plan: RunPlan, listed: Listed | None = None, runs: int = 1
+) -> Planned:
     """Lists the inputs and plans the shards.
 
     Args:
         root: The pipeline.
         plan: The run, or one of those that plan the same shards.
-        runs: Number of these.
+        listed: Inputs as they have been listed already, for several runs; or None.
+        runs: Number of runs that plan the same shards.
     """
     launch, basis = plan.launch, plan.basis
     if plan.sample is not None:
@@ -71,16 +74,7 @@ def plan_shards(root: beam.Pipeline, plan: RunPlan, runs: int = 1) -> Planned:
     if isinstance(basis, Completion):
         retry = PlanRetry(basis.run.directory, len(basis.results))
         return Planned(root | "PlanRetry" >> retry, *_nothing(root))
-    matched = root | "MatchInputs" >> MatchInputs(
-        launch.sources,
-        launch.config.manifest,
-        launch.columns.stored,
-        launch.columns.image_id_from,
-        (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
-        basis.has_same_recipe,
-        launch.config.allow_private_hosts,
-        launch.columns.uri_column,
-    )
+    matched = root | "MatchInputs" >> match_inputs(plan, listed)
     images = matched.images
     if plan.places_by_content:
         hashing = HashImages(
@@ -99,6 +93,22 @@ def plan_shards(root: beam.Pipeline, plan: RunPlan, runs: int = 1) -> Planned:
         warnings = (*warnings, divided.warnings)
     shards = (images, files) | "PlanShards" >> PlanShards(plan.sizes, runs)
     return Planned(shards, matched.skipped, warnings)
+
+
+def match_inputs(plan: RunPlan, listed: Listed | None = None) -> MatchInputs:
+    """Returns what lists a run's inputs; see plan_shards."""
+    launch, basis = plan.launch, plan.basis
+    return MatchInputs(
+        launch.sources,
+        launch.config.manifest,
+        launch.columns.stored,
+        launch.columns.image_id_from,
+        (basis.run.directory, len(basis.results)) if isinstance(basis, Refresh) else None,
+        basis.has_same_recipe,
+        launch.config.allow_private_hosts,
+        launch.columns.uri_column,
+        listed,
+    )
 
 
 def keep_finished(root: beam.Pipeline, plan: RunPlan, shards: PCollection[Shard]) -> Kept:

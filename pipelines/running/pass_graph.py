@@ -1,6 +1,6 @@
 """The pipeline of several runs in one pass; what they share is done once.
 
-listing and plan, once for runs that plan the same shards
+MatchInputs ─▶ PlanShards, once for runs that plan the same shards
    └─▶ KeepFinished, a run each ─▶ ShareShards ─▶ ReadShared ─▶ PreprocessShared
                                                                      │ a run each
             Publish ◀─ WriteShards ◀─ ToEmbeddings | ToTopK ◀─ RunInference, a model each
@@ -16,6 +16,7 @@ from pipelines.running.graph import (
     Planned,
     infer_and_write,
     keep_finished,
+    match_inputs,
     plan_shards,
     publish,
     read_policy,
@@ -31,6 +32,7 @@ from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.infer_shared import InferShared
 from transforms.steps.keep_finished import Kept
 from transforms.steps.launched_model import make_shared_handler
+from transforms.steps.match_inputs import Listed
 from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
 from transforms.steps.read_shared import ReadShared
 from transforms.steps.share_shards import SharedShard, ShareShards
@@ -56,23 +58,37 @@ def define_pass(root: beam.Pipeline, plans: Sequence[RunPlan]) -> None:
 
 
 def _plan_once(root: beam.Pipeline, plans: Sequence[RunPlan]) -> list[Planned]:
-    """Lists the inputs and plans the shards, once for all runs that plan the same ones."""
+    """Lists the inputs once, and plans the shards once for all runs that plan the same ones."""
+    listed = root | "ListInputs" >> _List(plans[0])
     alike: dict[Hashable, list[int]] = {}
     for run, plan in enumerate(plans):
-        # What builds on an earlier run lists and divides with an eye on that.
+        # What builds on an earlier run plans and divides with an eye on that.
         is_fresh = isinstance(plan.basis, Fresh)
         alike.setdefault(plan.places_by_content if is_fresh else f"run {run}", []).append(run)
     planned: dict[int, Planned] = {}
     for runs in alike.values():
         first = runs[0]
-        made = root | f"Plan{first}" >> _Plan(plans[first], len(runs))
+        made = root | f"Plan{first}" >> _Plan(plans[first], listed, len(runs))
         planned |= dict.fromkeys(runs, made)
     return [planned[run] for run in range(len(plans))]
 
 
 @dataclasses.dataclass(eq=False)
+class _List(beam.PTransform[PBegin, Listed]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: PBegin) -> Listed:
+        return match_inputs(self.plan).list_inputs(root.pipeline)
+
+
+@dataclasses.dataclass(eq=False)
 class _Plan(beam.PTransform[PBegin, Planned]):
     plan: RunPlan
+    listed: Listed
     runs: int
 
     def __post_init__(self) -> None:
@@ -80,7 +96,7 @@ class _Plan(beam.PTransform[PBegin, Planned]):
 
     @beam.typehints.no_annotations
     def expand(self, root: PBegin) -> Planned:
-        return plan_shards(root.pipeline, self.plan, self.runs)
+        return plan_shards(root.pipeline, self.plan, self.listed, self.runs)
 
 
 @dataclasses.dataclass(eq=False)

@@ -147,6 +147,8 @@ def test_a_run_that_is_refused_stops_no_other_and_is_resumed(
     assert [run["exit_code"] for run in told["runs"]] == [0, 1, 0]
     assert "3 of 39 images failed" in told["runs"][1]["error"]
     assert 'state="written"} 108' in metrics.read_text()
+    read_bytes = sum(path.stat().st_size for path in photos.iterdir())
+    assert f"}} {read_bytes}\n" in metrics.read_text()
     assert not (tmp_path / "out" / "labels").exists()
 
     runs["labels"]["max_failed_fraction"] = 0.5

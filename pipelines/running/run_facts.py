@@ -10,6 +10,7 @@ ALREADY_PUBLISHED = "already_published"
 JOB_WRITTEN = "job_written"
 DRY_RUN = "dry_run"
 PLANNED = "planned"
+REFUSED = "refused"
 
 
 def run_facts(record: Mapping[str, Any], *, output: str, seconds: float) -> dict[str, Any]:

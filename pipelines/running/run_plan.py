@@ -32,6 +32,11 @@ class RunPlan:
     sample: Sample | None = None
 
     @property
+    def program(self) -> str:
+        """Name of the program that was called: "embed", "classify" or "refresh"."""
+        return self.launch.program if self.publication.root is None else "refresh"
+
+    @property
     def sizes(self) -> ShardSizes:
         """How many shards of listed images there shall be."""
         return ShardSizes(self.launch.config.rows_per_file, self.basis.least_image_shards)

@@ -30,6 +30,23 @@ _Skipped = TaggedOutput[Literal["skipped"], str]
 _Unseen = TaggedOutput[Literal["unseen"], Unseen]
 
 
+class Listed(NamedTuple):
+    """What inputs hold, whatever run lists them.
+
+    Attributes:
+        images: PCollection[RefChunk], from listings and manifests; a directory that could not be
+            listed is one of them.
+        files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
+        skipped: PCollection[str], why each passed-over name in a directory is no image.
+        unseen: PCollection[Unseen], directories that could not be listed.
+    """
+
+    images: PCollection[RefChunk]
+    files: PCollection[InputFile]
+    skipped: PCollection[str]
+    unseen: PCollection[Unseen]
+
+
 class Matched(NamedTuple):
     """Outputs of MatchInputs.
 
@@ -126,6 +143,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         keeps_rows: Whether the rows of that run are what this one would make.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
+        listed: Inputs as they have been listed already, for several runs; or None.
     """
 
     sources: tuple[Source, ...]
@@ -136,6 +154,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     keeps_rows: bool = True
     allow_private_hosts: bool = False
     uri_column: str | None = None
+    listed: Listed | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -143,27 +162,8 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     @beam.typehints.no_annotations
     def expand(self, root: beam.Pipeline) -> Matched:
         """Returns images, files and what was skipped."""
-        listed = (
-            root
-            | "Sources" >> beam.Create(self.sources, reshuffle=False)
-            | "MatchSource"
-            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
-                "files", "skipped", "unseen", main="images"
-            )
-        )
-        named = (
-            root
-            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest"
-            >> beam.FlatMap(
-                _match_manifest,
-                self.carried,
-                self.image_id_from,
-                self.uri_column,
-                self.allow_private_hosts,
-            )
-        )
-        images, files = [listed.images, named], [listed.files]
+        listed = self.listed or self.list_inputs(root)
+        images, files = [listed.images], [listed.files]
         if self.previous is not None:
             recalling = RecallUnseen(*self.previous, self.image_id_from)
             recalled = listed.unseen | "RecallUnseen" >> recalling
@@ -191,3 +191,28 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             listed.skipped,
             warnings,
         )
+
+    def list_inputs(self, root: beam.Pipeline) -> Listed:
+        """Adds the listing alone to root."""
+        listed = (
+            root
+            | "Sources" >> beam.Create(self.sources, reshuffle=False)
+            | "MatchSource"
+            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
+                "files", "skipped", "unseen", main="images"
+            )
+        )
+        named = (
+            root
+            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+            | "ReadManifest"
+            >> beam.FlatMap(
+                _match_manifest,
+                self.carried,
+                self.image_id_from,
+                self.uri_column,
+                self.allow_private_hosts,
+            )
+        )
+        images = (listed.images, named) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
+        return Listed(images, listed.files, listed.skipped, listed.unseen)

@@ -113,10 +113,14 @@ def plan_file_shards(
 
 
 def _number_shards(
-    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
+    _: None,
+    image_count: int,
+    groups: list[tuple[InputFile, ...]],
+    sizes: ShardSizes,
+    runs: int,
 ) -> Iterator[tuple[int, None]]:
     check_not_empty(image_count, groups)
-    TALLY.add(total=image_count)
+    TALLY.add(total=runs * image_count)
     for index in range(sizes.count(image_count)):
         yield index, None
 
@@ -148,9 +152,11 @@ class PlanShards(
 
     Attributes:
         sizes: Sizes that decide how many shards of listed images there are.
+        runs: Number of runs that work on the shards, each of which counts its images.
     """
 
     sizes: ShardSizes
+    runs: int = 1
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -171,7 +177,9 @@ class PlanShards(
             ),
             AsList(groups),
         )
-        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
+        numbers = start | "NumberShards" >> beam.FlatMap(
+            _number_shards, *counted, self.sizes, self.runs
+        )
         keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
             {"numbers": numbers, "refs": keyed}

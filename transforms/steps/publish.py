@@ -234,8 +234,14 @@ def _publish(
     skipped: list[str],
     warnings: list[str],
     publication: Publication,
+    is_alone: bool,
 ) -> None:
-    publish_run(results, skipped, publication, warnings)
+    try:
+        publish_run(results, skipped, publication, warnings)
+    except RunError as error:
+        if is_alone:
+            raise
+        staging.write_refusal(publication.staging, str(error))
 
 
 @dataclasses.dataclass(eq=False)
@@ -248,11 +254,14 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
         publication: Content of _run.json that is known before the run.
         skipped: PCollection[str], why names in directories were passed over.
         warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
+        is_alone: Whether a run that may not be published fails the pipeline. Beside other runs its
+            refusal is noted in its staging directory, and they go on.
     """
 
     publication: Publication
     skipped: PCollection[str]
     warnings: tuple[PCollection[str], ...]
+    is_alone: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -271,5 +280,6 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
                 AsList(self.skipped),
                 AsList(warnings),
                 self.publication,
+                self.is_alone,
             )
         )

@@ -1,6 +1,7 @@
-"""Reads headers and decodes with Pillow in another process: a crash or a hang costs the image.
+"""Reads headers and decodes in another process: a crash or a hang costs the image.
 
-JPEG and PNG are decoded by other libraries; most images are those, and cost nothing here.
+JPEG and PNG are decoded by other libraries; most images are those, and cost nothing here. That
+process imports TensorFlow with the first JPEG XL, before the time of the image begins.
 """
 
 import pickle
@@ -10,10 +11,11 @@ import numpy.typing as npt
 
 from transforms.images.decoder_pool import DecoderPool
 from transforms.images.header import ImageHeader, read_header
+from transforms.images.jxl_decoder import decode_jxl
 from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pillow_files import find_format
 
-_NATIVE_HEADERS = ("WEBP", "AVIF")
+_NATIVE_HEADERS = ("WEBP", "AVIF", "HEIF")
 """Formats whose headers Pillow leaves to their libraries; others it reads in Python."""
 
 _POOL = DecoderPool()
@@ -35,7 +37,7 @@ def read_header_apart(encoded: bytes, seconds: float) -> ImageHeader:
 
 
 def decode_apart(encoded: bytes, header: ImageHeader, seconds: float) -> npt.NDArray[np.uint8]:
-    """Decodes an image file with Pillow in another process.
+    """Decodes an image file with Pillow or libjxl in another process.
 
     Args:
         encoded: The whole file.
@@ -48,4 +50,5 @@ def decode_apart(encoded: bytes, header: ImageHeader, seconds: float) -> npt.NDA
     Raises:
         ImageError: As `decode_with_pillow`, or if it takes too long, or crashes.
     """
-    return _POOL.call(decode_with_pillow, pickle.PickleBuffer(encoded), header, seconds=seconds)
+    decode = decode_jxl if header.decoder == "libjxl" else decode_with_pillow
+    return _POOL.call(decode, pickle.PickleBuffer(encoded), header, seconds=seconds)

@@ -83,6 +83,8 @@ def _rgb_of_gray(image: PIL.Image.Image, tags: Mapping[int, Any]) -> npt.NDArray
     if image.mode == "I":
         gray = gray.view(np.uint32)
     bits = 12 if tags.get(BITSPERSAMPLE, ()) == (12,) else 8 * gray.itemsize
+    if image.format == "PPM":
+        bits = 16  # Whatever white is in the file, Pillow makes 65,535 of it.
     levels = (gray >> (bits - 8)).astype(np.uint8)
     if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
         levels = 255 - levels

@@ -14,7 +14,7 @@ INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 
-DECODER_VERSION = "5"
+DECODER_VERSION = "6"
 """Rises whenever the same bytes and policy give other pixels, or none; in every fingerprint."""
 
 LIMITS = ("max_image_bytes", "max_image_pixels")

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from PIL import IcoImagePlugin
 
+from transforms.images.netpbm import strip_netpbm
+
 MAX_PARTS = 200_000
 """Segments, chunks or blocks of a file; real ones have up to some ten thousand."""
 
@@ -59,6 +61,8 @@ def strip(encoded: bytes, format: str) -> bytes:
         return _strip_psd(encoded)
     if format == "ICO":
         return _strip_ico(encoded)
+    if format == "PPM":
+        return strip_netpbm(encoded)
     return encoded
 
 

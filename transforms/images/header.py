@@ -21,6 +21,7 @@ from transforms.images.pillow_files import (
 )
 from transforms.images.run_lengths import check_run_lengths
 from transforms.images.stripped import (
+    JPEG_FRAMES,
     PNG_SIGNATURE,
     gif_first_frame,
     ico_image,
@@ -45,7 +46,6 @@ _MAX_PIXELS = {
 Pillow's of QOI is Python, and takes 1 us a pixel.
 """
 
-_START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
 _SEQUENTIAL = (b"\xc0", b"\xc1")
 _START_OF_SCAN, _APP1 = b"\xda", b"\xe1"
 _EXIF = b"Exif\0\0"
@@ -141,7 +141,7 @@ def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
     size = orientation = None
     layers, is_sequential = 0, False
     for kind, start, end in jpeg_segments(encoded):
-        if kind in _START_OF_FRAME:
+        if kind in JPEG_FRAMES:
             is_sequential = kind in _SEQUENTIAL
             bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
             if bits != 8 or layers not in (1, 3, 4):

@@ -4,11 +4,13 @@ JPEG and PNG are decoded by other libraries; most images are those, and cost not
 process imports TensorFlow with the first JPEG XL, before the time of the image begins.
 """
 
+import functools
 import pickle
 
 import numpy as np
 import numpy.typing as npt
 
+from transforms.images.color_profile import Profile, pixels_to_srgb, read_profile
 from transforms.images.decoder_pool import DecoderPool
 from transforms.images.header import ImageHeader, read_header
 from transforms.images.jxl_decoder import decode_jxl
@@ -36,13 +38,42 @@ def read_header_apart(encoded: bytes, seconds: float) -> ImageHeader:
     return read_header(encoded)
 
 
-def decode_apart(encoded: bytes, header: ImageHeader, seconds: float) -> npt.NDArray[np.uint8]:
+@functools.lru_cache(64)
+def read_profile_apart(profile: bytes, seconds: float) -> Profile:
+    """Says what an ICC profile is of, asked in another process once for each profile.
+
+    Raises:
+        ImageError: If it takes too long, or crashes.
+    """
+    return _POOL.call(read_profile, profile, seconds=seconds)
+
+
+def to_srgb_apart(
+    pixels: npt.NDArray[np.uint8], profile: bytes, seconds: float
+) -> npt.NDArray[np.uint8]:
+    """Turns pixels into sRGB in another process.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        profile: ICC profile of RGB or gray.
+        seconds: Seconds that it may take.
+
+    Raises:
+        ImageError: If it takes too long, or crashes.
+    """
+    return _POOL.call(pixels_to_srgb, pixels, profile, seconds=seconds)
+
+
+def decode_apart(
+    encoded: bytes, header: ImageHeader, seconds: float, color_profile: str = "ignore"
+) -> npt.NDArray[np.uint8]:
     """Decodes an image file with Pillow or libjxl in another process.
 
     Args:
         encoded: The whole file.
         header: Its header, within the policy's limits.
         seconds: Seconds that it may take.
+        color_profile: One of policy.COLOR_PROFILES; JPEG XL is what it is.
 
     Returns:
         uint8 [header.height, header.width, 3].
@@ -50,5 +81,7 @@ def decode_apart(encoded: bytes, header: ImageHeader, seconds: float) -> npt.NDA
     Raises:
         ImageError: As `decode_with_pillow`, or if it takes too long, or crashes.
     """
-    decode = decode_jxl if header.decoder == "libjxl" else decode_with_pillow
-    return _POOL.call(decode, pickle.PickleBuffer(encoded), header, seconds=seconds)
+    buffer = pickle.PickleBuffer(encoded)
+    if header.decoder == "libjxl":
+        return _POOL.call(decode_jxl, buffer, header, seconds=seconds)
+    return _POOL.call(decode_with_pillow, buffer, header, color_profile, seconds=seconds)

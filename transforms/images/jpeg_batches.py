@@ -12,7 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, ImageError
+from transforms.images.color_profile import is_of_inks
 from transforms.images.header import ImageHeader
+from transforms.images.isolated_decoder import to_srgb_apart
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement
@@ -26,11 +28,19 @@ _PIECE_BYTES = 64_000_000
 
 
 class ReadImage(NamedTuple):
-    """An image file whose header is read and whose pixels are not."""
+    """An image file whose header is read and whose pixels are not.
+
+    Attributes:
+        encoded: The whole file.
+        header: Its header.
+        placement: Where its pixels go.
+        profile: ICC profile of a JPEG or PNG by which its colours are to be turned into sRGB.
+    """
 
     encoded: bytes
     header: ImageHeader
     placement: Placement
+    profile: bytes | None = None
 
 
 class JpegBatch(NamedTuple):
@@ -50,13 +60,15 @@ class JpegBatch(NamedTuple):
 class JpegBatches:
     """Decodes batches of JPEG files on a thread a core. Threads may call it at the same time."""
 
-    def __init__(self, graphs: PixelGraphs) -> None:
+    def __init__(self, graphs: PixelGraphs, max_image_seconds: float) -> None:
         """Makes the threads.
 
         Args:
             graphs: Graphs that finish what is decoded.
+            max_image_seconds: Seconds that turning colours into sRGB may take.
         """
         self._graphs = graphs
+        self._max_seconds = max_image_seconds
         self._threads = concurrent.futures.ThreadPoolExecutor(_CORES, "jpeg")
         # One piece at a time has all cores, so that callers do not multiply the decoded images.
         self._turn = threading.Lock()
@@ -83,11 +95,15 @@ class JpegBatches:
         memory = _aligned(starts[-1])
 
         def decode(number: int) -> tuple[int, int] | ImageError | None:
-            encoded, header, placement = images[places[number]]
+            encoded, header, placement, profile = images[places[number]]
             size = header.height, header.width
             room = memory[starts[number] : starts[number + 1]]
             try:
                 decoded = decode_jpeg(encoded, size, placement.ratio, room)
+                if decoded is not None and profile is not None:
+                    if is_of_inks(profile):
+                        return None  # It is whole, and Pillow gives its inks.
+                    self._turn_into_srgb(room, decoded, profile)
             except ImageError as error:
                 return error
             if decoded not in (None, placement.decoded_size(*size)):
@@ -113,6 +129,13 @@ class JpegBatches:
                 ),
             )
             batch.parts.append(([places[number] for number in good], view(pixels)))
+
+    def _turn_into_srgb(
+        self, room: npt.NDArray[np.uint8], size: tuple[int, int], profile: bytes
+    ) -> None:
+        height, width = size
+        pixels = room[: height * width * 3].reshape(height, width, 3)
+        pixels[:] = to_srgb_apart(pixels, profile, self._max_seconds)
 
 
 def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:

@@ -151,7 +151,10 @@ class AvifPixels(AvifImagePlugin.AvifImageFile):
         assert self.fp is not None
         codec, threads = "auto", AvifImagePlugin._get_default_max_threads()
         self._decoder = _avif.AvifDecoder(self.fp.read(), codec, threads)
-        self._size, self.n_frames, self._mode, _, _, self.orientation, _ = self._decoder.get_info()
+        info = self._decoder.get_info()
+        self._size, self.n_frames, self._mode, profile, _, self.orientation, _ = info
+        if profile:
+            self.info["icc_profile"] = profile
         self.is_animated = self.n_frames > 1
         self.seek(0)
 

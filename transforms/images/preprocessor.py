@@ -8,8 +8,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
+from transforms.images.color_profile import embedded_profile, fits
 from transforms.images.header import ImageHeader
-from transforms.images.isolated_decoder import decode_apart, read_header_apart
+from transforms.images.isolated_decoder import (
+    decode_apart,
+    read_header_apart,
+    read_profile_apart,
+)
 from transforms.images.jpeg_batches import JpegBatches, ReadImage
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
@@ -70,7 +75,7 @@ class Preprocessor:
         """
         self._policy = policy
         self._graphs = PixelGraphs(policy)
-        self._jpegs = JpegBatches(self._graphs)
+        self._jpegs = JpegBatches(self._graphs, policy.max_image_seconds)
 
     @property
     def policy(self) -> Preprocessing:
@@ -147,10 +152,22 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
                 "decoders make room for each row"
             )
-        if header.format == "PNG":
+        profile = self._profile(encoded, header) if policy.color_profile == "srgb" else None
+        if header.format == "PNG" and profile is None:
             # TensorFlow unpacks all texts.
             encoded = strip(encoded, "PNG")
-        return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
+        placement = self._place(header, may_shrink=policy.decode == "fast")
+        return ReadImage(encoded, header, placement, profile)
+
+    def _profile(self, encoded: bytes, header: ImageHeader) -> bytes | None:
+        """Returns the profile of a JPEG or PNG, if it changes anything; of others Pillow knows."""
+        if header.format not in ("JPEG", "PNG"):
+            return None
+        profile = embedded_profile(encoded, header.format)
+        if profile is None or not fits(profile, encoded, header.format):
+            return None
+        known = read_profile_apart(profile, self._policy.max_image_seconds)
+        return profile if known.changes else None
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
@@ -176,7 +193,7 @@ class Preprocessor:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
         is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
-        if header.decoder == "tensorflow" and not is_negative:
+        if header.decoder == "tensorflow" and not is_negative and image.profile is None:
             row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
                 pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
@@ -193,14 +210,17 @@ class Preprocessor:
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
+        seconds, color_profile = self._policy.max_image_seconds, self._policy.color_profile
+        decoded = decode_apart(image.encoded, header, seconds, color_profile)
         return view(self._graphs.finish_alone(tf.constant(decoded), row))
 
 
 def _is_promising(image: ReadImage) -> bool:
     """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
     # Most bad files are cut short.
-    return image.header.format == "PNG" and _PNG_END in image.encoded[-_TAIL_BYTES:]
+    if image.header.format != "PNG" or image.profile is not None:
+        return False
+    return _PNG_END in image.encoded[-_TAIL_BYTES:]
 
 
 def _upright_size(image: ReadImage) -> tuple[int, int]:

@@ -22,6 +22,9 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)
 """A marker of a JPEG; what it is not found in is passed over, however long."""
 
+JPEG_FRAMES = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+"""Markers of the headers that say the size of a JPEG. Source: ITU-T T.81, table B.1."""
+
 _START_OF_SCAN = 0xDA
 _JPEG_METADATA = {*range(0xE1, 0xF0), 0xFE} - {0xEE}
 """Markers of EXIF, XMP, profiles and comments; APP0 and APP14 say what the colours are."""

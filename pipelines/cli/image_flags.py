@@ -1,4 +1,4 @@
-"""What the user may say of colours and of time: flags of RunConfig."""
+"""What the user may say of colours, of time and of what is measured: flags of RunConfig."""
 
 from typing import Any
 
@@ -14,6 +14,11 @@ def color_profile() -> Any:  # noqa: ANN401 - as flag
         "images",
         choices=COLOR_PROFILES,
     )
+
+
+def image_statistics() -> Any:  # noqa: ANN401 - as flag
+    """Describes --image_statistics."""
+    return flag("columns of brightness, sharpness, format, mode, color_profile", "output", False)
 
 
 def max_image_seconds() -> Any:  # noqa: ANN401 - as flag

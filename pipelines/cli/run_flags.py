@@ -170,6 +170,7 @@ class RunConfig(LauncherFlags):
     max_image_seconds: int = image_flags.max_image_seconds()
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
+    image_statistics: bool = image_flags.image_statistics()
     rows_per_file: int = flag(
         "rows an output file holds; small files stay whole",
         "output",

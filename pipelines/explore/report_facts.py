@@ -69,7 +69,7 @@ def describe_model(record: Mapping[str, Any]) -> Facts:
     outputs = [
         f"{name} {value}"
         for name, value in record["recipe"]["outputs"].items()
-        if name not in ("format", "labels") and value is not None
+        if name not in ("format", "labels", "image_statistics") and value is not None
     ]
     return [
         ("model", model["handle"]),

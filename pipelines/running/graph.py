@@ -81,7 +81,9 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             columns=launch.columns,
             batch_size=launch.batch_size,
             max_image_bytes=launch.policy.max_image_bytes,
-            computed_columns=computed_columns(launch.stem),
+            computed_columns=computed_columns(
+                launch.stem, statistics=launch.config.image_statistics
+            ),
             deduplicate=launch.config.deduplicate,
             allow_private_hosts=launch.config.allow_private_hosts,
             images_per_file=sample.images_per_file if sample else None,
@@ -94,7 +96,10 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             digests=self.plan.has_files,
         )
         preprocessing = PreprocessImages(
-            launch.policy, launch.config.num_model_threads, publication.staging
+            launch.policy,
+            launch.config.num_model_threads,
+            publication.staging,
+            launch.config.image_statistics,
         )
         return (
             shards

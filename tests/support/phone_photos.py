@@ -25,7 +25,7 @@ def heic(pixels: Pixels, orientation: int = 1, tile_pixels: int = 0, profile: by
     # from_pillow would turn the pixels, and say irot too.
     image.encoderinfo = {
         "exif": exif(orientation).tobytes(),
-        "icc_profile": profile,
+        "icc_profile": profile or None,
         "quality": -1,
         "chroma": 444,
         "matrix_coefficients": 0,

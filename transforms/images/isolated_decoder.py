@@ -6,6 +6,8 @@ process imports TensorFlow with the first JPEG XL, before the time of the image 
 
 import functools
 import pickle
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,8 @@ _NATIVE_HEADERS = ("WEBP", "AVIF", "HEIF")
 
 _POOL = DecoderPool()
 
+_Result = TypeVar("_Result")
+
 
 def read_header_apart(encoded: bytes, seconds: float) -> ImageHeader:
     """Reads the header of an image file, in another process if that takes native code.
@@ -36,6 +40,11 @@ def read_header_apart(encoded: bytes, seconds: float) -> ImageHeader:
     if find_format(encoded) in _NATIVE_HEADERS:
         return _POOL.call(read_header, pickle.PickleBuffer(encoded), seconds=seconds)
     return read_header(encoded)
+
+
+def call_apart(function: Callable[..., _Result], *arguments: object, seconds: float) -> _Result:
+    """Calls a function in the process that decodes, as DecoderPool does."""
+    return _POOL.call(function, *arguments, seconds=seconds)
 
 
 @functools.lru_cache(64)

@@ -68,7 +68,7 @@ def measure_images(
 def measure_light(pixels: npt.NDArray[Any], policy: Preprocessing) -> tuple[float, float]:
     """Returns brightness and sharpness of an image, as ImageStatistics has them.
 
-    One image at a time, and no library for matrices: the numbers do not depend on the batch.
+    One image at a time, so that the numbers do not depend on the batch.
 
     Args:
         pixels: [height, width, 3], what the policy made of the image.
@@ -79,19 +79,19 @@ def measure_light(pixels: npt.NDArray[Any], policy: Preprocessing) -> tuple[floa
         2000; with the kernel of four neighbours, without the border.
     """
     weights, offset = _luma_of(policy.input_range, policy.dtype)
-    luma = np.full(pixels.shape[:2], offset, np.float32)
-    for channel, weight in enumerate(weights):
-        luma += pixels[..., channel] * weight
+    luma = pixels.astype(np.float32, copy=False) @ weights
+    luma += offset
     brightness = float(luma.mean(dtype=np.float64))
-    luma *= np.float32(255)
-    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    laplacian = around - 4 * luma[1:-1, 1:-1]
-    sharpness = float(laplacian.var(dtype=np.float64)) if laplacian.size else 0.0
+    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1]
+    laplacian += luma[1:-1, :-2]
+    laplacian += luma[1:-1, 2:]
+    laplacian -= 4 * luma[1:-1, 1:-1]
+    sharpness = 255**2 * float(laplacian.var()) if laplacian.size else 0.0
     return min(max(brightness, 0.0), 1.0), sharpness
 
 
 @functools.cache
-def _luma_of(input_range: str, dtype: str) -> tuple[tuple[np.float32, ...], float]:
+def _luma_of(input_range: str, dtype: str) -> tuple[npt.NDArray[np.float32], np.float32]:
     """Returns the weights of a pixel's channels, and what is added, to get luma in [0, 1].
 
     A channel is scale * level + shift, so that level is (channel - shift) / scale.
@@ -100,7 +100,7 @@ def _luma_of(input_range: str, dtype: str) -> tuple[tuple[np.float32, ...], floa
     luma = LUMA[::-1] if input_range == "caffe" else LUMA
     weights = [weight / factor for weight, factor in zip(luma, scale, strict=True)]
     offset = -sum(weight * added for weight, added in zip(weights, shift, strict=True))
-    return tuple(map(np.float32, weights)), offset
+    return np.array(weights, np.float32), np.float32(offset)
 
 
 def _describe(encoded: bytes, seconds: float) -> tuple[FileDescription, str]:

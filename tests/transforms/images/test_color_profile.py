@@ -1,5 +1,7 @@
 """--color_profile srgb: photos of other colours look as they are; nothing else changes."""
 
+import io
+import pathlib
 import struct
 import zlib
 from collections.abc import Callable
@@ -129,6 +131,39 @@ def test_a_profile_that_unpacks_to_gigabytes_is_cut() -> None:
     file = png[:33] + part + png[33:]
     assert len(embedded_profile(file, "PNG") or b"") == 4_000_000
     np.testing.assert_array_equal(decoded(file, SRGB), SCENE)
+
+
+REAL = {
+    "photos/raccoon/images/raccoon-71.jpg": "Adobe RGB (1998)",
+    "photos/raccoon/images/raccoon-11.jpg": "Display",
+    "decoder_cases/icc-nonsrgb/pillow__frame_size.mpo": "Display P3",
+    "decoder_cases/jpeg-cmyk/"
+    "twelvemonkeys__warning-embedded-color-profile-invalid-ignored-cmyk.jpg": "SWOP (Coated), 20%",
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_photos_look_as_littlecms_has_them(name: str, shared_data: pathlib.Path) -> None:
+    file = (shared_data / name).read_bytes()
+    assert read_profile(embedded_profile(file, "JPEG") or b"").name == REAL[name]
+    with PIL.Image.open(io.BytesIO(file)) as image:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        wanted = ImageCms.profileToProfile(
+            image,
+            profile,
+            ImageCms.createProfile("sRGB"),
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            "RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        size, as_stored = (image.height, image.width), np.asarray(image.convert("RGB")).astype(int)
+    assert wanted is not None
+    policy = Preprocessing(image_size=size, dtype="uint8", color_profile="srgb")
+    found = decoded(file, Preprocessor(policy)).astype(int)
+    off = np.abs(found - np.asarray(wanted)).mean()
+    assert off < 1.5  # By the decoder: TensorFlow's cosine transform is the quick one.
+    if REAL[name] in ("Adobe RGB (1998)", "SWOP (Coated), 20%"):  # Far from sRGB.
+        assert off < np.abs(as_stored - np.asarray(wanted)).mean() / 1.5
 
 
 def test_profiles_have_names() -> None:

@@ -206,6 +206,14 @@ def test_jpeg_with_a_gain_map_is_the_picture_of_standard_range() -> None:
     np.testing.assert_array_equal(decoded(file), decoded(picture))
 
 
+def test_a_photo_with_a_gain_map_that_is_cut_is_a_failure(shared_data: pathlib.Path) -> None:
+    cut = shared_data / "decoder_cases/jpeg-truncated-recoverable/pillow__ultrahdr.jpg"
+    file = cut.read_bytes()
+    assert b"hdrgm" in file
+    with pytest.raises(CorruptImageError):
+        decoded(file)
+
+
 WHOLE = {
     "netpbm": NETPBM["P6"][0],
     "netpbm of 16 bits": NETPBM["P6 of 16 bits"][0],

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import listing_flags, read_flags
+from pipelines.cli import image_flags, listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -156,6 +156,7 @@ class RunConfig(LauncherFlags):
         "images",
         choices=DECODE_MODES,
     )
+    color_profile: str | None = image_flags.color_profile()
     max_image_pixels: int = flag(
         "larger images fail, by their header",
         "images",
@@ -166,15 +167,10 @@ class RunConfig(LauncherFlags):
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
-    max_image_seconds: int = flag(
-        "images whose decoding takes longer fail",
-        "images",
-        _POLICY["max_image_seconds"],
-        read=int,
-        metavar="S",
-    )
+    max_image_seconds: int = image_flags.max_image_seconds()
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
+    image_statistics: bool = image_flags.image_statistics()
     rows_per_file: int = flag(
         "rows an output file holds; small files stay whole",
         "output",

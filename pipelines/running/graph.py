@@ -172,7 +172,10 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
         """Returns one result a shard."""
         launch, publication = self.plan.launch, self.plan.publication
         preprocessing = PreprocessImages(
-            launch.policy, launch.config.num_model_threads, publication.staging
+            launch.policy,
+            launch.config.num_model_threads,
+            publication.staging,
+            launch.config.image_statistics,
         )
         pixels = (
             shards
@@ -189,7 +192,7 @@ def read_policy(plan: RunPlan) -> ReadPolicy:
         columns=launch.columns,
         batch_size=launch.batch_size,
         max_image_bytes=launch.policy.max_image_bytes,
-        computed_columns=computed_columns(launch.stem),
+        computed_columns=computed_columns(launch.stem, statistics=launch.config.image_statistics),
         deduplicate=launch.config.deduplicate,
         allow_private_hosts=launch.config.allow_private_hosts,
         images_per_file=sample.images_per_file if sample else None,

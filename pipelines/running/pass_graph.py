@@ -27,7 +27,6 @@ from transforms.batches import PixelBatch, Predictions
 from transforms.lifecycle.basis import Fresh
 from transforms.records import Shard
 from transforms.results import ShardResult
-from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.infer_shared import InferShared
 from transforms.steps.keep_finished import Kept
@@ -125,8 +124,13 @@ class _ComputeShared(
     @beam.typehints.no_annotations
     def expand(self, shards: PCollection[SharedShard]) -> tuple[PCollection[ShardResult], ...]:
         launches = [plan.launch for plan in self.plans]
-        computed = {run: computed_columns(launch.stem) for run, launch in enumerate(launches)}
-        wanted = [RunPixels(plan.launch.policy, plan.publication.staging) for plan in self.plans]
+        computed = {run: read_policy(plan).computed_columns for run, plan in enumerate(self.plans)}
+        wanted = [
+            RunPixels(
+                plan.launch.policy, plan.publication.staging, plan.launch.config.image_statistics
+            )
+            for plan in self.plans
+        ]
         groups = _by_model(self.plans)
         threads = launches[0].config.num_model_threads
         pixels = (

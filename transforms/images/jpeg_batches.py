@@ -12,7 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, ImageError
+from transforms.images.color_profile import is_of_inks
 from transforms.images.header import ImageHeader
+from transforms.images.isolated_decoder import to_srgb_apart
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement
@@ -26,11 +28,19 @@ _PIECE_BYTES = 64_000_000
 
 
 class ReadImage(NamedTuple):
-    """An image file whose header is read and whose pixels are not."""
+    """An image file whose header is read and whose pixels are not.
+
+    Attributes:
+        encoded: The whole file.
+        header: Its header.
+        placement: Where its pixels go.
+        profile: ICC profile of a JPEG or PNG by which its colours are to be turned into sRGB.
+    """
 
     encoded: bytes
     header: ImageHeader
     placement: Placement
+    profile: bytes | None = None
 
 
 class JpegBatch(NamedTuple):
@@ -69,17 +79,20 @@ class JpegBatches:
         # One piece at a time has all cores, so that callers do not multiply the decoded images.
         self._turn = threading.Lock()
 
-    def __call__(self, images: Sequence[ReadImage], finishes: Sequence[Finish]) -> JpegBatch:
+    def __call__(
+        self, images: Sequence[ReadImage], finishes: Sequence[Finish], max_image_seconds: float
+    ) -> JpegBatch:
         """Decodes a batch, and finishes it in one or more ways; a bad image costs only itself.
 
         Args:
             images: The files; their placements say how small they are decoded.
             finishes: Ways to finish, of placements with the same ratios.
+            max_image_seconds: Seconds that turning an image's colours into sRGB may take.
         """
         batch = JpegBatch([[] for _ in finishes], [], {})
         for places in _pieces(images):
             with self._turn:
-                self._run(images, places, finishes, batch)
+                self._run(images, places, finishes, max_image_seconds, batch)
         return batch
 
     def _run(
@@ -87,6 +100,7 @@ class JpegBatches:
         images: Sequence[ReadImage],
         places: list[int],
         finishes: Sequence[Finish],
+        max_image_seconds: float,
         batch: JpegBatch,
     ) -> None:
         """Decodes the images of a piece and adds what became of them.
@@ -102,11 +116,15 @@ class JpegBatches:
         memory = _aligned(starts[-1])
 
         def decode(number: int) -> tuple[int, int] | ImageError | None:
-            encoded, header, placement = images[places[number]]
+            encoded, header, placement, profile = images[places[number]]
             size = header.height, header.width
             room = memory[starts[number] : starts[number + 1]]
             try:
                 decoded = decode_jpeg(encoded, size, placement.ratio, room)
+                if decoded is not None and profile is not None:
+                    if is_of_inks(profile):
+                        return None  # It is whole, and Pillow gives its inks.
+                    _turn_into_srgb(room, decoded, profile, max_image_seconds)
             except ImageError as error:
                 return error
             if decoded not in (None, placement.decoded_size(*size)):
@@ -134,6 +152,14 @@ class JpegBatches:
             rows = [PlacementRow.of(placements[place]) for place in good_places]
             pixels = graphs.finish_together(*decoded, tf.constant(rows, tf.int32))
             parts.append((good_places, view(pixels)))
+
+
+def _turn_into_srgb(
+    room: npt.NDArray[np.uint8], size: tuple[int, int], profile: bytes, max_seconds: float
+) -> None:
+    height, width = size
+    pixels = room[: height * width * 3].reshape(height, width, 3)
+    pixels[:] = to_srgb_apart(pixels, profile, max_seconds)
 
 
 def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:

@@ -8,8 +8,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
+from transforms.images.color_profile import embedded_profile, fits
 from transforms.images.header import ImageHeader
-from transforms.images.isolated_decoder import decode_apart, read_header_apart
+from transforms.images.isolated_decoder import (
+    decode_apart,
+    read_header_apart,
+    read_profile_apart,
+)
 from transforms.images.jpeg_batches import Finish, JpegBatches, ReadImage
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
@@ -160,13 +165,24 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
                 "decoders make room for each row"
             )
-        if header.format == "PNG":
+        profile = self._profile(encoded, header) if policy.color_profile == "srgb" else None
+        if header.format == "PNG" and profile is None:
             # TensorFlow unpacks all texts.
             encoded = strip(encoded, "PNG")
-        return ReadImage(encoded, header, self._place_shrinking(header))
+        return ReadImage(encoded, header, self._place_shrinking(header), profile)
 
     def _place_shrinking(self, header: ImageHeader) -> Placement:
         return self._place(header, may_shrink=self._policy.decode == "fast")
+
+    def _profile(self, encoded: bytes, header: ImageHeader) -> bytes | None:
+        """Returns the profile of a JPEG or PNG, if it changes anything; of others Pillow knows."""
+        if header.format not in ("JPEG", "PNG"):
+            return None
+        profile = embedded_profile(encoded, header.format)
+        if profile is None or not fits(profile, encoded, header.format):
+            return None
+        known = read_profile_apart(profile, self._policy.max_image_seconds)
+        return profile if known.changes else None
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
@@ -192,7 +208,7 @@ class Preprocessor:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
         is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
-        if header.decoder == "tensorflow" and not is_negative:
+        if header.decoder == "tensorflow" and not is_negative and image.profile is None:
             row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
                 pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
@@ -209,7 +225,8 @@ class Preprocessor:
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
+        seconds, color_profile = self._policy.max_image_seconds, self._policy.color_profile
+        decoded = decode_apart(image.encoded, header, seconds, color_profile)
         return view(self._graphs.finish_alone(tf.constant(decoded), row))
 
 
@@ -241,7 +258,8 @@ def preprocess_together(
         Finish(one._graphs, [own[index].placement for index in jpegs])
         for one, own in zip(preprocessors, placed, strict=True)
     ]
-    batch = first._jpegs([images[index] for index in jpegs], finishes)
+    seconds = first.policy.max_image_seconds
+    batch = first._jpegs([images[index] for index in jpegs], finishes, seconds)
     errors |= {jpegs[place]: error for place, error in batch.errors.items()}
     return [
         one._finish(
@@ -266,7 +284,9 @@ def _shrink_alike(placed: Sequence[Mapping[int, ReadImage]], jpegs: Sequence[int
 def _is_promising(image: ReadImage) -> bool:
     """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
     # Most bad files are cut short.
-    return image.header.format == "PNG" and _PNG_END in image.encoded[-_TAIL_BYTES:]
+    if image.header.format != "PNG" or image.profile is not None:
+        return False
+    return _PNG_END in image.encoded[-_TAIL_BYTES:]
 
 
 def _upright_size(image: ReadImage) -> tuple[int, int]:

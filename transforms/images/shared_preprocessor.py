@@ -7,6 +7,9 @@ from transforms.images.jpeg_batches import JpegBatches
 from transforms.images.policy import LIMITS, Preprocessing
 from transforms.images.preprocessor import Preprocessed, Preprocessor, preprocess_together
 
+_WAY_OF_DECODING = (*LIMITS, "max_image_seconds", "decode", "color_profile")
+"""Fields of policies that decide what is decoded of a file; the rest says what is made of it."""
+
 
 class SharedPreprocessor:
     """Several Preprocessors in one, each with the pixels that it would make alone.
@@ -34,7 +37,7 @@ class SharedPreprocessor:
         """
         alike: dict[tuple[Any, ...], list[Preprocessing]] = {}
         for policy in policies:
-            way = tuple(getattr(policy, name) for name in (*LIMITS, "max_image_seconds", "decode"))
+            way = tuple(getattr(policy, name) for name in _WAY_OF_DECODING)
             alike.setdefault(way, []).append(policy)
         made: dict[Preprocessing, Preprocessed] = {}
         for group in alike.values():

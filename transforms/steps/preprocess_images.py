@@ -20,7 +20,7 @@ from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.lifecycle.staging import begin_shard, writing_shard
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.schemas import HEIGHT, WIDTH
+from transforms.schemas import HEIGHT, STATISTICS_FIELDS, WIDTH
 from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
 if TYPE_CHECKING:
@@ -31,16 +31,27 @@ Decoded = TypeVar("Decoded")
 
 
 def preprocess_batch(
-    batch: EncodedImages, preprocessor: "Preprocessor | CarefulPreprocessor"
+    batch: EncodedImages,
+    preprocessor: "Preprocessor | CarefulPreprocessor",
+    measured_by: Preprocessing | None = None,
 ) -> PixelBatch:
-    """Decodes, orients, resizes and scales a batch; undecodable images become failures."""
+    """Decodes, orients, resizes and scales a batch; undecodable images become failures.
+
+    Args:
+        batch: The batch.
+        preprocessor: What decodes.
+        measured_by: Its policy, if images are to be measured, too.
+    """
     started = time.perf_counter()
     preprocessed = preprocessor(batch.encoded)
-    return to_pixel_batch(batch, preprocessed, time.perf_counter() - started)
+    return to_pixel_batch(batch, preprocessed, time.perf_counter() - started, measured_by)
 
 
 def to_pixel_batch(
-    batch: EncodedImages, preprocessed: "Preprocessed", seconds: float
+    batch: EncodedImages,
+    preprocessed: "Preprocessed",
+    seconds: float,
+    measured_by: Preprocessing | None = None,
 ) -> PixelBatch:
     """Makes the next step's batch of what preprocessing made of the images.
 
@@ -48,7 +59,9 @@ def to_pixel_batch(
         batch: The batch as read.
         preprocessed: Pixels and errors of its images.
         seconds: Wall time that it took.
+        measured_by: Policy of the pixels, if images are to be measured, too.
     """
+    started = time.perf_counter()
     pixels, heights, widths, errors = preprocessed
     rows, failures = batch.set_aside(Step.DECODE, errors)
     size = [
@@ -57,6 +70,14 @@ def to_pixel_batch(
     ]
     for name, values in size:
         rows = rows.append_column(pa.field(name, pa.int32(), nullable=False), values)
+    if measured_by is not None:
+        from transforms.images.image_statistics import measure_images  # It imports TensorFlow.
+
+        good = [file for index, file in enumerate(batch.encoded) if index not in errors]
+        statistics = measure_images(good, pixels, measured_by)
+        for field, values in zip(STATISTICS_FIELDS, statistics, strict=True):
+            rows = rows.append_column(field, pa.array(values, field.type))
+    seconds += time.perf_counter() - started
     times = {**batch.seconds, Step.DECODE: seconds}
     fields = batch.common_fields(rows=rows, failures=failures, seconds=times)
     return PixelBatch(**fields, pixels=pixels)
@@ -135,9 +156,11 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
         policy: Preprocessing,
         num_model_threads: int | None,
         staging: str | None = None,
+        statistics: bool = False,
     ) -> None:
         super().__init__()
         self._policy = policy
+        self._measured_by = policy if statistics else None
         self._staging = staging
         self._careful = CarefulPreprocessor(policy)
         self._is_careful = False
@@ -153,7 +176,7 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
             TALLY.count(SHARDS_RETRIED, self._is_careful)
         TALLY.count(BYTES_READ, sum(map(len, batch.encoded)))
         preprocessor = self._careful if self._is_careful else self._preprocessor
-        return functools.partial(preprocess_batch, batch, preprocessor)
+        return functools.partial(preprocess_batch, batch, preprocessor, self._measured_by)
 
     def hand_on(self, decoded: PixelBatch) -> Iterator[PixelBatch]:
         yield decoded
@@ -174,11 +197,13 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
         policy: Size, range and dtype of the pixels, and the way there.
         num_model_threads: Number of TensorFlow's threads, or None for one a core.
         staging: Directory that the run works in, where shards are noted that were begun; or None.
+        statistics: Whether images are measured, too: the columns of STATISTICS_FIELDS.
     """
 
     policy: Preprocessing
     num_model_threads: int | None = None
     staging: str | None = None
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -187,5 +212,5 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
     def expand(self, batches: PCollection[EncodedImages]) -> PCollection[PixelBatch]:
         """Returns one batch of pixels a batch of images."""
         return batches | "PreprocessBatch" >> beam.ParDo(
-            _PreprocessBatch(self.policy, self.num_model_threads, self.staging)
+            _PreprocessBatch(self.policy, self.num_model_threads, self.staging, self.statistics)
         ).with_output_types(PixelBatch)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
@@ -28,31 +28,38 @@ class RunPixels(NamedTuple):
     Attributes:
         policy: Size, range and dtype of its pixels, and the way there.
         staging: Directory that it works in, where shards are noted that were begun.
+        statistics: Whether images are measured, too.
     """
 
     policy: Preprocessing
     staging: str
+    statistics: bool = False
+
+    @property
+    def measured_by(self) -> Preprocessing | None:
+        """Policy to measure images by, if they are to be."""
+        return self.policy if self.statistics else None
 
 
 def preprocess_shared(
     images: SharedImages,
-    policies: Mapping[int, Preprocessing],
+    runs: Sequence[RunPixels],
     preprocess: "Callable[[Sequence[bytes], Sequence[Preprocessing]], list[Preprocessed]]",
 ) -> dict[int, PixelBatch]:
     """Makes the batch of each run, by its place; what runs have in common is done once.
 
     Args:
         images: The images.
-        policies: Policy of each run, by its place.
+        runs: What each run wants, by its place.
         preprocess: Callback, given image files and different policies; returns what each makes of
             them.
     """
     started = time.perf_counter()
-    wanted = list(dict.fromkeys(policies[run] for run in images.batches))
+    wanted = list(dict.fromkeys(runs[run].policy for run in images.batches))
     made = dict(zip(wanted, preprocess(images.first.encoded, wanted), strict=True))
     seconds = (time.perf_counter() - started) / len(images.batches)
     return {
-        run: to_pixel_batch(batch, made[policies[run]], seconds)
+        run: to_pixel_batch(batch, made[runs[run].policy], seconds, runs[run].measured_by)
         for run, batch in images.batches.items()
     }
 
@@ -66,8 +73,7 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
     ) -> None:
         super().__init__()
         self._groups = groups
-        self._policies = {place: run.policy for place, run in enumerate(runs)}
-        self._stagings = [run.staging for run in runs]
+        self._runs = runs
         self._num_model_threads = num_model_threads
         self._careful = {run.policy: CarefulPreprocessor(run.policy) for run in runs}
         self._begun_again: dict[int, bool] = {}
@@ -79,12 +85,12 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
             self._preprocessor = self._shared.acquire(self._make_preprocessor)
         for run, batch in images.batches.items():
             if batch.index == 0:
-                self._begun_again[run] = is_begun_again(self._stagings[run], batch)
+                self._begun_again[run] = is_begun_again(self._runs[run].staging, batch)
                 TALLY.count(SHARDS_RETRIED, self._begun_again[run])
         TALLY.count(BYTES_READ, sum(map(len, images.first.encoded)))
         is_careful = any(self._begun_again[run] for run in images.batches)
         preprocess = self._preprocess_carefully if is_careful else self._preprocessor
-        return functools.partial(preprocess_shared, images, self._policies, preprocess)
+        return functools.partial(preprocess_shared, images, self._runs, preprocess)
 
     def hand_on(self, decoded: dict[int, PixelBatch]) -> Iterator[Any]:
         for group, runs in enumerate(self._groups):
@@ -103,7 +109,7 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
         start_tensorflow(self._num_model_threads)
         from transforms.images.shared_preprocessor import SharedPreprocessor
 
-        return SharedPreprocessor(list(dict.fromkeys(self._policies.values())))
+        return SharedPreprocessor(list(dict.fromkeys(run.policy for run in self._runs)))
 
 
 def _output_of(group: int) -> str:

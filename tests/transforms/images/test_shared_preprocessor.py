@@ -68,9 +68,11 @@ class CountedBatches(JpegBatches):
         super().__init__()
         self.decoded = 0
 
-    def __call__(self, images: Sequence[ReadImage], finishes: Sequence[Finish]) -> JpegBatch:
+    def __call__(
+        self, images: Sequence[ReadImage], finishes: Sequence[Finish], max_image_seconds: float
+    ) -> JpegBatch:
         self.decoded += 1
-        return super().__call__(images, finishes)
+        return super().__call__(images, finishes, max_image_seconds)
 
 
 @pytest.mark.parametrize(

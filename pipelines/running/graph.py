@@ -83,6 +83,7 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
             max_image_bytes=launch.policy.max_image_bytes,
             computed_columns=computed_columns(launch.stem),
             deduplicate=launch.config.deduplicate,
+            shares_rows=launch.columns.tells_rows_apart,
             allow_private_hosts=launch.config.allow_private_hosts,
             images_per_file=sample.images_per_file if sample else None,
             limits=launch.config.read_limits,

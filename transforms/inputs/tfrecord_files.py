@@ -28,8 +28,9 @@ from transforms.files.tf_record import (
     skim_tfrecord,
 )
 from transforms.files.uris import open_at, stored_offset
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
+from transforms.inputs.id_sources import IDS_FROM_NAMES
 from transforms.inputs.look import Look, look_through
 from transforms.inputs.part import (
     PartBuilder,

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.refill import refill
 from transforms.lifecycle.reuse import ShardReuse
-from transforms.records import InputFile, Shard, ShardKind
+from transforms.lifecycle.shared_reads import SharedReads
+from transforms.records import ImageRef, InputFile, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
 
@@ -48,6 +49,8 @@ class ReadPolicy:
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
+        shares_rows: Whether rows of one image, which --image_id_from tells apart, are read once,
+            and given to the model once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
         limits: What reading from remote stores may take.
@@ -58,6 +61,7 @@ class ReadPolicy:
     max_image_bytes: int
     computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
+    shares_rows: bool = False
     allow_private_hosts: bool = False
     images_per_file: int | None = None
     limits: ReadLimits = DEFAULT_READ_LIMITS
@@ -119,18 +123,21 @@ class ShardReader:
         self._image_files.close()
 
     def _parts(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
-        is_gathered = self._policy.deduplicate or len(shard.files) > 1
+        policy = self._policy
+        is_gathered = policy.deduplicate or policy.shares_rows or len(shard.files) > 1
         if shard.predecessor is None and not is_gathered:
             return self._read(shard, versions)
-        return refill(self._sifted(shard, versions), self._policy.batch_size)
+        return refill(self._sifted(shard, versions), policy.batch_size)
 
     def _sifted(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         """Reads what must be read of a shard that is gathered before it is written."""
+        policy = self._policy
         reuse = ShardReuse(
             shard,
-            self._policy.columns.carried,
-            self._policy.computed_columns,
-            deduplicate=self._policy.deduplicate,
+            policy.columns.carried,
+            policy.computed_columns,
+            deduplicate=policy.deduplicate or policy.shares_rows,
+            has_rows=policy.shares_rows,
         )
         to_read, known = reuse.before_reading()
         versions.update(reuse.kept_versions)
@@ -140,8 +147,16 @@ class ShardReader:
 
     def _read(self, shard: Shard, versions: dict[str, str | None]) -> Iterator[ReadPart]:
         if shard.kind is ShardKind.IMAGES:
-            return self._image_files.read_batches(shard.refs, self._policy.batch_size, versions)
+            if self._policy.shares_rows:
+                shared = SharedReads(shard.refs, self._policy.columns.carried)
+                return map(shared.spread, self._read_images(shared.firsts, versions))
+            return self._read_images(shard.refs, versions)
         return itertools.chain.from_iterable(map(self._read_file, shard.files))
+
+    def _read_images(
+        self, refs: Sequence[ImageRef], versions: dict[str, str | None]
+    ) -> Iterator[ReadPart]:
+        return self._image_files.read_batches(refs, self._policy.batch_size, versions)
 
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy

@@ -147,6 +147,19 @@ def test_an_image_key_names_the_field(tmp_path: pathlib.Path) -> None:
     assert [failure.image_id for failure in failures(parts)] == ["b"]
 
 
+def test_dots_are_of_the_field_after_the_first_one_of_a_file_name(tmp_path: pathlib.Path) -> None:
+    """As WebDataset cuts names. A mask must not become the image of a sample that lacks its own."""
+    members = {"v1.0/a.b/000.jpg": b"1", "v1.0/a.b/000.seg.png": b"2", "b.2019.jpg": b"3"}
+    parts = read(make_file(tmp_path / "x.tar", members))
+    assert images(parts) == {"v1.0/a.b/000": b"1"}
+    (failure,) = failures(parts)
+    assert failure.image_id == "b"
+    assert "no image: it has 2019.jpg; a field is what follows the first dot" in failure.message
+    assert images(read(input_file(tmp_path / "x.tar"), FileColumns("2019.jpg", None, NOTHING))) == {
+        "b": b"3"
+    }
+
+
 def test_names_that_belong_to_no_sample_are_passed_over(tmp_path: pathlib.Path) -> None:
     """As they come from macOS, from tar of a directory, and from WebDataset."""
     path = tmp_path / "x.tar"

@@ -136,7 +136,7 @@ def read_manifest(
             _carried_schema(handle, found, uri, uri_column, carried.names)
             handle.seek(0)
         for row, (where, values) in enumerate(found.rows(handle, uri, keys, others)):
-            image_uri = resolve_uri(_text(values, _present(keys, values), where), folder)
+            image_uri = resolve_uri(_uri_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
@@ -237,6 +237,19 @@ def _listing(uri: str) -> tuple[str, int | None, str | None]:
         # Opening what is in no form says what is wrong.
         return (uri, None, None) if found is None else _listing(uri_of_path(found))
     return uri, status.st_size, str(status.st_mtime_ns)
+
+
+def _uri_text(values: dict[str, object], name: str, where: str) -> str:
+    """Returns a row's URI; of {"bytes": null, "path": "a.jpg"}, as datasets write it, the path."""
+    found = values.get(name)
+    if isinstance(found, dict) and found.keys() == {"bytes", "path"}:
+        if found["bytes"] is not None:
+            raise InputError(
+                f"{where}: {name!r} holds the image's bytes; give the file as --input, not as "
+                "--manifest"
+            )
+        values = {name: found["path"]}
+    return _text(values, name, where)
 
 
 def _text(values: dict[str, object], name: str, where: str) -> str:

@@ -39,6 +39,23 @@ def column_field(schema: pa.Schema, name: str) -> pa.Field | None:
     return field.with_name(name)
 
 
+def with_nested(schema: pa.Schema) -> pa.Schema:
+    """Adds the columns inside of columns to a schema, under their dotted names.
+
+    Of photo: struct<path: string> it makes photo: struct<path: string>, photo.path: string.
+    """
+    fields = list(schema)
+    for field in fields:  # It grows as it is gone through.
+        if pa.types.is_struct(field.type):
+            inner = (field.type.field(place) for place in range(field.type.num_fields))
+            fields += [
+                one.with_name(f"{field.name}.{one.name}")
+                for one in inner
+                if schema.get_field_index(f"{field.name}.{one.name}") < 0
+            ]
+    return pa.schema(fields)
+
+
 def take_column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
     """Takes a column out of rows, null where a struct around it is; None if it is not there."""
     path = find_column(batch.schema, name)

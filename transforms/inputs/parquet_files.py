@@ -17,7 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
-from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
+from transforms.files.foreign_parquet import (
+    damage_reported,
+    iter_batches,
+    open_parquet,
+    rows_that_fit,
+)
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
@@ -98,7 +103,7 @@ def read_parquet(
             is_as_wanted = False
             check_columns(schema, columns, columns.stored.names)
             is_as_wanted = True
-            rows = min(batch_size, _rows_that_fit(parquet.metadata))
+            rows = min(batch_size, rows_that_fit(parquet.metadata, BATCH_BYTES))
             for batch in iter_batches(parquet, rows, _names_to_read(schema, columns), groups):
                 yield from in_batches(batches.read(batch), batch_size)
             if batches.rows_left(end_row):
@@ -130,16 +135,6 @@ def _groups_and_end(footer: pq.FileMetaData, span: Span | None) -> tuple[list[in
     if sum(rows[: span.start]) != span.first_image or span.images not in (None, count):
         raise CorruptRecordError("its row groups are others than when the run was planned")
     return groups, span.first_image + count
-
-
-def _rows_that_fit(footer: pq.FileMetaData) -> int:
-    """Returns how many rows of mean size a batch's bytes hold, by what the footer says.
-
-    Of 1,000 rows in 1.2 GB, which are 1.2 MB each, a batch of 24 MiB holds 20.
-    """
-    groups = range(footer.num_row_groups)
-    total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
-    return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))
 
 
 def _names_to_read(schema: pa.Schema, columns: FileColumns) -> list[str]:

@@ -104,7 +104,7 @@ def test_good_and_bad_samples_are_all_accounted_for(
 ) -> None:
     samples: list[tuple[Members, str]] = [
         ({"0.jpg": b"0", "0.txt": b"zero"}, ""),
-        ({"1.txt": b"one", "1.pyd": b""}, "CorruptRecord: no image: it has txt, pyd; --image_key"),
+        ({"1.txt": b"one", "1.pyd": b""}, "CorruptRecord: no image: it has txt, pyd; a field"),
         ({"2.jpg": b"2"}, ""),
         ({"3.jpg": b"3" * 101}, "FileTooLarge: 101 bytes, more than --max_image_bytes=100"),
         ({"4.jpg": b"4", "4.png": b"4"}, "CorruptRecord: more than one image: it has jpg, png"),

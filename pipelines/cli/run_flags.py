@@ -71,13 +71,7 @@ class RunConfig(LauncherFlags):
         "input",
         metavar="NAME",
     )
-    image_id_from: str | None = flag(
-        "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
-        "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
-        "tar, the path in zip)",
-        "input",
-        metavar="FROM",
-    )
+    image_id_from: str | None = listing_flags.image_id_from()
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
@@ -231,8 +225,7 @@ class RunConfig(LauncherFlags):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
-        if self.uri_column is not None and not self.manifest:
-            raise FlagError("--uri_column is of a --manifest, and none is given")
+        listing_flags.check_lists(self.input, self.manifest, self.uri_column, self.image_id_from)
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
         read_flags.check_carried(self.carry_columns)

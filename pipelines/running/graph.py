@@ -194,6 +194,7 @@ def read_policy(plan: RunPlan) -> ReadPolicy:
         max_image_bytes=launch.policy.max_image_bytes,
         computed_columns=computed_columns(launch.stem, statistics=launch.config.image_statistics),
         deduplicate=launch.config.deduplicate,
+        shares_rows=launch.columns.tells_rows_apart,
         allow_private_hosts=launch.config.allow_private_hosts,
         images_per_file=sample.images_per_file if sample else None,
         limits=launch.config.read_limits,

@@ -18,6 +18,7 @@ from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
 from transforms.records import ImageRef, InputFile
 from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
+from transforms.runs.row_ids import number_rows
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
 
@@ -164,13 +165,14 @@ def _listed(
             else:
                 yield again
     for uri in manifests:
-        yield from read_manifest(
+        refs = read_manifest(
             uri,
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
             allow_private_hosts=allow_private_hosts,
         )
+        yield from number_rows(refs)
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

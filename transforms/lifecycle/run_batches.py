@@ -36,6 +36,7 @@ class RunBatches:
         batch_size: int,
         *,
         deduplicate: bool,
+        shares_rows: bool = False,
     ) -> None:
         """Reads the predecessor, if there is one.
 
@@ -45,14 +46,18 @@ class RunBatches:
             computed: Names of the columns that the run would compute.
             batch_size: Images a batch at most.
             deduplicate: Whether images of one content share a row's work.
+            shares_rows: Whether rows that are told apart share the work of their image.
         """
+        deduplicate = deduplicate or shares_rows
         self.shard = self.to_read = shard
         self._reuse: ShardReuse | None = None
         self._refill = Refill(batch_size)
         self._begun: list[ReadPart] = []
         if shard.predecessor is not None or deduplicate or len(shard.files) > 1:
             # It is gathered before it is written.
-            self._reuse = ShardReuse(shard, carried, computed, deduplicate=deduplicate)
+            self._reuse = ShardReuse(
+                shard, carried, computed, deduplicate=deduplicate, has_rows=shares_rows
+            )
             self.to_read, known = self._reuse.before_reading()
             self._begun = list(self._refill.add(known))
         self._ids = frozenset(ref.image_id for ref in self.to_read.refs)

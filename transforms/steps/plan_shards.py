@@ -11,6 +11,7 @@ from apache_beam.pvalue import AsList, AsSingleton, PCollection
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.grouping import group_files
+from transforms.runs.row_ids import number_rows, place_in_list
 from transforms.runs.sharding import count_shards, shard_index
 from transforms.steps.tally import FILES, TALLY
 
@@ -18,12 +19,13 @@ from transforms.steps.tally import FILES, TALLY
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     """Sorts one shard's images.
 
-    A directory that two globs could not list comes once.
+    A directory that two globs could not list comes once. Rows of one image, where they are told
+    apart, get their ids.
 
     Raises:
         InputError: If two have one image_id; names both.
     """
-    chosen = list(refs)
+    chosen = list(number_rows(sorted(refs, key=place_in_list)))
     unlisted = {ref.uri: ref for ref in chosen if ref.unlisted is not None}
     if unlisted:
         chosen = [ref for ref in chosen if ref.unlisted is None] + list(unlisted.values())
@@ -35,9 +37,10 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
                 if first.uri == second.uri
                 else f"{first.uri} and {second.uri} both have it"
             )
+            rows = ", such as uri#row for rows of one image" if first.uri == second.uri else ""
             raise InputError(
                 f"image_id {first.image_id!r} is not unique: {where}; remove one, or choose "
-                "another key with --image_id_from"
+                f"another key with --image_id_from{rows}"
             )
     return ordered
 

@@ -21,8 +21,9 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
+from transforms.lifecycle.row_reads import RowReads
 from transforms.lifecycle.run_batches import RunBatches, shard_to_read
-from transforms.records import InputFile, Shard, ShardKind
+from transforms.records import ImageRef, InputFile, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
 
@@ -53,6 +54,8 @@ class ReadPolicy:
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
+        shares_rows: Whether rows of one image, which --image_id_from tells apart, are read once,
+            and given to the model once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
         limits: What reading from remote stores may take.
@@ -63,6 +66,7 @@ class ReadPolicy:
     max_image_bytes: int
     computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
+    shares_rows: bool = False
     allow_private_hosts: bool = False
     images_per_file: int | None = None
     limits: ReadLimits = DEFAULT_READ_LIMITS
@@ -159,6 +163,7 @@ class ShardReader:
                 computed[run],
                 policy.batch_size,
                 deduplicate=policy.deduplicate,
+                shares_rows=policy.shares_rows,
             )
         # Of each run the last batch so far, of which nobody knows yet whether it is the last.
         kept = {run: batches.begin() for run, batches in runs.items()}
@@ -177,13 +182,26 @@ class ShardReader:
     ) -> Iterator[tuple[ReadPart, InputFile | None]]:
         """Reads a shard's images; says of each part what file it is of."""
         if shard.kind is ShardKind.IMAGES:
-            batch_size = self._policy.batch_size
-            for part in self._image_files.read_batches(shard.refs, batch_size, versions):
+            for part in self._read_listed(shard.refs, versions):
                 yield part, None
             return
         for file in shard.files:
             for part in self._read_file(file):
                 yield part, file
+
+    def _read_listed(
+        self, refs: Sequence[ImageRef], versions: dict[str, str | None]
+    ) -> Iterator[ReadPart]:
+        """Reads listed images; those that rows share, once."""
+        if not self._policy.shares_rows:
+            return self._read_images(refs, versions)
+        shared = RowReads(refs, self._policy.columns.carried)
+        return map(shared.spread, self._read_images(shared.firsts, versions))
+
+    def _read_images(
+        self, refs: Sequence[ImageRef], versions: dict[str, str | None]
+    ) -> Iterator[ReadPart]:
+        return self._image_files.read_batches(refs, self._policy.batch_size, versions)
 
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy

@@ -30,6 +30,7 @@ from pipelines.running.dataflow import (
 )
 from pipelines.running.graph import define_pipeline
 from pipelines.running.job_watch import describe_finished, describe_job, take_measures
+from pipelines.running.kept_views import KeptViews
 from pipelines.running.metrics_file import write_metrics
 from pipelines.running.run_facts import DRY_RUN, JOB_WRITTEN, run_facts
 from pipelines.running.run_plan import RunPlan
@@ -176,7 +177,7 @@ def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
     """
     cores = min(os.cpu_count() or 1, MAX_THREADS)
     # Of two the last counts. What was given cannot be told from Beam's default once it is read.
-    options = PipelineOptions([f"--direct_num_workers={cores}", *beam_argv])
+    options = KeptViews([f"--direct_num_workers={cores}", *beam_argv])
     return options if runs_here(options) else PipelineOptions(list(beam_argv))
 
 

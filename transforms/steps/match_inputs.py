@@ -101,7 +101,7 @@ def _match_manifest(
 
 
 def _describe_unseen(
-    _: None, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
+    _: bytes, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
 ) -> Iterator[str]:
     yield from describe_unseen(
         unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
@@ -151,19 +151,20 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
                 "files", "skipped", "unseen", main="images"
             )
         )
-        named = (
-            root
-            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest"
-            >> beam.FlatMap(
-                _match_manifest,
-                self.carried,
-                self.image_id_from,
-                self.uri_column,
-                self.allow_private_hosts,
+        images, files = [listed.images], [listed.files]
+        if self.manifests:
+            images.append(
+                root
+                | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+                | "ReadManifest"
+                >> beam.FlatMap(
+                    _match_manifest,
+                    self.carried,
+                    self.image_id_from,
+                    self.uri_column,
+                    self.allow_private_hosts,
+                )
             )
-        )
-        images, files = [listed.images, named], [listed.files]
         if self.previous is not None:
             recalling = RecallUnseen(*self.previous, self.image_id_from)
             recalled = listed.unseen | "RecallUnseen" >> recalling
@@ -176,7 +177,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             )
         warnings = (
             root
-            | "Once" >> beam.Create([None], reshuffle=False)
+            | "Once" >> beam.Impulse()
             | "DescribeUnseen"
             >> beam.FlatMap(
                 _describe_unseen,

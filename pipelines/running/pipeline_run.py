@@ -22,6 +22,7 @@ from pipelines.cli.progress import ProgressLine
 from pipelines.cli.progress_log import Pace, ProgressLog
 from pipelines.running.dataflow import failure_type, is_on_dataflow, job_messages
 from pipelines.running.job_watch import describe_finished, describe_job, take_measures
+from pipelines.running.kept_views import KeptViews
 from transforms.errors import FlagError, RunError, UserError, brief, printable
 from transforms.machine.signals import ENDINGS, on_signals
 from transforms.steps.tally import TALLY
@@ -132,7 +133,7 @@ def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
     """
     cores = min(os.cpu_count() or 1, MAX_THREADS)
     # Of two the last counts. What was given cannot be told from Beam's default once it is read.
-    options = PipelineOptions([f"--direct_num_workers={cores}", *beam_argv])
+    options = KeptViews([f"--direct_num_workers={cores}", *beam_argv])
     return options if runs_here(options) else PipelineOptions(list(beam_argv))
 
 

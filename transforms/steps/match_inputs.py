@@ -118,7 +118,7 @@ def _match_manifest(
 
 
 def _describe_unseen(
-    _: None, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
+    _: bytes, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
 ) -> Iterator[str]:
     yield from describe_unseen(
         unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
@@ -176,7 +176,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             )
         warnings = (
             root
-            | "Once" >> beam.Create([None], reshuffle=False)
+            | "Once" >> beam.Impulse()
             | "DescribeUnseen"
             >> beam.FlatMap(
                 _describe_unseen,
@@ -202,17 +202,19 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
                 "files", "skipped", "unseen", main="images"
             )
         )
-        named = (
-            root
-            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest"
-            >> beam.FlatMap(
-                _match_manifest,
-                self.carried,
-                self.image_id_from,
-                self.uri_column,
-                self.allow_private_hosts,
+        images = listed.images
+        if self.manifests:
+            named = (
+                root
+                | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+                | "ReadManifest"
+                >> beam.FlatMap(
+                    _match_manifest,
+                    self.carried,
+                    self.image_id_from,
+                    self.uri_column,
+                    self.allow_private_hosts,
+                )
             )
-        )
-        images = (listed.images, named) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
+            images = (images, named) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
         return Listed(images, listed.files, listed.skipped, listed.unseen)

@@ -116,7 +116,7 @@ def plan_file_shards(
 
 
 def _number_shards(
-    _: None,
+    _: bytes,
     image_count: int,
     groups: list[tuple[InputFile, ...]],
     sizes: ShardSizes,
@@ -170,13 +170,14 @@ class PlanShards(
     ) -> PCollection[Shard]:
         """Returns the shards of images, and those of files."""
         images, files = matched
-        start = images.pipeline | "Start" >> beam.Create([None])
+        start = images.pipeline | "Start" >> beam.Impulse()
         groups = start | "GroupFiles" >> beam.FlatMap(_group_files, AsList(files))
         counted = (
             AsSingleton(
                 images
                 | "CountImages" >> beam.Map(_count_images)
-                | "AddUp" >> beam.CombineGlobally(sum)
+                | "AddUp" >> beam.CombineGlobally(sum).without_defaults(),
+                0,
             ),
             AsList(groups),
         )
@@ -193,13 +194,13 @@ class PlanShards(
         return (image_shards, file_shards) | "Flatten" >> beam.Flatten().with_output_types(Shard)
 
 
-def _group_files(_: None, files: list[InputFile]) -> list[tuple[InputFile, ...]]:
+def _group_files(_: bytes, files: list[InputFile]) -> list[tuple[InputFile, ...]]:
     check_matched_once(files)
     return group_files(files)
 
 
 def _plan_files(
-    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
+    _: bytes, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
 ) -> list[Shard]:
     TALLY.count(FILES, sum(map(len, groups)))
     return plan_file_shards(image_count, groups, sizes)

@@ -229,7 +229,7 @@ def _retire_earlier_run(output: str) -> None:
 
 
 def _publish(
-    _: None,
+    _: bytes,
     results: list[ShardResult],
     skipped: list[str],
     warnings: list[str],
@@ -272,7 +272,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
         warnings = self.warnings | "Warnings" >> beam.Flatten()
         return (
             results.pipeline
-            | "Once" >> beam.Create([None])
+            | "Once" >> beam.Impulse()
             | "PublishRun"
             >> beam.Map(
                 _publish,

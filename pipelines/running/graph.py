@@ -8,6 +8,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
+from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard
 from transforms.results import ShardResult
@@ -112,12 +113,12 @@ class _Planned(NamedTuple):
 
     Attributes:
         shards: PCollection[Shard], of the run.
-        skipped: PCollection[str], why names in directories were passed over.
+        skipped: PCollection[PassedOver], what in directories was passed over.
         warnings: PCollections[str], what could not be listed, or not be divided.
     """
 
     shards: PCollection[Shard]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: tuple[PCollection[str], ...]
 
 
@@ -159,6 +160,8 @@ def _plan_shards(root: beam.Pipeline, plan: RunPlan) -> _Planned:
     return _Planned(shards, matched.skipped, warnings)
 
 
-def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], tuple[PCollection[str], ...]]:
+def _nothing(
+    root: beam.Pipeline,
+) -> tuple[PCollection[PassedOver], tuple[PCollection[str], ...]]:
     nothing = root | "NothingSkipped" >> beam.Create([])
     return nothing, ()

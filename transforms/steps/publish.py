@@ -14,6 +14,7 @@ from transforms.errors import RunError
 from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
+from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
@@ -38,7 +39,7 @@ FILES_AT_ONCE = 32
 
 def publish_run(
     results: Iterable[ShardResult],
-    skipped: Iterable[str],
+    skipped: Iterable[PassedOver],
     publication: Publication,
     warnings: Iterable[str] = (),
 ) -> None:
@@ -231,7 +232,7 @@ def _retire_earlier_run(output: str) -> None:
 def _publish(
     _: None,
     results: list[ShardResult],
-    skipped: list[str],
+    skipped: list[PassedOver],
     warnings: list[str],
     publication: Publication,
 ) -> None:
@@ -246,12 +247,12 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
 
     Attributes:
         publication: Content of _run.json that is known before the run.
-        skipped: PCollection[str], why names in directories were passed over.
+        skipped: PCollection[PassedOver], what in directories was passed over.
         warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
     """
 
     publication: Publication
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: tuple[PCollection[str], ...]
 
     def __post_init__(self) -> None:

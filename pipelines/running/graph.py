@@ -9,6 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
 from transforms.batches import PixelBatch, Predictions
+from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle.basis import Completion, Refresh
 from transforms.records import Shard
 from transforms.results import ShardResult
@@ -47,12 +48,12 @@ class Planned(NamedTuple):
 
     Attributes:
         shards: PCollection[Shard], of the run.
-        skipped: PCollection[str], why names in directories were passed over.
+        skipped: PCollection[PassedOver], what in directories was passed over.
         warnings: PCollections[str], what could not be listed, or not be divided.
     """
 
     shards: PCollection[Shard]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: tuple[PCollection[str], ...]
 
 
@@ -224,6 +225,8 @@ def tabulate_and_write(
     )
 
 
-def _nothing(root: beam.Pipeline) -> tuple[PCollection[str], tuple[PCollection[str], ...]]:
+def _nothing(
+    root: beam.Pipeline,
+) -> tuple[PCollection[PassedOver], tuple[PCollection[str], ...]]:
     nothing = root | "NothingSkipped" >> beam.Create([])
     return nothing, ()

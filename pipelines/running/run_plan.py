@@ -45,9 +45,11 @@ class RunPlan:
     def places_by_content(self) -> bool:
         """Whether listed images are hashed first, and put into shards by it.
 
-        Not under a root: there an image stays in its shard, to be found by the next refresh.
+        Not under a root: there an image stays in its shard, to be found by the next refresh. Nor
+        where rows of one image are told apart: these must meet, though one cannot be read now.
         """
-        return self.launch.config.deduplicate and self.publication.root is None
+        stays = self.publication.root is not None or self.launch.columns.tells_rows_apart
+        return self.launch.config.deduplicate and not stays
 
     @property
     def has_files(self) -> bool:

@@ -15,6 +15,7 @@ from tests.support.runs import (
     run_refresh,
     solid,
     vectors_of,
+    write_photos,
 )
 
 CAPTIONS = ["b.png,b first", "a.png,a first", "b.png,b second", "bad.png,bad", "a.png,a second"]
@@ -90,6 +91,23 @@ def test_a_refresh_keeps_rows_whatever_comes_and_goes_elsewhere_in_the_list(
     made = read(latest(root))
     assert made["image_id"].to_pylist() == ["a.png#0", "b.png#0"]
     assert made["caption"].to_pylist() == ["a first", "b second"]
+
+
+@pytest.mark.parametrize("more", [(), ("--deduplicate",)])
+def test_rows_of_one_image_meet_in_one_of_many_shards(
+    tmp_path: pathlib.Path, mean_color: str, more: tuple[str, ...]
+) -> None:
+    write_photos(tmp_path / "photos", 70)
+    names = [f"photo-{n % 70:03d}.png" for n in range(200)] + ["gone.png"] * 3
+    (tmp_path / "photos" / "list.txt").write_text("\n".join(names))
+    argv = ["--manifest", str(tmp_path / "photos" / "list.txt"), "--image_id_from", "filename#row"]
+    assert run_embed(mean_color, tmp_path / "out", *argv, *more) == 0
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 8
+    expected = sorted(f"photo-{n % 70:03d}.png#{n // 70}" for n in range(200))
+    assert read(tmp_path / "out")["image_id"].to_pylist() == expected
+    failed = [failure["image_id"] for failure in read_failures(tmp_path / "out")]
+    assert failed == ["gone.png#0", "gone.png#1", "gone.png#2"]
+    assert read_record(tmp_path / "out")["changes"]["duplicate"] == 130
 
 
 def test_a_list_that_names_an_image_twice_is_refused_and_told_of_rows(

@@ -14,6 +14,7 @@ from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
+from transforms.inputs.passed_over import PassedOver, note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, RefChunk
@@ -26,7 +27,7 @@ UNSEEN_SHOWN = 8
 """Directories that a run warns of by name; _failures.jsonl has all."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
-_Skipped = TaggedOutput[Literal["skipped"], str]
+_Skipped = TaggedOutput[Literal["skipped"], PassedOver]
 _Unseen = TaggedOutput[Literal["unseen"], Unseen]
 
 
@@ -37,13 +38,13 @@ class Listed(NamedTuple):
         images: PCollection[RefChunk], from listings and manifests; a directory that could not be
             listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
-        skipped: PCollection[str], why each passed-over name in a directory is no image.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
         unseen: PCollection[Unseen], directories that could not be listed.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     unseen: PCollection[Unseen]
 
 
@@ -54,13 +55,13 @@ class Matched(NamedTuple):
         images: PCollection[RefChunk], from listings and manifests; a directory that could not be
             listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
-        skipped: PCollection[str], why each passed-over name in a directory is no image.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
         warnings: PCollection[str], directories that could not be listed, in words.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: PCollection[str]
 
 
@@ -82,6 +83,7 @@ def _match_source(
     source: Source, image_id_from: str | None, carried: pa.Schema
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
+    passed: dict[str, PassedOver] = {}
     for found in list_source(source):
         match found:
             case ImageFile():
@@ -92,11 +94,12 @@ def _match_source(
             case InputFile():
                 yield _File("files", found)
             case Skipped():
-                yield _Skipped("skipped", found.reason)
+                note(passed, found)
             case Unlisted():
                 refs.append(to_unlisted_ref(found))
                 yield _Unseen("unseen", Unseen(source, found))
     yield from in_chunks(refs)
+    yield from (_Skipped("skipped", one) for one in passed.values())
 
 
 def _match_manifest(

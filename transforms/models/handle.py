@@ -1,4 +1,4 @@
-"""Where a model comes from: a handle to a local directory that holds saved_model.pb."""
+"""Where a model comes from: a handle to a local SavedModel or ONNX file."""
 
 import hashlib
 import json
@@ -25,16 +25,23 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
+from transforms.models.onnx_files import (
+    check_onnx_files,
+    find_onnx,
+    is_onnx,
+    keep_one_onnx,
+    model_files,
+)
 
 SAVED_MODEL = "saved_model.pb"
 
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _STRANGERS = {
-    ".onnx": "an ONNX", ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
+    ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
     ".tflite": "a TensorFlow Lite",
 }  # fmt: skip
-"""Files of models that are no SavedModels, by the ends of their names."""
+"""Files of models that are neither SavedModels nor ONNX, by the ends of their names."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _logger = logging.getLogger(__name__)
@@ -45,13 +52,15 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
 
     Args:
         handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that
-            file_systems knows), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
-            numbered versions (TF Serving's layout) means its highest.
+            file_systems knows), an `.onnx` file of this machine, or an `https://` handle of
+            tfhub.dev or kaggle.com. A directory of numbered versions (TF Serving's layout) means
+            its highest.
         cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
 
     Returns:
-        A local directory that holds saved_model.pb.
+        A local directory that holds saved_model.pb; or the path of an ONNX file, where there is no
+        SavedModel.
 
     Raises:
         ModelError: If there is no such model, or it cannot be fetched, unpacked or recognised.
@@ -82,16 +91,25 @@ def find_model(handle: str) -> str | None:
 
 
 def fingerprint_model(model_dir: str) -> str:
-    """Computes the sha256 over the relative paths and contents of all files of a model."""
-    root = pathlib.Path(model_dir)
+    """Computes the sha256 over the relative paths and contents of all files of a model.
+
+    Of an ONNX model these are the graph, its weights, and what says what it wants of images.
+
+    Raises:
+        ModelError: If it is ONNX, and not whole.
+    """
     digest = hashlib.sha256()
-    files = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
-    for relative, path in files:
+    for relative, path in model_files(model_dir) if is_onnx(model_dir) else _all_files(model_dir):
         if path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             digest.update(f"{content} {relative}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _all_files(model_dir: str) -> list[tuple[str, pathlib.Path]]:
+    root = pathlib.Path(model_dir)
+    return sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
 
 
 def _cache(cache_dir: str | None) -> pathlib.Path:
@@ -106,18 +124,25 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
         return _model_root(path, path)
     if not os.path.exists(path):
         raise ModelError(
-            f"no model {path}: want a directory that holds {SAVED_MODEL}, a .tar.gz, a URI such as "
-            "gs://bucket/model, or an https:// handle"
+            f"no model {path}: want a directory that holds {SAVED_MODEL}, a .tar.gz, an .onnx "
+            "file, a URI such as gs://bucket/model, or an https:// handle"
         )
+    if is_onnx(path):
+        check_onnx_files(path)
+        return path
     if path.lower().endswith(_KERAS_SUFFIXES):
         raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
     if stranger := _STRANGERS.get(os.path.splitext(path)[1].lower()):
-        raise ModelError(f"{path} is {stranger} file; wanted a TF2 SavedModel made of that model")
+        raise ModelError(
+            f"{path} is {stranger} file; wanted a TF2 SavedModel or ONNX file made of that model"
+        )
     if os.path.basename(path) == SAVED_MODEL:
         directory = os.path.dirname(path) or "."
         raise ModelError(f"{path} is part of a model; give its directory {directory}")
     if not path.lower().endswith(_ARCHIVE_SUFFIXES):
-        raise ModelError(f"{path} is no model: want a directory, or a file that ends in .tar.gz")
+        raise ModelError(
+            f"{path} is no model: want a directory, or a file that ends in .tar.gz or .onnx"
+        )
     with open(path, "rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -174,6 +199,8 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
     version = _latest_version(files, uri)
     if version is None and sum(path.endswith(f"/{SAVED_MODEL}") for path in files) == 1:
         return files
+    if version is None and (kept := keep_one_onnx(files, uri)):
+        return {path: files[path] for path in kept}
     if version is None:
         raise ModelError(_not_a_model(uri, files))
     return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
@@ -205,10 +232,12 @@ def _resolve_hub(handle: str) -> str:
 def _model_root(directory: str, handle: str) -> str:
     """Finds the directory of saved_model.pb: this one, its latest version, or its only child's.
 
+    Where there is none, an ONNX file at the same places.
+
     An only child has no other directory beside it, or is the only one that holds saved_model.pb:
     Teachable Machine's zip has labels.txt beside model.savedmodel/.
     """
-    found = directory
+    found, visited = directory, [directory]
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
             return found
@@ -226,6 +255,11 @@ def _model_root(directory: str, handle: str) -> str:
         if len(models or children) != 1:
             break
         found = os.path.join(found, (models or children)[0])
+        visited.append(found)
+    for place in visited:
+        if (graph := find_onnx(place)) is not None:
+            check_onnx_files(graph)
+            return graph
     near = _model_near(directory)
     hint = f"; there is a model in {os.path.normpath(os.path.join(handle, near))}: give that"
     raise ModelError(_not_a_model(handle, os.listdir(directory)) + (hint if near else ""))
@@ -255,4 +289,4 @@ def _not_a_model(handle: str, names: Iterable[str]) -> str:
     if any(name.lower().endswith(_KERAS_SUFFIXES) for name in names):
         return f"{handle} holds a Keras file; export it first: model.export(directory)"
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"no {SAVED_MODEL} in {handle}, which holds {listed or 'nothing'}"
+    return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {listed or 'nothing'}"

@@ -269,16 +269,20 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
     [
         ([], "m", "no model .*m: want a directory that holds saved_model.pb"),
         ([], "", "empty model handle"),
-        (["m/readme.txt"], "m", "no saved_model.pb in .*m, which holds readme.txt"),
+        (
+            ["m/readme.txt"],
+            "m",
+            "no saved_model.pb and no .onnx file in .*m, which holds readme.txt",
+        ),
         (
             ["m/a/saved_model.pb", "m/b/saved_model.pb"],
             "m",
-            "no saved_model.pb in .*m, which holds a, b",
+            "no saved_model.pb and no .onnx file in .*m, which holds a, b",
         ),
         (["m/model.keras"], "m", r"export it first: model\.export\(directory\)"),
         (["m/weights.h5", "m/a.txt"], "m", "export it first"),
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
-        (["m.onnx"], "m.onnx", "m.onnx is an ONNX file; wanted a TF2 SavedModel made of"),
+        (["m.onnx"], "m.onnx", "m.onnx is no ONNX model, or not whole: "),
         (["m.PT"], "m.PT", "is a PyTorch file; "),
         (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
@@ -305,7 +309,10 @@ def test_what_is_no_model_is_named(
     [
         ("bucket://nothing", "nothing is there"),
         ("bucket://no.tar.gz", "nothing is there|cannot read model"),
-        ("bucket://text", "no saved_model.pb in bucket://text, which holds a.txt"),
+        (
+            "bucket://text",
+            "no saved_model.pb and no .onnx file in bucket://text, which holds a.txt",
+        ),
         ("nosuchscheme://m", "cannot read model nosuchscheme://m"),
     ],
 )

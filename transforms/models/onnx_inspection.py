@@ -156,8 +156,8 @@ def _with_channels(graph: "Model", given: TensorInfo) -> TensorInfo | None:
     Exporters of transformers' models declare [batch, channels, height, width] with no number at
     all. The graph knows: it takes another number of channels on every axis but theirs.
     """
-    if given.shape is None or len(given.shape) != 4 or not given.holds_images:
-        return given if given.holds_images and given.shape is not None else None
+    if given.shape is None or len(given.shape) != 4:
+        return None
     declared = [axis for layout, axis, count in _LAYOUTS if given.shape[axis] == count]
     for _, axis, count in _LAYOUTS:
         size = given.shape[axis]
@@ -169,7 +169,8 @@ def _with_channels(graph: "Model", given: TensorInfo) -> TensorInfo | None:
         )
         if is_right:
             shape = (*given.shape[:axis], count, *given.shape[axis + 1 :])
-            return TensorInfo(given.name, given.dtype, shape)
+            images = TensorInfo(given.name, given.dtype, shape)
+            return images if images.holds_images else None
     return None
 
 

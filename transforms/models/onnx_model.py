@@ -8,6 +8,7 @@ What is before is compiled with the graph, and costs about nothing.
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +28,9 @@ CLASS_TOKEN = ".class_token"
 DTYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "bf16": "bfloat16", "u8": "uint8"}
 """OpenVINO's types of numbers that images and vectors have, and NumPy's names."""
 
-_OPENVINO_SAYS = ("Exception from ", "Check '", "FrontEnd API failed", "Summary:")
-"""How lines of its messages begin that say where in its code it failed."""
+_PLACES_IN_ITS_CODE = re.compile(
+    r"Exception from \S+:|Check '[^\n]*?' failed at \S+:|FrontEnd API failed[^\n]*|Summary:"
+)
 
 _LUMA = (0.2989, 0.587, 0.114)
 """What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
@@ -197,5 +199,4 @@ def _cause(error: RuntimeError) -> str:
     FrontEnd API failed with OpConversionFailure:
     Model wasn't fully converted.                                        <- what is kept
     """
-    kept = [line for line in str(error).splitlines() if not line.startswith(_OPENVINO_SAYS)]
-    return brief(Exception(" ".join(kept)))
+    return brief(Exception(_PLACES_IN_ITS_CODE.sub("", str(error))))

@@ -29,8 +29,10 @@ from transforms.models.onnx_files import (
     check_onnx_files,
     find_onnx,
     is_onnx,
+    keep_beside,
     keep_one_onnx,
     model_files,
+    split_remote,
 )
 
 SAVED_MODEL = "saved_model.pb"
@@ -51,10 +53,9 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     """Finds or fetches a model.
 
     Args:
-        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that
-            file_systems knows), an `.onnx` file of this machine, or an `https://` handle of
-            tfhub.dev or kaggle.com. A directory of numbered versions (TF Serving's layout) means
-            its highest.
+        handle: A directory, a `.tar`, `.tar.gz`, `.tgz` or `.onnx` (local or of any scheme that
+            file_systems knows), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
+            numbered versions (TF Serving's layout) means its highest.
         cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
 
@@ -73,7 +74,11 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
         return _resolve_local(handle, _cache(cache_dir))
     if scheme[1].lower() in ("http", "https"):
         return _model_root(_resolve_hub(handle), handle)
-    return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
+    found = _resolve_remote(handle, _cache(cache_dir))
+    if not is_onnx(found):
+        return _model_root(found, handle)
+    check_onnx_files(found)
+    return found
 
 
 def find_model(handle: str) -> str | None:
@@ -156,6 +161,9 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
 def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     """Copies a model, unless the cache has it as it is listed now."""
     root = uri.rstrip("/")
+    graph = None
+    if is_onnx(root):
+        root, graph = split_remote(root)
     is_archive = root.lower().endswith(_ARCHIVE_SUFFIXES)
     try:
         listed = [look_at(root)] if is_archive else list_files(root)
@@ -168,7 +176,7 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     if not files:
         raise ModelError(f"no model {uri}: nothing is there")
     if not is_archive:
-        files = _only_latest_version(files, uri)
+        files = _only_latest_version(files, uri) if graph is None else _only(graph, files, uri)
         if len(files) > MAX_MODEL_FILES:
             raise ModelError(f"{uri} has {len(files)} files, limit is {MAX_MODEL_FILES}")
     size = sum(item.size_in_bytes for item in files.values())
@@ -189,7 +197,16 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
                 else:
                     write_member(file, directory, relative, uri)
 
-    return fill_once(cache, key, copy)
+    copied = fill_once(cache, key, copy)
+    return copied if graph is None else os.path.join(copied, graph)
+
+
+def _only(graph: str, files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
+    """Keeps an ONNX file and what may belong to it."""
+    try:
+        return {path: files[path] for path in keep_beside(files, graph)}
+    except KeyError:
+        raise ModelError(f"no model {uri}: nothing is there") from None
 
 
 def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:

@@ -84,6 +84,35 @@ def keep_one_onnx(paths: Collection[str], directory: str) -> set[str]:
     return set()
 
 
+def split_remote(uri: str) -> tuple[str, str]:
+    """Returns the directory to copy of a remote ONNX file, and the file's path in it.
+
+    Of gs://b/dinov2/onnx/model.onnx these are gs://b/dinov2 and onnx/model.onnx: the JSON files lie
+    there.
+    """
+    directory, _, name = uri.rpartition("/")
+    above, _, last = directory.rpartition("/")
+    return (above, f"{last}/{name}") if last == _SUBDIRECTORY else (directory, name)
+
+
+def keep_beside(paths: Collection[str], graph: str) -> set[str]:
+    """Returns the paths, in a remote directory, of a graph and of what may belong to it.
+
+    Raises:
+        KeyError: If the graph is not there.
+    """
+    if graph not in paths:
+        raise KeyError(graph)
+    place = graph.rpartition("/")[0]
+    near = {
+        path
+        for path in paths
+        if path.rpartition("/")[0] == place or path in (CONFIG_FILE, PREPROCESSOR_FILE)
+    }
+    others = tuple(path for path in near if is_onnx(path) and path != graph)
+    return {path for path in near if not path.startswith(others)} if others else near
+
+
 def file_beside(path: str, name: str) -> str | None:
     """Returns the path of a file that belongs to an ONNX model, or None.
 

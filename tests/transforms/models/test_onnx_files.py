@@ -109,7 +109,7 @@ def test_weights_outside_of_the_directory_are_refused(
     path = write_external(tmp_path / "m" / "model.onnx", location)
     for refuses in (resolve_model, fingerprint_model, inspect_model):
         with pytest.raises(ModelError, match=r"has weights outside of its directory, in '"):
-            refuses(path)  # type: ignore[operator]
+            refuses(path)
 
 
 def test_weights_outside_hide_in_no_attribute_of_an_operation(tmp_path: pathlib.Path) -> None:

@@ -6,8 +6,6 @@ import logging
 import os
 import pathlib
 import re
-import tarfile
-import warnings
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
@@ -25,6 +23,7 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
+from transforms.models.hub_download import download_hub_model
 from transforms.models.onnx_files import (
     check_onnx_files,
     find_onnx,
@@ -73,7 +72,7 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if scheme is None:
         return _resolve_local(handle, _cache(cache_dir))
     if scheme[1].lower() in ("http", "https"):
-        return _model_root(_resolve_hub(handle), handle)
+        return _model_root(download_hub_model(handle), handle)
     found = _resolve_remote(handle, _cache(cache_dir))
     if not is_onnx(found):
         return _model_root(found, handle)
@@ -221,29 +220,6 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
     if version is None:
         raise ModelError(_not_a_model(uri, files))
     return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
-
-
-def _resolve_hub(handle: str) -> str:
-    try:
-        import tensorflow as tf
-
-        with warnings.catch_warnings():
-            # Of what it imports itself; nobody who runs this can change it.
-            warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-            import tensorflow_hub
-    except ImportError as error:
-        raise ModelError(
-            f"{handle} needs tensorflow-hub, and that tf_keras and setuptools<82: {error}"
-        ) from error
-    try:
-        return tensorflow_hub.resolve(handle)
-    # OSError: no network, HTTP status, not a module. ValueError: links in the archive. OpError:
-    # a cache that cannot be written.
-    except (OSError, ValueError, tarfile.TarError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"cannot download model {handle}: {str(error)[:500]}; check the handle and the "
-            "network, or download it and give the directory"
-        ) from error
 
 
 def _model_root(directory: str, handle: str) -> str:

@@ -20,9 +20,10 @@ from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
+from transforms.models.reference_engine import least_cosine, reference_engine
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
-from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
+from transforms.models.tensorflow_engine import TensorFlowEngine
 from transforms.models.uniform_images import look_at_first_layer
 from transforms.results import EngineReport
 
@@ -211,10 +212,10 @@ class ImageModel:
             return rows.reshape(len(rows), -1).astype(np.float64)
 
         with as_model_error("the model fails on random images"):
-            mine, theirs = answers(engine), answers(_reference(loaded))
+            mine, theirs = answers(engine), answers(reference_engine(loaded))
         if mine.shape != theirs.shape or not np.isfinite(mine).all():
             return 0.0
-        return float(_cosines(mine, theirs).min())
+        return least_cosine(mine, theirs)
 
     def _random_images(self, count: int) -> npt.NDArray[np.generic]:
         """Draws images: the first half of even noise, the rest smooth as photos are."""
@@ -272,38 +273,7 @@ class ImageModel:
         self.warnings = tuple(warnings)
 
 
-def _reference(loaded: AnyModel) -> Engine:
-    """Returns what other engines and precisions are compared with."""
-    if isinstance(loaded, LoadedModel):
-        return _Unfolded(loaded)
-    return OpenVinoEngine(loaded, "float32")
-
-
-class _Unfolded:
-    """A SavedModel as it was loaded: TensorFlow, float32, nothing folded."""
-
-    device = "CPU"
-    compiles_every_size = False
-
-    def __init__(self, loaded: LoadedModel) -> None:
-        self._function = loaded.function
-
-    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        return run_function(self._function, pixels)
-
-
 def _call_engine(engine: Engine, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     """Returns [n, output_dim] of that or [n, 1, 1, output_dim]; anything else as it is."""
     outputs = engine(pixels)
     return outputs[:, 0, 0, :] if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1) else outputs
-
-
-def _cosines(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
-    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
-    product = norms[0] * norms[1]
-    both_zero = (norms[0] == 0) & (norms[1] == 0)
-    dots = (first * second).sum(axis=1)
-    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)

@@ -81,8 +81,8 @@ class RunConfig(LauncherFlags):
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
-        "SavedModel or .onnx: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com "
-        "URL. A SavedModel is code: run only models that you trust",
+        "SavedModel or .onnx; directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com "
+        "URL. SavedModels are code: run what you trust",
         "model",
         "",
         metavar="HANDLE",
@@ -94,7 +94,7 @@ class RunConfig(LauncherFlags):
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
     engine: str | None = flag(
-        "what runs the model; openvino is faster on CPUs (default: tensorflow, of ONNX openvino)",
+        "openvino is faster on CPUs (default: tensorflow, of ONNX openvino)",
         "model",
         choices=ENGINES,
     )

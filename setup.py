@@ -87,6 +87,9 @@ setup(
             "mypy",
             "myst-nb>=1.4",
             "nbclient>=0.10",
+            # What ONNX models are made by, and compared with.
+            "onnx>=1.23",
+            "onnxruntime>=1.32",
             "openvino>=2026.4",
             "pandas>=2.2",
             # JPEG XL for the tests.
@@ -104,6 +107,7 @@ setup(
             "ruff",
             "sphinx>=9.0",
             "scikit-image>=0.25",
+            "tf2onnx>=1.17",
         ],
     },
 )

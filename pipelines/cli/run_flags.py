@@ -75,8 +75,8 @@ class RunConfig(LauncherFlags):
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
-        "SavedModel: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com URL. A "
-        "SavedModel is code: run only models that you trust",
+        "SavedModel or .onnx; directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com "
+        "URL. SavedModels are code: run what you trust",
         "model",
         "",
         metavar="HANDLE",
@@ -87,10 +87,9 @@ class RunConfig(LauncherFlags):
     output_key: str | None = flag(
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
-    engine: str = flag(
-        "what runs the model; openvino is faster on CPUs",
+    engine: str | None = flag(
+        "openvino is faster on CPUs (default: tensorflow, of ONNX openvino)",
         "model",
-        "tensorflow",
         choices=ENGINES,
     )
     precision: str = flag(

@@ -168,8 +168,12 @@ def _join(*parts: str) -> str:
 
 
 def called_as(spec: "ModelSpec") -> str:
-    """Says what of a SavedModel is called."""
-    called = {"callable": "the object itself", "signature": f"signature {spec.endpoint}"}
+    """Says what of a model is called."""
+    called = {
+        "callable": "the object itself",
+        "signature": f"signature {spec.endpoint}",
+        "graph": f"the graph of {spec.endpoint}",
+    }
     return called.get(spec.kind, f"sub-callable {spec.endpoint}")
 
 

@@ -199,7 +199,7 @@ def _cure(step: Step, launch: Launch) -> str:
             )
             return f"{fast}smaller images, or more cores"
         case Step.MODEL:
-            engine = "--engine openvino, " if config.engine == "tensorflow" else ""
+            engine = "--engine openvino, " if launch.engine.engine == "tensorflow" else ""
             precision = "--precision auto, " if config.precision == "float32" else ""
             return f"{engine}{precision}a GPU, or more cores"
         case Step.WRITE:

@@ -21,7 +21,7 @@ from pipelines.running.launched_model import (
 )
 from transforms.batches import OutputRows, Predictions
 from transforms.files.example_coder import IS_FAST
-from transforms.images.policy import Preprocessing
+from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
 from transforms.inputs.first_ids import check_first_ids
@@ -222,7 +222,8 @@ def prepare_launch(
         signature=config.signature,
         output_key=config.output_key,
         image_size=config.image_size,
-        assumed_range=config.input_range if assumes_range else None,
+        input_range=config.input_range or INPUT_RANGES[0],
+        is_assumed=assumes_range,
         earlier=earlier,
     )
     policy = make_policy(config, model)

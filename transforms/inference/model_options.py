@@ -12,7 +12,7 @@ class ModelOptions:
 
     signature: str | None = None
     output_key: str | None = None
-    engine: str = "tensorflow"
+    engine: str | None = None
     precision: str = "float32"
     batch_size: int = 32
     max_batch_seconds: float | None = None

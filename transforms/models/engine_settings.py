@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from transforms.errors import FlagError
+from transforms.models.spec import EndpointKind
+
 ENGINES = ("tensorflow", "openvino")
 
 AUTO = "auto"
@@ -44,4 +47,17 @@ class EngineSettings:
     tunes_batch_size: bool = False
 
 
-DEFAULT_SETTINGS = EngineSettings()
+def choose_engine(kind: EndpointKind, asked: str | None = None) -> str:
+    """Returns the engine that runs a model: as asked for, or that of its format.
+
+    Raises:
+        FlagError: If the one asked for does not run models of this format.
+    """
+    if kind is not EndpointKind.GRAPH:
+        return asked or "tensorflow"
+    if asked == "tensorflow":
+        raise FlagError(
+            "--engine tensorflow runs SavedModels, and the model is ONNX: leave --engine out, or "
+            "give openvino"
+        )
+    return "openvino"

@@ -10,7 +10,7 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework import convert_to_constants
 
 from transforms.models.changed_variables import refuse_changes
-from transforms.models.endpoints import ONLY_OUTPUT
+from transforms.models.endpoint import ONLY_OUTPUT
 from transforms.models.load_errors import as_model_error
 from transforms.models.model_files import check_files
 from transforms.models.plain_path import plain_path
@@ -40,6 +40,26 @@ class LoadedModel(NamedTuple):
     variables: tuple[tf.Variable, ...]
     num_trainable_variables: int
     num_regularization_losses: int
+
+    @property
+    def batch_size(self) -> int | None:
+        """Images in every call, or None for any number."""
+        return self.function.inputs[0].shape[0]
+
+    @property
+    def sample_shape(self) -> list[int]:
+        """Shape of the fewest images that a call takes."""
+        return [self.batch_size or 1, *self.function.inputs[0].shape[1:].as_list()]
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the images' dtype."""
+        return self.function.inputs[0].dtype.name
+
+    @property
+    def num_variables(self) -> int:
+        """Number of the variables."""
+        return len(self.variables)
 
     @property
     def num_parameters(self) -> int:

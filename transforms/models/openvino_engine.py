@@ -1,15 +1,15 @@
 """OpenVINO as the engine, on CPUs: one compiled model a worker, shared by its threads."""
 
-import sys
 import threading
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, brief
+from transforms.machine.openvino_runtime import import_openvino
 from transforms.models.loaded_model import LoadedModel
+from transforms.models.onnx_model import OnnxModel
 
 if TYPE_CHECKING:  # An extra.
     from openvino import InferRequest, Model
@@ -42,7 +42,9 @@ class OpenVinoEngine:
     device = _DEVICE
     compiles_every_size = False
 
-    def __init__(self, loaded: LoadedModel, precision: str, num_threads: int | None = None) -> None:
+    def __init__(
+        self, loaded: LoadedModel | OnnxModel, precision: str, num_threads: int | None = None
+    ) -> None:
         """Converts and compiles the model.
 
         Args:
@@ -54,7 +56,7 @@ class OpenVinoEngine:
         Raises:
             ModelError: If OpenVINO is not installed or cannot convert the model.
         """
-        openvino = _import_openvino()
+        openvino = import_openvino()
         properties: dict[str, object] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": _TYPES[precision],
@@ -68,9 +70,8 @@ class OpenVinoEngine:
             self._compiled = openvino.Core().compile_model(model, _DEVICE, properties)
         # OpenVINO's converter raises Exception itself for some models.
         except Exception as error:
-            raise ModelError(
-                f"OpenVINO cannot convert this model, use --engine tensorflow: {brief(error)}"
-            ) from error
+            cure = "" if isinstance(loaded, OnnxModel) else ", use --engine tensorflow"
+            raise ModelError(f"OpenVINO cannot convert this model{cure}: {brief(error)}") from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
         self._num_cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         self._is_divisible = model.inputs[0].partial_shape[0].is_dynamic
@@ -83,7 +84,7 @@ class OpenVinoEngine:
         Raises:
             ModelError: If OpenVINO is not installed.
         """
-        core = _import_openvino().Core()
+        core = import_openvino().Core()
         found = core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
@@ -122,11 +123,14 @@ def count_parts(images: int, num_streams: int, num_cores: int) -> int:
     return max(1, for_streams, for_caches)
 
 
-def _convert(loaded: LoadedModel) -> "Model":
+def _convert(loaded: LoadedModel | OnnxModel) -> "Model":
     """Converts a function as openvino.convert_model does, whose answers are the same bits.
 
-    That one imports Keras, which takes a second, to find out what it is given.
+    That one imports Keras, which takes a second, to find out what it is given. An ONNX model is of
+    OpenVINO's own kind as it is loaded.
     """
+    if isinstance(loaded, OnnxModel):
+        return loaded.model
     from openvino.frontend import FrontEndManager
     from openvino.frontend.tensorflow.graph_iterator import GraphIteratorTFGraph
 
@@ -134,16 +138,3 @@ def _convert(loaded: LoadedModel) -> "Model":
     # Kept while it is converted: OpenVINO calls back.
     nodes = GraphIteratorTFGraph(loaded.function.graph, share_weights=True)
     return converter.convert(converter.load(nodes))
-
-
-def _import_openvino() -> ModuleType:
-    # OpenVINO reports every import and conversion to Google Analytics by this package, unless it is
-    # absent or the user has opted out.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise ModelError(
-            "--engine openvino needs the package openvino: pip install '.[openvino]'"
-        ) from error
-    return openvino

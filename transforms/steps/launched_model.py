@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 from transforms.errors import FlagError
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
-from transforms.machine.tensorflow_runtime import start_tensorflow
+from transforms.models.contract import inspect_model
 from transforms.models.engine_settings import (
     AUTO,
     ENGINES,
     LARGEST_TUNED_BATCH,
     PRECISIONS,
     EngineSettings,
+    choose_engine,
 )
 from transforms.models.handle import fingerprint_model
+from transforms.models.onnx_files import is_onnx
 from transforms.models.spec import ModelSpec
 from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
@@ -50,7 +52,8 @@ def launch_model(
     signature: str | None,
     output_key: str | None,
     image_size: tuple[int, int] | None,
-    assumed_range: str | None,
+    input_range: str,
+    is_assumed: bool,
     earlier: Mapping[str, Any] | None = None,
 ) -> LaunchedModel:
     """Inspects a model; loads no weights, and no TensorFlow for one that an earlier run inspected.
@@ -61,7 +64,8 @@ def launch_model(
         signature: Signature or attribute to use, or None to choose.
         output_key: Output to use, or None to choose.
         image_size: (height, width) as asked for, or None for the model's own.
-        assumed_range: Range of the pixels if nobody said it, else None.
+        input_range: Range of the pixels.
+        is_assumed: Whether nobody said it.
         earlier: The content of _run.json of a run that may have had the same model, or None.
 
     Raises:
@@ -70,34 +74,24 @@ def launch_model(
     fingerprint = fingerprint_model(model_dir)
     wanted = {"signature": signature, "output_key": output_key}
     spec = None
-    if earlier is not None:
+    if earlier is not None and not is_onnx(model_dir):  # Of ONNX it takes no time.
         spec = known_spec(earlier, model_dir=model_dir, fingerprint=fingerprint, **wanted)
     if spec is None:
-        spec = _inspect(model_dir, **wanted)
+        spec = inspect_model(model_dir, **wanted)
     return LaunchedModel(
         handle,
         fingerprint,
-        spec,
+        spec.for_range(input_range),
         spec.choose_image_size(image_size),
-        assumed_range if spec.dtype != "uint8" else None,
+        input_range if is_assumed and spec.dtype != "uint8" else None,
     )
-
-
-def _inspect(model_dir: str, *, signature: str | None, output_key: str | None) -> ModelSpec:
-    start_tensorflow()
-    from transforms.models.inspection import inspect_saved_model
-    from transforms.models.model_files import check_files
-
-    spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
-    check_files(model_dir, spec.files)
-    return spec
 
 
 def settle_engine(
     model: LaunchedModel,
     policy: Preprocessing,
     *,
-    engine: str,
+    engine: str | None,
     precision: str,
     num_threads: int | None,
     batch_size: int | str,
@@ -107,7 +101,7 @@ def settle_engine(
     Args:
         model: The model.
         policy: What is done to every image.
-        engine: Name of the engine, one of ENGINES.
+        engine: Name of the engine, one of ENGINES; None for the one of the model's format.
         precision: Name of the precision, one of PRECISIONS.
         num_threads: The engine's threads, or None for one a core.
         batch_size: Images a model call, or "auto".
@@ -116,6 +110,7 @@ def settle_engine(
         FlagError: If there is no such engine or precision, or the engine is not installed.
         ModelError: If the model must be loaded to settle it, and cannot be.
     """
+    engine = choose_engine(model.spec.kind, engine)
     for name, value, choices in (
         ("engine", engine, ENGINES),
         ("precision", precision, PRECISIONS),

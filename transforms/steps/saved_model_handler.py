@@ -14,7 +14,7 @@ from transforms.batches import PixelBatch, Predictions
 from transforms.errors import ImageError, ModelError
 from transforms.failure import Step
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.models.engine_settings import DEFAULT_SETTINGS, EngineSettings
+from transforms.models.engine_settings import EngineSettings, choose_engine
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.spec import ModelSpec
 from transforms.steps.tally import BATCH_IMAGES, TALLY
@@ -41,7 +41,7 @@ class ModelOnDemand(Generic[M]):
 
 
 class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[ImageModel]"]):
-    """Runs an image SavedModel for Beam's RunInference; an element is a whole batch.
+    """Runs an image model for Beam's RunInference; an element is a whole batch.
 
     Beam's own TensorFlow handlers load no SavedModel directory under Keras 3, and a
     PredictionResult would carry the pixels along.
@@ -54,7 +54,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
         fingerprint: str,
         spec: ModelSpec,
         image_size: tuple[int, int],
-        settings: EngineSettings = DEFAULT_SETTINGS,
+        settings: EngineSettings | None = None,
         assumed_range: str | None = None,
     ) -> None:
         """Keeps what a worker needs to load the model; loads nothing.
@@ -64,7 +64,8 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
             fingerprint: Fingerprint of the model at launch.
             spec: Contract of the model's call.
             image_size: Height and width of the pixels it gets, in pixels.
-            settings: Engine, precision and batch size to run it with.
+            settings: Engine, precision and batch size to run it with; None for the engine of the
+                model's format, in float32.
             assumed_range: Range of these pixels, if nobody said it; see ImageModel.
         """
         # The batches are made by ReadImages: one in, one out, whatever the bundle.
@@ -73,7 +74,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
         self._fingerprint = fingerprint
         self._spec = spec
         self._image_size = image_size
-        self._settings = settings
+        self._settings = settings or EngineSettings(engine=choose_engine(spec.kind))
         self._assumed_range = assumed_range
 
     @property

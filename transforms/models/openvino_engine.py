@@ -24,7 +24,8 @@ _PART_A_CORE = 4
 reads it. Fewer cost more each (docs/benchmarks.md)."""
 
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "f32"}
+"""Of int8, what the operations are computed in that were not quantized."""
 
 
 class OpenVinoEngine:
@@ -42,19 +43,24 @@ class OpenVinoEngine:
     device = _DEVICE
     compiles_every_size = False
 
-    def __init__(self, loaded: LoadedModel, precision: str, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: "LoadedModel | Model",
+        precision: str,
+        num_threads: int | None = None,
+    ) -> None:
         """Converts and compiles the model.
 
         Args:
-            loaded: The model. Its variables are read in place: freezing first takes more memory,
-                and EfficientNetV2-B0 then runs 2.6 times as long.
-            precision: Name of the precision, one of `precisions()`.
+            source: The model, loaded or converted. Variables of a loaded one are read in place:
+                freezing first takes more memory, and EfficientNetV2-B0 then runs 2.6 times as long.
+            precision: Name of the precision, one of `precisions()`, or "int8" of a quantized model.
             num_threads: Threads for all streams, or None for one a core.
 
         Raises:
             ModelError: If OpenVINO is not installed or cannot convert the model.
         """
-        openvino = _import_openvino()
+        openvino = import_openvino()
         properties: dict[str, object] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": _TYPES[precision],
@@ -64,7 +70,7 @@ class OpenVinoEngine:
         if num_threads is not None:
             properties["INFERENCE_NUM_THREADS"] = num_threads
         try:
-            model = _convert(loaded)
+            model = convert(source) if isinstance(source, LoadedModel) else source
             self._compiled = openvino.Core().compile_model(model, _DEVICE, properties)
         # OpenVINO's converter raises Exception itself for some models.
         except Exception as error:
@@ -83,7 +89,7 @@ class OpenVinoEngine:
         Raises:
             ModelError: If OpenVINO is not installed.
         """
-        core = _import_openvino().Core()
+        core = import_openvino().Core()
         found = core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
@@ -122,7 +128,7 @@ def count_parts(images: int, num_streams: int, num_cores: int) -> int:
     return max(1, for_streams, for_caches)
 
 
-def _convert(loaded: LoadedModel) -> "Model":
+def convert(loaded: LoadedModel) -> "Model":
     """Converts a function as openvino.convert_model does, whose answers are the same bits.
 
     That one imports Keras, which takes a second, to find out what it is given.
@@ -136,7 +142,12 @@ def _convert(loaded: LoadedModel) -> "Model":
     return converter.convert(converter.load(nodes))
 
 
-def _import_openvino() -> ModuleType:
+def import_openvino() -> ModuleType:
+    """Imports OpenVINO, which then reports to nobody.
+
+    Raises:
+        ModelError: If it is not installed.
+    """
     # OpenVINO reports every import and conversion to Google Analytics by this package, unless it is
     # absent or the user has opted out.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

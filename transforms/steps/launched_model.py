@@ -13,12 +13,14 @@ from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.engine_settings import (
     AUTO,
     ENGINES,
+    INT8,
     LARGEST_TUNED_BATCH,
     PRECISIONS,
     EngineSettings,
 )
 from transforms.models.handle import fingerprint_model
 from transforms.models.spec import ModelSpec
+from transforms.records import WrittenFile
 from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
 
@@ -100,6 +102,7 @@ def settle_engine(
     precision: str,
     num_threads: int | None,
     batch_size: int | str,
+    quantized: WrittenFile | None = None,
 ) -> EngineSettings:
     """Returns how a model is run. What "auto" means is settled here, for every worker alike.
 
@@ -110,6 +113,7 @@ def settle_engine(
         precision: Name of the precision, one of PRECISIONS.
         num_threads: The engine's threads, or None for one a core.
         batch_size: Images a model call, or "auto".
+        quantized: File of the quantized model, for "int8".
 
     Raises:
         FlagError: If there is no such engine or precision, or the engine is not installed.
@@ -123,6 +127,11 @@ def settle_engine(
             raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value!r}")
     if engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
+    if precision == INT8 and quantized is None:
+        raise FlagError(
+            "--precision int8 is calibrated on the images of a run: embed, classify and refresh "
+            "have it; use another precision here"
+        )
     is_tuned = batch_size == AUTO
     settings = EngineSettings(
         engine=engine,
@@ -132,6 +141,7 @@ def settle_engine(
         input_range=policy.input_range if policy.dtype != "uint8" else None,
         batch_size=LARGEST_TUNED_BATCH if is_tuned else int(batch_size),
         tunes_batch_size=is_tuned,
+        quantized=quantized,
     )
     if precision != AUTO:
         return settings

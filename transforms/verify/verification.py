@@ -16,6 +16,7 @@ from transforms.runs.directory import (
     EARLIER_NAMES,
     FAILURES_FILE,
     IN_PLACE_STAGING,
+    INT8_FILE,
     RUN_FILE,
     SUCCESS_FILE,
 )
@@ -106,6 +107,8 @@ class Verification:
 
     def _check_names(self) -> Iterator[Finding]:
         known = {SUCCESS_FILE, *(name_by(self.record, name) for name in EARLIER_NAMES)}
+        if "quantization" in self.record:
+            known.add(INT8_FILE)
         for entry in self.record["files"]:
             known |= {str(value_at(entry, "path")), str(value_at(entry, "inputs.path"))}
         for name, size in sorted(self._sizes.items()):

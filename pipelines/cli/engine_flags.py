@@ -42,8 +42,8 @@ def engine() -> Any:  # noqa: ANN401 - as flag
 def precision() -> Any:  # noqa: ANN401 - as flag
     """Describes --precision."""
     return flag(
-        "what the model computes in; auto is the fastest that this machine has, but for int8; all "
-        "but float32 are checked against it",
+        "what the model computes in; auto is the fastest of this machine but for int8; all but "
+        "float32 are checked against it",
         "model",
         "float32",
         choices=PRECISIONS,
@@ -53,8 +53,7 @@ def precision() -> Any:  # noqa: ANN401 - as flag
 def calibration_images() -> Any:  # noqa: ANN401 - as flag
     """Describes --calibration_images."""
     return flag(
-        "of int8: how many of the inputs calibrate it, or a directory of images that do; as many "
-        "others tell what it costs",
+        "of int8: how many inputs, or which images, calibrate it",
         "model",
         CALIBRATION_IMAGES,
         read=_calibration_images,
@@ -65,8 +64,7 @@ def calibration_images() -> Any:  # noqa: ANN401 - as flag
 def precision_floor() -> Any:  # noqa: ANN401 - as flag
     """Describes --precision_floor."""
     return flag(
-        "of int8: least share of the ten nearest neighbours, or with classify of the best classes, "
-        "that float32 has too (default: 0.9, 0.98)",
+        "of int8: least agreement with float32 (default 0.9, of classes 0.98)",
         "model",
         read=float,
         metavar="F",

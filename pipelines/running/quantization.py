@@ -1,11 +1,12 @@
 """The int8 model of a run: the one that it began with, that the run before had, or a new one."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -32,6 +33,12 @@ from transforms.steps.launched_model import LaunchedModel
 
 FLOORS = {"embed": 0.9, "classify": 0.98}
 """Least overlap of the ten nearest neighbours, and least agreement of the best class."""
+
+_MEASURES = {
+    "embed": ("neighbour_overlap", "overlap of the ten nearest neighbours"),
+    "classify": ("top_1_agreement", "agreement of the best class"),
+}
+"""Fields of QuantizationCost that the floors are for, and what they are called."""
 
 
 class Quantization(NamedTuple):
@@ -78,25 +85,42 @@ def settle_quantization(
     import_nncf()
     making = _making(config, model, policy)
     # Images of a directory are looked at every time: it says what shall calibrate.
-    drawn = _draw(config, sources, columns, policy) if _is_directory(config) else None
+    draw = functools.cache(lambda: _draw(config, sources, columns, policy))
+    drawn = draw() if _is_directory(config) else None
+
+    def name_layers(measure: str, floor: float) -> Sequence[str]:
+        from transforms.models.quantized_engine import name_costly_layers
+
+        if not (sources or config.manifest):
+            return []
+        images = draw()
+        return name_costly_layers(
+            model_dir,
+            model.spec,
+            images.calibration,
+            images.control,
+            measure=measure,
+            floor=floor,
+        )
+
     for path in kept:
         found = _read(path)
         if found is None or found[1].making != making:
             continue
         if drawn is None or found[1].images_sha256 == drawn.sha256:
-            return _settled(*found, config, program)
+            return _settled(*found, config, program, name_layers)
     if drawn is None:
         if not (sources or config.manifest):
             raise FlagError(
                 "--retry_failed: the run has no int8 model of these versions of nncf and openvino, "
                 "and rows of two models are not mixed; run all again"
             )
-        drawn = _draw(config, sources, columns, policy)
+        drawn = draw()
     path = _in_cache(config, model, model_dir, policy, making, drawn)
     found = _read(path)
     if found is None:
         raise ModelError(f"{path} is damaged; delete {os.path.dirname(path)}")
-    return _settled(*found, config, program)
+    return _settled(*found, config, program, name_layers)
 
 
 def share(engine: EngineSettings, staging: str) -> EngineSettings:
@@ -194,26 +218,21 @@ def _in_cache(
 
 
 def _settled(
-    file: WrittenFile, quantized: QuantizedModel, config: RunConfig, program: str
+    file: WrittenFile,
+    quantized: QuantizedModel,
+    config: RunConfig,
+    program: str,
+    name_layers: Callable[[str, float], Sequence[str]],
 ) -> Quantization:
     """Holds an int8 model against the floor.
 
     Raises:
-        ModelError: If it is below.
+        ModelError: If it is below; names the layers that are to blame.
     """
     cost = quantized.cost
-    name, got = {
-        "embed": ("overlap of the ten nearest neighbours", cost.neighbour_overlap),
-        "classify": ("agreement of the best class", cost.top_1_agreement),
-    }[program]
+    measure, name = _MEASURES[program]
+    got: float = getattr(cost, measure)
     floor = FLOORS[program] if config.precision_floor is None else config.precision_floor
-    if got < floor:
-        raise ModelError(
-            f"--precision int8: of {cost.images} images that did not calibrate, the {name} with "
-            f"float32 is {got:.3f}, --precision_floor is {floor:g} (cosine {cost.cosine_median:.4f}"
-            f", least {cost.cosine_least:.4f}); nothing was computed; use another precision, other "
-            "--calibration_images, or a lower floor"
-        )
     facts = {
         "sha256": file.sha256,
         "size_bytes": file.size_bytes,
@@ -221,4 +240,14 @@ def _settled(
         "precision_floor": floor,
     }
     say("int8", describe_cost(facts))
-    return Quantization(file, facts)
+    if got >= floor:
+        return Quantization(file, facts)
+    say("int8", "looking for the layers that are to blame")
+    layers = name_layers(measure, floor)
+    blamed = f"; NNCF's accuracy-aware mode would keep in float32 {', '.join(layers)}"
+    raise ModelError(
+        f"--precision int8: of {cost.images} images that did not calibrate, the {name} with "
+        f"float32 is {got:.3f}, --precision_floor is {floor:g}; nothing was computed"
+        f"{blamed if layers else ''}; use another precision, other --calibration_images, or a "
+        "lower floor"
+    )

@@ -129,6 +129,7 @@ def test_what_costs_too_much_is_refused_before_anything_is_computed(
     line = capsys.readouterr().err
     assert "the overlap of the ten nearest neighbours with float32 is 0." in line
     assert "--precision_floor is 1" in line
+    assert "NNCF's accuracy-aware mode would keep in float32 " in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "photos"]
     argv = ["--model", network, "--output", str(tmp_path / "out"), *argv]
     assert classify.main([*argv[:-1], "0"]) == 0

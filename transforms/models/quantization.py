@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,29 +33,40 @@ def quantize(model: "Model", pixels: npt.NDArray[np.generic], *, batch_size: int
         ModelError: If NNCF is not installed or cannot quantize the model.
     """
     nncf = import_nncf()
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
-    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-
-    size = batch_size or 1
-    batches = [pixels[at : at + size] for at in range(0, len(pixels) - size + 1, size)]
-    settings = AdvancedQuantizationParameters(
-        # Without VNNI, sums of products are kept in 16 bits: weights of 7 bits do not overflow.
-        overflow_fix=OverflowFix.DISABLE if has_vnni() else OverflowFix.ENABLE,
-        # NNCF's own default, the mean of the images' ranges, cuts off half of them.
-        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
-    )
+    batches = batches_of(pixels, batch_size)
     try:
-        with _quiet():
+        with quiet():
             return nncf.quantize(
                 model,
                 nncf.Dataset(batches),
                 subset_size=len(batches),
-                advanced_parameters=settings,
+                advanced_parameters=advanced_settings(),
             )
     except (nncf.errors.InternalError, nncf.errors.ValidationError, RuntimeError) as error:
         raise ModelError(
             f"NNCF cannot quantize this model, use --precision float32: {brief(error)}"
         ) from error
+
+
+def advanced_settings() -> Any:  # noqa: ANN401 - of an extra
+    """Returns NNCF's settings that differ from its defaults."""
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    return AdvancedQuantizationParameters(
+        # Without VNNI, sums of products are kept in 16 bits: weights of 7 bits do not overflow.
+        overflow_fix=OverflowFix.DISABLE if has_vnni() else OverflowFix.ENABLE,
+        # NNCF's own default, the mean of the images' ranges, cuts off half of them.
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+    )
+
+
+def batches_of(
+    pixels: npt.NDArray[np.generic], batch_size: int | None
+) -> list[npt.NDArray[np.generic]]:
+    """Divides images into batches of the model's size, or of one; what is left over is dropped."""
+    size = batch_size or 1
+    return [pixels[at : at + size] for at in range(0, len(pixels) - size + 1, size)]
 
 
 def import_nncf() -> ModuleType:
@@ -77,7 +88,7 @@ def import_nncf() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps NNCF's bars off the terminal: it has no way to be told."""
+def quiet() -> Iterator[None]:
+    """Keeps NNCF's bars and notes off the terminal: it has no way to be told."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from transforms.errors import ModelError
 from transforms.models.batch_sizing import BatchSizing
 from transforms.models.cosines import cosines
+from transforms.models.costly_layers import find_costly_layers
 from transforms.models.engine_settings import INT8, EngineSettings
 from transforms.models.loaded_model import load_saved_model
 from transforms.models.made_up_pixels import draw_images
@@ -80,6 +81,27 @@ def make_quantized(
         images_sha256=images_sha256,
         images=len(calibration),
         cost=measure_cost(wanted, _answers(engine, control, spec)),
+    )
+
+
+def name_costly_layers(
+    model_dir: str,
+    spec: ModelSpec,
+    calibration: _Pixels,
+    control: _Pixels,
+    *,
+    measure: str,
+    floor: float,
+) -> list[str]:
+    """Names the layers because of which a model in int8 stays below a floor; see costly_layers."""
+    _, height, width, _ = calibration.shape
+    return find_costly_layers(
+        convert(load_saved_model(model_dir, spec, (height, width))),
+        calibration,
+        control,
+        batch_size=spec.batch_size,
+        measure=measure,
+        floor=floor,
     )
 
 

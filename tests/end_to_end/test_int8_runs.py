@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines import classify, verify
+from pipelines import classify, embed, search, verify
 from tests.support.images import encode
 from tests.support.runs import (
     contents,
@@ -152,6 +152,38 @@ def test_a_resumed_run_keeps_its_model_although_the_cache_is_gone(
     assert run_embed(network, tmp_path / "out", *argv, "--resume") == 0
     assert "calibrating" not in capsys.readouterr().out
     assert (tmp_path / "out" / INT8_FILE).read_bytes() == kept
+
+
+def test_a_run_that_completes_another_keeps_its_model(
+    network: str,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    cache: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good = (photos / "000.png").read_bytes()
+    (photos / "000.png").write_bytes(b"no image")
+    assert run_embed(network, tmp_path / "out", "--input", str(photos), *INT8, *LOW) == 0
+    (photos / "000.png").write_bytes(good)
+    shutil.rmtree(cache)
+    capsys.readouterr()
+    argv = ["--retry_failed", str(tmp_path / "out"), "--output", str(tmp_path / "new")]
+    assert embed.main(argv) == 0
+    assert "calibrating" not in capsys.readouterr().out
+    record = read_record(tmp_path / "new")
+    assert (record["counts"]["written"], record["inferences_saved"]) == (80, 79)
+    kept = (tmp_path / "out" / INT8_FILE).read_bytes()
+    assert (tmp_path / "new" / INT8_FILE).read_bytes() == kept
+
+
+def test_search_takes_the_model_that_made_the_vectors(
+    network: str, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--input", str(photos), "--image_id_from", "filename"]
+    assert run_embed(network, tmp_path / "out", *argv, *INT8, *LOW) == 0
+    capsys.readouterr()
+    assert search.main([str(tmp_path / "out"), "--image", str(photos / "007.png")]) == 0
+    assert " 1.0000  007.png" in capsys.readouterr().out
 
 
 def test_a_refresh_keeps_the_model_of_the_night_before_until_it_is_asked_for_another(

@@ -8,6 +8,7 @@ AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
 
 # Its wheels bundle x265, which makes them GPL 2: nobody gets them unasked.
 HEIF = ["pillow-heif>=1.8"]
+INT8 = ["nncf>=3.4", "openvino>=2026.4"]
 
 EXPLORE = [
     "faiss-cpu>=1.14.2",
@@ -53,13 +54,15 @@ setup(
     extras_require={
         "openvino": ["openvino>=2026.4"],
         "heif": HEIF,
+        # --precision int8: 160 MB more, SciPy and scikit-learn. Only who launches needs it.
+        "int8": INT8,
         # Stores of objects; gs:// needs none.
         "s3": S3,
         "azure": AZURE,
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "daft==0.7.26", "pyspark==4.3.0"],
+        "benchmark": [*INT8, "ray[data]==2.60.0", "daft==0.7.26", "pyspark==4.3.0"],
         "dev": [
             *AZURE,
             *EXPLORE,
@@ -90,7 +93,7 @@ setup(
             # What ONNX models are made by, and compared with.
             "onnx>=1.23",
             "onnxruntime>=1.32",
-            "openvino>=2026.4",
+            *INT8,
             "pandas>=2.2",
             # JPEG XL for the tests.
             "pillow-jxl-plugin>=1.3",

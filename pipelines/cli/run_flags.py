@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import image_flags, listing_flags, read_flags
+from pipelines.cli import engine_flags, image_flags, listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -18,7 +18,7 @@ from transforms.images.policy import (
     RESIZE_MODES,
     Preprocessing,
 )
-from transforms.models.engine_settings import ACTIVATIONS, AUTO, ENGINES, PRECISIONS
+from transforms.models.engine_settings import ACTIVATIONS, AUTO
 from transforms.records import ShardKind
 from transforms.runs.formats import FORMATS
 
@@ -87,18 +87,10 @@ class RunConfig(LauncherFlags):
     output_key: str | None = flag(
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
-    engine: str | None = flag(
-        "openvino is faster on CPUs (default: tensorflow, of ONNX openvino)",
-        "model",
-        choices=ENGINES,
-    )
-    precision: str = flag(
-        "what the model computes in; auto is the fastest that this machine has; all but float32 "
-        "are checked against it",
-        "model",
-        "float32",
-        choices=PRECISIONS,
-    )
+    engine: str | None = engine_flags.engine()
+    precision: str = engine_flags.precision()
+    calibration_images: int | str = engine_flags.calibration_images()
+    precision_floor: float | None = engine_flags.precision_floor()
     batch_size: int | str = flag(
         "images a model call, fewer where files come to 24 MiB, or auto: the fastest, measured on "
         "the first batches",
@@ -227,6 +219,7 @@ class RunConfig(LauncherFlags):
         listing_flags.check_lists(self.input, self.manifest, self.uri_column, self.image_id_from)
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
+        engine_flags.check_engine(self)
         read_flags.check_carried(self.carry_columns)
 
     @property

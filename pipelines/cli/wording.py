@@ -77,6 +77,7 @@ def summary_rows(
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
         *[("engine", text) for text in describe_engines(record, workers)],
+        *[("int8", text) for text in describe_quantization(record)],
         ("time in", describe_shares(record["seconds_by_step"])),
         ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
     ]
@@ -105,6 +106,22 @@ def describe_engines(record: Mapping[str, Any], workers: str = "") -> list[str]:
             parts.append(f"{size} images a call")
         lines.append(", ".join([*parts, workers] if workers else parts))
     return lines
+
+
+def describe_quantization(record: Mapping[str, Any]) -> list[str]:
+    """Says what int8 costs; nothing of other precisions."""
+    found = record.get("quantization")
+    return [] if found is None else [describe_cost(found)]
+
+
+def describe_cost(found: Mapping[str, Any]) -> str:
+    """Says on one line how far an int8 model is from float32, by what _run.json says of it."""
+    return (
+        f"calibrated on {found['calibration_images']:,} images; of {found['control_images']:,} "
+        f"others: cosine {found['cosine_median']:.4f} (least {found['cosine_least']:.4f}), same "
+        f"best output {found['top_1_agreement']:.3f}, same ten neighbours "
+        f"{found['neighbour_overlap']:.3f}"
+    )
 
 
 def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:

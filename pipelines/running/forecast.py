@@ -108,10 +108,10 @@ def _try_sample(plan: RunPlan, workload: Workload, threads: int) -> SampleRun:
     sample = make_sample(
         survey.drawn,
         workload.files_to_compute,
+        size=sample_size(plan.launch.batch_size, threads),
         images=workload.listed_to_compute,
         images_in_files=workload.in_files_to_compute,
         rows_per_shard=-(-survey.images // max(image_shards, 1)),
-        batch_size=plan.launch.batch_size,
         threads=threads,
     )
     return run_sample(plan, sample, threads)

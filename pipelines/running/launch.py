@@ -1,7 +1,7 @@
 """A launch: everything about a run that can be checked before it has a place to write."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
@@ -19,6 +19,7 @@ from pipelines.running.launched_model import (
     make_policy,
     software_versions,
 )
+from pipelines.running.quantization import settle_quantization
 from transforms.batches import OutputRows, Predictions
 from transforms.files.example_coder import IS_FAST
 from transforms.images.policy import INPUT_RANGES, Preprocessing
@@ -28,7 +29,7 @@ from transforms.inputs.first_ids import check_first_ids
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
-from transforms.models.engine_settings import EngineSettings
+from transforms.models.engine_settings import INT8, EngineSettings
 from transforms.records import Shard, ShardKind
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
@@ -68,6 +69,7 @@ class Launch:
         outputs: Further way of the model's outputs.
         canaries: Shard of known images, if there are any.
         engine: Engine, with nothing left to "auto" but the batch size.
+        quantization: What _run.json says of the int8 model, if the run has one.
         hints: Resource hints of the step that reads, decodes, infers and writes, by name.
     """
 
@@ -80,6 +82,7 @@ class Launch:
     outputs: Outputs
     canaries: Shard | None
     engine: EngineSettings
+    quantization: Mapping[str, Any] | None
     hints: Mapping[str, str]
 
     @property
@@ -105,6 +108,7 @@ class Launch:
                 "output_key": spec.output_key,
                 "engine": self.engine.engine,
                 "precision": self.engine.precision,
+                **self._quantized_recipe,
             },
             "preprocessing": self.policy.to_dict(),
             "outputs": {
@@ -113,6 +117,12 @@ class Launch:
                 **({"image_statistics": True} if self.config.image_statistics else {}),
             },
         }
+
+    @property
+    def _quantized_recipe(self) -> dict[str, str]:
+        """Rows of two quantized models never mix."""
+        quantized = self.engine.quantized
+        return {} if quantized is None else {"quantized": quantized.sha256}
 
     @property
     def column_recipe(self) -> dict[str, Any]:
@@ -163,6 +173,7 @@ class Launch:
             },
             "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
             "input_range_is_assumed": model.assumed_range is not None,
+            **({"quantization": self.quantization} if self.quantization else {}),
         }
 
 
@@ -174,6 +185,7 @@ def prepare_launch(
     make_outputs: MakeOutputs[Config],
     assumes_range: bool = False,
     earlier: Mapping[str, Any] | None = None,
+    kept_int8: Sequence[str] = (),
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -184,6 +196,7 @@ def prepare_launch(
         make_outputs: Callback, which says what becomes of the model's outputs.
         assumes_range: Whether nobody said the range of the pixels that the model wants.
         earlier: The content of _run.json of the run that this one builds on, if there is one.
+        kept_int8: Files that may hold the int8 model of an earlier start, or of that run.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
@@ -227,6 +240,11 @@ def prepare_launch(
         earlier=earlier,
     )
     policy = make_policy(config, model)
+    quantization = None
+    if config.precision == INT8:
+        quantization = settle_quantization(
+            config, program, model, model_dir, policy, sources, columns, kept=kept_int8
+        )
     engine = settle_engine(
         model,
         policy,
@@ -234,6 +252,7 @@ def prepare_launch(
         precision=config.precision,
         num_threads=config.num_model_threads,
         batch_size=config.batch_size,
+        quantized=None if quantization is None else quantization.file,
     )
     return Launch(
         config=config,
@@ -245,5 +264,6 @@ def prepare_launch(
         outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
+        quantization=None if quantization is None else quantization.facts,
         hints=hints,
     )

@@ -46,6 +46,7 @@ def footer_metadata(
         "model_fingerprint": model.fingerprint,
         "engine": engine.engine,
         "precision": engine.precision,
+        **({} if engine.quantized is None else {"int8_model": engine.quantized.sha256}),
         "preprocessing": json.dumps(policy.to_dict(), sort_keys=True),
         "preprocessing_fingerprint": policy.fingerprint(),
         "software": json.dumps(software_versions(engine), sort_keys=True),

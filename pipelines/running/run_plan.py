@@ -87,6 +87,7 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
             previous=basis.counts,
             canary_gate=_canary_gate(launch),
             root=destination.root,
+            quantized=launch.engine.quantized,
             description=launch.description,
         ),
         is_resumed=claim.is_resumed,

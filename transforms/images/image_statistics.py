@@ -12,8 +12,8 @@ from transforms.errors import ImageError
 from transforms.images.color_profile import UNREADABLE
 from transforms.images.file_description import FileDescription, describe_file
 from transforms.images.isolated_decoder import call_apart, read_profile_apart
-from transforms.images.range_scaling import scale_and_shift
 from transforms.images.policy import Preprocessing
+from transforms.images.range_scaling import scale_and_shift
 
 LUMA = (0.299, 0.587, 0.114)
 """Of red, green and blue. Source: ITU-R BT.601-7, 2.5.1."""

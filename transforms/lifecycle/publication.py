@@ -8,7 +8,7 @@ from typing import Any
 from transforms.failure import Step
 from transforms.inputs.passed_over import PassedOver, add_up
 from transforms.lifecycle import canaries
-from transforms.records import Change
+from transforms.records import Change, WrittenFile
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
@@ -36,6 +36,7 @@ class Publication:
         previous: Counts of the run that this one refreshes or completes, if there is one.
         canary_gate: Answers that the canaries must reproduce, if there are any.
         root: Refresh root, and how many runs to keep there, if the run is a refresh.
+        quantized: File of the int8 model, which is published with the run, if it has one.
         description: Further top-level keys of _run.json: program, config, recipe, model,
             preprocessing, software.
     """
@@ -50,6 +51,7 @@ class Publication:
     previous: "PreviousCounts | None" = None
     canary_gate: canaries.CanaryGate | None = None
     root: run_root.RunRoot | None = None
+    quantized: WrittenFile | None = None
     description: Mapping[str, Any]
 
     @property

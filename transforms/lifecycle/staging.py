@@ -5,6 +5,7 @@ Of a run of three shards that died, with one shard done and another begun:
     .OUT.staging/
         lock.json                         who worked here
         plan.json                         what it was going to do
+        _int8_model.tar                   the quantized model, of a run in int8 alone
         00000-of-00003.json               commit record: the attempt 9f… counts
         00000-of-00003.9f….parquet        that attempt: rows
         00000-of-00003.9f….arrow          and what the shard was given

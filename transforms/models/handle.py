@@ -70,10 +70,10 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
     if scheme is None:
-        return _resolve_local(handle, _cache(cache_dir))
+        return _resolve_local(handle, cache_directory(cache_dir))
     if scheme[1].lower() in ("http", "https"):
         return _model_root(download_hub_model(handle), handle)
-    found = _resolve_remote(handle, _cache(cache_dir))
+    found = _resolve_remote(handle, cache_directory(cache_dir))
     if not is_onnx(found):
         return _model_root(found, handle)
     check_onnx_files(found)
@@ -116,7 +116,8 @@ def _all_files(model_dir: str) -> list[tuple[str, pathlib.Path]]:
     return sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
 
 
-def _cache(cache_dir: str | None) -> pathlib.Path:
+def cache_directory(cache_dir: str | None = None) -> pathlib.Path:
+    """Returns the directory of what is kept of models on this machine; see resolve_model."""
     if cache_dir is not None:
         return pathlib.Path(cache_dir)
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

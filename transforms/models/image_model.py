@@ -11,17 +11,16 @@ from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.any_model import AnyModel, last_kind, load_model
 from transforms.models.batch_sizing import BatchSizing
-from transforms.models.engine_settings import (
-    AUTO,
-    EngineSettings,
-    choose_engine,
-)
+from transforms.models.cosines import cosines
+from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel
+from transforms.models.made_up_pixels import draw_images
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
-from transforms.models.reference_engine import least_cosine, reference_engine
+from transforms.models.quantized_engine import start_quantized
+from transforms.models.reference_engine import reference_engine
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine
@@ -120,7 +119,11 @@ class ImageModel:
             check_assumed_range(self.first_layer, assumed_range)
         # Before an engine lets go of the variables.
         self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
-        self._engine, self._report = self._start_engine(spec, loaded, settings)
+        self._engine: Engine
+        if settings.precision == INT8:
+            self._engine, self._report = start_quantized(settings, spec, image_size)
+        else:
+            self._engine, self._report = self._start_engine(spec, loaded, settings)
         self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
@@ -218,21 +221,11 @@ class ImageModel:
             mine, theirs = answers(engine), answers(reference_engine(loaded))
         if mine.shape != theirs.shape or not np.isfinite(mine).all():
             return 0.0
-        return least_cosine(mine, theirs)
+        return float(cosines(mine, theirs).min())
 
     def random_images(self, count: int) -> npt.NDArray[np.generic]:
-        """Draws images: the first half of even noise, the rest smooth as photos are."""
-        random = np.random.default_rng(0)
-        height, width, channels = self._shape
-        images = random.random((count, *self._shape), np.float32)
-        rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
-        coarse = random.random((count, 8, 8, channels), np.float32)
-        smooth = coarse[:, rows][:, :, columns] * 0.9 + images * 0.1
-        images[count // 2 :] = smooth[count // 2 :]
-        if self._dtype == np.uint8:
-            return (images * 255).round().astype(np.uint8)
-        low, high = self._pixel_range
-        return (low + images * (high - low)).astype(self._dtype)
+        """Draws images, the same ones for every engine; see draw_images."""
+        return draw_images(count, self._shape, self._dtype, self._pixel_range)
 
     def _probe(self, spec: ModelSpec, loaded: AnyModel) -> None:
         """Looks at the model's answers to a few random images."""

@@ -24,7 +24,8 @@ _PART_A_CORE = 4
 reads it. Fewer cost more each (docs/benchmarks.md)."""
 
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "f32"}
+"""Of int8, what the operations are computed in that were not quantized."""
 
 
 class OpenVinoEngine:
@@ -43,14 +44,17 @@ class OpenVinoEngine:
     compiles_every_size = False
 
     def __init__(
-        self, loaded: LoadedModel | OnnxModel, precision: str, num_threads: int | None = None
+        self,
+        source: "LoadedModel | OnnxModel | Model",
+        precision: str,
+        num_threads: int | None = None,
     ) -> None:
         """Converts and compiles the model.
 
         Args:
-            loaded: The model. Its variables are read in place: freezing first takes more memory,
-                and EfficientNetV2-B0 then runs 2.6 times as long.
-            precision: Name of the precision, one of `precisions()`.
+            source: The model, loaded or converted. Variables of a loaded one are read in place:
+                freezing first takes more memory, and EfficientNetV2-B0 then runs 2.6 times as long.
+            precision: Name of the precision, one of `precisions()`, or "int8" of a quantized model.
             num_threads: Threads for all streams, or None for one a core.
 
         Raises:
@@ -66,11 +70,11 @@ class OpenVinoEngine:
         if num_threads is not None:
             properties["INFERENCE_NUM_THREADS"] = num_threads
         try:
-            model = _convert(loaded)
+            model = convert(source) if isinstance(source, LoadedModel | OnnxModel) else source
             self._compiled = openvino.Core().compile_model(model, _DEVICE, properties)
         # OpenVINO's converter raises Exception itself for some models.
         except Exception as error:
-            cure = "" if isinstance(loaded, OnnxModel) else ", use --engine tensorflow"
+            cure = "" if isinstance(source, OnnxModel) else ", use --engine tensorflow"
             raise ModelError(f"OpenVINO cannot convert this model{cure}: {brief(error)}") from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
         self._num_cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
@@ -123,7 +127,7 @@ def count_parts(images: int, num_streams: int, num_cores: int) -> int:
     return max(1, for_streams, for_caches)
 
 
-def _convert(loaded: LoadedModel | OnnxModel) -> "Model":
+def convert(loaded: LoadedModel | OnnxModel) -> "Model":
     """Converts a function as openvino.convert_model does, whose answers are the same bits.
 
     That one imports Keras, which takes a second, to find out what it is given. An ONNX model is of

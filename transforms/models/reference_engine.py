@@ -28,13 +28,3 @@ class Unfolded:
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Runs the model on a batch; see TensorFlowEngine's call."""
         return run_function(self._function, pixels)
-
-
-def least_cosine(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    """Returns the least cosine of pairs of rows; 1 of two that are both zero, 0 if only one is."""
-    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
-    product = norms[0] * norms[1]
-    both_zero = (norms[0] == 0) & (norms[1] == 0)
-    dots = (first * second).sum(axis=1)
-    cosines = np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)
-    return float(cosines.min())

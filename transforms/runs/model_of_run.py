@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from transforms.errors import FlagError, ModelError
+from transforms.files.file_systems import FileSystems
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.models.contract import inspect_model
 from transforms.models.first_layer import check_assumed_range
@@ -14,7 +15,10 @@ from transforms.models.notes import read_notes
 from transforms.models.reusable_model import ReusableModel, load_reusable
 from transforms.models.spec import EndpointKind, ModelSpec
 from transforms.models.uniform_images import look_at_first_layer
+from transforms.records import WrittenFile
+from transforms.runs.directory import INT8_FILE
 from transforms.runs.embedding_runs import EmbeddingRuns
+from transforms.runs.record import PublishedRun
 
 
 class ModelOfRun(NamedTuple):
@@ -90,6 +94,15 @@ def require_saved_model(model: ModelOfRun) -> None:
             f"{model.handle} is ONNX, and a classifier is a SavedModel with its model inside; "
             "embed with that network as a SavedModel"
         )
+
+
+def quantized_of(run: PublishedRun) -> WrittenFile | None:
+    """Returns the file of the model in int8 that made a run's vectors; None if it was not int8."""
+    quantization = run.record.get("quantization")
+    if quantization is None:
+        return None
+    path = FileSystems.join(run.directory, INT8_FILE)
+    return WrittenFile(path, quantization["size_bytes"], quantization["sha256"])
 
 
 def check_range_of_run(model: ModelOfRun, runs: EmbeddingRuns) -> None:

@@ -13,6 +13,7 @@ from transforms.models.contract import inspect_model
 from transforms.models.engine_settings import (
     AUTO,
     ENGINES,
+    INT8,
     LARGEST_TUNED_BATCH,
     PRECISIONS,
     EngineSettings,
@@ -21,6 +22,7 @@ from transforms.models.engine_settings import (
 from transforms.models.handle import fingerprint_model
 from transforms.models.onnx_files import is_onnx
 from transforms.models.spec import ModelSpec
+from transforms.records import WrittenFile
 from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.shared_model_handler import SharedModelHandler
@@ -95,6 +97,7 @@ def settle_engine(
     precision: str,
     num_threads: int | None,
     batch_size: int | str,
+    quantized: WrittenFile | None = None,
 ) -> EngineSettings:
     """Returns how a model is run. What "auto" means is settled here, for every worker alike.
 
@@ -105,6 +108,7 @@ def settle_engine(
         precision: Name of the precision, one of PRECISIONS.
         num_threads: The engine's threads, or None for one a core.
         batch_size: Images a model call, or "auto".
+        quantized: File of the quantized model, for "int8".
 
     Raises:
         FlagError: If there is no such engine or precision, or the engine is not installed.
@@ -119,6 +123,11 @@ def settle_engine(
             raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value!r}")
     if engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
+    if precision == INT8 and quantized is None:
+        raise FlagError(
+            "--precision int8 is calibrated on the images of a run: embed, classify and refresh "
+            "have it; use another precision here"
+        )
     is_tuned = batch_size == AUTO
     settings = EngineSettings(
         engine=engine,
@@ -128,6 +137,7 @@ def settle_engine(
         input_range=policy.input_range if policy.dtype != "uint8" else None,
         batch_size=LARGEST_TUNED_BATCH if is_tuned else int(batch_size),
         tunes_batch_size=is_tuned,
+        quantized=quantized,
     )
     if precision != AUTO:
         return settings

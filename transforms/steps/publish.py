@@ -121,6 +121,9 @@ def _assemble(
     for result in results:
         staged += [result.data.path, result.inputs.path]
         names += [publication.data_name(result), run_directory.inputs_file_name(result.shard)]
+    if publication.quantized is not None:
+        staged.append(publication.quantized.path)
+        names.append(run_directory.INT8_FILE)
     targets = [FileSystems.join(directory, name) for name in names]
     for _ in _map_at_once(link_or_copy, staged, targets):
         pass

@@ -47,7 +47,7 @@ def call_apart(function: Callable[..., _Result], *arguments: object, seconds: fl
     return _POOL.call(function, *arguments, seconds=seconds)
 
 
-@functools.lru_cache(64)
+@functools.lru_cache(16)  # 4 MB each at most.
 def read_profile_apart(profile: bytes, seconds: float) -> Profile:
     """Says what an ICC profile is of, asked in another process once for each profile.
 

@@ -182,12 +182,13 @@ def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: path
     for n in range(120):
         (folder / f"{n}.png").write_bytes(large[n % 3] if n % 5 else b"no image")
     runs = three_runs(models, input=[str(folder)], resume=True)
+    del runs["large"]
     out = tmp_path / "out"
     paths = write_files(out, runs)
 
     def is_far() -> bool:
         done = [len(list((out / f".{name}.staging").glob("*-of-*.json"))) for name in runs]
-        return min(done) >= 2
+        return min(done) >= 1
 
     kill_once(is_far, "one_pass", "--config", *paths)
     assert one_pass.main(["--config", *paths]) == 0

@@ -21,6 +21,7 @@ from transforms.steps.hash_images import HashImages
 from transforms.steps.keep_finished import KeepFinished, Kept
 from transforms.steps.launched_model import make_handler
 from transforms.steps.match_inputs import Listed, MatchInputs
+from transforms.steps.plan_coder import register_plan_coder
 from transforms.steps.plan_retry import PlanRetry
 from transforms.steps.plan_shards import PlanShards
 from transforms.steps.preprocess_images import PreprocessImages
@@ -32,6 +33,7 @@ from transforms.steps.write_shards import StagingTarget, WriteShards
 def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> PCollection[None]:
     """Adds the whole pipeline to root; runs nothing. One element comes once it is published."""
     register_batch_coder()
+    register_plan_coder()
     planned = plan_shards(root, plan)
     kept = keep_finished(root, plan, planned.shards)
     written = (

@@ -32,6 +32,7 @@ from transforms.steps.infer_shared import InferShared
 from transforms.steps.keep_finished import Kept
 from transforms.steps.launched_model import make_shared_handler
 from transforms.steps.match_inputs import Listed
+from transforms.steps.plan_coder import register_plan_coder
 from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
 from transforms.steps.read_shared import ReadShared
 from transforms.steps.share_shards import SharedShard, ShareShards
@@ -45,6 +46,7 @@ def define_pass(root: beam.Pipeline, plans: Sequence[RunPlan]) -> None:
         plans: The runs, which read the same inputs in the same way.
     """
     register_batch_coder()
+    register_plan_coder()
     planned = _plan_once(root, plans)
     kept = [planned[run].shards | f"Keep{run}" >> _Keep(plan) for run, plan in enumerate(plans)]
     written = (

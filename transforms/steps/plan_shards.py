@@ -89,16 +89,16 @@ class ShardSizes:
 
 
 def plan_image_shards(
-    group: tuple[int, dict[str, Iterable[RefChunk]]],
+    group: tuple[int, Iterable[RefChunk]],
     image_count: int,
     groups: list[tuple[InputFile, ...]],
     sizes: ShardSizes,
 ) -> Shard:
     """Makes one shard of listed images from what was grouped under its index."""
-    index, grouped = group
+    index, chunks = group
     images = sizes.count(image_count)
     key = ShardKey(index, images + len(groups))
-    refs = sorted_by_id(ref for chunk in grouped["refs"] for ref in chunk.refs)
+    refs = sorted_by_id(ref for chunk in chunks for ref in chunk.refs)
     return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
 
 
@@ -121,11 +121,12 @@ def _number_shards(
     groups: list[tuple[InputFile, ...]],
     sizes: ShardSizes,
     runs: int,
-) -> Iterator[tuple[int, None]]:
+) -> Iterator[tuple[int, RefChunk]]:
+    """Yields an empty chunk for each shard: one that no image hashes to is there all the same."""
     check_not_empty(image_count, groups)
     TALLY.add(total=runs * image_count)
     for index in range(sizes.count(image_count)):
-        yield index, None
+        yield index, RefChunk(())
 
 
 def _split_by_shard(
@@ -186,8 +187,9 @@ class PlanShards(
         )
         keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
-            {"numbers": numbers, "refs": keyed}
-            | "GroupByShard" >> beam.CoGroupByKey()
+            (numbers, keyed)
+            | "Numbered" >> beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
             | "PlanImageShards" >> beam.Map(plan_image_shards, *counted, self.sizes)
         )
         file_shards = start | "PlanFileShards" >> beam.FlatMap(_plan_files, *counted, self.sizes)

@@ -109,7 +109,7 @@ def test_interpolations_equal_those_of_tensorflow(
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(5, 3), (24, 32), (48, 64), (49, 64), (120, 301)])
+@pytest.mark.parametrize("size", [(5, 3), (24, 32), (48, 32), (49, 32), (120, 301)])
 def test_bilinear_pixels_are_the_same_bits_whether_cast_before_or_not(
     size: tuple[int, int],
 ) -> None:

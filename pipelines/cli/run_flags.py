@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import listing_flags, read_flags
+from pipelines.cli import image_flags, listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -71,13 +71,7 @@ class RunConfig(LauncherFlags):
         "input",
         metavar="NAME",
     )
-    image_id_from: str | None = flag(
-        "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
-        "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
-        "tar, the path in zip)",
-        "input",
-        metavar="FROM",
-    )
+    image_id_from: str | None = listing_flags.image_id_from()
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
 
     model: str = flag(
@@ -156,6 +150,7 @@ class RunConfig(LauncherFlags):
         "images",
         choices=DECODE_MODES,
     )
+    color_profile: str | None = image_flags.color_profile()
     max_image_pixels: int = flag(
         "larger images fail, by their header",
         "images",
@@ -166,15 +161,10 @@ class RunConfig(LauncherFlags):
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
-    max_image_seconds: int = flag(
-        "images whose decoding takes longer fail",
-        "images",
-        _POLICY["max_image_seconds"],
-        read=int,
-        metavar="S",
-    )
+    max_image_seconds: int = image_flags.max_image_seconds()
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
+    image_statistics: bool = image_flags.image_statistics()
     rows_per_file: int = flag(
         "rows an output file holds; small files stay whole",
         "output",
@@ -235,8 +225,7 @@ class RunConfig(LauncherFlags):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
-        if self.uri_column is not None and not self.manifest:
-            raise FlagError("--uri_column is of a --manifest, and none is given")
+        listing_flags.check_lists(self.input, self.manifest, self.uri_column, self.image_id_from)
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
         read_flags.check_carried(self.carry_columns)

@@ -70,7 +70,9 @@ def summary_rows(
         *list_reasons(record["failures_by_reason"]),
     ]
     if counts["skipped"]:
-        rows += [("skipped", f"{counts['skipped']:,}"), *list_reasons(record["skipped_by_reason"])]
+        examples = record.get("skipped_examples", {})  # Earlier versions did not write them.
+        rows.append(("skipped", f"{counts['skipped']:,}"))
+        rows += list_reasons(record["skipped_by_reason"], examples)
     rows += describe_changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
@@ -119,10 +121,13 @@ def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def list_reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Returns lines of the summary: how many of each reason, the first few."""
+def list_reasons(
+    counts: Mapping[str, int], examples: Mapping[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """Returns lines of the summary: how many of each reason, the first few, and an example."""
     shown = list(counts.items())[:REASONS_SHOWN]
-    rows = [("", f"{count:,} {reason}") for reason, count in shown]
+    such_as = {reason: f", such as {uri}" for reason, uri in (examples or {}).items()}
+    rows = [("", f"{count:,} {reason}{such_as.get(reason, '')}") for reason, count in shown]
     rest = sum(counts.values()) - sum(count for _, count in shown)
     return [*rows, ("", f"{rest:,} for other reasons")] if rest else rows
 

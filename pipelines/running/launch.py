@@ -107,7 +107,11 @@ class Launch:
                 "precision": self.engine.precision,
             },
             "preprocessing": self.policy.to_dict(),
-            "outputs": {**self.outputs.recipe, "format": self.config.output_format},
+            "outputs": {
+                **self.outputs.recipe,
+                "format": self.config.output_format,
+                **({"image_statistics": True} if self.config.image_statistics else {}),
+            },
         }
 
     @property

@@ -60,6 +60,7 @@ CONTENDERS = {
     "tf_data": Contender("tf_data"),
     "beam_per_image": Contender("beam_per_image"),
     "ray_data": Contender("ray_data", packages=("ray",)),
+    "daft": Contender("daft_udf", packages=("daft",)),
     "spark": Contender("spark", packages=("pyspark",)),
     "openvino_loop": Contender(
         "openvino_loop", precision="bfloat16", packages=("openvino",)

@@ -7,13 +7,15 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFile
 import pyarrow as pa
 
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.explore.named_images import read_named_images
-from transforms.images.header import read_header
+from transforms.images.header import ImageHeader, read_header
 from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pillow_files import (
     PILLOW_ERRORS,
@@ -117,7 +119,7 @@ def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> b
         except PILLOW_ERRORS as error:
             raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
     else:
-        image = PIL.Image.fromarray(decode_with_pillow(encoded, header))
+        image = PIL.Image.fromarray(_decode(encoded, header))
     image.thumbnail((side_pixels, side_pixels))
     if header.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[header.orientation])
@@ -127,6 +129,14 @@ def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> b
         if picture.tell() <= _LEAST_BYTES + _BYTES_A_PIXEL * side_pixels**2:
             break
     return picture.getvalue()
+
+
+def _decode(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
+    if header.decoder != "libjxl":
+        return decode_with_pillow(encoded, header)
+    from transforms.images.jxl_decoder import decode_jxl  # It imports TensorFlow.
+
+    return decode_jxl(encoded, header)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,9 @@
 """What a run would read, listed and counted before it, and some of its images drawn."""
 
-import collections
 import dataclasses
 import functools
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,13 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
+from transforms.inputs.passed_over import PassedOver, add_up, note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
 from transforms.records import ImageRef, InputFile
 from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
+from transforms.runs.row_ids import number_rows
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
 
@@ -33,7 +34,7 @@ class Survey:
         image_bytes: Bytes of the images whose sizes are listed.
         unsized: Images whose sizes are not, as in manifests of remote images.
         files: TFRecord, Parquet, tar and zip files, in order of uri.
-        skipped: Names in directories that are no images, by the reason.
+        skipped: What in directories is no image.
         unseen: Directories that cannot be listed; each counts as an image.
         drawn: Some of the listed images: those whose ids have the smallest digests. The same ones
             every time, and spread over the whole listing.
@@ -43,7 +44,7 @@ class Survey:
     image_bytes: int
     unsized: int
     files: tuple[InputFile, ...]
-    skipped: Mapping[str, int]
+    skipped: tuple[PassedOver, ...]
     unseen: tuple[Unseen, ...]
     drawn: tuple[ImageRef, ...]
 
@@ -77,7 +78,7 @@ def take_survey(
     """
     image_bytes = unsized = 0
     files: list[InputFile] = []
-    skipped: collections.Counter[str] = collections.Counter()
+    skipped: dict[str, PassedOver] = {}
     digests = bytearray()
     lottery = _Lottery(draw)
     unseen: list[Unseen] = []
@@ -96,7 +97,7 @@ def take_survey(
             case InputFile():
                 files.append(found)
             case Skipped():
-                skipped[found.reason] += 1
+                note(skipped, found)
             case Unseen():
                 unseen.append(found)
     every = np.frombuffer(digests, np.uint64)
@@ -109,7 +110,7 @@ def take_survey(
         image_bytes=image_bytes,
         unsized=unsized,
         files=tuple(sorted(files, key=lambda file: file.uri)),
-        skipped=dict(skipped.most_common()),
+        skipped=tuple(add_up(skipped.values())),
         unseen=tuple(unseen),
         drawn=lottery.winners(),
     )
@@ -164,13 +165,14 @@ def _listed(
             else:
                 yield again
     for uri in manifests:
-        yield from read_manifest(
+        refs = read_manifest(
             uri,
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
             allow_private_hosts=allow_private_hosts,
         )
+        yield from number_rows(refs)
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

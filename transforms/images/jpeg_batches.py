@@ -12,7 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, ImageError
+from transforms.images.color_profile import is_of_inks
 from transforms.images.header import ImageHeader
+from transforms.images.isolated_decoder import to_srgb_apart
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement
@@ -26,50 +28,81 @@ _PIECE_BYTES = 64_000_000
 
 
 class ReadImage(NamedTuple):
-    """An image file whose header is read and whose pixels are not."""
+    """An image file whose header is read and whose pixels are not.
+
+    Attributes:
+        encoded: The whole file.
+        header: Its header.
+        placement: Where its pixels go.
+        profile: ICC profile of a JPEG or PNG by which its colours are to be turned into sRGB.
+    """
 
     encoded: bytes
     header: ImageHeader
     placement: Placement
+    profile: bytes | None = None
 
 
 class JpegBatch(NamedTuple):
     """What became of a batch of JPEG files.
 
     Attributes:
-        parts: Places in the batch, and their pixels [places, height, width, 3]; read only.
+        parts: Of each way to finish, places in the batch, and their pixels [places, height, width,
+            3]; read only.
         others: Places of the files that another library is to decode.
         errors: Errors of the files that are damaged, by place.
     """
 
-    parts: list[tuple[list[int], npt.NDArray[Any]]]
+    parts: list[list[tuple[list[int], npt.NDArray[Any]]]]
     others: list[int]
     errors: dict[int, ImageError]
+
+
+class Finish(NamedTuple):
+    """A way from decoded pixels to those that a model takes.
+
+    Attributes:
+        graphs: Graphs of the policy.
+        placements: Places of the images' pixels, one an image of the batch.
+    """
+
+    graphs: PixelGraphs
+    placements: Sequence[Placement]
 
 
 class JpegBatches:
     """Decodes batches of JPEG files on a thread a core. Threads may call it at the same time."""
 
-    def __init__(self, graphs: PixelGraphs) -> None:
-        """Makes the threads.
-
-        Args:
-            graphs: Graphs that finish what is decoded.
-        """
-        self._graphs = graphs
+    def __init__(self) -> None:
+        """Makes the threads."""
         self._threads = concurrent.futures.ThreadPoolExecutor(_CORES, "jpeg")
         # One piece at a time has all cores, so that callers do not multiply the decoded images.
         self._turn = threading.Lock()
 
-    def __call__(self, images: Sequence[ReadImage]) -> JpegBatch:
-        """Decodes and finishes a batch; a bad image costs only itself."""
-        batch = JpegBatch([], [], {})
+    def __call__(
+        self, images: Sequence[ReadImage], finishes: Sequence[Finish], max_image_seconds: float
+    ) -> JpegBatch:
+        """Decodes a batch, and finishes it in one or more ways; a bad image costs only itself.
+
+        Args:
+            images: The files; their placements say how small they are decoded.
+            finishes: Ways to finish, of placements with the same ratios.
+            max_image_seconds: Seconds that turning an image's colours into sRGB may take.
+        """
+        batch = JpegBatch([[] for _ in finishes], [], {})
         for places in _pieces(images):
             with self._turn:
-                self._run(images, places, batch)
+                self._run(images, places, finishes, max_image_seconds, batch)
         return batch
 
-    def _run(self, images: Sequence[ReadImage], places: list[int], batch: JpegBatch) -> None:
+    def _run(
+        self,
+        images: Sequence[ReadImage],
+        places: list[int],
+        finishes: Sequence[Finish],
+        max_image_seconds: float,
+        batch: JpegBatch,
+    ) -> None:
         """Decodes the images of a piece and adds what became of them.
 
         Three images of 2 x 2, 1 x 1 and 5 x 5 pixels, the second damaged:
@@ -83,11 +116,15 @@ class JpegBatches:
         memory = _aligned(starts[-1])
 
         def decode(number: int) -> tuple[int, int] | ImageError | None:
-            encoded, header, placement = images[places[number]]
+            encoded, header, placement, profile = images[places[number]]
             size = header.height, header.width
             room = memory[starts[number] : starts[number + 1]]
             try:
                 decoded = decode_jpeg(encoded, size, placement.ratio, room)
+                if decoded is not None and profile is not None:
+                    if is_of_inks(profile):
+                        return None  # It is whole, and Pillow gives its inks.
+                    _turn_into_srgb(room, decoded, profile, max_image_seconds)
             except ImageError as error:
                 return error
             if decoded not in (None, placement.decoded_size(*size)):
@@ -103,16 +140,26 @@ class JpegBatches:
                 batch.others.append(places[number])
             else:
                 good.append(number)
-        if good:
-            pixels = self._graphs.finish_together(
-                tf.experimental.dlpack.from_dlpack(memory.__dlpack__()),
-                tf.constant([starts[number] for number in good], tf.int64),
-                tf.constant([results[number] for number in good], tf.int32),
-                tf.constant(
-                    [PlacementRow.of(images[places[number]].placement) for number in good], tf.int32
-                ),
-            )
-            batch.parts.append(([places[number] for number in good], view(pixels)))
+        if not good:
+            return
+        decoded = (
+            tf.experimental.dlpack.from_dlpack(memory.__dlpack__()),
+            tf.constant([starts[number] for number in good], tf.int64),
+            tf.constant([results[number] for number in good], tf.int32),
+        )
+        good_places = [places[number] for number in good]
+        for (graphs, placements), parts in zip(finishes, batch.parts, strict=True):
+            rows = [PlacementRow.of(placements[place]) for place in good_places]
+            pixels = graphs.finish_together(*decoded, tf.constant(rows, tf.int32))
+            parts.append((good_places, view(pixels)))
+
+
+def _turn_into_srgb(
+    room: npt.NDArray[np.uint8], size: tuple[int, int], profile: bytes, max_seconds: float
+) -> None:
+    height, width = size
+    pixels = room[: height * width * 3].reshape(height, width, 3)
+    pixels[:] = to_srgb_apart(pixels, profile, max_seconds)
 
 
 def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:

@@ -1,6 +1,6 @@
 """Turns encoded images into the pixels that a model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,9 +8,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
+from transforms.images.color_profile import embedded_profile, fits
 from transforms.images.header import ImageHeader
-from transforms.images.isolated_decoder import decode_apart, read_header_apart
-from transforms.images.jpeg_batches import JpegBatches, ReadImage
+from transforms.images.isolated_decoder import (
+    decode_apart,
+    read_header_apart,
+    read_profile_apart,
+)
+from transforms.images.jpeg_batches import Finish, JpegBatches, ReadImage
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement, place
@@ -62,15 +67,16 @@ class Preprocessor:
     Made once a process; threads may call it at the same time.
     """
 
-    def __init__(self, policy: Preprocessing) -> None:
+    def __init__(self, policy: Preprocessing, jpegs: JpegBatches | None = None) -> None:
         """Traces the graphs; nothing is traced later.
 
         Args:
             policy: Size, range and dtype of the pixels, and the way there.
+            jpegs: Decoder of JPEG files, where several Preprocessors have one; None makes it.
         """
         self._policy = policy
         self._graphs = PixelGraphs(policy)
-        self._jpegs = JpegBatches(self._graphs)
+        self._jpegs = jpegs or JpegBatches()
 
     @property
     def policy(self) -> Preprocessing:
@@ -92,17 +98,22 @@ class Preprocessor:
         Args:
             encoded: Image files, whole, of any mix of formats.
         """
-        images: dict[int, ReadImage] = {}
-        errors: dict[int, ImageError] = {}
-        for index, data in enumerate(encoded):
-            try:
-                images[index] = self._read(data)
-            except ImageError as error:
-                errors[index] = error
-        jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
-        batch = self._jpegs([images[index] for index in jpegs])
-        errors |= {jpegs[place]: error for place, error in batch.errors.items()}
-        parts = [([jpegs[place] for place in places], pixels) for places, pixels in batch.parts]
+        (pixels,) = preprocess_together([self], encoded)
+        return pixels
+
+    def _finish(
+        self,
+        images: Mapping[int, ReadImage],
+        parts: list[_Part],
+        errors: dict[int, ImageError],
+    ) -> Preprocessed:
+        """Does all but JPEG, and puts the batch together.
+
+        Args:
+            images: Images by place in the batch.
+            parts: Pixels of the JPEG files.
+            errors: Errors so far, by place in the batch.
+        """
         together = [index for index, image in images.items() if _is_promising(image)]
         pixels = self._run_together([images[index] for index in together])
         if pixels is not None:
@@ -117,6 +128,13 @@ class Preprocessor:
         sizes = np.array([_upright_size(images[index]) for index in good], np.int32).reshape(-1, 2)
         heights, widths = sizes[:, 0].copy(), sizes[:, 1].copy()
         return Preprocessed(self._joined(parts, good), heights, widths, errors)
+
+    def _place_again(self, images: Mapping[int, ReadImage]) -> dict[int, ReadImage]:
+        """Returns images whose headers another Preprocessor has read, placed by this policy."""
+        return {
+            index: image._replace(placement=self._place_shrinking(image.header))
+            for index, image in images.items()
+        }
 
     def _joined(self, parts: list[_Part], good: list[int]) -> npt.NDArray[Any]:
         """Returns the pixels of all parts in order: if it is one part, its own memory."""
@@ -147,10 +165,24 @@ class Preprocessor:
                 f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
                 "decoders make room for each row"
             )
-        if header.format == "PNG":
+        profile = self._profile(encoded, header) if policy.color_profile == "srgb" else None
+        if header.format == "PNG" and profile is None:
             # TensorFlow unpacks all texts.
             encoded = strip(encoded, "PNG")
-        return ReadImage(encoded, header, self._place(header, may_shrink=policy.decode == "fast"))
+        return ReadImage(encoded, header, self._place_shrinking(header), profile)
+
+    def _place_shrinking(self, header: ImageHeader) -> Placement:
+        return self._place(header, may_shrink=self._policy.decode == "fast")
+
+    def _profile(self, encoded: bytes, header: ImageHeader) -> bytes | None:
+        """Returns the profile of a JPEG or PNG, if it changes anything; of others Pillow knows."""
+        if header.format not in ("JPEG", "PNG"):
+            return None
+        profile = embedded_profile(encoded, header.format)
+        if profile is None or not fits(profile, encoded, header.format):
+            return None
+        known = read_profile_apart(profile, self._policy.max_image_seconds)
+        return profile if known.changes else None
 
     def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
@@ -176,7 +208,7 @@ class Preprocessor:
         """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
         header = image.header
         is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
-        if header.decoder == "tensorflow" and not is_negative:
+        if header.decoder == "tensorflow" and not is_negative and image.profile is None:
             row = tf.constant(PlacementRow.of(image.placement), tf.int32)
             try:
                 pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
@@ -193,14 +225,68 @@ class Preprocessor:
                 return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
         row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
-        decoded = decode_apart(image.encoded, header, self._policy.max_image_seconds)
+        seconds, color_profile = self._policy.max_image_seconds, self._policy.color_profile
+        decoded = decode_apart(image.encoded, header, seconds, color_profile)
         return view(self._graphs.finish_alone(tf.constant(decoded), row))
+
+
+def preprocess_together(
+    preprocessors: Sequence[Preprocessor], encoded: Sequence[bytes]
+) -> list[Preprocessed]:
+    """Preprocesses a batch in several ways; headers and JPEG files are decoded once.
+
+    Args:
+        preprocessors: Ways; their policies have the same limits, and the same decode.
+        encoded: Image files, whole, of any mix of formats.
+
+    Returns:
+        What each makes of them alone.
+    """
+    first, *others = preprocessors
+    images: dict[int, ReadImage] = {}
+    errors: dict[int, ImageError] = {}
+    for index, data in enumerate(encoded):
+        try:
+            images[index] = first._read(data)
+        except ImageError as error:
+            errors[index] = error
+    placed = [images, *(other._place_again(images) for other in others)]
+    jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
+    if not _shrink_alike(placed, jpegs):
+        return [preprocess_together([one], encoded)[0] for one in preprocessors]
+    finishes = [
+        Finish(one._graphs, [own[index].placement for index in jpegs])
+        for one, own in zip(preprocessors, placed, strict=True)
+    ]
+    seconds = first.policy.max_image_seconds
+    batch = first._jpegs([images[index] for index in jpegs], finishes, seconds)
+    errors |= {jpegs[place]: error for place, error in batch.errors.items()}
+    return [
+        one._finish(
+            own,
+            [([jpegs[place] for place in places], pixels) for places, pixels in parts],
+            {**errors},
+        )
+        for one, own, parts in zip(preprocessors, placed, batch.parts, strict=True)
+    ]
+
+
+def _shrink_alike(placed: Sequence[Mapping[int, ReadImage]], jpegs: Sequence[int]) -> bool:
+    """Tells whether every JPEG file is decoded at one size, whatever becomes of it then."""
+    first, *others = placed
+    return all(
+        own[index].placement.ratio == first[index].placement.ratio
+        for own in others
+        for index in jpegs
+    )
 
 
 def _is_promising(image: ReadImage) -> bool:
     """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
     # Most bad files are cut short.
-    return image.header.format == "PNG" and _PNG_END in image.encoded[-_TAIL_BYTES:]
+    if image.header.format != "PNG" or image.profile is not None:
+        return False
+    return _PNG_END in image.encoded[-_TAIL_BYTES:]
 
 
 def _upright_size(image: ReadImage) -> tuple[int, int]:

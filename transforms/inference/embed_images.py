@@ -61,6 +61,7 @@ class EmbedImages(ImageInference):
         antialias: Whether to filter when making smaller.
         exif: "apply" turns photos upright, "ignore" does not.
         decode: "exact", or "fast" for large JPEG files.
+        color_profile: "srgb" applies ICC profiles, "ignore" does not.
         max_image_pixels: Most pixels of an image; larger ones fail.
         max_image_bytes: Most bytes of an image file; larger ones fail.
         max_image_seconds: Seconds after which the decoding of an image fails.

@@ -25,6 +25,7 @@ class ModelOptions:
     antialias: bool | None = None
     exif: str | None = None
     decode: str | None = None
+    color_profile: str | None = None
     max_image_pixels: int | None = None
     max_image_bytes: int | None = None
     max_image_seconds: float | None = None

@@ -19,7 +19,8 @@ from transforms.files.unicode_forms import in_form_on_disk
 from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
-from transforms.inputs.columns import IDS_FROM_NAMES, image_id
+from transforms.inputs.columns import image_id
+from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
@@ -111,10 +112,12 @@ def read_manifest(
     A local file that is there in another form of Unicode is found: see unicode_forms. The key is
     the manifest's then, and the uri the disk's.
 
+    With one of IDS_OF_ROWS the key is the image's, and each row has its place in the manifest.
+
     Args:
         uri: The manifest.
         carried: Schema that manifest_schema gave, or of several manifests together.
-        image_id_from: None, "uri", "relative_path", "filename", or a column.
+        image_id_from: None, "uri", "relative_path", "filename", one of IDS_OF_ROWS, or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
@@ -123,15 +126,17 @@ def read_manifest(
             manifest on the web also at a file of this machine.
     """
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
-    id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
+    tells_rows_apart = image_id_from in IDS_OF_ROWS
+    is_made = tells_rows_apart or image_id_from in IDS_FROM_NAMES
+    id_column = None if is_made else image_id_from
     keys = _uri_columns(uri_column)
     others = [id_column or IMAGE_ID, *carried.names]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
             _carried_schema(handle, found, uri, uri_column, carried.names)
             handle.seek(0)
-        for where, values in found.rows(handle, uri, keys, others):
-            image_uri = resolve_uri(_text(values, _present(keys, values), where), folder)
+        for row, (where, values) in enumerate(found.rows(handle, uri, keys, others)):
+            image_uri = resolve_uri(_uri_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
@@ -142,7 +147,12 @@ def read_manifest(
             else:
                 key = image_id(image_uri, folder, image_id_from)
             fitting = tuple(_fitting(values.get(field.name), field, where) for field in carried)
-            yield ImageRef(key, *_listing(image_uri), carried=fitting)
+            yield ImageRef(
+                key,
+                *_listing(image_uri),
+                carried=fitting,
+                row=row if tells_rows_apart else None,
+            )
 
 
 def manifest_format(uri: str) -> ManifestFormat:
@@ -227,6 +237,19 @@ def _listing(uri: str) -> tuple[str, int | None, str | None]:
         # Opening what is in no form says what is wrong.
         return (uri, None, None) if found is None else _listing(uri_of_path(found))
     return uri, status.st_size, str(status.st_mtime_ns)
+
+
+def _uri_text(values: dict[str, object], name: str, where: str) -> str:
+    """Returns a row's URI; of {"bytes": null, "path": "a.jpg"}, as datasets write it, the path."""
+    found = values.get(name)
+    if isinstance(found, dict) and found.keys() == {"bytes", "path"}:
+        if found["bytes"] is not None:
+            raise InputError(
+                f"{where}: {name!r} holds the image's bytes; give the file as --input, not as "
+                "--manifest"
+            )
+        values = {name: found["path"]}
+    return _text(values, name, where)
 
 
 def _text(values: dict[str, object], name: str, where: str) -> str:

@@ -113,6 +113,18 @@ def take_batch(items: Iterator[_T], batch_size: int, size_bytes: Callable[[_T], 
     return batch
 
 
+def in_batches(part: ReadPart, batch_size: int) -> Iterator[ReadPart]:
+    """Cuts a part of more than batch_size images into parts of as many, or of BATCH_BYTES."""
+    start = 0
+    failures = part.failures
+    while part.rows.num_rows - start > batch_size:
+        count = len(take_batch(iter(part.encoded[start:]), batch_size, len))
+        encoded = part.encoded[start : start + count]
+        yield ReadPart(part.rows.slice(start, count), encoded, failures)
+        start, failures = start + count, ()
+    yield ReadPart(part.rows.slice(start), part.encoded[start:], failures)
+
+
 def is_full(images: int, total_bytes: int, batch_size: int) -> bool:
     """Tells whether a batch of so many images takes no more."""
     return images >= batch_size or total_bytes >= BATCH_BYTES

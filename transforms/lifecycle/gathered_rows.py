@@ -9,6 +9,7 @@ import pyarrow as pa
 from transforms.failure import Failure
 from transforms.lifecycle.reuse import DUPLICATE_OF
 from transforms.records import ShardKind
+from transforms.runs.file_accounts import file_of, place_of
 from transforms.schemas import IMAGE_ID, URI
 
 
@@ -90,15 +91,18 @@ def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=computed.schema)
 
 
-def _order(kind: ShardKind) -> Callable[[str, str], tuple[str, int, str]]:
+_Place = tuple[str, tuple[int, int], str]
+
+
+def _order(kind: ShardKind) -> Callable[[str, str], _Place]:
     return _by_id if kind is ShardKind.IMAGES else _by_place
 
 
-def _by_id(image_id: str, uri: str) -> tuple[str, int, str]:
-    return image_id, 0, uri
+def _by_id(image_id: str, uri: str) -> _Place:
+    return image_id, (0, 0), uri
 
 
-def _by_place(_: str, uri: str) -> tuple[str, int, str]:
-    file, _, place = uri.rpartition("#")
+def _by_place(_: str, uri: str) -> _Place:
+    place = place_of(uri)
     # A failure that stands for a whole file has no place in it.
-    return (file, int(place), uri) if place.isdecimal() else (uri, 0, uri)
+    return (uri, (0, 0), uri) if place is None else (file_of(uri), place, uri)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transforms.failure import Step
+from transforms.inputs.passed_over import PassedOver, add_up
 from transforms.lifecycle import canaries
 from transforms.records import Change
 from transforms.results import ShardResult
@@ -99,14 +100,15 @@ def one_attempt_each(results: Iterable[ShardResult]) -> list[ShardResult]:
 def run_record(
     publication: Publication,
     results: list[ShardResult],
-    skipped: Iterable[str],
+    skipped: Iterable[PassedOver],
     warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Returns the content of _run.json."""
     failures: collections.Counter[str] = collections.Counter()
     seconds: collections.Counter[Step] = collections.Counter()
     retries: collections.Counter[str] = collections.Counter()
-    skipped_reasons = collections.Counter(skipped)
+    passed_over = add_up(skipped)
+    skipped_count = sum(one.total for one in passed_over)
     for result in results:
         failures.update(result.failures)
         seconds.update(result.seconds)
@@ -118,14 +120,15 @@ def run_record(
         "run_id": publication.run_id,
         "status": "published",
         "counts": {
-            "matched": written + failed + skipped_reasons.total(),
+            "matched": written + failed + skipped_count,
             "written": written,
             "failed": failed,
-            "skipped": skipped_reasons.total(),
+            "skipped": skipped_count,
         },
         **_changes(publication, results),
         "failures_by_reason": dict(failures.most_common()),
-        "skipped_by_reason": dict(skipped_reasons.most_common()),
+        "skipped_by_reason": {one.reason: one.total for one in passed_over},
+        "skipped_examples": {one.reason: one.example for one in passed_over},
         "warnings": sorted({*warnings, *_warnings(publication.previous, results)}),
         "files": [_published_entry(publication, result) for result in results],
         "engines": _engines(results),

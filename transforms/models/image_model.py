@@ -1,6 +1,7 @@
 """A loaded image model: pixels in, one row of numbers an image out."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -77,6 +78,7 @@ class ImageModel:
         image_size: tuple[int, int],
         settings: EngineSettings = DEFAULT_SETTINGS,
         assumed_range: str | None = None,
+        joined_keys: Sequence[str] = (),
     ) -> None:
         """Loads, compares and probes a model.
 
@@ -87,6 +89,7 @@ class ImageModel:
             settings: Engine, precision and batch size to run it with.
             assumed_range: Range of the pixels that it will get, where neither the user nor the
                 model's notes said one; else None.
+            joined_keys: Names of outputs to give side by side in place of the spec's one, or none.
 
         Raises:
             ModelError: If it cannot be loaded, sees next to nothing of pixels of the assumed range,
@@ -98,7 +101,7 @@ class ImageModel:
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
         self._pixel_range = settings.pixel_range
-        loaded = load_saved_model(model_dir, spec, image_size)
+        loaded = load_saved_model(model_dir, spec, image_size, joined_keys)
         self.num_variables = len(loaded.variables)
         self.num_parameters = loaded.num_parameters
         self.num_trainable_variables = loaded.num_trainable_variables
@@ -190,7 +193,7 @@ class ImageModel:
 
     def _compare(self, loaded: LoadedModel, engine: Engine) -> float:
         """Returns the smallest cosine of an engine's answers to the model's own in float32."""
-        pixels = self._random_images(_COMPARED_IMAGES)
+        pixels = self.random_images(_COMPARED_IMAGES)
         size = self._fixed_batch_size or _COMPARED_IMAGES
         parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
 
@@ -204,7 +207,7 @@ class ImageModel:
             return 0.0
         return float(_cosines(mine, theirs).min())
 
-    def _random_images(self, count: int) -> npt.NDArray[np.generic]:
+    def random_images(self, count: int) -> npt.NDArray[np.generic]:
         """Draws images: the first half of even noise, the rest smooth as photos are."""
         random = np.random.default_rng(0)
         height, width, channels = self._shape
@@ -220,7 +223,7 @@ class ImageModel:
 
     def _probe(self, spec: ModelSpec, loaded: LoadedModel) -> None:
         """Looks at the model's answers to a few random images."""
-        pixels = self._random_images(_PROBE_IMAGES)
+        pixels = self.random_images(_PROBE_IMAGES)
         with as_model_error("the model fails on random images"):
             # A model of batch 1 never sees two images together.
             size = min(self._fixed_batch_size or 2, 2)

@@ -21,6 +21,7 @@ from transforms.models.handle import fingerprint_model
 from transforms.models.spec import ModelSpec
 from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
+from transforms.steps.shared_model_handler import SharedModelHandler
 
 
 class LaunchedModel(NamedTuple):
@@ -137,6 +138,20 @@ def settle_engine(
         return settings
     report = make_handler(model, settings).load().report
     return dataclasses.replace(settings, precision=report.precision)
+
+
+def make_shared_handler(
+    models: Mapping[int, LaunchedModel], settings: EngineSettings
+) -> SharedModelHandler:
+    """Returns what runs one model once for several runs.
+
+    Args:
+        models: The model as each run has it, by the run's place; they may differ in the output.
+        settings: Engine, precision and batch size to run it with.
+    """
+    first = next(iter(models.values()))
+    specs = {run: model.spec for run, model in models.items()}
+    return SharedModelHandler(make_handler(first, settings), specs)
 
 
 def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:

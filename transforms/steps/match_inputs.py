@@ -14,6 +14,7 @@ from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
+from transforms.inputs.passed_over import PassedOver, note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, RefChunk
@@ -26,8 +27,25 @@ UNSEEN_SHOWN = 8
 """Directories that a run warns of by name; _failures.jsonl has all."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
-_Skipped = TaggedOutput[Literal["skipped"], str]
+_Skipped = TaggedOutput[Literal["skipped"], PassedOver]
 _Unseen = TaggedOutput[Literal["unseen"], Unseen]
+
+
+class Listed(NamedTuple):
+    """What inputs hold, whatever run lists them.
+
+    Attributes:
+        images: PCollection[RefChunk], from listings and manifests; a directory that could not be
+            listed is one of them.
+        files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
+        unseen: PCollection[Unseen], directories that could not be listed.
+    """
+
+    images: PCollection[RefChunk]
+    files: PCollection[InputFile]
+    skipped: PCollection[PassedOver]
+    unseen: PCollection[Unseen]
 
 
 class Matched(NamedTuple):
@@ -37,13 +55,13 @@ class Matched(NamedTuple):
         images: PCollection[RefChunk], from listings and manifests; a directory that could not be
             listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
-        skipped: PCollection[str], why each passed-over name in a directory is no image.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
         warnings: PCollection[str], directories that could not be listed, in words.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: PCollection[str]
 
 
@@ -65,6 +83,7 @@ def _match_source(
     source: Source, image_id_from: str | None, carried: pa.Schema
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
+    passed: dict[str, PassedOver] = {}
     for found in list_source(source):
         match found:
             case ImageFile():
@@ -75,11 +94,12 @@ def _match_source(
             case InputFile():
                 yield _File("files", found)
             case Skipped():
-                yield _Skipped("skipped", found.reason)
+                note(passed, found)
             case Unlisted():
                 refs.append(to_unlisted_ref(found))
                 yield _Unseen("unseen", Unseen(source, found))
     yield from in_chunks(refs)
+    yield from (_Skipped("skipped", one) for one in passed.values())
 
 
 def _match_manifest(
@@ -126,6 +146,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         keeps_rows: Whether the rows of that run are what this one would make.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
+        listed: Inputs as they have been listed already, for several runs; or None.
     """
 
     sources: tuple[Source, ...]
@@ -136,6 +157,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     keeps_rows: bool = True
     allow_private_hosts: bool = False
     uri_column: str | None = None
+    listed: Listed | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -143,28 +165,8 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     @beam.typehints.no_annotations
     def expand(self, root: beam.Pipeline) -> Matched:
         """Returns images, files and what was skipped."""
-        listed = (
-            root
-            | "Sources" >> beam.Create(self.sources, reshuffle=False)
-            | "MatchSource"
-            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
-                "files", "skipped", "unseen", main="images"
-            )
-        )
+        listed = self.listed or self.list_inputs(root)
         images, files = [listed.images], [listed.files]
-        if self.manifests:
-            images.append(
-                root
-                | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-                | "ReadManifest"
-                >> beam.FlatMap(
-                    _match_manifest,
-                    self.carried,
-                    self.image_id_from,
-                    self.uri_column,
-                    self.allow_private_hosts,
-                )
-            )
         if self.previous is not None:
             recalling = RecallUnseen(*self.previous, self.image_id_from)
             recalled = listed.unseen | "RecallUnseen" >> recalling
@@ -192,3 +194,30 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             listed.skipped,
             warnings,
         )
+
+    def list_inputs(self, root: beam.Pipeline) -> Listed:
+        """Adds the listing alone to root."""
+        listed = (
+            root
+            | "Sources" >> beam.Create(self.sources, reshuffle=False)
+            | "MatchSource"
+            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
+                "files", "skipped", "unseen", main="images"
+            )
+        )
+        images = listed.images
+        if self.manifests:
+            named = (
+                root
+                | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+                | "ReadManifest"
+                >> beam.FlatMap(
+                    _match_manifest,
+                    self.carried,
+                    self.image_id_from,
+                    self.uri_column,
+                    self.allow_private_hosts,
+                )
+            )
+            images = (images, named) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
+        return Listed(images, listed.files, listed.skipped, listed.unseen)

@@ -11,6 +11,7 @@ from apache_beam.pvalue import AsList, AsSingleton, PCollection
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.grouping import group_files
+from transforms.runs.row_ids import number_rows, place_in_list
 from transforms.runs.sharding import count_shards, shard_index
 from transforms.steps.tally import FILES, TALLY
 
@@ -18,12 +19,13 @@ from transforms.steps.tally import FILES, TALLY
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     """Sorts one shard's images.
 
-    A directory that two globs could not list comes once.
+    A directory that two globs could not list comes once. Rows of one image, where they are told
+    apart, get their ids.
 
     Raises:
         InputError: If two have one image_id; names both.
     """
-    chosen = list(refs)
+    chosen = list(number_rows(sorted(refs, key=place_in_list)))
     unlisted = {ref.uri: ref for ref in chosen if ref.unlisted is not None}
     if unlisted:
         chosen = [ref for ref in chosen if ref.unlisted is None] + list(unlisted.values())
@@ -35,9 +37,10 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
                 if first.uri == second.uri
                 else f"{first.uri} and {second.uri} both have it"
             )
+            rows = ", such as uri#row for rows of one image" if first.uri == second.uri else ""
             raise InputError(
                 f"image_id {first.image_id!r} is not unique: {where}; remove one, or choose "
-                "another key with --image_id_from"
+                f"another key with --image_id_from{rows}"
             )
     return ordered
 
@@ -113,11 +116,15 @@ def plan_file_shards(
 
 
 def _number_shards(
-    _: bytes, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
+    _: bytes,
+    image_count: int,
+    groups: list[tuple[InputFile, ...]],
+    sizes: ShardSizes,
+    runs: int,
 ) -> Iterator[tuple[int, RefChunk]]:
     """Yields an empty chunk for each shard: one that no image hashes to is there all the same."""
     check_not_empty(image_count, groups)
-    TALLY.add(total=image_count)
+    TALLY.add(total=runs * image_count)
     for index in range(sizes.count(image_count)):
         yield index, RefChunk(())
 
@@ -149,9 +156,11 @@ class PlanShards(
 
     Attributes:
         sizes: Sizes that decide how many shards of listed images there are.
+        runs: Number of runs that work on the shards, each of which counts its images.
     """
 
     sizes: ShardSizes
+    runs: int = 1
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -173,7 +182,9 @@ class PlanShards(
             ),
             AsList(groups),
         )
-        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
+        numbers = start | "NumberShards" >> beam.FlatMap(
+            _number_shards, *counted, self.sizes, self.runs
+        )
         keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
             (numbers, keyed)

@@ -14,6 +14,7 @@ from transforms.errors import RunError
 from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
+from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
@@ -38,7 +39,7 @@ FILES_AT_ONCE = 32
 
 def publish_run(
     results: Iterable[ShardResult],
-    skipped: Iterable[str],
+    skipped: Iterable[PassedOver],
     publication: Publication,
     warnings: Iterable[str] = (),
 ) -> None:
@@ -231,11 +232,17 @@ def _retire_earlier_run(output: str) -> None:
 def _publish(
     _: bytes,
     results: list[ShardResult],
-    skipped: list[str],
+    skipped: list[PassedOver],
     warnings: list[str],
     publication: Publication,
+    is_alone: bool,
 ) -> None:
-    publish_run(results, skipped, publication, warnings)
+    try:
+        publish_run(results, skipped, publication, warnings)
+    except RunError as error:
+        if is_alone:
+            raise
+        staging.write_refusal(publication.staging, str(error))
 
 
 @dataclasses.dataclass(eq=False)
@@ -246,13 +253,16 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
 
     Attributes:
         publication: Content of _run.json that is known before the run.
-        skipped: PCollection[str], why names in directories were passed over.
+        skipped: PCollection[PassedOver], what in directories was passed over.
         warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
+        is_alone: Whether a run that may not be published fails the pipeline. Beside other runs its
+            refusal is noted in its staging directory, and they go on.
     """
 
     publication: Publication
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: tuple[PCollection[str], ...]
+    is_alone: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -271,5 +281,6 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
                 AsList(self.skipped),
                 AsList(warnings),
                 self.publication,
+                self.is_alone,
             )
         )

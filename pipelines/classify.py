@@ -34,7 +34,7 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
             and cannot be.
     """
     from pipelines.running.launched_model import make_policy
-    from transforms.models.engine_settings import EngineSettings
+    from transforms.models.engine_settings import EngineSettings, choose_engine
     from transforms.steps.launched_model import make_handler
     from transforms.steps.to_top_k import check_activation, default_activation
 
@@ -43,7 +43,9 @@ def settle_activation(config: ClassifyFlags, model: "LaunchedModel") -> str:
         return config.activation
     if model.spec.output_dim not in (None, 1):
         return ACTIVATIONS[0]
-    settings = EngineSettings(pixel_range=make_policy(config, model).pixel_range)
+    settings = EngineSettings(
+        engine=choose_engine(model.spec.kind), pixel_range=make_policy(config, model).pixel_range
+    )
     loaded = make_handler(model, settings).load()
     activation = default_activation(loaded.output_dim, loaded.outputs_are_probabilities)
     if activation == "none":
@@ -77,7 +79,7 @@ def class_outputs(
     activation = settle_activation(config, model)
     footer = {**footer, "activation": activation}
     return Outputs(
-        ToTopK(config.top_k, activation, labels, carried, footer),
+        ToTopK(config.top_k, activation, labels, carried, footer, config.image_statistics),
         recipe={
             "top_k": config.top_k,
             "activation": activation,

@@ -15,6 +15,7 @@ PROGRAMS = {
     "embed": "write one vector an image",
     "classify": "write the best classes of each image",
     "refresh": "write a new dated run, and compute only what is new or changed",
+    "one_pass": "run several of these on the same images, and read and decode these once",
     "verify": "re-check a run: hashes, schema, counts, ids, numbers",
     "report": "write one HTML page of a run",
     "diff": "say what changed from one run to another",

@@ -90,7 +90,7 @@ def _convert(config: ConvertConfig) -> Outcome:
     from transforms.models.handle import find_model, resolve_model
 
     output = check_new_directory(config.output)
-    find_model(config.model)
+    _refuse_onnx(find_model(config.model), config.model)
     with importing():
         import_tensorflow()
         import tensorflow as tf
@@ -99,6 +99,7 @@ def _convert(config: ConvertConfig) -> Outcome:
         from transforms.models.reusable_model import load_reusable, save_reusable
 
     model_dir = resolve_model(config.model)
+    _refuse_onnx(model_dir, config.model)
     spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
     sizes = spec.image_sizes
     if config.image_size:
@@ -128,6 +129,17 @@ def _convert(config: ConvertConfig) -> Outcome:
         "output": output,
     }
     return Outcome(facts=facts)
+
+
+def _refuse_onnx(model_dir: str | None, handle: str) -> None:
+    """Refuses what embed and classify take as it is."""
+    from transforms.models.onnx_files import is_onnx
+
+    if model_dir is not None and is_onnx(model_dir):
+        raise ModelError(
+            f"{handle} is ONNX, and convert_model writes SavedModels anew: embed and classify take "
+            "it as it is, with the flags of its image_model.json"
+        )
 
 
 def _labels_as_text(uri: str, directory: str) -> str:

@@ -32,7 +32,9 @@ def embedding_outputs(
     from transforms.steps.to_embeddings import ToEmbeddings
 
     return Outputs(
-        ToEmbeddings(config.embedding_dtype, config.normalize, carried, footer),
+        ToEmbeddings(
+            config.embedding_dtype, config.normalize, carried, footer, config.image_statistics
+        ),
         recipe={"embedding_dtype": config.embedding_dtype, "normalize": config.normalize},
     )
 

@@ -73,14 +73,12 @@ def _inspect(config: InspectConfig) -> Outcome:
         read_labels(config.labels)
     with importing():
         start_tensorflow()
+        from transforms.models.contract import inspect_model, takes_unit_range
         from transforms.models.image_model import ImageModel
-        from transforms.models.inspection import inspect_saved_model, takes_unit_range
-        from transforms.models.model_files import check_files
-        from transforms.models.notes import NOTES_FILE, read_notes
+        from transforms.models.notes import beyond_flags, name_notes, read_notes
 
     model_dir = resolve_model(config.model)
-    spec = inspect_saved_model(model_dir, signature=config.signature, output_key=config.output_key)
-    check_files(model_dir, spec.files)
+    spec = inspect_model(model_dir, signature=config.signature, output_key=config.output_key)
     size = config.image_size or spec.image_size
     model = None
     if size is not None:
@@ -100,15 +98,18 @@ def _inspect(config: InspectConfig) -> Outcome:
                 raise
             names, misfit = (), f"those beside the model do not fit: {error}"
 
-    where = [("model", config.model), ("directory", model_dir)]
+    where = [("model", config.model)]
+    where.append(("file" if spec.kind == "graph" else "directory", model_dir))
     where.append(("fingerprint", fingerprint_model(model_dir)))
-    _print_rows("", [*where, *describe_call(spec), *describe_weights(model)])
+    _print_rows("", [*where, *describe_call(spec), *describe_weights(spec, model)])
     _print_rows("output", [*describe_output(spec, model), *describe_labels(labels_uri, names)])
-    _print_rows("what the first layer sees, by --input_range", describe_first_layer(model))
+    _print_rows("what the first layer sees, by --input_range", describe_first_layer(spec, model))
     notes = read_notes(model_dir)
-    _print_rows(NOTES_FILE, [(f"--{name}", str(value)) for name, value in notes.items()])
+    _print_rows(name_notes(model_dir), [(f"--{name}", str(value)) for name, value in notes.items()])
     is_unit = takes_unit_range(model_dir)
     missing = list_missing(spec, model, names, misfit, is_unit=is_unit)
+    if unsaid := beyond_flags(model_dir):
+        missing.append(("--resize_mode", f"{printable(unsaid)}, which no flag does"))
     undecided = [row for row in missing if row[0].removeprefix("--") not in notes]
     _print_rows("to decide", undecided)
     print("\nrun it")

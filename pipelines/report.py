@@ -70,7 +70,9 @@ def _report(config: ReportConfig) -> Outcome:
         published_at,
     )
     from pipelines.explore.report_failures import show_failures
+    from pipelines.explore.report_images import show_images
     from pipelines.explore.report_inputs import show_inputs
+    from transforms.explore.image_survey import has_statistics
     from transforms.explore.input_survey import InputSurvey
     from transforms.explore.page import render_page
     from transforms.machine.extras import import_extra
@@ -85,6 +87,7 @@ def _report(config: ReportConfig) -> Outcome:
     section = vectors or classes
     notes = [*note_run(run), *(section.notes if section else [])]
     pictures = (card.thumbnail for card in section.cards.values()) if section else ()
+    looks = show_images(run, _PICTURE_PIXELS) if section and has_statistics(run) else None
     html = render_page(
         "report.html",
         vectors.data if vectors else None,
@@ -100,6 +103,7 @@ def _report(config: ReportConfig) -> Outcome:
         skipped=run.record["skipped_by_reason"],
         failures=failures,
         inputs=show_inputs(inputs, run.record, pictures) if section else None,
+        looks=looks,
         vectors=vectors,
         classes=classes,
     )

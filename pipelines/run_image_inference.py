@@ -20,8 +20,7 @@ from pipelines.running.dataflow import check_dataflow, is_template
 from pipelines.running.destination import Destination, destination_of
 from pipelines.running.graph import define_pipeline
 from pipelines.running.launch import Launch
-from pipelines.running.run import claim_run, launch_run
-from pipelines.running.run_plan import plan_run
+from pipelines.running.run import claim_run, launch_run, plan_claimed
 from pipelines.running.single_run import choose_directory
 from transforms.errors import FlagError, OutputError
 from transforms.lifecycle.claim import Claim
@@ -90,7 +89,7 @@ class RunImageInference(beam.PTransform[PBegin, PublishedOutputs]):
             if claim.is_published:
                 published = begin | "Published" >> beam.Create([None])
             else:
-                plan = plan_run(launch, claim, destination)
+                plan = plan_claimed(launch, claim, destination)
                 published = define_pipeline(begin.pipeline, plan)
                 claim.hold.is_handed_over = is_template(begin.pipeline.options)
                 _HELD[destination.staging] = _Held(claim, plan.publication, stack.pop_all())

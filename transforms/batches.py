@@ -7,7 +7,7 @@ that are not, and together they account for `matched` inputs.
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import pyarrow as pa
 from transforms.boxes import distinct_sizes
 from transforms.errors import ImageError
 from transforms.failure import Failure, Step
-from transforms.records import Change, Shard, ShardKey
+from transforms.records import Change, PassedOver, Shard, ShardKey
 from transforms.results import EngineReport
 from transforms.schemas import IMAGE_ID, URI
 
@@ -82,7 +82,7 @@ class Batch:
             before it is written. Such a shard has it on every batch, others on none.
         retries: Requests to a store that were made again for the shard, by reason, on its last
             batch.
-        skipped: Images of the shard's files that were passed over, by reason, on its last batch.
+        skipped: Images of the shard's files that were passed over, on its last batch.
     """
 
     shard: ShardKey
@@ -95,7 +95,7 @@ class Batch:
     plan: Shard | None = None
     reused: "ReusedRows | None" = None
     retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: tuple[PassedOver, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -219,3 +219,39 @@ class OutputRows(Batch):
     warnings: tuple[str, ...] = ()
     range_doubt: str = ""
     engine: EngineReport | None = None
+
+
+B = TypeVar("B", bound=Batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedBatches(Generic[B]):
+    """The same images as a batch of each of some runs.
+
+    Attributes:
+        batches: Batch of each run, by the run's place.
+    """
+
+    batches: Mapping[int, B]
+
+    @property
+    def first(self) -> B:
+        """Batch of the first run, which holds what all of them hold."""
+        return next(iter(self.batches.values()))
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the first run's batch; the others hold little beside the same arrays."""
+        return self.first.size_bytes
+
+
+class SharedImages(SharedBatches[EncodedImages]):
+    """Images as read, to be decoded once: every batch has the very same `encoded`."""
+
+
+class SharedPixels(SharedBatches[PixelBatch]):
+    """Images for one model, to be run once: every batch has the very same `pixels`."""
+
+
+class SharedPredictions(SharedBatches[Predictions]):
+    """What one model, run once, says of the same images, by one or more of its outputs."""

@@ -99,6 +99,10 @@ class UnsupportedFormatError(ImageError):
     """Bytes that are no image of a format on the allow-list."""
 
 
+class MissingExtraError(ImageError):
+    """An image of a format that an extra of this package decodes, which is not installed."""
+
+
 class CorruptImageError(ImageError):
     """An image of a known format that cannot be decoded whole."""
 

@@ -24,6 +24,7 @@ PASSING_REASONS = frozenset(
         "read/InterruptedFile",
         "read/UnstableImage",
         "read/Unlisted",
+        "decode/MissingExtra",
         "decode/DecodeTimeout",
         "decode/DecoderCrash",
         "model/ModelCall",

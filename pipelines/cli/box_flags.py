@@ -5,6 +5,7 @@ from typing import Any
 from pipelines.cli.flag import flag
 from transforms.boxes import BoxColumns
 from transforms.errors import FlagError
+from transforms.inputs.id_sources import IDS_OF_ROWS, ROW
 
 MAX_MARGIN = 10.0
 
@@ -26,7 +27,7 @@ def box_margin() -> Any:  # noqa: ANN401 - as flag
     )
 
 
-def check_boxes(boxes: str | None, box_margin: float | None) -> None:
+def check_boxes(boxes: str | None, box_margin: float | None, image_id_from: str | None) -> None:
     """Checks the flags.
 
     Raises:
@@ -34,6 +35,11 @@ def check_boxes(boxes: str | None, box_margin: float | None) -> None:
     """
     if boxes is not None:
         BoxColumns.parse(boxes)
+        if image_id_from in IDS_OF_ROWS:
+            raise FlagError(
+                f"--image_id_from {image_id_from} numbers the rows of an image, and --boxes its "
+                f"boxes, of all its rows; use --image_id_from {image_id_from.removesuffix(ROW)}"
+            )
     if box_margin is not None and boxes is None:
         raise FlagError("--box_margin is of --boxes, and none are given")
     if box_margin is not None and not 0 <= box_margin <= MAX_MARGIN:

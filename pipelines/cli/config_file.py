@@ -66,7 +66,11 @@ def read_config(config_class: type[Any], path: str) -> ConfigFile:
     Raises:
         FlagError: If it cannot be read, or a key or value is none of a flag; names file and key.
     """
-    content = _load(path)
+    return read_flags(config_class, path, load_flags(path))
+
+
+def read_flags(config_class: type[Any], path: str, content: Mapping[Any, Any]) -> ConfigFile:
+    """Reads the content of a file of flags; see read_config."""
     fields = _fields(config_class)
     for key in content:
         if key not in fields and key != BEAM:
@@ -111,7 +115,12 @@ def _fields(config_class: type[Any]) -> _Fields:
     return {field.name: field for field in fields if field.name not in NOT_IN_A_FILE}
 
 
-def _load(path: str) -> dict[Any, Any]:
+def load_flags(path: str) -> dict[Any, Any]:
+    """Returns the content of a file of flags, unread.
+
+    Raises:
+        FlagError: If it is no YAML of names and values.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             content = yaml.load(file, _Loader)

@@ -15,13 +15,9 @@ def whole_seconds(text: str) -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LauncherFlags(JsonFlags):
-    """The flags that say where flags come from, and what a run tells of itself."""
+class ReportFlags(JsonFlags):
+    """The flags that say what a run tells of itself."""
 
-    config: str | None = flag(
-        "flags by their names, in YAML; those of the command line win", OPTIONS, metavar="FILE"
-    )
-    print_config: bool = flag("print all flags as such a file, and stop", OPTIONS, False)
     log_every: int = flag(
         "seconds between lines of progress in a log; 0: none",
         OPTIONS,
@@ -32,6 +28,16 @@ class LauncherFlags(JsonFlags):
     metrics_file: str | None = flag(
         "OpenMetrics text, written at the end, also of a run that fails", OPTIONS, metavar="FILE"
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LauncherFlags(ReportFlags):
+    """The flags that say where flags come from, and what a run tells of itself."""
+
+    config: str | None = flag(
+        "flags by their names, in YAML; those of the command line win", OPTIONS, metavar="FILE"
+    )
+    print_config: bool = flag("print all flags as such a file, and stop", OPTIONS, False)
 
 
 LAUNCHER_FLAGS = frozenset(field.name for field in dataclasses.fields(LauncherFlags))

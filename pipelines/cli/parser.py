@@ -118,7 +118,8 @@ def parse_flags(
     _complete(parser)
     values, others = parser.parse_known_args(argv)
     given = _given(values)
-    if path := given.get("config"):
+    path = given.get("config")
+    if isinstance(path, str):  # Those of one_pass are several, of a run each.
         file = read_config(config_class, path)
         given, others = {**file.flags, **given}, [*file.beam_argv, *others]
     check_spelling(config_class, others)

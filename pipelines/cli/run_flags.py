@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import box_flags, listing_flags, read_flags
+from pipelines.cli import box_flags, engine_flags, image_flags, listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -18,7 +18,7 @@ from transforms.images.policy import (
     RESIZE_MODES,
     Preprocessing,
 )
-from transforms.models.engine_settings import ACTIVATIONS, AUTO, ENGINES, PRECISIONS
+from transforms.models.engine_settings import ACTIVATIONS, AUTO
 from transforms.records import ShardKind
 from transforms.runs.formats import FORMATS
 
@@ -71,19 +71,13 @@ class RunConfig(LauncherFlags):
         "input",
         metavar="NAME",
     )
-    image_id_from: str | None = flag(
-        "uri, relative_path, filename, or the feature, column or tar field that holds the image_id "
-        "(default: uri for files, image/filename or file#index in TFRecord, the sample's key in "
-        "tar, the path in zip)",
-        "input",
-        metavar="FROM",
-    )
+    image_id_from: str | None = listing_flags.image_id_from()
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
     boxes: str | None = box_flags.boxes()
 
     model: str = flag(
-        "SavedModel: directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com URL. A "
-        "SavedModel is code: run only models that you trust",
+        "SavedModel or .onnx; directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com "
+        "URL. SavedModels are code: run what you trust",
         "model",
         "",
         metavar="HANDLE",
@@ -94,19 +88,10 @@ class RunConfig(LauncherFlags):
     output_key: str | None = flag(
         "which of the model's outputs to take, if it has several", "model", metavar="NAME"
     )
-    engine: str = flag(
-        "what runs the model; openvino is faster on CPUs",
-        "model",
-        "tensorflow",
-        choices=ENGINES,
-    )
-    precision: str = flag(
-        "what the model computes in; auto is the fastest that this machine has; all but float32 "
-        "are checked against it",
-        "model",
-        "float32",
-        choices=PRECISIONS,
-    )
+    engine: str | None = engine_flags.engine()
+    precision: str = engine_flags.precision()
+    calibration_images: int | str = engine_flags.calibration_images()
+    precision_floor: float | None = engine_flags.precision_floor()
     batch_size: int | str = flag(
         "images a model call, fewer where files come to 24 MiB, or auto: the fastest, measured on "
         "the first batches",
@@ -151,6 +136,7 @@ class RunConfig(LauncherFlags):
         choices=DECODE_MODES,
     )
     box_margin: float | None = box_flags.box_margin()
+    color_profile: str | None = image_flags.color_profile()
     max_image_pixels: int = flag(
         "larger images fail, by their header",
         "images",
@@ -161,15 +147,10 @@ class RunConfig(LauncherFlags):
     max_image_bytes: int = flag(
         "larger files fail, unread", "images", _POLICY["max_image_bytes"], read=int, metavar="N"
     )
-    max_image_seconds: int = flag(
-        "images whose decoding takes longer fail",
-        "images",
-        _POLICY["max_image_seconds"],
-        read=int,
-        metavar="S",
-    )
+    max_image_seconds: int = image_flags.max_image_seconds()
 
     output_format: str = flag("file format", "output", "parquet", choices=FORMATS)
+    image_statistics: bool = image_flags.image_statistics()
     rows_per_file: int = flag(
         "rows an output file holds; small files stay whole",
         "output",
@@ -230,12 +211,12 @@ class RunConfig(LauncherFlags):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise FlagError(f"--{name} must be from 0 to 1, got {value:g}")
-        if self.uri_column is not None and not self.manifest:
-            raise FlagError("--uri_column is of a --manifest, and none is given")
+        listing_flags.check_lists(self.input, self.manifest, self.uri_column, self.image_id_from)
         if self.write_canaries and self.canaries is None:
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
+        engine_flags.check_engine(self)
         read_flags.check_carried(self.carry_columns)
-        box_flags.check_boxes(self.boxes, self.box_margin)
+        box_flags.check_boxes(self.boxes, self.box_margin, self.image_id_from)
 
     @property
     def names_inputs_otherwise(self) -> bool:

@@ -70,11 +70,14 @@ def summary_rows(
         *list_reasons(record["failures_by_reason"]),
     ]
     if counts["skipped"]:
-        rows += [("skipped", f"{counts['skipped']:,}"), *list_reasons(record["skipped_by_reason"])]
+        examples = record.get("skipped_examples", {})  # Earlier versions did not write them.
+        rows.append(("skipped", f"{counts['skipped']:,}"))
+        rows += list_reasons(record["skipped_by_reason"], examples)
     rows += describe_changes(record)
     rows += [
         ("speed", f"{rate} in {seconds:,.1f} s, model loading included"),
         *[("engine", text) for text in describe_engines(record, workers)],
+        *[("int8", text) for text in describe_quantization(record)],
         ("time in", describe_shares(record["seconds_by_step"])),
         ("files", f"{len(record['files'])} ({describe_size(size_bytes)}) in {output}"),
     ]
@@ -105,6 +108,22 @@ def describe_engines(record: Mapping[str, Any], workers: str = "") -> list[str]:
     return lines
 
 
+def describe_quantization(record: Mapping[str, Any]) -> list[str]:
+    """Says what int8 costs; nothing of other precisions."""
+    found = record.get("quantization")
+    return [] if found is None else [describe_cost(found)]
+
+
+def describe_cost(found: Mapping[str, Any]) -> str:
+    """Says on one line how far an int8 model is from float32, by what _run.json says of it."""
+    return (
+        f"calibrated on {found['calibration_images']:,} images; of {found['control_images']:,} "
+        f"others: cosine {found['cosine_median']:.4f} (least {found['cosine_least']:.4f}), same "
+        f"best output {found['top_1_agreement']:.3f}, same ten neighbours "
+        f"{found['neighbour_overlap']:.3f}"
+    )
+
+
 def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Says what became of the images since the run before, and what that saved."""
     if "changes" not in record:
@@ -119,10 +138,13 @@ def describe_changes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def list_reasons(counts: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Returns lines of the summary: how many of each reason, the first few."""
+def list_reasons(
+    counts: Mapping[str, int], examples: Mapping[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """Returns lines of the summary: how many of each reason, the first few, and an example."""
     shown = list(counts.items())[:REASONS_SHOWN]
-    rows = [("", f"{count:,} {reason}") for reason, count in shown]
+    such_as = {reason: f", such as {uri}" for reason, uri in (examples or {}).items()}
+    rows = [("", f"{count:,} {reason}{such_as.get(reason, '')}") for reason, count in shown]
     rest = sum(counts.values()) - sum(count for _, count in shown)
     return [*rows, ("", f"{rest:,} for other reasons")] if rest else rows
 
@@ -163,8 +185,12 @@ def _join(*parts: str) -> str:
 
 
 def called_as(spec: "ModelSpec") -> str:
-    """Says what of a SavedModel is called."""
-    called = {"callable": "the object itself", "signature": f"signature {spec.endpoint}"}
+    """Says what of a model is called."""
+    called = {
+        "callable": "the object itself",
+        "signature": f"signature {spec.endpoint}",
+        "graph": f"the graph of {spec.endpoint}",
+    }
     return called.get(spec.kind, f"sub-callable {spec.endpoint}")
 
 

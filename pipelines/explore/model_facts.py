@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipelines.cli.wording import called_as
+from transforms.images.policy import INPUT_RANGES
 from transforms.models.first_layer import describe_view
 
 if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
@@ -20,15 +21,17 @@ def describe_call(spec: "ModelSpec") -> Rows:
         "any size" if height is None and width is None else f"{height or 'any'}x{width or 'any'}"
         for height, width in spec.image_sizes
     )
+    version = spec.tensorflow_version or "(version not recorded)"
     rows = [
-        ("written by", f"TensorFlow {spec.tensorflow_version or '(version not recorded)'}"),
-        ("format", "TF1 Hub module" if spec.hub_module else "SavedModel"),
+        ("written by", spec.written_by or f"TensorFlow {version}"),
+        ("format", _format(spec)),
         ("called as", called_as(spec)),
         ("images", f"{spec.input_name}: {spec.dtype} {_layout(spec)}"),
         ("image size", f"{sizes} (height x width)"),
         ("batch size", "any" if spec.batch_size is None else f"{spec.batch_size}, padded"),
         ("training", f"{spec.training}" + ("" if spec.training == "absent" else ", False here")),
     ]
+    rows += _before(spec)
     if spec.switches:
         rows.append(("switches", f"{', '.join(spec.switches)}: False here"))
     if spec.defaults:
@@ -43,6 +46,26 @@ def describe_call(spec: "ModelSpec") -> Rows:
     return rows
 
 
+def _format(spec: "ModelSpec") -> str:
+    if spec.kind == "graph":
+        return "ONNX: data and no code"
+    return "TF1 Hub module" if spec.hub_module else "SavedModel"
+
+
+def _before(spec: "ModelSpec") -> Rows:
+    """Says what is put before a graph, of pixels in [0, 1]."""
+    rows = []
+    if spec.pixel_scale:
+        scale, shift = (
+            ", ".join(f"{value:.4g}" for value in values)
+            for values in (spec.pixel_scale, spec.pixel_shift)
+        )
+        rows.append(("put before it", f"red, green, blue of 0,1 times {scale}, plus {shift}"))
+    if spec.is_bgr:
+        rows.append(("", "blue first"))
+    return rows
+
+
 def _layout(spec: "ModelSpec") -> str:
     channels = 1 if spec.layout.is_gray else 3
     made = ", gray: the luma of RGB" if spec.layout.is_gray else ""
@@ -51,14 +74,17 @@ def _layout(spec: "ModelSpec") -> str:
     return f"[batch, height, width, {channels}]{made}"
 
 
-def describe_weights(model: "ImageModel | None") -> Rows:
+def describe_weights(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
     """Says how large the model is, if it was loaded."""
     if model is None:
         return []
     if not model.num_variables:
         return [("variables", "none")]
+    weights = ("variables", f"{model.num_variables:,} with {model.num_parameters:,} parameters")
+    if spec.kind == "graph":
+        return [weights]
     return [
-        ("variables", f"{model.num_variables:,} with {model.num_parameters:,} parameters"),
+        weights,
         ("trainable", f"{model.num_trainable_variables:,} variables"),
         ("regularization", f"{model.num_regularization_losses:,} losses"),
     ]
@@ -96,7 +122,7 @@ def describe_activation(model: "ImageModel") -> str:
     return "softmax, or sigmoid if several classes can hold; if a classifier"
 
 
-def describe_first_layer(model: "ImageModel | None") -> Rows:
+def describe_first_layer(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
     """Says what the model's first layer sees of images, for each --input_range."""
     if model is None:
         return []
@@ -106,7 +132,11 @@ def describe_first_layer(model: "ImageModel | None") -> Rows:
     rows = [("first layer", layer.kind)]
     if layer.order == "BGR":
         rows.append(("channels", "BGR: the model turns RGB round itself"))
+    # What is put before a graph is put there for pixels in [0, 1] alone.
+    is_unit_only = bool(spec.pixel_scale) or spec.is_bgr
     for name, view in layer.seen.items():
+        if is_unit_only and name != INPUT_RANGES[0]:
+            continue
         note = ""
         if view.is_degenerate:
             note = ", next to nothing"

@@ -69,7 +69,7 @@ def describe_model(record: Mapping[str, Any]) -> Facts:
     outputs = [
         f"{name} {value}"
         for name, value in record["recipe"]["outputs"].items()
-        if name not in ("format", "labels") and value is not None
+        if name not in ("format", "labels", "image_statistics") and value is not None
     ]
     return [
         ("model", model["handle"]),
@@ -87,9 +87,11 @@ def describe_preprocessing(record: Mapping[str, Any]) -> str:
     filtered = "with" if policy["antialias"] else "without"
     crop = f" ({policy['crop_fraction']:g} of it)" if policy["resize_mode"] == "crop" else ""
     turned = "turned upright by EXIF" if policy["exif"] == "apply" else "not turned by EXIF"
+    profile = ", colours turned into sRGB" if policy.get("color_profile") == "srgb" else ""
     fast = ", large JPEG photos at a part of their size" if policy["decode"] == "fast" else ""
     return (
-        f"Decoded to RGB{fast}, {turned}, resized to {height} x {width} pixels (height x width; "
+        f"Decoded to RGB{fast}{profile}, {turned}, "
+        f"resized to {height} x {width} pixels (height x width; "
         f"{_RESIZED[policy['resize_mode']]}{crop}) by {policy['interpolation']} interpolation "
         f"{filtered} antialiasing; pixels {_RANGES[policy['input_range']]}, {policy['dtype']}. "
         f"Images of more than {policy['max_image_pixels']:,} pixels or "

@@ -90,7 +90,7 @@ def _embed(
         from transforms.explore.query_images import embed_query_images, read_query_images
         from transforms.models.engine_settings import EngineSettings
         from transforms.models.image_model import ImageModel
-        from transforms.runs.model_of_run import find_model_of_run
+        from transforms.runs.model_of_run import find_model_of_run, quantized_of
 
     record = runs.record
     images = read_query_images(record, uris)
@@ -101,6 +101,7 @@ def _embed(
         precision=record["recipe"]["model"]["precision"],
         pixel_range=body.policy.pixel_range,
         batch_size=len(uris),
+        quantized=quantized_of(runs.runs[0]),
     )
     model = ImageModel(body.model_dir, body.spec, image_size=size, settings=settings)
     vectors = embed_query_images(images, model, body.policy)

@@ -20,7 +20,7 @@ from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
 from transforms.inputs.partition_columns import partition_values
 from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
-from transforms.schemas import RESERVED
+from transforms.schemas import RESERVED, STATISTICS
 
 FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
@@ -42,7 +42,8 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         FlagError: If a column may not be carried, or no input has columns.
         InputError: If an input lacks a column, or no type holds what two have.
     """
-    reserved = RESERVED.intersection(config.carried_as)
+    taken = RESERVED | STATISTICS if config.image_statistics else RESERVED
+    reserved = taken.intersection(config.carried_as)
     if reserved:
         raise FlagError(
             f"--carry_columns {min(reserved)}: the output has a column of that name; "

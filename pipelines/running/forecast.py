@@ -7,9 +7,9 @@ from apache_beam.options.pipeline_options import DirectOptions
 
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.outcome import Outcome
-from pipelines.running.execute import read_options, runs_here, workers_here
 from pipelines.running.forecast_facts import forecast_facts
 from pipelines.running.forecast_report import Forecast, format_forecast
+from pipelines.running.pipeline_run import read_options, runs_here, workers_here
 from pipelines.running.run_plan import RunPlan
 from pipelines.running.sample_run import SampleRun, run_sample
 from transforms.errors import RunError
@@ -108,10 +108,10 @@ def _try_sample(plan: RunPlan, workload: Workload, threads: int) -> SampleRun:
     sample = make_sample(
         survey.drawn,
         workload.files_to_compute,
+        size=sample_size(plan.launch.batch_size, threads),
         images=workload.listed_to_compute,
         images_in_files=workload.in_files_to_compute,
         rows_per_shard=-(-survey.images // max(image_shards, 1)),
-        batch_size=plan.launch.batch_size,
         threads=threads,
     )
     return run_sample(plan, sample, threads)

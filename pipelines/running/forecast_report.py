@@ -112,8 +112,11 @@ def _inputs(forecast: Forecast) -> Iterator[_Row]:
     for place, text in enumerate(unseen):
         yield "" if place else "unlisted", text
     if survey.skipped:
-        yield "skipped", f"{sum(survey.skipped.values()):,}"
-        yield from list_reasons(survey.skipped)
+        yield "skipped", f"{sum(one.total for one in survey.skipped):,}"
+        yield from list_reasons(
+            {one.reason: one.total for one in survey.skipped},
+            {one.reason: one.example for one in survey.skipped},
+        )
 
 
 def _about(counts: Iterable[FileCount]) -> str:
@@ -196,7 +199,7 @@ def _cure(step: Step, launch: Launch) -> str:
             )
             return f"{fast}smaller images, or more cores"
         case Step.MODEL:
-            engine = "--engine openvino, " if config.engine == "tensorflow" else ""
+            engine = "--engine openvino, " if launch.engine.engine == "tensorflow" else ""
             precision = "--precision auto, " if config.precision == "float32" else ""
             return f"{engine}{precision}a GPU, or more cores"
         case Step.WRITE:

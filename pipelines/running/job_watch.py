@@ -1,6 +1,7 @@
 """What a runner says of its job while it works, and when it has ended."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -45,13 +46,13 @@ def _by_name(results: list[Any], read: Any, add: Any) -> dict[str, Any]:  # noqa
     return values
 
 
-def describe_job(result: PipelineResult, pace: Pace, staging: str) -> str:
+def describe_job(result: PipelineResult, pace: Pace, stagings: Sequence[str]) -> str:
     """Says how far a job on other machines is: its images, or else its state and shards.
 
     Args:
         result: The job.
         pace: Pace of the lines so far.
-        staging: Directory that the run works in.
+        stagings: Directories that its runs work in.
     """
     if take_measures(result):
         return pace.describe(TALLY.counts())
@@ -59,12 +60,12 @@ def describe_job(result: PipelineResult, pace: Pace, staging: str) -> str:
         state = str(result.state).lower()
     except (grpc.RpcError, ValueError):  # The job server has gone, or the job has just ended.
         state = "out of reach"
-    return f"the job is {state}{describe_finished(staging)}"
+    return f"the job is {state}{describe_finished(stagings)}"
 
 
-def describe_finished(staging: str) -> str:
+def describe_finished(stagings: Sequence[str]) -> str:
     """Says how many shards are done, where that costs no listing of an object store."""
-    if is_local(staging):
+    if all(map(is_local, stagings)):
         with contextlib.suppress(OSError):
-            return f", {count_commits(staging):,} shards finished"
+            return f", {sum(map(count_commits, stagings)):,} shards finished"
     return ""

@@ -1,7 +1,7 @@
 """A launch: everything about a run that can be checked before it has a place to write."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
@@ -20,16 +20,17 @@ from pipelines.running.launched_model import (
     make_policy,
     software_versions,
 )
+from pipelines.running.quantization import settle_quantization
 from transforms.batches import OutputRows, Predictions
 from transforms.files.example_coder import IS_FAST
-from transforms.images.policy import Preprocessing
+from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
 from transforms.inputs.first_ids import check_first_ids
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
-from transforms.models.engine_settings import EngineSettings
+from transforms.models.engine_settings import INT8, EngineSettings
 from transforms.records import Shard, ShardKind
 from transforms.runs.directory import STEMS
 from transforms.runs.formats.registry import format_named
@@ -69,6 +70,7 @@ class Launch:
         outputs: Further way of the model's outputs.
         canaries: Shard of known images, if there are any.
         engine: Engine, with nothing left to "auto" but the batch size.
+        quantization: What _run.json says of the int8 model, if the run has one.
         hints: Resource hints of the step that reads, decodes, infers and writes, by name.
     """
 
@@ -81,6 +83,7 @@ class Launch:
     outputs: Outputs
     canaries: Shard | None
     engine: EngineSettings
+    quantization: Mapping[str, Any] | None
     hints: Mapping[str, str]
 
     @property
@@ -106,10 +109,21 @@ class Launch:
                 "output_key": spec.output_key,
                 "engine": self.engine.engine,
                 "precision": self.engine.precision,
+                **self._quantized_recipe,
             },
             "preprocessing": self.policy.to_dict(),
-            "outputs": {**self.outputs.recipe, "format": self.config.output_format},
+            "outputs": {
+                **self.outputs.recipe,
+                "format": self.config.output_format,
+                **({"image_statistics": True} if self.config.image_statistics else {}),
+            },
         }
+
+    @property
+    def _quantized_recipe(self) -> dict[str, str]:
+        """Rows of two quantized models never mix."""
+        quantized = self.engine.quantized
+        return {} if quantized is None else {"quantized": quantized.sha256}
 
     @property
     def column_recipe(self) -> dict[str, Any]:
@@ -162,6 +176,7 @@ class Launch:
             },
             "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
             "input_range_is_assumed": model.assumed_range is not None,
+            **({"quantization": self.quantization} if self.quantization else {}),
         }
 
 
@@ -173,6 +188,7 @@ def prepare_launch(
     make_outputs: MakeOutputs[Config],
     assumes_range: bool = False,
     earlier: Mapping[str, Any] | None = None,
+    kept_int8: Sequence[str] = (),
 ) -> Launch:
     """Checks everything that can be checked before any work; writes nothing.
 
@@ -183,6 +199,7 @@ def prepare_launch(
         make_outputs: Callback, which says what becomes of the model's outputs.
         assumes_range: Whether nobody said the range of the pixels that the model wants.
         earlier: The content of _run.json of the run that this one builds on, if there is one.
+        kept_int8: Files that may hold the int8 model of an earlier start, or of that run.
 
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
@@ -222,10 +239,16 @@ def prepare_launch(
         signature=config.signature,
         output_key=config.output_key,
         image_size=config.image_size,
-        assumed_range=config.input_range if assumes_range else None,
+        input_range=config.input_range or INPUT_RANGES[0],
+        is_assumed=assumes_range,
         earlier=earlier,
     )
     policy = make_policy(config, model)
+    quantization = None
+    if config.precision == INT8:
+        quantization = settle_quantization(
+            config, program, model, model_dir, policy, sources, columns, kept=kept_int8
+        )
     engine = settle_engine(
         model,
         policy,
@@ -233,6 +256,7 @@ def prepare_launch(
         precision=config.precision,
         num_threads=config.num_model_threads,
         batch_size=config.batch_size,
+        quantized=None if quantization is None else quantization.file,
     )
     return Launch(
         config=config,
@@ -246,5 +270,6 @@ def prepare_launch(
         ),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
+        quantization=None if quantization is None else quantization.facts,
         hints=hints,
     )

@@ -11,7 +11,9 @@ from transforms.images.policy import Preprocessing
 from transforms.models.engine_settings import EngineSettings
 from transforms.steps.launched_model import LaunchedModel
 
-SOFTWARE = ("apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "numpy")
+SOFTWARE = (
+    "apache-beam", "tensorflow", "tfx-bsl", "pyarrow", "pillow", "pillow-heif", "numpy",
+)  # fmt: skip
 """Distributions whose versions go into the output."""
 
 
@@ -30,7 +32,8 @@ def software_versions(engine: EngineSettings) -> dict[str, str]:
     names = SOFTWARE if engine.engine == "tensorflow" else (*SOFTWARE, engine.engine)
     versions = {"python": platform.python_version()}
     for name in names:
-        with contextlib.suppress(metadata.PackageNotFoundError):  # tfx-bsl is none of ARM.
+        # tfx-bsl is none of ARM, and pillow-heif is an extra.
+        with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
 
@@ -44,6 +47,7 @@ def footer_metadata(
         "model_fingerprint": model.fingerprint,
         "engine": engine.engine,
         "precision": engine.precision,
+        **({} if engine.quantized is None else {"int8_model": engine.quantized.sha256}),
         "preprocessing": json.dumps(policy.to_dict(), sort_keys=True),
         "preprocessing_fingerprint": policy.fingerprint(),
         "software": json.dumps(software_versions(engine), sort_keys=True),

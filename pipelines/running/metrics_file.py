@@ -71,11 +71,21 @@ def write_metrics(config: RunConfig, exit_code: int) -> None:
         path = place_metrics(config)
     except FlagError:  # The first look has said so.
         return
-    if path is None:
-        return
+    if path is not None:
+        write_metrics_to(path, output_of(config), exit_code)
+
+
+def write_metrics_to(path: str, output: str, exit_code: int) -> None:
+    """Writes the file; warns if it cannot be written.
+
+    Args:
+        path: Path or URI of the file.
+        output: Directory of the run; of several, all of them.
+        exit_code: Exit code of the run.
+    """
     text = format_metrics(
         TALLY.measures(),
-        output=output_of(config),
+        output=output,
         exit_code=exit_code,
         ended=time.time(),
         seconds=seconds_since_start(),
@@ -83,7 +93,7 @@ def write_metrics(config: RunConfig, exit_code: int) -> None:
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        warn(f"--metrics_file {config.metrics_file} cannot be written: {error}")
+        warn(f"--metrics_file {path} cannot be written: {error}")
 
 
 def format_metrics(

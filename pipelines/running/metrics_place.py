@@ -1,6 +1,7 @@
 """Where the file of --metrics_file is, and whether it may be there; imports no Beam."""
 
 import os
+from collections.abc import Sequence
 
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.refresh_flags import RefreshConfig
@@ -25,14 +26,26 @@ def place_metrics(config: RunConfig) -> str | None:
     Raises:
         FlagError: If it cannot be there, or would be among the files of a run.
     """
-    if config.metrics_file is None or (isinstance(config, PlanFlags) and config.plan):
+    if isinstance(config, PlanFlags) and config.plan:
         return None
-    path, output = absolute_output(config.metrics_file), output_of(config)
-    if path.startswith(f"{output}/"):
-        raise FlagError(f"--metrics_file {config.metrics_file} is in {output}, where runs are")
+    return place_among(config.metrics_file, [output_of(config)])
+
+
+def place_among(metrics_file: str | None, outputs: Sequence[str]) -> str | None:
+    """Returns the path or URI of a file that is of several runs; see place_metrics.
+
+    Args:
+        metrics_file: Name that the user gave it; None if there shall be none.
+        outputs: Directories of the runs.
+    """
+    if metrics_file is None:
+        return None
+    path = absolute_output(metrics_file)
+    for output in outputs:
+        if path.startswith(f"{output}/"):
+            raise FlagError(f"--metrics_file {metrics_file} is in {output}, where runs are")
     if is_local(path) and (os.path.isdir(path) or not may_write(os.path.dirname(path))):
         raise FlagError(
-            f"--metrics_file {config.metrics_file}: wanted a file in a directory that can be "
-            "written"
+            f"--metrics_file {metrics_file}: wanted a file in a directory that can be written"
         )
     return path

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pipelines.cli.run_flags import NOTED, RunConfig
+from pipelines.cli.wording import warn
 from transforms.errors import ModelError, printable
 from transforms.models.engine_settings import ACTIVATIONS
-from transforms.models.notes import NOTES_FILE, read_notes
+from transforms.models.notes import NOTES_FILE, beyond_flags, name_notes, read_notes
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -26,16 +27,18 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     Raises:
         ModelError: If its notes make no sense.
     """
-    notes = _read(config.model, model_dir)
+    notes, source = _read(config.model, model_dir), name_notes(model_dir)
     fields = [field.name for field in dataclasses.fields(config)]
     names = [name for name in fields if name in NOTED and config.uses(name)]
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     taken = {name: notes[name] for name in names if name in notes and name not in given}
     if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):
-        print(f"{NOTES_FILE} of the model says {printable(changes)}")
+        print(f"{source} of the model says {printable(changes)}")
     overruled = {name: notes[name] for name in names if name in given and name in notes}
     if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
-        print(f"{NOTES_FILE} of the model says {printable(against)}, which your flags overrule")
+        print(f"{source} of the model says {printable(against)}, which your flags overrule")
+    if "resize_mode" not in given and (unsaid := beyond_flags(model_dir)):
+        warn(f"{printable(unsaid)}, which no flag does; --resize_mode says what is done instead")
     defaults = {n: NOTED[n] for n in names if n != "activation"}
     return dataclasses.replace(config, **{**defaults, **taken, **given})
 

@@ -8,6 +8,7 @@ from pipelines.cli.outcome import Outcome
 from pipelines.cli.parser import parse_flags
 from pipelines.cli.program import Program, called_as, quietly, report_errors, run_reporting
 from pipelines.cli.run_flags import RunConfig
+from transforms.machine.beam_runtime import import_beam_for_here
 from transforms.machine.garbage import importing
 from transforms.machine.utf8 import restart_in_utf8
 
@@ -42,7 +43,7 @@ def run_program(
         return run_reporting(
             program.name,
             config,
-            lambda: _check_and_run(config, beam_argv, run),
+            lambda: _check_and_run(config, beam_argv, run, is_alone=argv is None),
             lambda exit_code: _write_metrics(config, exit_code),
         )
 
@@ -50,13 +51,20 @@ def run_program(
 
 
 def _check_and_run(
-    config: Config, beam_argv: Sequence[str], run: Callable[[Config, Sequence[str]], Outcome]
+    config: Config,
+    beam_argv: Sequence[str],
+    run: Callable[[Config, Sequence[str]], Outcome],
+    *,
+    is_alone: bool,
 ) -> Outcome:
     # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
     with importing():
         from pipelines.running.first_look import look_first
 
     look_first(config, beam_argv)
+    # In a process of others they may want all of Beam; so does a run that goes elsewhere.
+    if is_alone and not any(word.startswith(("--runner", "--beam_plugin")) for word in beam_argv):
+        import_beam_for_here()
     check_beam_flags(type(config), beam_argv)
     with importing():
         from apache_beam.options.pipeline_options import PipelineOptions

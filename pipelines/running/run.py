@@ -1,23 +1,27 @@
 """From flags to a run: what embed, classify and refresh have in common."""
 
+import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.refresh_flags import RefreshConfig
-from pipelines.cli.run_flags import SingleRunConfig
+from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import Destination, keep_apart
 from pipelines.running.execute import execute
 from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import Launch, MakeOutputs, prepare_launch
 from pipelines.running.noted_flags import assumes_range, with_model_notes
+from pipelines.running.quantization import share
 from pipelines.running.run_facts import ALREADY_PUBLISHED
-from pipelines.running.run_plan import plan_run
+from pipelines.running.run_plan import RunPlan, plan_run
 from transforms.errors import printable
+from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.claim import Claim, claim_output, unclaimed
 from transforms.lifecycle.outlook import look_at_output
 from transforms.models.handle import resolve_model
+from transforms.runs.directory import INT8_FILE
 
 Config = TypeVar("Config", bound=SingleRunConfig | RefreshConfig)
 
@@ -63,7 +67,7 @@ def run_into(
             done = f"{claim.output} has been published by this command"
             print(printable(f"{done}; there is nothing to resume"))
             return Outcome(facts={"status": ALREADY_PUBLISHED, "output": claim.output})
-        plan = plan_run(launch, claim, destination)
+        plan = plan_claimed(launch, claim, destination)
         return execute(plan, beam_argv, claim.hold)
 
 
@@ -82,9 +86,24 @@ def launch_run(
         make_outputs=make_outputs,
         assumes_range=is_assumed,
         earlier=None if earlier is None else earlier.record,
+        kept_int8=_where_int8_may_be(destination, config),
     )
     keep_apart(destination, launch.sources)
     return launch
+
+
+def plan_claimed(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
+    """Plans the run of a claimed output, with all in its place that workers read; see plan_run."""
+    engine = share(launch.engine, destination.staging)
+    return plan_run(dataclasses.replace(launch, engine=engine), claim, destination)
+
+
+def _where_int8_may_be(destination: Destination, config: RunConfig) -> list[str]:
+    """Returns where an earlier start of the run, and the run that it builds on, have theirs."""
+    directories = [destination.staging] if config.resume else []
+    if destination.earlier is not None:
+        directories.append(destination.earlier.directory)
+    return [FileSystems.join(directory, INT8_FILE) for directory in directories]
 
 
 def claim_run(destination: Destination, launch: Launch) -> AbstractContextManager[Claim]:

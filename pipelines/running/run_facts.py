@@ -10,6 +10,7 @@ ALREADY_PUBLISHED = "already_published"
 JOB_WRITTEN = "job_written"
 DRY_RUN = "dry_run"
 PLANNED = "planned"
+REFUSED = "refused"
 
 
 def run_facts(record: Mapping[str, Any], *, output: str, seconds: float) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def run_facts(record: Mapping[str, Any], *, output: str, seconds: float) -> dict
         "counts": counts,
         "failures_by_reason": record["failures_by_reason"],
         "skipped_by_reason": record["skipped_by_reason"],
+        "skipped_examples": record.get("skipped_examples", {}),
         **{name: record[name] for name in of_changes if name in record},
         "seconds": round(seconds, 3),
         "images_per_second": round(images / seconds, 3) if seconds > 0 else None,

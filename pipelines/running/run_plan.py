@@ -32,6 +32,11 @@ class RunPlan:
     sample: Sample | None = None
 
     @property
+    def program(self) -> str:
+        """Name of the program that was called: "embed", "classify" or "refresh"."""
+        return self.launch.program if self.publication.root is None else "refresh"
+
+    @property
     def sizes(self) -> ShardSizes:
         """How many shards of listed images there shall be."""
         return ShardSizes(self.launch.config.rows_per_file, self.basis.least_image_shards)
@@ -40,9 +45,11 @@ class RunPlan:
     def places_by_content(self) -> bool:
         """Whether listed images are hashed first, and put into shards by it.
 
-        Not under a root: there an image stays in its shard, to be found by the next refresh.
+        Not under a root: there an image stays in its shard, to be found by the next refresh. Nor
+        where rows of one image are told apart: these must meet, though one cannot be read now.
         """
-        return self.launch.config.deduplicate and self.publication.root is None
+        stays = self.publication.root is not None or self.launch.columns.tells_rows_apart
+        return self.launch.config.deduplicate and not stays
 
     @property
     def has_files(self) -> bool:
@@ -80,6 +87,7 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
             previous=basis.counts,
             canary_gate=_canary_gate(launch),
             root=destination.root,
+            quantized=launch.engine.quantized,
             description=launch.description,
         ),
         is_resumed=claim.is_resumed,

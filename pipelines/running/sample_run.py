@@ -16,8 +16,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from rich.console import Console
 
 from pipelines.cli.progress import ProgressLine
-from pipelines.running.execute import leaving_on_signals, quiet_beam
 from pipelines.running.graph import define_pipeline
+from pipelines.running.pipeline_run import leaving_on_signals, quiet_beam
 from pipelines.running.run_plan import RunPlan
 from transforms.forecast.costs import SampleCosts, steady_rate
 from transforms.forecast.sample import Sample
@@ -97,8 +97,10 @@ def _run_into(directory: str, plan: RunPlan, sample: Sample, threads: int) -> fl
             _remove(own)
         return "nothing was written"
 
+    json_program = plan.program if plan.launch.config.json else None
+    leaving = leaving_on_signals(progress, last_act, json_program=json_program)
     try:
-        with quiet_beam(), leaving_on_signals(progress, plan, last_act), _Pace() as pace:
+        with quiet_beam(), leaving, _Pace() as pace:
             pipeline.run().wait_until_finish()
     finally:
         progress.stop()

@@ -39,6 +39,7 @@ from transforms.runs.model_of_run import (
     check_range_of_run,
     find_model_of_run,
     load_model_of_run,
+    require_saved_model,
 )
 from transforms.training.class_metrics import ClassMetrics
 from transforms.training.confusion_picture import draw_confusion
@@ -79,6 +80,7 @@ def train(config: TrainConfig) -> Outcome:
     output = check_new_directory(config.output)
     runs = open_embedding_runs(config.embeddings)
     body = find_model_of_run(runs, config.model)
+    require_saved_model(body)
     check_range_of_run(body, runs)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
     labelled = label_runs(runs, config)

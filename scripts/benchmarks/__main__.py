@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from scripts.benchmarks import changes, crops, growth, overhead, storage, threads
+from scripts.benchmarks import changes, crops, growth, one_pass, overhead, storage, threads
 from scripts.benchmarks.measure import run_module
 from scripts.benchmarks.photos import make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
@@ -143,6 +143,12 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         return measure_first_layers(data, arguments.rounds)
     if arguments.storage:
         return storage.measure_storage(data, arguments.rounds)
+    if arguments.one_pass:
+        make_models(data, tuple(one_pass.PROGRAMS))
+        counts = {"small": arguments.images, "large": arguments.large_images}
+        for size, count in counts.items():
+            make_photos(size, data / size, (count,))
+        return one_pass.measure_one_pass(data, counts, arguments.rounds)
     if arguments.unchanged:
         make_models(data, (changes.CHEAP_MODEL,))
         return changes.measure_unchanged(data)
@@ -174,6 +180,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("unchanged", "a refresh of a million rows"),
         ("first_layers", "which --input_range is named for models of which it is known"),
         ("storage", "reading from a store that is late, uneven or faulty"),
+        ("one_pass", "three models in one pass, and one after the other"),
     ):
         modes.add_argument(f"--{name}", action="store_true", help=description)
     return parser

@@ -27,8 +27,13 @@ NETWORKS = {
     "mobilenetv2": keras.applications.MobileNetV2,
     "resnet50": keras.applications.ResNet50,
     "efficientnetv2b0": keras.applications.EfficientNetV2B0,
+    "mobilenet": keras.applications.MobileNet,
+    "mobilenetv3small": keras.applications.MobileNetV3Small,
 }
-OPTIONS = {"efficientnetv2b0": {"include_preprocessing": False}}  # Else it wants 0..255.
+OPTIONS = {  # Else they want 0..255.
+    "efficientnetv2b0": {"include_preprocessing": False},
+    "mobilenetv3small": {"include_preprocessing": False},
+}
 
 
 def make_network(name: str, photos: npt.NDArray[np.float32]) -> keras.Model:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from transforms.machine.cpu import has_bfloat16, has_vnni
+
 OURS = "ours_tensorflow_float32"
 """The pipeline as it is without flags; everybody's vectors are compared with its."""
 
@@ -60,12 +62,20 @@ CONTENDERS = {
     "tf_data": Contender("tf_data"),
     "beam_per_image": Contender("beam_per_image"),
     "ray_data": Contender("ray_data", packages=("ray",)),
+    "daft": Contender("daft_udf", packages=("daft",)),
     "spark": Contender("spark", packages=("pyspark",)),
     "openvino_loop": Contender(
         "openvino_loop", precision="bfloat16", packages=("openvino",)
     ),
     "decode_alone": Contender("decode_alone", is_part=True),
     **_by_engine("model_alone", "model_alone", is_part=True),
+    "model_alone_openvino_int8": Contender(
+        "model_alone",
+        {"engine": "openvino", "precision": "int8"},
+        None,
+        ("openvino", "nncf"),
+        is_part=True,
+    ),
 }  # fmt: skip
 
 DOFN = "plain_dofn"
@@ -89,6 +99,11 @@ def why_not(contender: Contender) -> str | None:
     for package in contender.packages:
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed (pip install '.[benchmark]')"
+    precision = contender.arguments.get("precision", contender.precision)
+    if precision == "bfloat16" and not has_bfloat16():
+        return "this CPU computes no bfloat16 (AVX512_BF16, AMX)"
+    if precision == "int8" and not has_vnni():
+        return "this CPU has no VNNI: int8 would be another model, and slow"
     if "pyspark" in contender.packages and not (
         os.environ.get("JAVA_HOME") or shutil.which("java")
     ):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from scripts.benchmarks.speed import Results
 from scripts.benchmarks.targets import Target
 
-PACKAGES = ("tensorflow", "apache-beam", "openvino", "ray", "pyspark", "numpy", "pyarrow")
+PACKAGES = ("tensorflow", "apache-beam", "openvino", "ray", "daft", "pyspark", "numpy", "pyarrow")
 
 
 def find_versions() -> dict[str, str]:

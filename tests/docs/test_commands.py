@@ -167,6 +167,8 @@ def make_what_readers_have(folder: pathlib.Path) -> None:
                 path.write_bytes(encode(pixels, "JPEG"))
             truth.append(f"{folder}/photos/{label}/{number}.jpg,{label}")
     (folder / "truth.csv").write_text("\n".join(truth))
+    captions = [f"photos/cat/{number % 2}.jpg,a cat" for number in range(5)]
+    (folder / "captions.csv").write_text("\n".join(["uri,caption", *captions]))
     shutil.copy(folder / "photos" / "cat" / "0.jpg", folder / "cat.jpg")
     for name in ("classification_model", "my_classifier"):
         save_logits(folder / name, labels=list(CLASSES))

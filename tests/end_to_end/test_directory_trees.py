@@ -45,6 +45,8 @@ def test_a_run_has_no_row_of_what_is_excluded_and_counts_it(
     ]
     record = read_record(tmp_path / "out")
     assert record["skipped_by_reason"] == {"excluded": 3}
+    assert told["skipped_examples"] == record["skipped_examples"]
+    assert record["skipped_examples"] == {"excluded": f"{tmp_path}/photos/2019/@eaDir"}
 
 
 def test_what_a_refresh_excludes_is_deleted_and_that_is_guarded(

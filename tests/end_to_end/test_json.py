@@ -69,7 +69,8 @@ def test_a_run_says_what_its_summary_does(
     said = say(embed.main, capsys, *argv)
     record = read_record(tmp_path / "out")
     names = (
-        "run_id", "counts", "failures_by_reason", "skipped_by_reason", "seconds_by_step",
+        "run_id", "counts", "failures_by_reason", "skipped_by_reason", "skipped_examples",
+        "seconds_by_step",
         "engines", "warnings",
     )  # fmt: skip
     assert {name: said[name] for name in names} == {name: record[name] for name in names}

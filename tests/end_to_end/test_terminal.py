@@ -19,6 +19,7 @@ RECORD: dict[str, Any] = {
     "counts": {"matched": 1012, "written": 1000, "failed": 9, "skipped": 3},
     "failures_by_reason": {"decode/CorruptImage": 6, "read/NotFound": 3},
     "skipped_by_reason": {".txt": 3},
+    "skipped_examples": {".txt": "/photos/notes.txt"},
     "files": [{"size_bytes": 1_500_000}, {"size_bytes": 500_000}],
     "config": {"batch_size": 32},
     "engines": [
@@ -44,7 +45,7 @@ def test_the_summary_says_what_happened_and_where_it_is() -> None:
         "          6 decode/CorruptImage",
         "          3 read/NotFound",
         "skipped   3",
-        "          3 .txt",
+        "          3 .txt, such as /photos/notes.txt",
         "speed     50.5 images/s in 20.0 s, model loading included",
         "engine    openvino bfloat16 on CPU, cosine to float32 0.99998, 32 images a call, "
         "2 threads",

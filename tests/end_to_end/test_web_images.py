@@ -291,3 +291,23 @@ def test_equal_images_of_the_web_are_given_to_the_model_once(
     flags = ["--allow_private_hosts", "--deduplicate"]
     assert run_on(tmp_path / "list.txt", mean_color, tmp_path / "out", *flags) == 0
     assert read(tmp_path / "out")["image_id"].to_pylist() == sorted(urls)
+
+
+def test_an_image_of_several_rows_is_asked_for_once(
+    web: WebServer, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    image = solid(7, 7, 7)
+    url = web.put("/a.png", Answer(image, headers={"ETag": '"1"'}))
+    rows = [f"{url},{caption}" for caption in ("one", "two", "three")]
+    (tmp_path / "list.csv").write_text("\n".join(["url,caption", *rows]))
+    flags = ["--manifest", str(tmp_path / "list.csv"), "--allow_private_hosts"]
+    flags += ["--image_id_from", "uri#row", "--carry_columns", "caption"]
+    root, sent = tmp_path / "runs", []
+    for _ in range(3):
+        before = web.server.bytes_sent
+        assert run_refresh(mean_color, root, *flags) == 0
+        sent.append(web.server.bytes_sent - before)
+        assert read(latest(root))["image_id"].to_pylist() == [f"{url}#{n}" for n in range(3)]
+    assert len(image) <= sent[0] < 2 * len(image), "and robots.txt"
+    assert sent[1:] == [0, 0]
+    assert read(latest(root))["caption"].to_pylist() == ["one", "two", "three"]

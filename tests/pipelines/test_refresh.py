@@ -91,13 +91,25 @@ def test_a_refresh_without_a_change_links_every_file(
     assert sorted(p.name for p in root.iterdir()) == sorted([first.name, second.name, "LATEST"])
 
 
-SAYS_WHETHER_TENSORFLOW_CAME = """
+SAYS_WHETHER_IT_CAME = """
 import sys
 from pipelines import refresh
-code = refresh.main(sys.argv[1:])
-print("tensorflow" in sys.modules)
+module = sys.argv.pop(1)
+code = refresh.main()
+print(module in sys.modules)
 sys.exit(code)
 """
+
+
+def run_and_ask_for(module: str, *argv: str) -> bool:
+    """Refreshes in a process of its own; returns whether that imported a module."""
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", SAYS_WHETHER_IT_CAME, module, *argv],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout.splitlines()[-1] == "True"
 
 
 def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
@@ -108,13 +120,7 @@ def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
 
     def imports_tensorflow(*flags: str) -> bool:
         argv = ["--input", str(photos), "--model", mean_color, "--output_root", str(root), *flags]
-        done = subprocess.run(
-            [sys.executable, "-c", SAYS_WHETHER_TENSORFLOW_CAME, *argv],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return done.stdout.splitlines()[-1] == "True"
+        return run_and_ask_for("tensorflow", *argv)
 
     assert imports_tensorflow()
     assert not imports_tensorflow()
@@ -127,6 +133,16 @@ def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
     table = read(latest(root)).sort_by("image_id")
     expected = np.array([*colours.values(), [0, 1, 0]])
     np.testing.assert_allclose(vectors_of(table), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("flags", "has_client"), [((), False), (("--runner=DirectRunner",), True)])
+def test_beam_comes_without_what_a_run_on_this_machine_does_not_call(
+    tmp_path: pathlib.Path, mean_color: str, flags: tuple[str, ...], has_client: bool
+) -> None:
+    write_photos(tmp_path / "photos", 2)
+    argv = ["--input", str(tmp_path / "photos"), "--model", mean_color]
+    argv += ["--output_root", str(tmp_path / "root"), *flags]
+    assert run_and_ask_for("google.cloud.bigquery", *argv) == has_client
 
 
 def test_classes_are_refreshed_too(tmp_path: pathlib.Path, logits: str) -> None:

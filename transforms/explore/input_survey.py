@@ -19,6 +19,8 @@ _FORMATS = {
     "gif": "GIF",
     "webp": "WebP", "bmp": "BMP", "dib": "BMP", "tif": "TIFF", "tiff": "TIFF", "avif": "AVIF",
     "jp2": "JPEG 2000", "j2k": "JPEG 2000", "jpx": "JPEG 2000", "ico": "ICO", "psd": "PSD",
+    "heic": "HEIF", "heif": "HEIF", "hif": "HEIF", "jxl": "JPEG XL", "ppm": "PNM", "pgm": "PNM",
+    "pbm": "PNM", "pnm": "PNM", "tga": "TGA", "qoi": "QOI",
 }  # fmt: skip
 
 

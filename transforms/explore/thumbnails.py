@@ -8,6 +8,8 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import PIL.Image
 import PIL.ImageFile
 import pyarrow as pa
@@ -15,7 +17,7 @@ import pyarrow as pa
 from transforms.boxes import ImageBox, box_names, boxes_of, content_of_box
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.explore.named_images import read_named_images
-from transforms.images.header import read_header
+from transforms.images.header import ImageHeader, read_header
 from transforms.images.pillow_decoder import decode_with_pillow
 from transforms.images.pillow_files import (
     PILLOW_ERRORS,
@@ -151,7 +153,7 @@ def draw_thumbnail(
         except PILLOW_ERRORS as error:
             raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
     else:
-        image = PIL.Image.fromarray(decode_with_pillow(encoded, header))
+        image = PIL.Image.fromarray(_decode(encoded, header))
     if crop is None:
         image.thumbnail((side_pixels, side_pixels))
     elif not crop.is_upright:
@@ -172,6 +174,14 @@ def draw_thumbnail(
 def _cut(image: PIL.Image.Image, crop: Crop) -> PIL.Image.Image:
     top, left, height, width = crop.box.within(image.height, image.width, crop.margin)
     return image.crop((left, top, left + width, top + height))
+
+
+def _decode(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
+    if header.decoder != "libjxl":
+        return decode_with_pillow(encoded, header)
+    from transforms.images.jxl_decoder import decode_jxl  # It imports TensorFlow.
+
+    return decode_jxl(encoded, header)
 
 
 @contextlib.contextmanager

@@ -100,14 +100,27 @@ def ExampleToNumpyDict(example: bytes) -> dict[str, np.ndarray | None]:
 def _parse(example: bytes) -> dict[str, Any]:
     """Returns the features of an example by name; of two of one name the last."""
     try:
-        parsed: Any = _example_class().FromString(example)
+        parsed: Any = _message_class("example").FromString(example)
     except DecodeError as error:
         raise RuntimeError(f"Unable to parse example: {error}") from error
     return {entry.key: entry.value for entry in parsed.features.feature}
 
 
+def parse_sequence(example: bytes) -> dict[str, Any]:
+    """Returns the lists of features of a tf.SequenceExample by name; of two of one name the last.
+
+    Raises:
+        RuntimeError: If it is none.
+    """
+    try:
+        parsed: Any = _message_class("sequence_example").FromString(example)
+    except DecodeError as error:
+        raise RuntimeError(f"Unable to parse sequence example: {error}") from error
+    return {entry.key: entry.value for entry in parsed.feature_lists.feature_list}
+
+
 def _serialize(features: Iterable[tuple[str, str, list[Any] | None]]) -> bytes:
-    example: Any = _example_class()()
+    example: Any = _message_class("example")()
     for name, kind, values in features:
         entry = example.features.feature.add(key=name)
         entry.value.SetInParent()
@@ -155,11 +168,17 @@ def _arrow_schema(kinds: dict[str, str]) -> pa.Schema:
 
 
 @functools.cache
-def _example_class() -> type[Message]:
-    """Makes the message class of tf.Example.
+def _message_class(message: str) -> type[Message]:
+    """Returns the message class of tf.Example, or of tf.SequenceExample."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{message}"))
 
-    TensorFlow's own would import TensorFlow. The map of features is declared as the list of entries
-    that it is on the wire, which keeps their order.
+
+@functools.cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    """Declares the messages.
+
+    TensorFlow's own would import TensorFlow. Maps of features are declared as the lists of entries
+    that they are on the wire, which keeps their order.
     """
     file = descriptor_pb2.FileDescriptorProto(
         name="examples.proto", package=_PACKAGE, syntax="proto3"
@@ -176,9 +195,19 @@ def _example_class() -> type[Message]:
     features = file.message_type.add(name="features")
     _refer(features, "feature", "entry", 1).label = _Field.LABEL_REPEATED
     _refer(file.message_type.add(name="example"), "features", "features", 1)
+    of_list = file.message_type.add(name="feature_list")
+    _refer(of_list, "feature", "feature", 1).label = _Field.LABEL_REPEATED
+    list_entry = file.message_type.add(name="list_entry")
+    list_entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
+    _refer(list_entry, "value", "feature_list", 2)
+    lists = file.message_type.add(name="feature_lists")
+    _refer(lists, "feature_list", "list_entry", 1).label = _Field.LABEL_REPEATED
+    sequence = file.message_type.add(name="sequence_example")
+    _refer(sequence, "context", "features", 1)
+    _refer(sequence, "feature_lists", "feature_lists", 2)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.example"))
+    return pool
 
 
 def _refer(

@@ -1,10 +1,9 @@
 """What a run would read, listed and counted before it, and some of its images drawn."""
 
-import collections
 import dataclasses
 import functools
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,13 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
+from transforms.inputs.passed_over import add_up, note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
-from transforms.records import ImageRef, InputFile
+from transforms.records import ImageRef, InputFile, PassedOver
 from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
+from transforms.runs.row_ids import number_rows
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
 
@@ -34,7 +35,7 @@ class Survey:
         image_bytes: Bytes of the images whose sizes are listed.
         unsized: Images whose sizes are not, as in manifests of remote images.
         files: TFRecord, Parquet, tar and zip files, in order of uri.
-        skipped: Names in directories that are no images, by the reason.
+        skipped: What in directories is no image.
         unseen: Directories that cannot be listed; each counts as an image.
         drawn: Some of the listed images: those whose ids have the smallest digests. The same ones
             every time, and spread over the whole listing.
@@ -44,7 +45,7 @@ class Survey:
     image_bytes: int
     unsized: int
     files: tuple[InputFile, ...]
-    skipped: Mapping[str, int]
+    skipped: tuple[PassedOver, ...]
     unseen: tuple[Unseen, ...]
     drawn: tuple[ImageRef, ...]
 
@@ -78,7 +79,7 @@ def take_survey(
     """
     image_bytes = unsized = 0
     files: list[InputFile] = []
-    skipped: collections.Counter[str] = collections.Counter()
+    skipped: dict[str, PassedOver] = {}
     digests = bytearray()
     lottery = _Lottery(draw)
     unseen: list[Unseen] = []
@@ -97,7 +98,7 @@ def take_survey(
             case InputFile():
                 files.append(found)
             case Skipped():
-                skipped[found.reason] += 1
+                note(skipped, found)
             case Unseen():
                 unseen.append(found)
     every = np.frombuffer(digests, np.uint64)
@@ -110,7 +111,7 @@ def take_survey(
         image_bytes=image_bytes,
         unsized=unsized,
         files=tuple(sorted(files, key=lambda file: file.uri)),
-        skipped=dict(skipped.most_common()),
+        skipped=tuple(add_up(skipped.values())),
         unseen=tuple(unseen),
         drawn=lottery.winners(),
     )
@@ -167,14 +168,15 @@ def _listed(
             else:
                 yield again
     for uri in manifests:
-        for ref in read_manifest(
+        refs = read_manifest(
             uri,
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
             boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
-        ):
+        )
+        for ref in number_rows(refs):
             lacks_boxes = columns.boxes is not None and ref.box is None
             yield Skipped(ref.uri, WITHOUT_BOXES) if lacks_boxes else ref
 

@@ -36,10 +36,10 @@ def make_sample(
     drawn: Sequence[ImageRef],
     files: Sequence[InputFile],
     *,
+    size: int,
     images: int,
     images_in_files: int,
     rows_per_shard: int,
-    batch_size: int,
     threads: int,
 ) -> Sample:
     """Puts images into shards as large as the run's, or so that every thread has one.
@@ -48,13 +48,12 @@ def make_sample(
         drawn: Listed images, in an order that is as good as chance.
         files: Files of images; the first rows of some are taken, far apart. Tiny ones are read in
             their groups, as the run does.
+        size: Images to take, where there are so many.
         images: Listed images that the run computes.
         images_in_files: Images in these files.
         rows_per_shard: Listed images in one of the run's shards.
-        batch_size: Images a batch.
         threads: Shards worked on at once.
     """
-    size = sample_size(batch_size, threads)
     total = max(images + images_in_files, 1)
     listed = drawn[: -(-size * images // total)]
     groups: list[Sequence[ImageRef]] = []

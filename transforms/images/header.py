@@ -5,9 +5,12 @@ import struct
 from collections.abc import Callable
 
 from transforms.errors import CorruptImageError, ImageTooLargeError
-from transforms.images.avif_limits import check_avif
+from transforms.images import heif_file
+from transforms.images.item_limits import check_items
 from transforms.images.jpeg2000_limits import check_jpeg2000
 from transforms.images.jpeg_limits import check_layers, check_scans
+from transforms.images.jxl_header import read_jxl_size
+from transforms.images.netpbm import read_netpbm_size
 from transforms.images.orientation import read_orientation
 from transforms.images.pillow_files import (
     PILLOW_ERRORS,
@@ -18,22 +21,31 @@ from transforms.images.pillow_files import (
 )
 from transforms.images.run_lengths import check_run_lengths
 from transforms.images.stripped import (
+    JPEG_FRAMES,
     PNG_SIGNATURE,
     gif_first_frame,
     ico_image,
     jpeg_segments,
     png_chunks,
 )
+from transforms.images.targa import read_targa_size
 from transforms.images.tiff_colours import TiffFile
 from transforms.images.tiff_limits import check_tiles
 
 TENSORFLOW_FORMATS = ("JPEG", "PNG")
 """Formats that TensorFlow decodes right; of the others it knows some, wrongly in part."""
 
-_MAX_PIXELS = {"WEBP": 64_000_000, "AVIF": 50_000_000}
-"""Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel."""
+_MAX_PIXELS = {
+    "WEBP": 64_000_000,
+    "AVIF": 50_000_000,
+    "HEIF": heif_file.MAX_PIXELS,
+    "QOI": 10_000_000,
+}
+"""Of formats whose decoders keep several copies: libwebp's of animations takes 17 bytes a pixel.
 
-_START_OF_FRAME = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+Pillow's of QOI is Python, and takes 1 us a pixel.
+"""
+
 _SEQUENTIAL = (b"\xc0", b"\xc1")
 _START_OF_SCAN, _APP1 = b"\xda", b"\xe1"
 _EXIF = b"Exif\0\0"
@@ -48,7 +60,8 @@ class ImageHeader:
         height: Height as stored, in pixels.
         width: Width as stored, in pixels.
         orientation: EXIF orientation, 1 (upright) to 8; from 5 on, height and width change places.
-        decoder: Library that decodes it: "tensorflow" or "pillow".
+        decoder: Library that decodes it: "tensorflow", "pillow", or "libjxl", which is a part of
+            TensorFlow.
     """
 
     format: str
@@ -83,14 +96,20 @@ def read_header(encoded: bytes) -> ImageHeader:
     if height * width > most:
         raise ImageTooLargeError(
             f"{height} x {width} pixels, wanted at most {most} of {format}: more do not decode in "
-            "1 GB of memory; convert it to JPEG or PNG"
+            "1 GB of memory and 10 s; convert it to JPEG or PNG"
         )
-    decoder = "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
-    return ImageHeader(format, height, width, orientation, decoder)
+    return ImageHeader(format, height, width, orientation, _decoder(format))
+
+
+def _decoder(format: str) -> str:
+    if format == "JXL":
+        return "libjxl"
+    return "tensorflow" if format in TENSORFLOW_FORMATS else "pillow"
 
 
 _CHECKS: dict[str, Callable[[bytes], None]] = {
-    "AVIF": check_avif,
+    "AVIF": lambda encoded: check_items(encoded, _MAX_PIXELS["AVIF"]),
+    "HEIF": lambda encoded: check_items(encoded, _MAX_PIXELS["HEIF"]),
     "JPEG2000": check_jpeg2000,
     "BMP": check_run_lengths,
     "DIB": check_run_lengths,
@@ -122,7 +141,7 @@ def _read_jpeg(encoded: bytes, format: str) -> tuple[int, int, int]:
     size = orientation = None
     layers, is_sequential = 0, False
     for kind, start, end in jpeg_segments(encoded):
-        if kind in _START_OF_FRAME:
+        if kind in JPEG_FRAMES:
             is_sequential = kind in _SEQUENTIAL
             bits, height, width, layers = struct.unpack_from(">BHHB", encoded, start)
             if bits != 8 or layers not in (1, 3, 4):
@@ -196,6 +215,24 @@ def _read_ico(encoded: bytes, format: str) -> tuple[int, int, int]:
     return abs(height) // 2, abs(width), 1
 
 
+def _read_qoi(encoded: bytes, format: str) -> tuple[int, int, int]:
+    # Source: The Quite OK Image Format, specification 1.0.
+    width, height = struct.unpack_from(">II", encoded, 4)
+    return height, width, 1
+
+
+def _read_netpbm(encoded: bytes, format: str) -> tuple[int, int, int]:
+    return *read_netpbm_size(encoded), 1
+
+
+def _read_targa(encoded: bytes, format: str) -> tuple[int, int, int]:
+    return *read_targa_size(encoded), 1
+
+
+def _read_jxl(encoded: bytes, format: str) -> tuple[int, int, int]:
+    return *read_jxl_size(encoded), 1
+
+
 _Reader = Callable[[bytes, str], tuple[int, int, int]]
 _READERS: dict[str, _Reader] = {
     "JPEG": _read_jpeg,
@@ -203,4 +240,8 @@ _READERS: dict[str, _Reader] = {
     "GIF": _read_gif,
     "ICO": _read_ico,
     "PSD": _read_psd,
+    "QOI": _read_qoi,
+    "PPM": _read_netpbm,
+    "TGA": _read_targa,
+    "JXL": _read_jxl,
 }

@@ -17,14 +17,20 @@ from PIL import (
     Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
     PngImagePlugin,
+    PpmImagePlugin,  # noqa: F401
     PsdImagePlugin,  # noqa: F401
+    QoiImagePlugin,  # noqa: F401
+    TgaImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
     _avif,
 )
 
 from transforms.errors import UnsupportedFormatError, brief
+from transforms.images.heif_file import HEIF_BRANDS, open_heif
+from transforms.images.jxl_header import CODESTREAM, CONTAINER
 from transforms.images.signatures import describe
 from transforms.images.stripped import strip
+from transforms.images.targa import is_targa
 from transforms.images.tiff_colours import TiffFile
 from transforms.images.tiff_limits import check_tags
 
@@ -46,8 +52,18 @@ PILLOW_FORMATS = (
     "ICO",
     "PSD",
     "DIB",
+    "PPM",
+    "QOI",
+    "HEIF",
+    "JXL",
+    "TGA",
 )
-"""Formats that are read, under Pillow's names, in the order in which they are told apart."""
+"""Formats that are read, under Pillow's names; PPM is PBM and PGM, too."""
+
+_TOLD_BY_PILLOW = PILLOW_FORMATS[: PILLOW_FORMATS.index("PPM")]
+"""By their first bytes, in this order."""
+
+_NETPBM = tuple(b"P%d" % kind for kind in range(1, 7))
 
 PILLOW_ERRORS = (
     OSError,
@@ -64,21 +80,34 @@ PILLOW_ERRORS = (
 
 def find_format(encoded: bytes) -> str:
     """Returns which of PILLOW_FORMATS a file is, or raises UnsupportedFormatError."""
+    found = _format(encoded)
+    if found is None:
+        raise UnsupportedFormatError(
+            f"not an image of a supported format: {describe(encoded)}; "
+            "wanted JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, HEIC, JPEG XL, JPEG 2000, ICO, PSD, "
+            "PNM, TGA or QOI"
+        )
+    return found
+
+
+def _format(encoded: bytes) -> str | None:
     prefix = encoded[:16]
     # 00 00 00 1c  f t y p  a v i f  00 00 00 00  a v i f  m i f 1  m i a f
     # length                major    version      the list of brands
     if prefix[4:8] == b"ftyp":
         # HEIC has the same container, and may name it first; the list of brands tells.
         brands = encoded[8 : min(int.from_bytes(prefix[:4], "big"), 256)]
-        found = "AVIF" if b"avif" in brands or b"avis" in brands else None
-    else:
-        found = next((name for name in PILLOW_FORMATS if _accepts(name, prefix)), None)
-    if found is None:
-        raise UnsupportedFormatError(
-            f"not an image of a supported format: {describe(encoded)}; "
-            "wanted JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, JPEG 2000, ICO or PSD"
-        )
-    return found
+        if b"avif" in brands or b"avis" in brands:
+            return "AVIF"
+        return "HEIF" if any(brand in brands for brand in HEIF_BRANDS) else None
+    if prefix.startswith(_NETPBM) and prefix[2:3].isspace():
+        return "PPM"
+    if prefix.startswith(b"qoif"):
+        return "QOI"
+    if prefix.startswith((CODESTREAM, CONTAINER)):
+        return "JXL"
+    found = next((name for name in _TOLD_BY_PILLOW if _accepts(name, prefix)), None)
+    return "TGA" if found is None and is_targa(encoded) else found
 
 
 def _accepts(format: str, prefix: bytes) -> bool:
@@ -98,7 +127,7 @@ def open_with_pillow(encoded: bytes, format: str) -> ImageFile.ImageFile:
     """
     if format == "TIFF":
         check_tags(encoded)
-    factory = _FACTORIES.get(format, PIL.Image.OPEN[format][0])
+    factory = _FACTORIES.get(format) or PIL.Image.OPEN[format][0]
     return factory(io.BytesIO(strip(encoded, format)), "")
 
 
@@ -122,7 +151,10 @@ class AvifPixels(AvifImagePlugin.AvifImageFile):
         assert self.fp is not None
         codec, threads = "auto", AvifImagePlugin._get_default_max_threads()
         self._decoder = _avif.AvifDecoder(self.fp.read(), codec, threads)
-        self._size, self.n_frames, self._mode, _, _, self.orientation, _ = self._decoder.get_info()
+        info = self._decoder.get_info()
+        self._size, self.n_frames, self._mode, profile, _, self.orientation, _ = info
+        if profile:
+            self.info["icc_profile"] = profile
         self.is_animated = self.n_frames > 1
         self.seek(0)
 
@@ -131,6 +163,7 @@ _FACTORIES: dict[str, Callable[[io.BytesIO, str], ImageFile.ImageFile]] = {
     "PNG": _PngPixels,
     "AVIF": AvifPixels,
     "TIFF": TiffFile,
+    "HEIF": open_heif,
 }
 
 

@@ -3,14 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
-"""Mean and standard deviation of red, green and blue in [0, 1] over ImageNet. Source: torchvision's
-reference models."""
-
-CAFFE_MEAN = (103.939, 116.779, 123.68)
-"""Mean of blue, green and red in 0..255 over ImageNet. Source: mode "caffe" of
-keras.applications.imagenet_utils."""
+from transforms.images.range_scaling import (
+    CAFFE_MEAN,
+    IMAGENET_MEAN,
+    IMAGENET_STANDARD_DEVIATION,
+)
 
 _LEVEL = float(np.float32(1 / 255))
 """What `tf.image.convert_image_dtype` multiplies 0..255 with."""
@@ -51,30 +48,6 @@ def from_unit_range(images: tf.Tensor, input_range: str, dtype: str) -> tf.Tenso
             levels = tf.cast(_to_levels(images)[..., ::-1], tf.float64)
             images = tf.cast(levels - np.array(CAFFE_MEAN, np.float32).astype(float), tf.float32)
     return tf.cast(images, dtype)
-
-
-def scale_and_shift(input_range: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns what from_unit_range multiplies each channel with, and what it adds then.
-
-    Args:
-        input_range: Range that a model takes, one of INPUT_RANGES.
-
-    Returns:
-        For red, green and blue; of "caffe" for blue, green and red, in which order it has them.
-    """
-    match input_range:
-        case "-1,1":
-            return (2.0,) * 3, (-1.0,) * 3
-        case "0,255":
-            return (255.0,) * 3, (0.0,) * 3
-        case "imagenet":
-            pairs = list(zip(IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION, strict=True))
-            return tuple(1 / width for _, width in pairs), tuple(
-                -mean / width for mean, width in pairs
-            )
-        case "caffe":
-            return (255.0,) * 3, tuple(-mean for mean in CAFFE_MEAN)
-    return (1.0,) * 3, (0.0,) * 3
 
 
 def _to_levels(images: tf.Tensor) -> tf.Tensor:

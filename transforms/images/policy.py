@@ -13,8 +13,9 @@ INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet", "caffe")
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
+COLOR_PROFILES = ("ignore", "srgb")
 
-DECODER_VERSION = "5"
+DECODER_VERSION = "6"
 """Rises whenever the same bytes and policy give other pixels, or none; in every fingerprint."""
 
 LIMITS = ("max_image_bytes", "max_image_pixels")
@@ -54,6 +55,10 @@ class Preprocessing:
             0.999, least 0.995; without, 0.95 and 0.86). All others are what "exact" makes of them.
             It pays for large photos; below five times the model's size the filter takes longer
             than is saved, unless antialias asks for it anyway.
+        color_profile: "ignore" takes the levels of a file as they are, by TF Hub's convention.
+            "srgb" turns them into those of sRGB by the ICC profile in the file: of JPEG, PNG, WebP,
+            TIFF, AVIF and HEIC. Images without a profile, or with one of sRGB, are bit for bit what
+            "ignore" makes of them, and so are those whose profile cannot be read.
         max_image_pixels: Images of more pixels fail, by their header. The default holds the photos
             of 108-megapixel phones and medium-format cameras; such an image is 0.36 GB decoded,
             and a process decodes as many at a time as it has cores.
@@ -75,6 +80,7 @@ class Preprocessing:
     dtype: str = "float32"
     exif: str = "apply"
     decode: str = "exact"
+    color_profile: str = "ignore"
     max_image_pixels: int = 120_000_000
     max_image_bytes: int = 128_000_000
     max_image_seconds: float = 300
@@ -151,6 +157,7 @@ _CHOICES = {
     "dtype": INPUT_DTYPES,
     "exif": EXIF_POLICIES,
     "decode": DECODE_MODES,
+    "color_profile": COLOR_PROFILES,
 }
 _PIXEL_RANGES = {
     "0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0), "imagenet": (-2.1, 2.6),

@@ -1,31 +1,25 @@
 """Turns encoded images into the pixels that a model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from transforms.boxes import ImageBox, same_runs
-from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
-from transforms.images.header import ImageHeader
-from transforms.images.isolated_decoder import decode_apart, read_header_apart
-from transforms.images.jpeg_batches import JpegBatches, ReadImage
+from transforms.errors import CorruptImageError, ImageError
+from transforms.images.isolated_decoder import decode_apart
+from transforms.images.jpeg_batches import Finish, JpegBatches
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
-from transforms.images.placement import RATIOS, Box, Placement, place
 from transforms.images.policy import Preprocessing
-from transforms.images.stripped import strip
+from transforms.images.read_image import Boxes, ImageReader, ReadImage, by_file
 from transforms.images.tensor_view import view
 
 _PNG_END = b"IEND"
 """The kind of a PNG's last chunk."""
 _TAIL_BYTES = 64
 """Where whole files have it; some programs append a little."""
-
-_MAX_SIDE = 1_000_000
-"""Of an image as it is stored, in pixels."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
 
@@ -63,24 +57,24 @@ class Preprocessor:
     Made once a process; threads may call it at the same time.
     """
 
-    def __init__(self, policy: Preprocessing) -> None:
+    def __init__(self, policy: Preprocessing, jpegs: JpegBatches | None = None) -> None:
         """Traces the graphs; nothing is traced later.
 
         Args:
             policy: Size, range and dtype of the pixels, and the way there.
+            jpegs: Decoder of JPEG files, where several Preprocessors have one; None makes it.
         """
         self._policy = policy
+        self._reader = ImageReader(policy)
         self._graphs = PixelGraphs(policy)
-        self._jpegs = JpegBatches(self._graphs)
+        self._jpegs = jpegs or JpegBatches()
 
     @property
     def policy(self) -> Preprocessing:
         """The policy by which it makes pixels of images."""
         return self._policy
 
-    def __call__(
-        self, encoded: Sequence[bytes], boxes: Sequence[ImageBox | None] | None = None
-    ) -> Preprocessed:
+    def __call__(self, encoded: Sequence[bytes], boxes: Boxes | None = None) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
 
         JPEG files are decoded side by side. PNG files are one call to TensorFlow. What is left goes
@@ -99,30 +93,30 @@ class Preprocessor:
             encoded: Image files, whole, of any mix of formats.
             boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
         """
-        images: dict[int, ReadImage] = {}
-        errors: dict[int, ImageError] = {}
-        for run in same_runs(encoded):
-            own = [boxes[index] if boxes else None for index in run]
-            for index, found in zip(run, self._read(encoded[run[0]], own), strict=True):
-                if isinstance(found, ImageError):
-                    errors[index] = found
-                else:
-                    images[index] = found
-        jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
-        batch = self._jpegs([images[index] for index in jpegs])
-        errors |= {jpegs[place]: error for place, error in batch.errors.items()}
-        parts = [([jpegs[place] for place in places], pixels) for places, pixels in batch.parts]
-        files = [
-            [index for index in run if index in images and index not in errors]
-            for run in same_runs(encoded)
-        ]
+        (pixels,) = preprocess_together([self], encoded, boxes)
+        return pixels
+
+    def _finish(
+        self,
+        images: Mapping[int, ReadImage],
+        parts: list[_Part],
+        errors: dict[int, ImageError],
+    ) -> Preprocessed:
+        """Does all but JPEG, and puts the batch together.
+
+        Args:
+            images: Images by place in the batch.
+            parts: Pixels of the JPEG files.
+            errors: Errors so far, by place in the batch.
+        """
+        files = [places for places in by_file(images) if places[0] not in errors]
         together = [places[0] for places in files if _are_promising([images[i] for i in places])]
         pixels = self._run_together([images[index] for index in together])
         if pixels is not None:
             parts.append((together, pixels))
         done = {index for places, _ in parts for index in places}
         for places in files:
-            if not places or places[0] in done:
+            if places[0] in done:
                 continue
             try:
                 parts.append((places, self._run_file([images[index] for index in places])))
@@ -144,89 +138,6 @@ class Preprocessor:
                 joined[rows[index]] = image
         return joined
 
-    def _read(
-        self, encoded: bytes, boxes: Sequence[ImageBox | None]
-    ) -> list[ReadImage | ImageError]:
-        """Reads the header, checks the limits, and says where the pixels of each part go."""
-        try:
-            encoded, header = self._open(encoded)
-        except ImageError as error:
-            return [error] * len(boxes)
-        found: list[ReadImage | ImageError] = []
-        may_shrink = self._policy.decode == "fast"
-        for box in boxes:
-            try:
-                part = self._part(header, box)
-            except ImageError as error:
-                found.append(error)
-            else:
-                placement = self._place(header, part, may_shrink=may_shrink)
-                found.append(ReadImage(encoded, header, placement, part))
-        images = [image for image in found if isinstance(image, ReadImage)]
-        ratio = min((image.placement.ratio for image in images), default=1)
-        # All parts are cut from one decoded image.
-        return [
-            image._replace(
-                placement=self._place(
-                    header, image.part, may_shrink=may_shrink, largest_ratio=ratio
-                )
-            )
-            if isinstance(image, ReadImage) and image.placement.ratio > ratio
-            else image
-            for image in found
-        ]
-
-    def _open(self, encoded: bytes) -> tuple[bytes, ImageHeader]:
-        """Returns the image as decoders are to see it, and its header, within the limits."""
-        policy = self._policy
-        if len(encoded) > policy.max_image_bytes:
-            raise FileTooLargeError(
-                f"{len(encoded)} bytes, --max_image_bytes is {policy.max_image_bytes}"
-            )
-        header = read_header_apart(encoded, policy.max_image_seconds)
-        if header.height * header.width > policy.max_image_pixels:
-            raise ImageTooLargeError(
-                f"{header.height} x {header.width} pixels, --max_image_pixels is "
-                f"{policy.max_image_pixels}"
-            )
-        if max(header.height, header.width) > _MAX_SIDE:
-            raise ImageTooLargeError(
-                f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
-                "decoders make room for each row"
-            )
-        # TensorFlow unpacks all texts of a PNG.
-        return (strip(encoded, "PNG") if header.format == "PNG" else encoded), header
-
-    def _part(self, header: ImageHeader, box: ImageBox | None) -> Box | None:
-        """Returns the pixels of a box, with its margin, in the upright image."""
-        if box is None:
-            return None
-        height, width = header.height, header.width
-        upright = (width, height) if self._orientation(header) >= 5 else (height, width)
-        return Box(*box.within(*upright, self._policy.box_margin or 0.0))
-
-    def _orientation(self, header: ImageHeader) -> int:
-        return header.orientation if self._policy.exif == "apply" else 1
-
-    def _place(
-        self,
-        header: ImageHeader,
-        part: Box | None,
-        *,
-        may_shrink: bool,
-        largest_ratio: int = RATIOS[-1],
-    ) -> Placement:
-        """Says where the pixels go; only JPEG can shrink in decoding."""
-        return place(
-            header.height,
-            header.width,
-            self._orientation(header),
-            self._policy,
-            part=part,
-            may_shrink=may_shrink and header.format == "JPEG",
-            largest_ratio=largest_ratio,
-        )
-
     def _run_together(self, images: Sequence[ReadImage]) -> npt.NDArray[Any] | None:
         """Runs TensorFlow on a batch, in one call; returns None if one image fails."""
         if not images:
@@ -237,7 +148,7 @@ class Preprocessor:
             pixels, sizes = self._graphs.decode_together(encoded, rows)
         except _TENSORFLOW_ERRORS:
             return None
-        decoded_sizes = [[image.header.height, image.header.width] for image in images]
+        decoded_sizes = [list(_decoded_size(image)) for image in images]
         # Data of another size than its header says would be put in the wrong place.
         return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
@@ -245,13 +156,14 @@ class Preprocessor:
         """Runs TensorFlow on the parts of one image, or Pillow if TensorFlow cannot decode it."""
         encoded, header = images[0].encoded, images[0].header
         is_negative = header.format == "JPEG" and is_unmarked_cmyk(encoded)
-        if header.decoder == "tensorflow" and not is_negative:
+        if header.decoder == "tensorflow" and not is_negative and images[0].profile is None:
             try:
                 return self._run_tensorflow(images)
             except _TENSORFLOW_ERRORS:
                 pass
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
-        decoded = decode_apart(encoded, header, self._policy.max_image_seconds)
+        seconds, color_profile = self._policy.max_image_seconds, self._policy.color_profile
+        decoded = decode_apart(encoded, header, seconds, color_profile)
         return self._finish_parts(tf.constant(decoded), images)
 
     def _run_tensorflow(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
@@ -268,31 +180,86 @@ class Preprocessor:
 
     def _finish_parts(self, decoded: tf.Tensor, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
         """Finishes the parts of an image that is decoded whole."""
-        placements = [self._place(i.header, i.part, may_shrink=False) for i in images]
+        placements = map(self._reader.place_whole, images)
         rows = [tf.constant(PlacementRow.of(placement), tf.int32) for placement in placements]
         return np.stack([view(self._graphs.finish_alone(decoded, row)) for row in rows])
+
+
+def preprocess_together(
+    preprocessors: Sequence[Preprocessor],
+    encoded: Sequence[bytes],
+    boxes: Boxes | None = None,
+) -> list[Preprocessed]:
+    """Preprocesses a batch in several ways; headers and JPEG files are decoded once.
+
+    Args:
+        preprocessors: Ways; their policies have the same limits, and the same decode; and, of
+            boxes, the same exif.
+        encoded: Image files, whole, of any mix of formats.
+        boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
+
+    Returns:
+        What each makes of them alone.
+    """
+    first, *others = preprocessors
+    images, errors = first._reader.read(encoded, boxes)
+    placed = [images, *(other._reader.place_again(images, boxes) for other in others)]
+    jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
+    if not _shrink_alike(placed, jpegs):
+        return [preprocess_together([one], encoded, boxes)[0] for one in preprocessors]
+    finishes = [
+        Finish(one._graphs, [own[index].placement for index in jpegs])
+        for one, own in zip(preprocessors, placed, strict=True)
+    ]
+    seconds = first.policy.max_image_seconds
+    batch = first._jpegs([images[index] for index in jpegs], finishes, seconds)
+    errors |= {jpegs[place]: error for place, error in batch.errors.items()}
+    return [
+        one._finish(
+            own,
+            [([jpegs[place] for place in places], pixels) for places, pixels in parts],
+            {**errors},
+        )
+        for one, own, parts in zip(preprocessors, placed, batch.parts, strict=True)
+    ]
+
+
+def _shrink_alike(placed: Sequence[Mapping[int, ReadImage]], jpegs: Sequence[int]) -> bool:
+    """Tells whether every JPEG file is decoded at one size, whatever becomes of it then."""
+    first, *others = placed
+    return all(
+        own[index].placement.ratio == first[index].placement.ratio
+        for own in others
+        for index in jpegs
+    )
 
 
 def _check_size(image: ReadImage, size: tf.Tensor, ratio: int) -> None:
     """Checks that an image was decoded to the size that its header says."""
     header = image.header
-    decoded = tuple(size.numpy().tolist())
-    if decoded != (-(-header.height // ratio), -(-header.width // ratio)):
+    height, width = size.numpy().tolist()
+    if (height, width) != (-(-header.height // ratio), -(-header.width // ratio)):
         raise CorruptImageError(
-            f"the {header.format} header says {header.height} x {header.width} "
-            f"pixels, its data {decoded[0] * ratio} x {decoded[1] * ratio}"
+            f"the {header.format} header says {header.height} x {header.width} pixels, its data "
+            f"{height * ratio} x {width * ratio}"
         )
 
 
 def _are_promising(images: Sequence[ReadImage]) -> bool:
     """Returns whether it is one PNG and likely whole; one failure would cost its batch a retry."""
-    if len(images) != 1:
+    image = images[0]
+    if len(images) != 1 or image.header.format != "PNG" or image.profile is not None:
         return False
     # Most bad files are cut short.
-    return images[0].header.format == "PNG" and _PNG_END in images[0].encoded[-_TAIL_BYTES:]
+    return _PNG_END in image.encoded[-_TAIL_BYTES:]
 
 
 def _upright_size(image: ReadImage) -> tuple[int, int]:
     """Returns height and width before anything is done to it."""
     height, width = image.header.height, image.header.width
     return (width, height) if image.placement.is_turned else (height, width)
+
+
+def _decoded_size(image: ReadImage) -> tuple[int, int]:
+    """Returns height and width of what TensorFlow decodes, as stored."""
+    return image.placement.decoded_size(image.header.height, image.header.width)

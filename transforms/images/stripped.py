@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from PIL import IcoImagePlugin
 
+from transforms.images.netpbm import strip_netpbm
+
 MAX_PARTS = 200_000
 """Segments, chunks or blocks of a file; real ones have up to some ten thousand."""
 
@@ -19,6 +21,9 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 MARKER = re.compile(rb"\xff([^\xff\x00])", re.DOTALL)
 """A marker of a JPEG; what it is not found in is passed over, however long."""
+
+JPEG_FRAMES = {bytes([kind]) for kind in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+"""Markers of the headers that say the size of a JPEG. Source: ITU-T T.81, table B.1."""
 
 _START_OF_SCAN = 0xDA
 _JPEG_METADATA = {*range(0xE1, 0xF0), 0xFE} - {0xEE}
@@ -59,6 +64,8 @@ def strip(encoded: bytes, format: str) -> bytes:
         return _strip_psd(encoded)
     if format == "ICO":
         return _strip_ico(encoded)
+    if format == "PPM":
+        return strip_netpbm(encoded)
     return encoded
 
 

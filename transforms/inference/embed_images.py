@@ -40,13 +40,14 @@ class EmbedImages(ImageInference):
     flags have the same names.
 
     Attributes:
-        model: Handle of the SavedModel: a directory, .tar.gz, or URI. A SavedModel is code: run
-            only models that you trust.
+        model: Handle of the SavedModel or ONNX file: a directory, .tar.gz, .onnx, or URI. A
+            SavedModel is code: run only models that you trust.
         normalize: "l2" scales vectors to length 1; "none" does not.
         image: Name of the field that holds the image, in rows and dicts.
         signature: Signature or sub-callable to run, if the model has several.
         output_key: Output to take, if the model has several.
-        engine: "tensorflow", or "openvino" if that is installed.
+        engine: "tensorflow", or "openvino" if that is installed; None is "tensorflow", of ONNX
+            "openvino".
         precision: "float32", "bfloat16", "float16" or "auto".
         batch_size: Images a model call. A batch ends early with its bundle, and with 24 MiB.
         max_batch_seconds: Seconds for which a batch waits for more, across bundles: for streams,
@@ -61,6 +62,7 @@ class EmbedImages(ImageInference):
         antialias: Whether to filter when making smaller.
         exif: "apply" turns photos upright, "ignore" does not.
         decode: "exact", or "fast" for large JPEG files.
+        color_profile: "srgb" applies ICC profiles, "ignore" does not.
         max_image_pixels: Most pixels of an image; larger ones fail.
         max_image_bytes: Most bytes of an image file; larger ones fail.
         max_image_seconds: Seconds after which the decoding of an image fails.

@@ -12,7 +12,7 @@ class ModelOptions:
 
     signature: str | None = None
     output_key: str | None = None
-    engine: str = "tensorflow"
+    engine: str | None = None
     precision: str = "float32"
     batch_size: int = 32
     max_batch_seconds: float | None = None
@@ -25,6 +25,7 @@ class ModelOptions:
     antialias: bool | None = None
     exif: str | None = None
     decode: str | None = None
+    color_profile: str | None = None
     max_image_pixels: int | None = None
     max_image_bytes: int | None = None
     max_image_seconds: float | None = None

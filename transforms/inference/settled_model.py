@@ -63,7 +63,8 @@ def settle_model(
         signature=signature,
         output_key=output_key,
         image_size=image_size,
-        assumed_range=None if "input_range" in chosen else str(fields["input_range"]),
+        input_range=str(chosen.get("input_range", fields["input_range"])),
+        is_assumed="input_range" not in chosen,
     )
     own = {"image_size": launched.image_size, "dtype": launched.spec.dtype}
     policy = Preprocessing(**{**chosen, **own})

@@ -111,7 +111,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
     sides: list[tuple[float, ...]] = []
     values: dict[int, list[Any]] = {place: [] for place in split}
     failures = list(part.failures)
-    without_boxes = 0
+    without_boxes: list[str] = []
     for row, image_id in enumerate(ids):
         try:
             found = boxes.read([column[row] for column in numbers])
@@ -124,7 +124,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
             failures.append(Failure(image_id, uris[row], Step.READ, fault.error_type, str(fault)))
             continue
         kept += [row] * len(found)
-        without_boxes += not found
+        without_boxes += [] if found else [uris[row]]
         sides += found
         for number, box in enumerate(found):
             rows[IMAGE_ID].append(name_box(image_id, number))
@@ -150,7 +150,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
         pa.RecordBatch.from_arrays(arrays, schema=read_schema(columns.carried)),
         tuple(part.encoded[row] for row in kept),
         tuple(failures),
-        without_boxes=without_boxes,
+        without_boxes=tuple(without_boxes),
     )
 
 

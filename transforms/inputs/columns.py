@@ -9,9 +9,7 @@ import pyarrow as pa
 
 from transforms.boxes import BoxColumns
 from transforms.errors import InputError
-
-IDS_FROM_NAMES = ("uri", "relative_path", "filename")
-"""Values of --image_id_from that come from names; any other names a column, feature or field."""
+from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS, ROW
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +20,9 @@ class FileColumns:
         image_key: Feature, column or field that holds the encoded image; None means the kind's
             usual one: "image/encoded" in TFRecord, "image" in Parquet, in tar files the one named
             as an image's extension.
-        image_id_from: Origin of the image_id: "uri", "relative_path", "filename", or the feature,
-            column or field that holds it; None means the kind's usual one.
+        image_id_from: Origin of the image_id: "uri", "relative_path", "filename", one of
+            IDS_OF_ROWS, or the feature, column or field that holds it; None means the kind's usual
+            one.
         carried: Schema of the features, columns or fields that travel to the output untouched.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
         carried_from: Names that the carried columns have in the inputs, in the same order; None
@@ -71,7 +70,13 @@ class FileColumns:
     @property
     def id_column(self) -> str | None:
         """The feature, column or field that the user named for the image_id, or None."""
-        return None if self.image_id_from in IDS_FROM_NAMES else self.image_id_from
+        is_made = self.image_id_from in (*IDS_FROM_NAMES, *IDS_OF_ROWS)
+        return None if is_made else self.image_id_from
+
+    @property
+    def tells_rows_apart(self) -> bool:
+        """Whether a manifest's rows of one image are each a row of the output."""
+        return self.image_id_from in IDS_OF_ROWS
 
 
 def rename(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -82,10 +87,12 @@ def rename(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
 def image_id(uri: str, root: str, image_id_from: str | None) -> str:
     """Makes an image's key: its uri (None or "uri"), "relative_path" to root, or "filename".
 
+    Of IDS_OF_ROWS it is that of the image, without the row.
+
     Raises:
         InputError: If image_id_from is none of these: image files have no columns.
     """
-    match image_id_from:
+    match image_id_from and image_id_from.removesuffix(ROW):
         case None | "uri":
             return uri
         case "relative_path":

@@ -43,7 +43,8 @@ class Skipped:
 
     Attributes:
         uri: Place of it.
-        reason: Extension of its name, as ".txt", or why it is left out, as "hidden": to count by.
+        reason: Extension of its name, as ".txt", or why it is left out, as "hidden": to count by,
+            in passed_over.
     """
 
     uri: str

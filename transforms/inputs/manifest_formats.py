@@ -19,14 +19,21 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from transforms.errors import InputError
-from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
+from transforms.files.foreign_parquet import (
+    damage_reported,
+    iter_batches,
+    open_parquet,
+    rows_that_fit,
+)
 from transforms.inputs.csv_manifests import CSV, TSV
 from transforms.inputs.json_manifests import JSON_LINES, JSON_OBJECTS
 from transforms.inputs.manifest_format import ManifestFormat, ManifestRow
 from transforms.inputs.manifest_text import text_lines
+from transforms.inputs.nested_columns import find_column, take_columns, with_nested
 from transforms.schemas import URI
 
 _PARQUET_ROWS = 1000
+_PARQUET_BYTES = 16 << 20
 
 
 def _text_schema(handle: io.BufferedReader, uri: str, keys: Sequence[str]) -> pa.Schema:
@@ -43,7 +50,7 @@ def _text_rows(
 
 def _parquet_schema(handle: io.BufferedReader, uri: str, keys: Sequence[str]) -> pa.Schema:
     with damage_reported():
-        return open_parquet(handle).schema_arrow
+        return with_nested(open_parquet(handle).schema_arrow)
 
 
 def _parquet_rows(
@@ -52,16 +59,18 @@ def _parquet_rows(
     with damage_reported():
         parquet = open_parquet(handle)
         columns = dict.fromkeys((*keys, *others))
-        names = [name for name in columns if name in parquet.schema_arrow.names]
+        names = [name for name in columns if find_column(parquet.schema_arrow, name)]
         number = itertools.count()
-        for batch in iter_batches(parquet, _PARQUET_ROWS, names):
-            for values in _python_rows(batch, uri):
+        # A column may hold the images themselves, which is told by its first value.
+        rows = min(_PARQUET_ROWS, rows_that_fit(parquet.metadata, _PARQUET_BYTES))
+        for batch in iter_batches(parquet, rows, names):
+            for values in _python_rows(take_columns(batch, names), uri):
                 yield ManifestRow(f"{uri} row {next(number)}", values)
 
 
-def _python_rows(batch: pa.RecordBatch, uri: str) -> list[dict[str, object]]:
+def _python_rows(rows: pa.Table, uri: str) -> list[dict[str, object]]:
     try:
-        return batch.to_pylist()
+        return rows.to_pylist()
     except ValueError as error:  # Such as nanoseconds, which Python's own times do not have.
         raise InputError(f"{uri}: a value cannot be read: {error}") from error
 

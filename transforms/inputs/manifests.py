@@ -20,10 +20,12 @@ from transforms.files.unicode_forms import in_form_on_disk
 from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
-from transforms.inputs.columns import IDS_FROM_NAMES, image_id
+from transforms.inputs.columns import image_id
+from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
+from transforms.inputs.manifest_values import fitting, text, uri_text
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
 
@@ -118,10 +120,12 @@ def read_manifest(
     A local file that is there in another form of Unicode is found: see unicode_forms. The key is
     the manifest's then, and the uri the disk's.
 
+    With one of IDS_OF_ROWS the key is the image's, and each row has its place in the manifest.
+
     Args:
         uri: The manifest.
         carried: Schema that manifest_schema gave, or of several manifests together.
-        image_id_from: None, "uri", "relative_path", "filename", or a column.
+        image_id_from: None, "uri", "relative_path", "filename", one of IDS_OF_ROWS, or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
         boxes: Columns of the boxes, each of which is an image then, whose `box` is its row; a row
             that has none is an image without `box`.
@@ -132,7 +136,9 @@ def read_manifest(
             manifest on the web also at a file of this machine.
     """
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
-    id_column = None if image_id_from in IDS_FROM_NAMES else image_id_from
+    tells_rows_apart = image_id_from in IDS_OF_ROWS
+    is_made = tells_rows_apart or image_id_from in IDS_FROM_NAMES
+    id_column = None if is_made else image_id_from
     keys = _uri_columns(uri_column)
     own = pa.schema(list(carried)[: len(carried) - len(boxes.in_output) if boxes else None])
     others = [id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
@@ -141,21 +147,22 @@ def read_manifest(
             _carried_schema(handle, found, uri, uri_column, own.names)
             handle.seek(0)
         for row, (where, values) in enumerate(found.rows(handle, uri, keys, others)):
-            image_uri = resolve_uri(_text(values, _present(keys, values), where), folder)
+            image_uri = resolve_uri(uri_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
                     "what is on the web, or in a store such as gs://"
                 )
             if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
-                key = _text(values, id_column or IMAGE_ID, where)
+                key = text(values, id_column or IMAGE_ID, where)
             else:
                 key = image_id(image_uri, folder, image_id_from)
-            fitting = tuple(_fitting(values.get(field.name), field, where) for field in own)
+            carried_values = tuple(fitting(values.get(field.name), field, where) for field in own)
             if boxes is None:
-                yield ImageRef(key, *_listing(image_uri), carried=fitting)
+                place = row if tells_rows_apart else None
+                yield ImageRef(key, *_listing(image_uri), carried=carried_values, row=place)
             else:
-                yield from _boxes(key, image_uri, fitting, row, values, boxes, where)
+                yield from _boxes(key, image_uri, carried_values, row, values, boxes, where)
 
 
 def _boxes(
@@ -262,26 +269,3 @@ def _listing(uri: str) -> tuple[str, int | None, str | None]:
         # Opening what is in no form says what is wrong.
         return (uri, None, None) if found is None else _listing(uri_of_path(found))
     return uri, status.st_size, str(status.st_mtime_ns)
-
-
-def _text(values: dict[str, object], name: str, where: str) -> str:
-    text = values.get(name)
-    if isinstance(text, int):  # Ids are often numbers.
-        text = str(text)
-    if not isinstance(text, str) or not text:
-        raise InputError(f"{where}: {name!r} is {text!r}; wanted a string that is not empty")
-    _fitting(text, pa.field(name, pa.string()), where)
-    return text
-
-
-def _fitting(value: object, field: pa.Field, where: str) -> object:
-    """Returns a carried value, if its type holds it: int64 holds 3, but neither 3.5 nor "3"."""
-    try:
-        if isinstance(value, float) and pa.types.is_integer(field.type):
-            raise ValueError("not an integer")  # Arrow would cut the fraction off.
-        pa.scalar(value, field.type)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise InputError(
-            f"{where}: {field.name!r} is {value!r:.100}; wanted {field.type}: {error}"
-        ) from error
-    return value

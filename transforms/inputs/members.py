@@ -16,7 +16,7 @@ from transforms.inputs.kinds import FILE_KINDS
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import URI
 
-_MEMBER = re.compile(r"(.+)#(\d+)", re.DOTALL)
+_MEMBER = re.compile(r"(.+)#(\d+(?:\.\d+)?)", re.DOTALL)
 _ROWS_AT_A_TIME = 16
 
 

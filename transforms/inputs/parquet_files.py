@@ -1,11 +1,12 @@
 """Parquet files with a column of encoded images, read a batch at a time.
 
-The column holds bytes, or the {bytes, path} struct that Hugging Face datasets write. Row 0 of
-gs://b/train.parquet, with --carry_columns label:
+What the column may hold says image_column. Row 0 of gs://b/train.parquet, with --carry_columns
+label:
 
     image {"bytes": <JPEG>, "path": "cat.jpg"}, label 3
 
-becomes a row of image_id "cat.jpg", uri "gs://b/train.parquet#0" and label 3, beside its bytes.
+becomes a row of image_id "cat.jpg", uri "gs://b/train.parquet#0" and label 3, beside its bytes. The
+images of a list are image_id "cat#0", uri "gs://b/train.parquet#0.0", and so on.
 """
 
 import contextlib
@@ -13,14 +14,26 @@ import re
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
-from transforms.files.foreign_parquet import damage_reported, iter_batches, open_parquet
+from transforms.files.foreign_parquet import (
+    damage_reported,
+    iter_batches,
+    open_parquet,
+    rows_that_fit,
+)
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
+from transforms.inputs.files_beside import read_beside
+from transforms.inputs.image_column import PATH, Cell, cells, has_paths, holds_several, paths
+from transforms.inputs.nested_columns import (
+    column_field,
+    find_column,
+    take_column,
+    take_columns,
+)
 from transforms.inputs.parquet_footers import (
     ID_KEY,
     IMAGE_KEY,
@@ -36,6 +49,7 @@ from transforms.inputs.part import (
     PartBuilder,
     ReadPart,
     check_size,
+    in_batches,
     told_where,
     unreadable_file,
 )
@@ -55,10 +69,9 @@ def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list
         parquet = open_parquet(handle)
         schema = parquet.schema_arrow
         check_columns(schema, columns, ())
-        image_type = schema.field(image_key).type
-        has_path = pa.types.is_struct(image_type) and image_type.get_field_index("path") >= 0
-        names = [id_key] if id_key in schema.names else []
-        names += [f"{image_key}.path"] if has_path else []
+        image = column_field(schema, image_key)
+        names = [id_key] if id_key and find_column(schema, id_key) else []
+        names += [f"{image_key}.{PATH}"] if image is not None and has_paths(image.type) else []
         batch = next(parquet.iter_batches(count, columns=names, use_threads=False), None)
         return [] if batch is None else _Batches(file, columns, max_image_bytes=0).ids(batch)
 
@@ -69,8 +82,10 @@ def read_parquet(
     """Reads a Parquet file, or a span of one, batch_size rows (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the row's index. Its image_id is the column that columns
-    names; by default the column image_id, else the struct's path, else the uri. Every row that
-    cannot be read is a failure; a file whose footer cannot be read is one.
+    names; by default the column image_id, else the struct's path, else the uri. Of a list of images
+    each has the row's uri with "." and its place, and the row's id with "#" and its place. Every
+    row that cannot be read is a failure; a file whose footer cannot be read is one. An empty list
+    is no image.
 
     Memory is that of a batch and a page, whatever the size of the row groups.
 
@@ -88,9 +103,9 @@ def read_parquet(
             is_as_wanted = False
             check_columns(schema, columns, columns.stored.names)
             is_as_wanted = True
-            rows = min(batch_size, _rows_that_fit(parquet.metadata))
+            rows = min(batch_size, rows_that_fit(parquet.metadata, BATCH_BYTES))
             for batch in iter_batches(parquet, rows, _names_to_read(schema, columns), groups):
-                yield batches.read(batch)
+                yield from in_batches(batches.read(batch), batch_size)
             if batches.rows_left(end_row):
                 raise CorruptRecordError(f"the footer promises {end_row} rows, there are fewer")
     except ImageError as error:
@@ -122,20 +137,10 @@ def _groups_and_end(footer: pq.FileMetaData, span: Span | None) -> tuple[list[in
     return groups, span.first_image + count
 
 
-def _rows_that_fit(footer: pq.FileMetaData) -> int:
-    """Returns how many rows of mean size a batch's bytes hold, by what the footer says.
-
-    Of 1,000 rows in 1.2 GB, which are 1.2 MB each, a batch of 24 MiB holds 20.
-    """
-    groups = range(footer.num_row_groups)
-    total_bytes = sum(footer.row_group(group).total_byte_size for group in groups)
-    return max(1, BATCH_BYTES * footer.num_rows // max(1, total_bytes))
-
-
 def _names_to_read(schema: pa.Schema, columns: FileColumns) -> list[str]:
     names = [columns.image_key or IMAGE_KEY, *columns.stored.names]
     id_key = columns.id_column or ID_KEY
-    if schema.get_field_index(id_key) >= 0:
+    if find_column(schema, id_key) is not None:
         names.append(id_key)
     return list(dict.fromkeys(names))
 
@@ -151,33 +156,51 @@ class _Batches:
         self._next_row = file.first_image
 
     def read(self, batch: pa.RecordBatch) -> ReadPart:
-        """Makes a row or a failure of each row, in order."""
+        """Makes a row or a failure of each image, in order."""
         carried = self._carried(batch)
-        images, paths = _images_and_paths(batch.column(self._image_key))
-        names = self._names(batch)
+        images = list(self._images(batch))
+        beside = read_beside(
+            self._file.uri,
+            [cell.path for *_, cell in images if cell.content is None and cell.path],
+            self._max_image_bytes,
+        )
         part = PartBuilder()
-        for row in range(batch.num_rows):
-            uri = key = f"{self._file.uri}#{self._next_row + row}"
+        for row, uri, name, cell in images:
+            key = uri
+            content = next(beside) if cell.content is None and cell.path else cell.content
             try:
-                key = self._image_id(uri, names[row], paths[row])
-                image = self._image(images[row], paths[row])
+                key = self._image_id(uri, name, cell.path)
+                part.add(row, key, uri, self._encoded(content))
             except ImageError as error:
                 part.fail(key, uri, error)
-            else:
-                part.add(row, key, uri, image)
         self._next_row += batch.num_rows
         return part.finish(carried)
 
     def ids(self, batch: pa.RecordBatch) -> list[tuple[str, str]]:
         """Returns image_id and uri of the rows that have both, in order; needs no images."""
-        has_images = self._image_key in batch.schema.names
-        paths = _paths(batch.column(self._image_key)) if has_images else [None] * batch.num_rows
+        column = take_column(batch, self._image_key)
+        of_rows = [None] * batch.num_rows if column is None else paths(column)
         found = []
-        for row, (name, path) in enumerate(zip(self._names(batch), paths, strict=True)):
+        for row, (name, path) in enumerate(zip(self._names(batch), of_rows, strict=True)):
             uri = f"{self._file.uri}#{self._next_row + row}"
             with contextlib.suppress(ImageError):
                 found.append((self._image_id(uri, name, path), uri))
         return found
+
+    def _images(self, batch: pa.RecordBatch) -> Iterator[tuple[int, str, str | None, Cell]]:
+        """Yields row, uri, name and cell of each image; a null in place of a list is one, too."""
+        column = take_column(batch, self._image_key)
+        assert column is not None, "check_columns has found it"
+        is_list = holds_several(column.type)
+        for row, (name, found) in enumerate(zip(self._names(batch), cells(column), strict=True)):
+            uri = f"{self._file.uri}#{self._next_row + row}"
+            if found is None:
+                yield row, uri, name, Cell(None, None)
+            elif not is_list:
+                yield row, uri, name, found[0]
+            else:
+                for number, cell in enumerate(found):
+                    yield row, f"{uri}.{number}", name and f"{name}#{number}", cell
 
     def rows_left(self, end_row: int) -> int:
         """Returns how many of the rows before that one are not accounted for."""
@@ -198,7 +221,7 @@ class _Batches:
 
     def _carried(self, batch: pa.RecordBatch) -> pa.Table:
         try:
-            return self._columns.as_carried(pa.Table.from_batches([batch]))
+            return self._columns.as_carried(take_columns(batch, self._columns.stored.names))
         except pa.ArrowException as error:
             raise CorruptRecordError(
                 f"--carry_columns do not fit the types of all files: {error}"
@@ -206,9 +229,8 @@ class _Batches:
 
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:
         id_key = id_column(self._columns)
-        if id_key not in batch.schema.names:
-            return [None] * batch.num_rows
-        return batch.column(id_key).cast(pa.string()).to_pylist()
+        column = None if id_key is None else take_column(batch, id_key)
+        return [None] * batch.num_rows if column is None else column.cast(pa.string()).to_pylist()
 
     def _image_id(self, uri: str, name: str | None, path: str | None) -> str:
         key = self._columns.id_column
@@ -218,28 +240,13 @@ class _Batches:
             raise CorruptRecordError(f"its column {key!r} (--image_id_from) is empty")
         return name or path or uri
 
-    def _image(self, content: bytes | None, path: str | None) -> bytes:
-        if content is None and path is not None:
-            raise CorruptRecordError(
-                f"its column {self._image_key!r} holds a path, {path!r}, and no bytes; wanted the "
-                "image's bytes: give the paths as --manifest, or embed the files as you write it"
-            )
+    def _encoded(self, content: bytes | ImageError | None) -> bytes:
+        if isinstance(content, ImageError):
+            raise content
         if content is None:
             raise CorruptRecordError(f"its column {self._image_key!r} is null")
         check_size(len(content), self._max_image_bytes)
         return content
-
-
-def _images_and_paths(column: pa.Array) -> tuple[list[bytes | None], list[str | None]]:
-    if not pa.types.is_struct(column.type):
-        return column.to_pylist(), [None] * len(column)
-    return pc.struct_field(column, "bytes").to_pylist(), _paths(column)
-
-
-def _paths(column: pa.Array) -> list[str | None]:
-    if not pa.types.is_struct(column.type) or column.type.get_field_index("path") < 0:
-        return [None] * len(column)
-    return pc.struct_field(column, "path").cast(pa.string()).to_pylist()
 
 
 _NAME = re.compile(r"\.parquet[*?]*$", re.IGNORECASE)

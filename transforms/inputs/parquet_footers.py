@@ -10,7 +10,9 @@ from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.foreign_parquet import damage_reported, open_parquet
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns
+from transforms.inputs.image_column import check_image_type, has_bytes
 from transforms.inputs.look import Look
+from transforms.inputs.nested_columns import column_field, find_column
 from transforms.inputs.place import Place
 from transforms.records import InputFile
 
@@ -47,9 +49,9 @@ def peek_parquet_schema(
         check_columns(schema, columns, carry_columns)
     except ImageError as error:
         raise InputError(f"Parquet input {uri}: {error}") from error
-    fields = (schema.field(name) for name in carry_columns)
+    fields = [column_field(schema, name) for name in carry_columns]
     # The next file's column may hold nulls, or other notes.
-    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in fields if field])
 
 
 def check_exact(uri: str, names: Sequence[str]) -> None:
@@ -96,9 +98,17 @@ def may_hold_images(uri: str) -> bool:
     with open_uri(uri) as handle, damage_reported():
         schema = open_parquet(handle).schema_arrow
     return any(
-        _has_bytes(field.type) or (field.name == IMAGE_KEY and pa.types.is_null(field.type))
+        has_bytes(field.type) or (field.name == IMAGE_KEY and _is_image(field.type))
         for field in schema
     )
+
+
+def _is_image(stored: pa.DataType) -> bool:
+    try:
+        check_image_type(IMAGE_KEY, stored)
+    except CorruptRecordError:
+        return pa.types.is_null(stored)
+    return True
 
 
 def look_at_parquet(file: InputFile, columns: FileColumns) -> Look:
@@ -155,52 +165,21 @@ def check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str
         wanted["--image_id_from"] = [columns.id_column]
     for flag, names in wanted.items():
         for name in names:
-            if schema.get_field_index(name) < 0:
+            if find_column(schema, name) is None:
                 raise CorruptRecordError(
                     f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
                 )
-    id_name = id_column(columns)
-    if id_name in schema.names and pa.types.is_nested(schema.field(id_name).type):
+    id_field = column_field(schema, id_column(columns) or "")
+    if id_field is not None and pa.types.is_nested(id_field.type):
         raise CorruptRecordError(
-            f"column {id_name!r} is {schema.field(id_name).type}; wanted a string or a number "
+            f"column {id_field.name!r} is {id_field.type}; wanted a string or a number "
             "as image_id: name another column by --image_id_from, or say --image_id_from uri"
         )
-    image_type = schema.field(image_key).type
-    if pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0:
-        image_type = image_type.field("bytes").type
-    if pa.types.is_null(image_type) and schema.field(image_key).type != image_type:
-        raise CorruptRecordError(
-            f"column {image_key!r} (--image_key) holds paths of images, not their bytes; write the "
-            "paths to a column named uri, and give that file as --manifest"
-        )
-    if pa.types.is_string(image_type) or pa.types.is_large_string(image_type):
-        raise CorruptRecordError(
-            f"column {image_key!r} (--image_key) is {image_type}; wanted images, as binary; if it "
-            "holds paths or URIs, name the column uri, and give the file as --manifest"
-        )
-    if not _is_bytes(image_type):
-        raise CorruptRecordError(
-            f"column {image_key!r} (--image_key) is {image_type}; wanted binary, or a struct "
-            "with a binary field named bytes"
-        )
+    image_field = column_field(schema, image_key)
+    assert image_field is not None, "it is one of the wanted"
+    check_image_type(image_key, image_field.type)
 
 
 def id_column(columns: FileColumns) -> str | None:
     """Returns the column that holds ids, which need not be there; None if none does."""
     return columns.id_column or (ID_KEY if columns.image_id_from is None else None)
-
-
-def _is_bytes(values: pa.DataType) -> bool:
-    return (
-        pa.types.is_binary(values)
-        or pa.types.is_large_binary(values)
-        or pa.types.is_binary_view(values)
-        or pa.types.is_fixed_size_binary(values)
-    )
-
-
-def _has_bytes(values: pa.DataType) -> bool:
-    if pa.types.is_dictionary(values):
-        return _has_bytes(values.value_type)
-    inner = (values.field(place) for place in range(values.num_fields))
-    return _is_bytes(values) or any(_has_bytes(field.type) for field in inner)

@@ -37,14 +37,14 @@ class ReadPart(NamedTuple):
             known (PartBuilder.add_known).
         failures: Inputs that could not be read.
         reused: Inputs whose rows are known, of a shard that is gathered before it is written.
-        without_boxes: Number of images that have no boxes, where a row is one: no inputs.
+        without_boxes: URIs of images that have no boxes, where a row is one: no inputs.
     """
 
     rows: pa.RecordBatch
     encoded: tuple[bytes, ...]
     failures: tuple[Failure, ...]
     reused: ReusedRows | None = None
-    without_boxes: int = 0
+    without_boxes: tuple[str, ...] = ()
 
     @property
     def matched(self) -> int:
@@ -124,6 +124,18 @@ def take_batch(items: Iterator[_T], batch_size: int, size_bytes: Callable[[_T], 
         if is_full(len(batch), total, batch_size):
             break
     return batch
+
+
+def in_batches(part: ReadPart, batch_size: int) -> Iterator[ReadPart]:
+    """Cuts a part of more than batch_size images into parts of as many, or of BATCH_BYTES."""
+    start = 0
+    failures = part.failures
+    while part.rows.num_rows - start > batch_size:
+        count = len(take_batch(iter(part.encoded[start:]), batch_size, len))
+        encoded = part.encoded[start : start + count]
+        yield ReadPart(part.rows.slice(start, count), encoded, failures)
+        start, failures = start + count, ()
+    yield ReadPart(part.rows.slice(start), part.encoded[start:], failures)
 
 
 def is_full(images: int, total_bytes: int, batch_size: int) -> bool:

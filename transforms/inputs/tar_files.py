@@ -19,9 +19,10 @@ import pyarrow as pa
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.tar_archive import TarArchive, open_tar, skim_tar
 from transforms.files.uris import open_at
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
+from transforms.inputs.id_sources import IDS_FROM_NAMES
 from transforms.inputs.look import Look, look_through
 from transforms.inputs.part import (
     PartBuilder,

@@ -68,8 +68,9 @@ class Sample:
             raise self.damage
         if self.image is None:
             raise CorruptRecordError(
-                f"no image: it has {', '.join(self.fields)}; --image_key names another field, and "
-                "the members of a sample must follow one another (tar --sort=name)"
+                f"no image: it has {', '.join(self.fields)}; a field is what follows the first dot "
+                "of a file name; --image_key names another one, and the members of a sample must "
+                "follow one another (tar --sort=name)"
             )
         if isinstance(self.image, ImageError):
             raise self.image

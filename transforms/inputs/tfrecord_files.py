@@ -1,4 +1,4 @@
-"""TFRecord files of tf.Example, read a batch at a time.
+"""TFRecord files of tf.Example or tf.SequenceExample, read a batch at a time.
 
 Record 0 of gs://b/train.tfrecord, with --carry_columns image/class/label:
 
@@ -6,6 +6,9 @@ Record 0 of gs://b/train.tfrecord, with --carry_columns image/class/label:
 
 becomes a row of image_id "cat.jpg", uri "gs://b/train.tfrecord#0" and image/class/label [3], beside
 its bytes. A feature is a list, also of one value, and is carried as one.
+
+A tf.SequenceExample holds a list of images, such as the frames of a video. They become rows of
+image_id "cat.mp4#0", uri "gs://b/train.tfrecord#0.0", and so on, with the features of its context.
 """
 
 import contextlib
@@ -18,6 +21,7 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.example_coder import ExampleToNumpyDict
+from transforms.files.sequence_examples import list_names, read_frames
 from transforms.files.tf_examples import BYTES, FLOATS, INTEGERS, ExampleDecoder, feature_type
 from transforms.files.tf_record import (
     DamagedRecord,
@@ -28,13 +32,15 @@ from transforms.files.tf_record import (
     skim_tfrecord,
 )
 from transforms.files.uris import open_at, stored_offset
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
+from transforms.inputs.id_sources import IDS_FROM_NAMES
 from transforms.inputs.look import Look, look_through
 from transforms.inputs.part import (
     PartBuilder,
     ReadPart,
     check_size,
+    in_batches,
     take_batch,
     told_where,
     unreadable_file,
@@ -63,7 +69,8 @@ def read_tfrecord(
     """Reads a TFRecord file, or a span of one, batch_size records (good or bad) at a time at most.
 
     A row's uri is the file's with "#" and the record's index. Its image_id is the feature that
-    columns names; by default image/filename where there is one, else the uri.
+    columns names; by default image/filename where there is one, else the uri. Of a list of images
+    each has the record's uri with "." and its place, and the record's id with "#" and its place.
 
     Raises:
         OSError: If the storage fails; trying again may help.
@@ -73,7 +80,7 @@ def read_tfrecord(
         with _open_at_start(file) as handle:
             records = _records(handle, file.span, max_image_bytes + OTHER_FEATURES_BYTES)
             while batch := take_batch(records, batch_size, _size_bytes):
-                yield batches.read(batch)
+                yield from in_batches(batches.read(batch), batch_size)
     except ImageError as error:
         yield unreadable_file(file.uri, columns.carried, error)
 
@@ -114,13 +121,13 @@ def peek_example_schema(
     if image_id_from is not None and image_id_from not in IDS_FROM_NAMES:
         bytes_wanted["--image_id_from"] = image_id_from
     wanted = {*bytes_wanted.values(), *carry_columns}
-    found = _peek_features(uri, wanted)
+    found, lists = _peek_features(uri, wanted, image_key or IMAGE_KEY)
     if not found:
         return None
     if missing := sorted(wanted - {name for name, kind in found.items() if kind is not None}):
         raise InputError(
             f"{uri}: its first tf.Examples have no value for {', '.join(missing)}; they have "
-            f"{', '.join(sorted(found))} (--image_key, --image_id_from and "
+            f"{', '.join(sorted(found))}{_told_lists(lists)} (--image_key, --image_id_from and "
             "--carry_columns name features)"
         )
     for flag, name in bytes_wanted.items():
@@ -155,9 +162,19 @@ def tfrecord_places(file: InputFile) -> Iterator[Place]:
             yield Place(index, offset, offset)
 
 
-def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
-    """Returns every feature seen until all wanted ones are, None for one always empty."""
+def _told_lists(lists: set[str]) -> str:
+    return f", and the lists {', '.join(sorted(lists))}, of which only images are" if lists else ""
+
+
+def _peek_features(
+    uri: str, wanted: set[str], image_key: str
+) -> tuple[dict[str, pa.DataType | None], set[str]]:
+    """Returns every feature seen until all wanted ones are, None for one always empty; and lists.
+
+    A list of images is a feature of bytes; the names of all lists are the second.
+    """
     found: dict[str, pa.DataType | None] = {}
+    lists: set[str] = set()
     seen_bytes = 0
     with contextlib.suppress(ImageError), open_tfrecord(uri) as handle:
         records = read_records(handle, max_record_bytes=PEEK_BYTES)
@@ -165,10 +182,14 @@ def _peek_features(uri: str, wanted: set[str]) -> dict[str, pa.DataType | None]:
             if isinstance(record, DamagedRecord):
                 continue
             found |= {k: v for k, v in _feature_types(record).items() if v or k not in found}
+            if not found.get(image_key):
+                lists.update(list_names(record.data))
+                if image_key in lists:
+                    found[image_key] = BYTES
             seen_bytes += len(record.data)
             if seen_bytes > PEEK_BYTES or all(found.get(name) for name in wanted):
                 break
-    return found
+    return found, lists
 
 
 def _feature_types(record: Record) -> dict[str, pa.DataType | None]:
@@ -212,15 +233,23 @@ class _Batches:
                 if row in errors:
                     raise CorruptRecordError(f"no tf.Example with these features: {errors[row]}")
                 key = self._image_id(uri, names[row] or [])
-                image = self._image(images[row] or [])
+                found = self._images(item, images[row] or [])
             except ImageError as error:
                 error = told_where(error, self._file, item.index)
                 part.fail(key, uri, _at(item, error))
-            else:
-                part.add(row, key, uri, image)
+                continue
+            for place, image in found:
+                own = uri if place is None else f"{uri}.{place}"
+                key = self._image_id(own, names[row] or [], place)
+                try:
+                    check_size(len(image), self._max_image_bytes)
+                except ImageError as error:
+                    part.fail(key, own, _at(item, error))
+                else:
+                    part.add(row, key, own, image)
         return part.finish(self._columns.as_carried(decoded))
 
-    def _image_id(self, uri: str, names: list[bytes]) -> str:
+    def _image_id(self, uri: str, names: list[bytes], place: int | None = None) -> str:
         key = self._columns.id_column
         if key is None and self._columns.image_id_from is not None:
             return image_id(uri, self._file.root, self._columns.image_id_from)
@@ -230,16 +259,21 @@ class _Batches:
             name = ""
         if key is not None and not name:
             raise CorruptRecordError(f"its feature {key!r} is not one string that is not empty")
+        if name and place is not None:
+            name = f"{name}#{place}"
         return name or uri
 
-    def _image(self, values: list[bytes]) -> bytes:
+    def _images(self, record: Record, values: list[bytes]) -> list[tuple[int | None, bytes]]:
+        """Returns the image, or those of a list with their places."""
+        frames = None if values else read_frames(record.data, self._image_key)
+        if frames is not None:
+            return list(enumerate(frames))
         if len(values) != 1:
             raise CorruptRecordError(
                 f"its feature {self._image_key!r} has {len(values)} values, wanted one image; "
                 "--image_key names another feature"
             )
-        check_size(len(values[0]), self._max_image_bytes)
-        return values[0]
+        return [(None, values[0])]
 
 
 def _size_bytes(item: Record | DamagedRecord) -> int:

@@ -28,9 +28,10 @@ from transforms.errors import (
 from transforms.files.uris import open_at
 from transforms.files.zip_archive import ZipArchive
 from transforms.files.zip_directory import ZipDirectory, ZipMember
-from transforms.inputs.columns import IDS_FROM_NAMES, FileColumns, image_id
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.extensions import IMAGE_EXTENSIONS
 from transforms.inputs.file_kind import FileKind
+from transforms.inputs.id_sources import IDS_FROM_NAMES
 from transforms.inputs.look import Look
 from transforms.inputs.part import (
     PartBuilder,

@@ -10,6 +10,7 @@ from transforms.boxes import number_of_box
 from transforms.failure import Failure
 from transforms.lifecycle.reuse import DUPLICATE_OF
 from transforms.records import ShardKind
+from transforms.runs.file_accounts import file_of, place_of
 from transforms.schemas import IMAGE_ID, URI
 
 
@@ -91,16 +92,18 @@ def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=computed.schema)
 
 
-def _order(kind: ShardKind) -> Callable[[str, str], tuple[str, int, str, int]]:
+_Place = tuple[str, tuple[int, int], str, int]
+
+
+def _order(kind: ShardKind) -> Callable[[str, str], _Place]:
     return _by_id if kind is ShardKind.IMAGES else _by_place
 
 
-def _by_id(image_id: str, uri: str) -> tuple[str, int, str, int]:
-    return image_id, 0, uri, 0
+def _by_id(image_id: str, uri: str) -> _Place:
+    return image_id, (0, 0), uri, 0
 
 
-def _by_place(image_id: str, uri: str) -> tuple[str, int, str, int]:
-    file, _, place = uri.rpartition("#")
+def _by_place(image_id: str, uri: str) -> _Place:
+    place, number = place_of(uri), number_of_box(image_id)
     # A failure that stands for a whole file has no place in it. Boxes of an image have the same.
-    number = number_of_box(image_id)
-    return (file, int(place), uri, number) if place.isdecimal() else (uri, 0, uri, number)
+    return (uri, (0, 0), uri, number) if place is None else (file_of(uri), place, uri, number)

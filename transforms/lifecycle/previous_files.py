@@ -17,7 +17,7 @@ from transforms.failure import CUT_SHORT, UNOPENED, Failure
 from transforms.files.uris import open_uri
 from transforms.lifecycle.previous_rows import PreviousRows, uris_of
 from transforms.records import InputFile, Predecessor, Shard
-from transforms.runs.file_accounts import file_of
+from transforms.runs.file_accounts import file_of, place_of
 
 
 class Gone(NamedTuple):
@@ -122,10 +122,10 @@ class PreviousFiles:
             if image_id in seen or uri not in self._files or self._stands_for_many(image_id):
                 continue
             span = self._files[uri].span
-            place = self._uris[image_id].rpartition("#")[2]
+            place = place_of(self._uris[image_id])
             if uri not in self._ends:
                 lost += [image_id] if span is None else []
-            elif span is None or (place.isdecimal() and span.covers(int(place))):
+            elif span is None or (place is not None and span.covers(place[0])):
                 unreached[image_id] = self._ends[uri]
         return Gone(tuple(lost), unreached)
 

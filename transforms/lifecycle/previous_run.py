@@ -130,11 +130,15 @@ def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool
         limits: Whether the limits on images count; they decide which fail, and no row.
     """
     found = differences(run.record["recipe"], recipe)
+    # Columns that are no longer wanted are left out of rows that stay; new ones are lacking below.
+    found.pop("outputs.image_statistics", None)
     of_limits = {f"preprocessing.{name}" for name in LIMITS}
     counted = {name: what for name, what in found.items() if limits or name not in of_limits}
     if counted:
         return counted
-    lacking = _lacking_columns(run, computed_columns(STEMS[recipe["program"]]))
+    statistics = recipe["outputs"].get("image_statistics", False)
+    columns = computed_columns(STEMS[recipe["program"]], statistics=statistics)
+    lacking = _lacking_columns(run, columns)
     return {f"column {name}": "was not written, is written" for name in lacking}
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transforms.failure import Step
+from transforms.inputs.passed_over import add_up
 from transforms.lifecycle import canaries
-from transforms.records import Change
+from transforms.records import Change, PassedOver, WrittenFile
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
@@ -35,6 +36,7 @@ class Publication:
         previous: Counts of the run that this one refreshes or completes, if there is one.
         canary_gate: Answers that the canaries must reproduce, if there are any.
         root: Refresh root, and how many runs to keep there, if the run is a refresh.
+        quantized: File of the int8 model, which is published with the run, if it has one.
         description: Further top-level keys of _run.json: program, config, recipe, model,
             preprocessing, software.
     """
@@ -49,6 +51,7 @@ class Publication:
     previous: "PreviousCounts | None" = None
     canary_gate: canaries.CanaryGate | None = None
     root: run_root.RunRoot | None = None
+    quantized: WrittenFile | None = None
     description: Mapping[str, Any]
 
     @property
@@ -99,19 +102,19 @@ def one_attempt_each(results: Iterable[ShardResult]) -> list[ShardResult]:
 def run_record(
     publication: Publication,
     results: list[ShardResult],
-    skipped: Iterable[str],
+    skipped: Iterable[PassedOver],
     warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Returns the content of _run.json."""
     failures: collections.Counter[str] = collections.Counter()
     seconds: collections.Counter[Step] = collections.Counter()
     retries: collections.Counter[str] = collections.Counter()
-    skipped_reasons = collections.Counter(skipped)
+    passed_over = add_up([*skipped, *(one for result in results for one in result.skipped)])
+    skipped_count = sum(one.total for one in passed_over)
     for result in results:
         failures.update(result.failures)
         seconds.update(result.seconds)
         retries.update(result.retries)
-        skipped_reasons.update(result.skipped)
     written = sum(result.rows for result in results)
     failed = failures.total()
     return {
@@ -119,14 +122,15 @@ def run_record(
         "run_id": publication.run_id,
         "status": "published",
         "counts": {
-            "matched": written + failed + skipped_reasons.total(),
+            "matched": written + failed + skipped_count,
             "written": written,
             "failed": failed,
-            "skipped": skipped_reasons.total(),
+            "skipped": skipped_count,
         },
         **_changes(publication, results),
         "failures_by_reason": dict(failures.most_common()),
-        "skipped_by_reason": dict(skipped_reasons.most_common()),
+        "skipped_by_reason": {one.reason: one.total for one in passed_over},
+        "skipped_examples": {one.reason: one.example for one in passed_over},
         "warnings": sorted({*warnings, *_warnings(publication.previous, results)}),
         "files": [_published_entry(publication, result) for result in results],
         "engines": _engines(results),

@@ -8,7 +8,7 @@ An example, with batches of three. Capitals need the model, and [...] are rows t
 What is known travels with the first batch that leaves after it was found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -17,17 +17,22 @@ from transforms.boxes import distinct_sizes, same_runs
 from transforms.inputs.part import ReadPart, is_full, take_batch
 
 
-def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
-    """Joins what is left of sifted parts, so that the model sees full batches.
+class Refill:
+    """Joins what is left of sifted parts, so that the model sees full batches."""
 
-    Args:
-        parts: Parts, at least one, each of a batch at most.
-        batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
-    """
-    waiting: ReadPart | None = None
-    for part in parts:
-        waiting = part if waiting is None else _joined(waiting, part)
-        while rows := _full_batch(waiting.encoded, batch_size):
+    def __init__(self, batch_size: int) -> None:
+        """Begins with nothing.
+
+        Args:
+            batch_size: Images a batch has, unless it has BATCH_BYTES; the last one has fewer.
+        """
+        self._batch_size = batch_size
+        self._waiting: ReadPart | None = None
+
+    def add(self, part: ReadPart) -> Iterator[ReadPart]:
+        """Takes the next part, of a batch at most; yields the batches that are full now."""
+        waiting = part if self._waiting is None else _joined(self._waiting, part)
+        while rows := _full_batch(waiting.encoded, self._batch_size):
             yield ReadPart(
                 waiting.rows.slice(0, rows),
                 waiting.encoded[:rows],
@@ -40,8 +45,12 @@ def refill(parts: Iterable[ReadPart], batch_size: int) -> Iterator[ReadPart]:
                 (),
                 waiting.reused and waiting.reused.emptied(),
             )
-    if waiting is not None:
-        yield waiting
+        self._waiting = waiting
+
+    def rest(self) -> Iterator[ReadPart]:
+        """Yields what is left: the last batch, if there was any part."""
+        if self._waiting is not None:
+            yield self._waiting
 
 
 def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:

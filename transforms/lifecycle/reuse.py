@@ -45,6 +45,7 @@ from transforms.lifecycle.previous_rows import (
     rows_as_read,
 )
 from transforms.records import Change, ImageRef, Shard
+from transforms.runs.row_ids import image_of_row
 from transforms.runs.sharding import shard_index
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, read_schema
 
@@ -61,6 +62,7 @@ class ShardReuse:
         computed: Sequence[str],
         *,
         deduplicate: bool,
+        has_rows: bool = False,
     ) -> None:
         """Reads the predecessor, if there is one.
 
@@ -69,10 +71,12 @@ class ShardReuse:
             carried: The carried columns.
             computed: Names of the columns that this run would compute.
             deduplicate: Whether images of one content share a row's work.
+            has_rows: Whether ids are those of transforms.runs.row_ids.
         """
         self._shard = shard
         self._carried = carried
         self._deduplicate = deduplicate
+        self._has_rows = has_rows
         self._previous = PreviousRows.none()
         self._keeps_all = shard.predecessor is not None and shard.predecessor.keeps_all
         self._files: PreviousFiles | None = None
@@ -252,18 +256,14 @@ class ShardReuse:
         return reused
 
     def _fate(self, image_id: str, content: str | None = None) -> Change:
-        """Says what became of an image since the run before, and notes that it is there.
-
-        Args:
-            image_id: The image.
-            content: Hash of its bytes, as in content_sha256; None if it could not be read.
-        """
+        """Says what became of an image since the run before, and notes that it is there."""
         self._seen.add(image_id)
         return self._previous.fate(image_id, content)
 
     def _belongs_here(self, image_id: str) -> bool:
         """Whether an image of the parent is of this shard: of two halves, each has its own."""
         count, key = self._shard.image_shard_count, self._previous.image_of(image_id)
+        key = image_of_row(image_id) if self._has_rows else key
         return count is None or shard_index(key, count) == self._shard.key.index
 
     def _reused(

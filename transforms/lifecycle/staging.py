@@ -5,6 +5,7 @@ Of a run of three shards that died, with one shard done and another begun:
     .OUT.staging/
         lock.json                         who worked here
         plan.json                         what it was going to do
+        _int8_model.tar                   the quantized model, of a run in int8 alone
         00000-of-00003.json               commit record: the attempt 9f… counts
         00000-of-00003.9f….parquet        that attempt: rows
         00000-of-00003.9f….arrow          and what the shard was given
@@ -32,6 +33,7 @@ from transforms.runs.record import result_from_dict, result_to_dict
 
 PLAN_FILE = "plan.json"
 LOCK_FILE = "lock.json"
+REFUSAL_FILE = "refused.txt"
 ASSEMBLED = "run"
 """Directory in which the run directory is put together."""
 
@@ -79,6 +81,19 @@ def commit(staging: str, result: ShardResult) -> None:
     """
     text = json.dumps(result_to_dict(result, staging), indent=2)
     write_whole(_commit_path(staging, result.shard), text.encode())
+
+
+def write_refusal(staging: str, reason: str) -> None:
+    """Notes why a run that did its work may not be published, where other runs are to go on."""
+    write_whole(FileSystems.join(staging, REFUSAL_FILE), reason.encode(errors="surrogateescape"))
+
+
+def read_refusal(staging: str) -> str | None:
+    """Reads why a run may not be published; None if nothing says so."""
+    path = FileSystems.join(staging, REFUSAL_FILE)
+    if not FileSystems.exists(path):
+        return None
+    return read_whole(path).decode(errors="surrogateescape")
 
 
 def begin_shard(staging: str, shard: ShardKey) -> bool:

@@ -7,12 +7,21 @@ _CPU_INFO = pathlib.Path("/proc/cpuinfo")
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 """Linux's names. Elsewhere, and on ARM, bfloat16 has not been tried and counts as absent."""
 
+_VNNI_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+
 
 @functools.cache
 def has_bfloat16(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
     """Returns whether the CPU multiplies bfloat16; without that it is slower than float32."""
-    if not cpu_info.exists():
-        return False
-    lines = cpu_info.read_text().splitlines()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
+    return not _BFLOAT16_FLAGS.isdisjoint(_flags(cpu_info))
+
+
+@functools.cache
+def has_vnni(cpu_info: pathlib.Path = _CPU_INFO) -> bool:
+    """Returns whether the CPU adds up products of int8 in 32 bits; else in 16, which overflow."""
+    return not _VNNI_FLAGS.isdisjoint(_flags(cpu_info))
+
+
+def _flags(cpu_info: pathlib.Path) -> list[str]:
+    lines = cpu_info.read_text().splitlines() if cpu_info.exists() else []
+    return next((line for line in lines if line.startswith("flags")), "").split()

@@ -2,10 +2,10 @@
 
 import importlib
 import os
-import sys
 import threading
 
 from transforms.machine.garbage import importing
+from transforms.machine.hidden_modules import hidden_modules
 
 _LOADED_BY_TENSORFLOW = "keras.src.optimizers"
 """The one module of Keras 3 that `import tensorflow` asks for, and passes over where there is none.
@@ -51,10 +51,5 @@ def import_tensorflow() -> None:
     SavedModel calls it: saved optimizers are tf_keras's, which the loader imports itself. Whoever
     needs Keras imports it afterwards.
     """
-    # None: not found, to imports. Nothing changes where Keras is loaded already.
-    is_hidden = sys.modules.setdefault(_LOADED_BY_TENSORFLOW, None) is None  # type: ignore[arg-type]
-    try:
+    with hidden_modules(_LOADED_BY_TENSORFLOW):
         importlib.import_module("tensorflow")
-    finally:
-        if is_hidden:
-            del sys.modules[_LOADED_BY_TENSORFLOW]

@@ -2,13 +2,20 @@
 
 import dataclasses
 
+from transforms.errors import FlagError
+from transforms.models.spec import EndpointKind
+from transforms.records import WrittenFile
+
 ENGINES = ("tensorflow", "openvino")
 
 AUTO = "auto"
 """Choice left to the machine: of a precision the fastest that does, of a batch size the fastest
 that is measured on the first batches."""
 
-PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
+INT8 = "int8"
+"""Precision of a model that was quantized; "auto" never takes it."""
+
+PRECISIONS = ("float32", "bfloat16", "float16", INT8, AUTO)
 
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 NORMALIZATIONS = ("none", "l2")
@@ -33,6 +40,7 @@ class EngineSettings:
         batch_size: Images of a full batch: what an engine that compiles every size pads to.
         tunes_batch_size: Whether to try smaller calls on the first full batches, and keep to the
             size that is fastest.
+        quantized: File of the quantized model, for "int8"; else None.
     """
 
     engine: str = "tensorflow"
@@ -42,6 +50,20 @@ class EngineSettings:
     input_range: str | None = None
     batch_size: int | None = None
     tunes_batch_size: bool = False
+    quantized: WrittenFile | None = None
 
 
-DEFAULT_SETTINGS = EngineSettings()
+def choose_engine(kind: EndpointKind, asked: str | None = None) -> str:
+    """Returns the engine that runs a model: as asked for, or that of its format.
+
+    Raises:
+        FlagError: If the one asked for does not run models of this format.
+    """
+    if kind is not EndpointKind.GRAPH:
+        return asked or "tensorflow"
+    if asked == "tensorflow":
+        raise FlagError(
+            "--engine tensorflow runs SavedModels, and the model is ONNX: leave --engine out, or "
+            "give openvino"
+        )
+    return "openvino"

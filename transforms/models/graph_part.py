@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from transforms.images.tensor_view import as_tensor
 from transforms.models.graph_nodes import part_of
 from transforms.models.loaded_model import LoadedModel
 
@@ -45,7 +48,7 @@ class GraphPart:
 
         self._run = run.get_concrete_function()
 
-    def __call__(self, images: tf.Tensor) -> list[tf.Tensor]:
+    def __call__(self, images: npt.NDArray[np.generic]) -> list[npt.NDArray[np.float32]]:
         """Returns the tensors, as float32.
 
         Args:
@@ -55,4 +58,4 @@ class GraphPart:
         Raises:
             tf.errors.OpError: If the part fails on these.
         """
-        return self._run(images)
+        return [tensor.numpy() for tensor in self._run(as_tensor(images))]

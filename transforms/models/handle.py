@@ -1,4 +1,4 @@
-"""Where a model comes from: a handle to a local directory that holds saved_model.pb."""
+"""Where a model comes from: a handle to a local SavedModel or ONNX file."""
 
 import hashlib
 import json
@@ -6,8 +6,6 @@ import logging
 import os
 import pathlib
 import re
-import tarfile
-import warnings
 from collections.abc import Iterable
 
 from transforms.errors import ModelError
@@ -25,16 +23,26 @@ from transforms.models.cache import (
     unpack_archive,
     write_member,
 )
+from transforms.models.hub_download import download_hub_model
+from transforms.models.onnx_files import (
+    check_onnx_files,
+    find_onnx,
+    is_onnx,
+    keep_beside,
+    keep_one_onnx,
+    model_files,
+    split_remote,
+)
 
 SAVED_MODEL = "saved_model.pb"
 
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _STRANGERS = {
-    ".onnx": "an ONNX", ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
+    ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
     ".tflite": "a TensorFlow Lite",
 }  # fmt: skip
-"""Files of models that are no SavedModels, by the ends of their names."""
+"""Files of models that are neither SavedModels nor ONNX, by the ends of their names."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _logger = logging.getLogger(__name__)
@@ -44,14 +52,15 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     """Finds or fetches a model.
 
     Args:
-        handle: A directory, a `.tar`, `.tar.gz` or `.tgz` (local or of any scheme that
+        handle: A directory, a `.tar`, `.tar.gz`, `.tgz` or `.onnx` (local or of any scheme that
             file_systems knows), or an `https://` handle of tfhub.dev or kaggle.com. A directory of
             numbered versions (TF Serving's layout) means its highest.
         cache_dir: Directory of unpacked and copied models, by default image-inference under
             $XDG_CACHE_HOME or ~/.cache. TensorFlow Hub's own models are in $TFHUB_CACHE_DIR.
 
     Returns:
-        A local directory that holds saved_model.pb.
+        A local directory that holds saved_model.pb; or the path of an ONNX file, where there is no
+        SavedModel.
 
     Raises:
         ModelError: If there is no such model, or it cannot be fetched, unpacked or recognised.
@@ -61,10 +70,14 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
     if scheme is None:
-        return _resolve_local(handle, _cache(cache_dir))
+        return _resolve_local(handle, cache_directory(cache_dir))
     if scheme[1].lower() in ("http", "https"):
-        return _model_root(_resolve_hub(handle), handle)
-    return _model_root(_resolve_remote(handle, _cache(cache_dir)), handle)
+        return _model_root(download_hub_model(handle), handle)
+    found = _resolve_remote(handle, cache_directory(cache_dir))
+    if not is_onnx(found):
+        return _model_root(found, handle)
+    check_onnx_files(found)
+    return found
 
 
 def find_model(handle: str) -> str | None:
@@ -82,11 +95,15 @@ def find_model(handle: str) -> str | None:
 
 
 def fingerprint_model(model_dir: str) -> str:
-    """Computes the sha256 over the relative paths and contents of all files of a model."""
-    root = pathlib.Path(model_dir)
+    """Computes the sha256 over the relative paths and contents of all files of a model.
+
+    Of an ONNX model these are the graph, its weights, and what says what it wants of images.
+
+    Raises:
+        ModelError: If it is ONNX, and not whole.
+    """
     digest = hashlib.sha256()
-    files = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
-    for relative, path in files:
+    for relative, path in model_files(model_dir) if is_onnx(model_dir) else _all_files(model_dir):
         if path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -94,7 +111,13 @@ def fingerprint_model(model_dir: str) -> str:
     return digest.hexdigest()
 
 
-def _cache(cache_dir: str | None) -> pathlib.Path:
+def _all_files(model_dir: str) -> list[tuple[str, pathlib.Path]]:
+    root = pathlib.Path(model_dir)
+    return sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
+
+
+def cache_directory(cache_dir: str | None = None) -> pathlib.Path:
+    """Returns the directory of what is kept of models on this machine; see resolve_model."""
     if cache_dir is not None:
         return pathlib.Path(cache_dir)
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
@@ -106,18 +129,25 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
         return _model_root(path, path)
     if not os.path.exists(path):
         raise ModelError(
-            f"no model {path}: want a directory that holds {SAVED_MODEL}, a .tar.gz, a URI such as "
-            "gs://bucket/model, or an https:// handle"
+            f"no model {path}: want a directory that holds {SAVED_MODEL}, a .tar.gz, an .onnx "
+            "file, a URI such as gs://bucket/model, or an https:// handle"
         )
+    if is_onnx(path):
+        check_onnx_files(path)
+        return path
     if path.lower().endswith(_KERAS_SUFFIXES):
         raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
     if stranger := _STRANGERS.get(os.path.splitext(path)[1].lower()):
-        raise ModelError(f"{path} is {stranger} file; wanted a TF2 SavedModel made of that model")
+        raise ModelError(
+            f"{path} is {stranger} file; wanted a TF2 SavedModel or ONNX file made of that model"
+        )
     if os.path.basename(path) == SAVED_MODEL:
         directory = os.path.dirname(path) or "."
         raise ModelError(f"{path} is part of a model; give its directory {directory}")
     if not path.lower().endswith(_ARCHIVE_SUFFIXES):
-        raise ModelError(f"{path} is no model: want a directory, or a file that ends in .tar.gz")
+        raise ModelError(
+            f"{path} is no model: want a directory, or a file that ends in .tar.gz or .onnx"
+        )
     with open(path, "rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -131,6 +161,9 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
 def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     """Copies a model, unless the cache has it as it is listed now."""
     root = uri.rstrip("/")
+    graph = None
+    if is_onnx(root):
+        root, graph = split_remote(root)
     is_archive = root.lower().endswith(_ARCHIVE_SUFFIXES)
     try:
         listed = [look_at(root)] if is_archive else list_files(root)
@@ -143,7 +176,7 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
     if not files:
         raise ModelError(f"no model {uri}: nothing is there")
     if not is_archive:
-        files = _only_latest_version(files, uri)
+        files = _only_latest_version(files, uri) if graph is None else _only(graph, files, uri)
         if len(files) > MAX_MODEL_FILES:
             raise ModelError(f"{uri} has {len(files)} files, limit is {MAX_MODEL_FILES}")
     size = sum(item.size_in_bytes for item in files.values())
@@ -164,7 +197,16 @@ def _resolve_remote(uri: str, cache: pathlib.Path) -> str:
                 else:
                     write_member(file, directory, relative, uri)
 
-    return fill_once(cache, key, copy)
+    copied = fill_once(cache, key, copy)
+    return copied if graph is None else os.path.join(copied, graph)
+
+
+def _only(graph: str, files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
+    """Keeps an ONNX file and what may belong to it."""
+    try:
+        return {path: files[path] for path in keep_beside(files, graph)}
+    except KeyError:
+        raise ModelError(f"no model {uri}: nothing is there") from None
 
 
 def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
@@ -174,41 +216,22 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
     version = _latest_version(files, uri)
     if version is None and sum(path.endswith(f"/{SAVED_MODEL}") for path in files) == 1:
         return files
+    if version is None and (kept := keep_one_onnx(files, uri)):
+        return {path: files[path] for path in kept}
     if version is None:
         raise ModelError(_not_a_model(uri, files))
     return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
 
 
-def _resolve_hub(handle: str) -> str:
-    try:
-        import tensorflow as tf
-
-        with warnings.catch_warnings():
-            # Of what it imports itself; nobody who runs this can change it.
-            warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-            import tensorflow_hub
-    except ImportError as error:
-        raise ModelError(
-            f"{handle} needs tensorflow-hub, and that tf_keras and setuptools<82: {error}"
-        ) from error
-    try:
-        return tensorflow_hub.resolve(handle)
-    # OSError: no network, HTTP status, not a module. ValueError: links in the archive. OpError:
-    # a cache that cannot be written.
-    except (OSError, ValueError, tarfile.TarError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"cannot download model {handle}: {str(error)[:500]}; check the handle and the "
-            "network, or download it and give the directory"
-        ) from error
-
-
 def _model_root(directory: str, handle: str) -> str:
     """Finds the directory of saved_model.pb: this one, its latest version, or its only child's.
+
+    Where there is none, an ONNX file at the same places.
 
     An only child has no other directory beside it, or is the only one that holds saved_model.pb:
     Teachable Machine's zip has labels.txt beside model.savedmodel/.
     """
-    found = directory
+    found, visited = directory, [directory]
     for _ in range(4):
         if os.path.isfile(os.path.join(found, SAVED_MODEL)):
             return found
@@ -226,6 +249,11 @@ def _model_root(directory: str, handle: str) -> str:
         if len(models or children) != 1:
             break
         found = os.path.join(found, (models or children)[0])
+        visited.append(found)
+    for place in visited:
+        if (graph := find_onnx(place)) is not None:
+            check_onnx_files(graph)
+            return graph
     near = _model_near(directory)
     hint = f"; there is a model in {os.path.normpath(os.path.join(handle, near))}: give that"
     raise ModelError(_not_a_model(handle, os.listdir(directory)) + (hint if near else ""))
@@ -255,4 +283,4 @@ def _not_a_model(handle: str, names: Iterable[str]) -> str:
     if any(name.lower().endswith(_KERAS_SUFFIXES) for name in names):
         return f"{handle} holds a Keras file; export it first: model.export(directory)"
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"no {SAVED_MODEL} in {handle}, which holds {listed or 'nothing'}"
+    return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {listed or 'nothing'}"

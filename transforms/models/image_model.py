@@ -1,6 +1,7 @@
 """A loaded image model: pixels in, one row of numbers an image out."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,28 +9,34 @@ import numpy.typing as npt
 
 from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
+from transforms.models.any_model import AnyModel, last_kind, load_model
 from transforms.models.batch_sizing import BatchSizing
-from transforms.models.engine_settings import AUTO, DEFAULT_SETTINGS, EngineSettings
+from transforms.models.cosines import cosines
+from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
-from transforms.models.loaded_model import LoadedModel, load_saved_model
+from transforms.models.loaded_model import LoadedModel
+from transforms.models.made_up_pixels import draw_images
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
+from transforms.models.quantized_engine import start_quantized
+from transforms.models.reference_engine import reference_engine
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
-from transforms.models.tensorflow_engine import TensorFlowEngine, run_function
+from transforms.models.tensorflow_engine import TensorFlowEngine
 from transforms.models.uniform_images import look_at_first_layer
 from transforms.results import EngineReport
 
 MIN_COSINE = 0.999
-"""Least cosine of a probe image's answer and TensorFlow's in float32: an engine and precision
-below are refused. bfloat16 reaches 0.9999 and more on MobileNetV2, ResNet50, EfficientNetV2-B0."""
+"""Least cosine of a probe image's answer and the reference's: that of the format's own engine in
+float32. An engine and precision below are refused. bfloat16 reaches 0.9999 and more on MobileNetV2,
+ResNet50, EfficientNetV2-B0."""
 
 _ENGINES: dict[str, type[TensorFlowEngine] | type[OpenVinoEngine]] = {
     "tensorflow": TensorFlowEngine,
     "openvino": OpenVinoEngine,
 }
-_REFERENCE = ("tensorflow", "float32")
+_NAMES = {"tensorflow": "TensorFlow", "openvino": "OpenVINO"}
 
 _INDEPENDENCE_TOLERANCE = 1e-2
 """Share of the largest output: float16 and TensorFloat-32 differ by 1e-3 between batch sizes, and
@@ -51,7 +58,7 @@ class Engine(Protocol):
 
 
 class ImageModel:
-    """A SavedModel that is loaded, handed to an engine, compared and probed.
+    """A model that is loaded, handed to an engine, compared and probed.
 
     Safe to call from several threads.
 
@@ -75,31 +82,35 @@ class ImageModel:
         spec: ModelSpec,
         *,
         image_size: tuple[int, int],
-        settings: EngineSettings = DEFAULT_SETTINGS,
+        settings: EngineSettings | None = None,
         assumed_range: str | None = None,
+        joined_keys: Sequence[str] = (),
     ) -> None:
         """Loads, compares and probes a model.
 
         Args:
-            model_dir: A directory that holds saved_model.pb.
+            model_dir: A directory that holds saved_model.pb, or an ONNX file.
             spec: Contract of the call: how images go in and the output comes out.
             image_size: (height, width) in pixels.
-            settings: Engine, precision and batch size to run it with.
+            settings: Engine, precision and batch size to run it with; None for the engine of the
+                model's format, in float32.
             assumed_range: Range of the pixels that it will get, where neither the user nor the
                 model's notes said one; else None.
+            joined_keys: Names of outputs to give side by side in place of the spec's one, or none.
 
         Raises:
             ModelError: If it cannot be loaded, sees next to nothing of pixels of the assumed range,
                 the engine or machine cannot run it so, or its answers to a few images make no
                 sense.
         """
+        settings = settings or EngineSettings(engine=choose_engine(spec.kind))
         self._fixed_batch_size = spec.batch_size
         self._sizing = BatchSizing(spec.batch_size)
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
         self._pixel_range = settings.pixel_range
-        loaded = load_saved_model(model_dir, spec, image_size)
-        self.num_variables = len(loaded.variables)
+        loaded = load_model(model_dir, spec, image_size, joined_keys)
+        self.num_variables = loaded.num_variables
         self.num_parameters = loaded.num_parameters
         self.num_trainable_variables = loaded.num_trainable_variables
         self.num_regularization_losses = loaded.num_regularization_losses
@@ -108,7 +119,11 @@ class ImageModel:
             check_assumed_range(self.first_layer, assumed_range)
         # Before an engine lets go of the variables.
         self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
-        self._engine, self._report = self._start_engine(loaded, settings)
+        self._engine: Engine
+        if settings.precision == INT8:
+            self._engine, self._report = start_quantized(settings, spec, image_size)
+        else:
+            self._engine, self._report = self._start_engine(spec, loaded, settings)
         self._probe(spec, loaded)
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
@@ -155,12 +170,12 @@ class ImageModel:
         return self._sizing.run_once(pixels, lambda filled: _call_engine(engine, filled))
 
     def _start_engine(
-        self, loaded: LoadedModel, settings: EngineSettings
+        self, spec: ModelSpec, loaded: AnyModel, settings: EngineSettings
     ) -> tuple[Engine, EngineReport]:
-        """Starts the engine, and measures how far it is from TensorFlow in float32."""
-        engine, precision = settings.engine, settings.precision
-        engine_class = _ENGINES[engine]
-        available = engine_class.precisions()
+        """Starts the engine, and measures how far it is from the reference, in float32."""
+        engine, precision = choose_engine(spec.kind, settings.engine), settings.precision
+        reference = choose_engine(spec.kind)
+        available = _ENGINES[engine].precisions()
         wanted = available[-1] if precision == AUTO else precision
         if wanted not in available:
             raise ModelError(
@@ -170,27 +185,31 @@ class ImageModel:
                 "one of these"
             )
         with as_model_error(f"{engine} cannot run the model"):
-            started = engine_class(loaded, wanted, settings.num_threads)
+            started: Engine
+            if isinstance(loaded, LoadedModel):
+                started = _ENGINES[engine](loaded, wanted, settings.num_threads)
+            else:
+                started = OpenVinoEngine(loaded, wanted, settings.num_threads)
         if started.compiles_every_size:
             self._sizing.fill_up_to(settings.batch_size)
-        if (engine, wanted) == _REFERENCE:
+        if (engine, wanted) == (reference, "float32"):
             return started, EngineReport(engine, wanted, started.device)
         found = self._compare(loaded, started)
         if found < MIN_COSINE:
             if precision == AUTO and wanted != "float32":
                 return self._start_engine(
-                    loaded, dataclasses.replace(settings, precision="float32")
+                    spec, loaded, dataclasses.replace(settings, precision="float32")
                 )
             raise ModelError(
                 f"--engine {engine} --precision {wanted} moves this model's answers to a cosine of "
-                f"{found:.6f} to TensorFlow's in float32, wanted {MIN_COSINE}; use --precision "
-                + ("float32" if wanted != "float32" else "float32 with --engine tensorflow")
+                f"{found:.6f} to {_NAMES[reference]}'s in float32, wanted {MIN_COSINE}; use "
+                "--precision float32" + (" with --engine tensorflow" if wanted == "float32" else "")
             )
         return started, EngineReport(engine, wanted, started.device, round(found, 6))
 
-    def _compare(self, loaded: LoadedModel, engine: Engine) -> float:
+    def _compare(self, loaded: AnyModel, engine: Engine) -> float:
         """Returns the smallest cosine of an engine's answers to the model's own in float32."""
-        pixels = self._random_images(_COMPARED_IMAGES)
+        pixels = self.random_images(_COMPARED_IMAGES)
         size = self._fixed_batch_size or _COMPARED_IMAGES
         parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
 
@@ -199,28 +218,18 @@ class ImageModel:
             return rows.reshape(len(rows), -1).astype(np.float64)
 
         with as_model_error("the model fails on random images"):
-            mine, theirs = answers(engine), answers(_Reference(loaded))
+            mine, theirs = answers(engine), answers(reference_engine(loaded))
         if mine.shape != theirs.shape or not np.isfinite(mine).all():
             return 0.0
-        return float(_cosines(mine, theirs).min())
+        return float(cosines(mine, theirs).min())
 
-    def _random_images(self, count: int) -> npt.NDArray[np.generic]:
-        """Draws images: the first half of even noise, the rest smooth as photos are."""
-        random = np.random.default_rng(0)
-        height, width, channels = self._shape
-        images = random.random((count, *self._shape), np.float32)
-        rows, columns = np.arange(height) * 8 // height, np.arange(width) * 8 // width
-        coarse = random.random((count, 8, 8, channels), np.float32)
-        smooth = coarse[:, rows][:, :, columns] * 0.9 + images * 0.1
-        images[count // 2 :] = smooth[count // 2 :]
-        if self._dtype == np.uint8:
-            return (images * 255).round().astype(np.uint8)
-        low, high = self._pixel_range
-        return (low + images * (high - low)).astype(self._dtype)
+    def random_images(self, count: int) -> npt.NDArray[np.generic]:
+        """Draws images, the same ones for every engine; see draw_images."""
+        return draw_images(count, self._shape, self._dtype, self._pixel_range)
 
-    def _probe(self, spec: ModelSpec, loaded: LoadedModel) -> None:
+    def _probe(self, spec: ModelSpec, loaded: AnyModel) -> None:
         """Looks at the model's answers to a few random images."""
-        pixels = self._random_images(_PROBE_IMAGES)
+        pixels = self.random_images(_PROBE_IMAGES)
         with as_model_error("the model fails on random images"):
             # A model of batch 1 never sees two images together.
             size = min(self._fixed_batch_size or 2, 2)
@@ -253,38 +262,14 @@ class ImageModel:
             flat = [np.full_like(pixels[:1], value) for value in (pixels.min(), pixels.max())]
             with as_model_error("the model fails on flat images"):
                 outputs = np.concatenate([outputs, *(self._call(it, self._engine) for it in flat)])
-        self.outputs_are_probabilities = are_probabilities(outputs, loaded.function)
+        self.outputs_are_probabilities = are_probabilities(outputs, last_kind(loaded))
         warnings = []
         if np.ptp(outputs, axis=0).max() == 0:
             warnings.append("the model gives the same output for four different images")
         self.warnings = tuple(warnings)
 
 
-class _Reference:
-    """The model as it was loaded: TensorFlow, float32, nothing folded."""
-
-    device = "CPU"
-    compiles_every_size = False
-
-    def __init__(self, loaded: LoadedModel) -> None:
-        self._function = loaded.function
-
-    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        return run_function(self._function, pixels)
-
-
 def _call_engine(engine: Engine, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     """Returns [n, output_dim] of that or [n, 1, 1, output_dim]; anything else as it is."""
     outputs = engine(pixels)
     return outputs[:, 0, 0, :] if outputs.ndim == 4 and outputs.shape[1:3] == (1, 1) else outputs
-
-
-def _cosines(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
-    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
-    product = norms[0] * norms[1]
-    both_zero = (norms[0] == 0) & (norms[1] == 0)
-    dots = (first * second).sum(axis=1)
-    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)

@@ -9,11 +9,13 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_DTYPES
-from transforms.models.endpoints import Endpoint, Trace, read_endpoints
+from transforms.models.endpoint import Endpoint, Trace
+from transforms.models.endpoints import read_endpoints
 from transforms.models.handle import SAVED_MODEL
 from transforms.models.hub_module import declared_image_size, is_hub_module
 from transforms.models.label_files import find_labels
-from transforms.models.model_files import files_beside, refuse_pointer
+from transforms.models.lfs_pointer import refuse_pointer
+from transforms.models.model_files import files_beside
 from transforms.models.outputs import choose_output, output_shape, usable_outputs
 from transforms.models.refusals import refusal
 from transforms.models.spec import EndpointKind, ModelSpec
@@ -43,7 +45,7 @@ def inspect_saved_model(
     endpoints = read_endpoints(meta_graph)
     endpoint = _choose_endpoint(endpoints, signature, hub_module=hub_module)
     traces = _comparable(endpoint)
-    sizes = tuple(dict.fromkeys(_size(trace.images) for trace in traces))
+    sizes = tuple(dict.fromkeys(trace.images.image_size for trace in traces))
     if sizes == ((None, None),) and (declared := declared_image_size(meta_graph)):
         sizes = (declared,)
     fixed = [(height, width) for height, width in sizes if height and width]
@@ -173,10 +175,3 @@ def _comparable(endpoint: Endpoint) -> list[Trace]:
 
 def _batch_size(images: TensorInfo) -> int | None:
     return images.shape[0] if images.shape else None
-
-
-def _size(images: TensorInfo) -> tuple[int | None, int | None]:
-    if images.shape is None or images.layout is None:
-        return (None, None)
-    height = 2 if images.layout.is_channels_first else 1
-    return images.shape[height], images.shape[height + 1]

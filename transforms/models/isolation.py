@@ -46,8 +46,23 @@ def predict_isolating(
             if isinstance(error, OutOfMemoryError):
                 model.reduce_batch_size((stop - start) // 2)
             pending += [(middle, stop), (start, middle)]  # The last is taken first.
+    return set_aside_not_finite(outputs, errors)
+
+
+def set_aside_not_finite(
+    outputs: npt.NDArray[np.float32], errors: dict[int, ModelCallError]
+) -> tuple[npt.NDArray[np.float32], dict[int, ModelCallError]]:
+    """Splits off the rows that failed, and those that hold NaN or infinity.
+
+    Args:
+        outputs: float32 [n, output_dim].
+        errors: Errors so far, by row.
+
+    Returns:
+        As predict_isolating.
+    """
     # An answer of NaN is the answer to that image alone; no call has to be repeated.
     for row in np.flatnonzero(~np.isfinite(outputs).all(axis=1)):
         errors.setdefault(int(row), ModelCallError("the model returns a value that is not finite"))
-    good = [row for row in range(len(pixels)) if row not in errors]
+    good = [row for row in range(len(outputs)) if row not in errors]
     return (outputs[good] if errors else outputs), dict(sorted(errors.items()))

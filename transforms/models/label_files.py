@@ -8,10 +8,13 @@ lobe/saved_model.pb
 
 vit/config.json                            {"id2label": {"0": "tench", "1": "goldfish"}}
 vit/saved_model/1/saved_model.pb
+vit/onnx/model.onnx
 """
 
 import json
 import os
+
+from transforms.models.onnx_files import CONFIG_FILE, file_beside, is_onnx
 
 _LABELS = "labels.txt"
 _MAX_JSON_BYTES = 16 * 2**20
@@ -21,8 +24,11 @@ def find_labels(model_dir: str) -> str | None:
     """Returns the path of the labels file that came with a model, or None.
 
     Args:
-        model_dir: A directory that holds saved_model.pb.
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
     """
+    if is_onnx(model_dir):
+        beside = (file_beside(model_dir, name) for name in (_LABELS, CONFIG_FILE))
+        return next((path for path in beside if path and _holds_labels(path)), None)
     places = [os.path.join(model_dir, name) for name in (_LABELS, os.path.join("assets", _LABELS))]
     places += [os.path.join(model_dir, name) for name in ("signature.json", "config.json")]
     # One level up only where that holds this model alone: a directory of models is no model's.
@@ -56,7 +62,9 @@ def _holds_labels(path: str) -> bool:
 
 
 def labels_within(value: object) -> object | None:
-    """Returns the class names inside Lobe's signature.json or Hugging Face's config.json, or None.
+    """Returns the class names inside Lobe's signature.json, or a config.json, or None.
+
+    That is Hugging Face's, or timm's with its label_names.
 
     Args:
         value: Content of the file.
@@ -72,4 +80,5 @@ def labels_within(value: object) -> object | None:
         return None
     classes = value.get("classes")
     labels = classes.get("Label") if isinstance(classes, dict) else value.get("id2label")
+    labels = value.get("label_names") if labels is None else labels
     return labels if isinstance(labels, list | dict) else None

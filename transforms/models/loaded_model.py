@@ -2,7 +2,7 @@
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework import convert_to_constants
 
 from transforms.models.changed_variables import refuse_changes
-from transforms.models.endpoints import ONLY_OUTPUT
+from transforms.models.endpoint import ONLY_OUTPUT
 from transforms.models.load_errors import as_model_error
 from transforms.models.model_files import check_files
 from transforms.models.plain_path import plain_path
@@ -42,6 +42,26 @@ class LoadedModel(NamedTuple):
     num_regularization_losses: int
 
     @property
+    def batch_size(self) -> int | None:
+        """Images in every call, or None for any number."""
+        return self.function.inputs[0].shape[0]
+
+    @property
+    def sample_shape(self) -> list[int]:
+        """Shape of the fewest images that a call takes."""
+        return [self.batch_size or 1, *self.function.inputs[0].shape[1:].as_list()]
+
+    @property
+    def dtype(self) -> str:
+        """NumPy name of the images' dtype."""
+        return self.function.inputs[0].dtype.name
+
+    @property
+    def num_variables(self) -> int:
+        """Number of the variables."""
+        return len(self.variables)
+
+    @property
     def num_parameters(self) -> int:
         """Number of floats in the variables."""
         return sum(math.prod(variable.shape) for variable in self.variables)
@@ -52,20 +72,26 @@ class LoadedModel(NamedTuple):
         return sum(math.prod(item.shape) * item.dtype.size for item in self.variables)
 
 
-def load_saved_model(model_dir: str, spec: ModelSpec, image_size: tuple[int, int]) -> LoadedModel:
+def load_saved_model(
+    model_dir: str,
+    spec: ModelSpec,
+    image_size: tuple[int, int],
+    joined_keys: Sequence[str] = (),
+) -> LoadedModel:
     """Loads a model and traces it once: as restored it would be traced for every batch size.
 
     Args:
         model_dir: A directory that holds saved_model.pb.
         spec: Contract of the call.
         image_size: (height, width) in pixels.
+        joined_keys: Names of outputs to give side by side in place of the spec's one, or none.
 
     Raises:
         ModelError: If TensorFlow cannot, or a call would change the model.
     """
     owner = restore(model_dir, spec)
     with as_model_error("cannot load the model"):
-        function = _trace(owner, spec, image_size)
+        function = _trace(owner, spec, image_size, joined_keys)
     refuse_changes(function)
     variables = tuple({id(item): item for item in function.graph.variables}.values())
     trainable = [variable for variable in variables if variable.trainable]
@@ -104,6 +130,7 @@ def image_function(
     *,
     training: bool = False,
     arguments: Mapping[str, object] = NO_ARGUMENTS,
+    joined_keys: Sequence[str] = (),
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns what maps images to the output in use, as float32 of the model's own shape.
 
@@ -112,17 +139,24 @@ def image_function(
         spec: Contract of the call; images are RGB whatever its layout.
         training: Value of `training` where the model takes that.
         arguments: Further arguments: some of the spec's hyperparameters.
+        joined_keys: Names of outputs to give side by side in place of the spec's one, or none.
     """
     call = _endpoint(owner, spec, {**arguments, "training": training})
 
     def run(images: tf.Tensor) -> tf.Tensor:
         outputs = call(_in_layout(images, spec.layout))
-        if spec.output_key != ONLY_OUTPUT:
-            is_sequence = isinstance(outputs, tuple | list)
-            outputs = outputs[int(spec.output_key) if is_sequence else spec.output_key]
-        return tf.cast(outputs, tf.float32)
+        if not joined_keys:
+            return tf.cast(_output(outputs, spec.output_key), tf.float32)
+        rows = [tf.cast(_output(outputs, key), tf.float32) for key in joined_keys]
+        return tf.concat([row[:, 0, 0, :] if row.shape.rank == 4 else row for row in rows], axis=1)
 
     return run
+
+
+def _output(outputs: Any, key: str) -> tf.Tensor:  # noqa: ANN401 - as the model returns them
+    if key == ONLY_OUTPUT:
+        return outputs
+    return outputs[int(key) if isinstance(outputs, tuple | list) else key]
 
 
 def _in_layout(images: tf.Tensor, layout: Layout) -> tf.Tensor:
@@ -133,9 +167,9 @@ def _in_layout(images: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 
 def _trace(
-    owner: tf.Module, spec: ModelSpec, image_size: tuple[int, int]
+    owner: tf.Module, spec: ModelSpec, image_size: tuple[int, int], joined_keys: Sequence[str]
 ) -> tf.types.experimental.ConcreteFunction:
-    call = image_function(owner, spec)
+    call = image_function(owner, spec, joined_keys=joined_keys)
 
     @tf.function(
         input_signature=[tf.TensorSpec([spec.batch_size, *image_size, 3], spec.dtype)],

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saver_pb2, tensor_bundle_pb2
 
 from transforms.errors import ModelError
-from transforms.images.signatures import LFS_POINTER
+from transforms.models.lfs_pointer import refuse_pointer
 
 _INDEX = os.path.join("variables", "variables.index")
 _SHARD = os.path.join("variables", "variables.data-{:05d}-of-{:05d}")
@@ -54,21 +54,6 @@ def check_files(model_dir: str, files: Iterable[str]) -> None:
         if name == _INDEX:
             for shard, size in _shards(path).items():
                 _check_file(model_dir, shard, size)
-
-
-def refuse_pointer(path: str) -> None:
-    """Refuses a file that Git LFS left in place of the real one.
-
-    Raises:
-        ModelError: If it is a pointer.
-        OSError: If it cannot be read.
-    """
-    with open(path, "rb") as file:
-        if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise ModelError(
-                f"{path} is a Git LFS pointer, not the file itself; run git lfs pull where the "
-                "model was cloned"
-            )
 
 
 def _shards(index: str) -> dict[str, int]:

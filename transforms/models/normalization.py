@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from tensorflow.core.framework import graph_pb2, node_def_pb2
 
+from transforms.models.clear_way import LayerInput
 from transforms.models.graph_nodes import data_inputs, full_name, source
-from transforms.models.image_path import MOMENTS, LayerInput, is_training
+from transforms.models.image_path import MOMENTS, is_training
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 _BETWEEN = ("Add", "AddV2", "BiasAdd", "Cast", "Identity")

@@ -1,4 +1,8 @@
-"""What a SavedModel cannot say of itself: the flags it wants, in a file beside saved_model.pb."""
+"""What a model cannot say of itself: the flags it wants, in files beside it.
+
+image_model.json is this pipeline's own. An ONNX model may have Hugging Face's files as well; where
+both say something, image_model.json does.
+"""
 
 import json
 import os
@@ -6,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.errors import ModelError
+from transforms.models.image_processor import read_image_processor
+from transforms.models.onnx_files import directory_of, is_onnx
 
 NOTES_FILE = "image_model.json"
 
@@ -24,10 +30,35 @@ def encode_notes(flags: Mapping[str, Any]) -> str:
 def read_notes(model_dir: str) -> dict[str, Any]:
     """Reads the flags that a model wants; empty if it comes without notes.
 
+    Args:
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
+
     Raises:
         ModelError: If the notes cannot be read, or are of another form.
     """
-    path = os.path.join(model_dir, NOTES_FILE)
+    own = _read_own(model_dir)
+    return {**read_image_processor(model_dir).flags, **own} if is_onnx(model_dir) else own
+
+
+def name_notes(model_dir: str) -> str:
+    """Returns the names of the files that read_notes reads, for messages."""
+    names = [NOTES_FILE] if _read_own(model_dir) or not is_onnx(model_dir) else []
+    if is_onnx(model_dir) and (source := read_image_processor(model_dir).source):
+        names.append(source)
+    return " and ".join(names) or NOTES_FILE
+
+
+def beyond_flags(model_dir: str) -> str:
+    """Says what a model's notes want of images that no flag does; nothing of most.
+
+    Such as "preprocessor_config.json: it squashes to 256x256 and cuts 224x224 out of the middle".
+    """
+    processor = read_image_processor(model_dir) if is_onnx(model_dir) else None
+    return f"{processor.source}: {processor.unsaid}" if processor and processor.unsaid else ""
+
+
+def _read_own(model_dir: str) -> dict[str, Any]:
+    path = os.path.join(directory_of(model_dir), NOTES_FILE)
     try:
         with open(path, encoding="utf-8") as file:
             notes = json.load(file)

@@ -1,15 +1,15 @@
 """OpenVINO as the engine, on CPUs: one compiled model a worker, shared by its threads."""
 
-import sys
 import threading
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, brief
+from transforms.machine.openvino_runtime import import_openvino, openvino_cause
 from transforms.models.loaded_model import LoadedModel
+from transforms.models.onnx_model import OnnxModel
 
 if TYPE_CHECKING:  # An extra.
     from openvino import InferRequest, Model
@@ -24,7 +24,8 @@ _PART_A_CORE = 4
 reads it. Fewer cost more each (docs/benchmarks.md)."""
 
 _CAPABILITIES = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
-_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "f32"}
+"""Of int8, what the operations are computed in that were not quantized."""
 
 
 class OpenVinoEngine:
@@ -42,19 +43,24 @@ class OpenVinoEngine:
     device = _DEVICE
     compiles_every_size = False
 
-    def __init__(self, loaded: LoadedModel, precision: str, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: "LoadedModel | OnnxModel | Model",
+        precision: str,
+        num_threads: int | None = None,
+    ) -> None:
         """Converts and compiles the model.
 
         Args:
-            loaded: The model. Its variables are read in place: freezing first takes more memory,
-                and EfficientNetV2-B0 then runs 2.6 times as long.
-            precision: Name of the precision, one of `precisions()`.
+            source: The model, loaded or converted. Variables of a loaded one are read in place:
+                freezing first takes more memory, and EfficientNetV2-B0 then runs 2.6 times as long.
+            precision: Name of the precision, one of `precisions()`, or "int8" of a quantized model.
             num_threads: Threads for all streams, or None for one a core.
 
         Raises:
             ModelError: If OpenVINO is not installed or cannot convert the model.
         """
-        openvino = _import_openvino()
+        openvino = import_openvino()
         properties: dict[str, object] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": _TYPES[precision],
@@ -64,12 +70,13 @@ class OpenVinoEngine:
         if num_threads is not None:
             properties["INFERENCE_NUM_THREADS"] = num_threads
         try:
-            model = _convert(loaded)
+            model = convert(source) if isinstance(source, LoadedModel | OnnxModel) else source
             self._compiled = openvino.Core().compile_model(model, _DEVICE, properties)
         # OpenVINO's converter raises Exception itself for some models.
         except Exception as error:
+            cure = "" if isinstance(source, OnnxModel) else ", use --engine tensorflow"
             raise ModelError(
-                f"OpenVINO cannot convert this model, use --engine tensorflow: {brief(error)}"
+                f"OpenVINO cannot convert this model{cure}: {openvino_cause(error)}"
             ) from error
         self._num_streams = int(self._compiled.get_property("NUM_STREAMS"))
         self._num_cores = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
@@ -83,7 +90,7 @@ class OpenVinoEngine:
         Raises:
             ModelError: If OpenVINO is not installed.
         """
-        core = _import_openvino().Core()
+        core = import_openvino().Core()
         found = core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         return tuple(name for name, capability in _CAPABILITIES.items() if capability in found)
 
@@ -122,11 +129,14 @@ def count_parts(images: int, num_streams: int, num_cores: int) -> int:
     return max(1, for_streams, for_caches)
 
 
-def _convert(loaded: LoadedModel) -> "Model":
+def convert(loaded: LoadedModel | OnnxModel) -> "Model":
     """Converts a function as openvino.convert_model does, whose answers are the same bits.
 
-    That one imports Keras, which takes a second, to find out what it is given.
+    That one imports Keras, which takes a second, to find out what it is given. An ONNX model is of
+    OpenVINO's own kind as it is loaded.
     """
+    if isinstance(loaded, OnnxModel):
+        return loaded.model
     from openvino.frontend import FrontEndManager
     from openvino.frontend.tensorflow.graph_iterator import GraphIteratorTFGraph
 
@@ -134,16 +144,3 @@ def _convert(loaded: LoadedModel) -> "Model":
     # Kept while it is converted: OpenVINO calls back.
     nodes = GraphIteratorTFGraph(loaded.function.graph, share_weights=True)
     return converter.convert(converter.load(nodes))
-
-
-def _import_openvino() -> ModuleType:
-    # OpenVINO reports every import and conversion to Google Analytics by this package, unless it is
-    # absent or the user has opted out.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise ModelError(
-            "--engine openvino needs the package openvino: pip install '.[openvino]'"
-        ) from error
-    return openvino

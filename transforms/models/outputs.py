@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from transforms.errors import ModelError
-from transforms.models.endpoints import ONLY_OUTPUT, Endpoint
+from transforms.models.endpoint import ONLY_OUTPUT, Endpoint
+from transforms.models.spec import EndpointKind
 from transforms.models.tensor_info import TensorInfo
 
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -51,7 +52,8 @@ def choose_output(
         listed = "; ".join(map(str, outputs.values()))
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {listed or 'nothing'}, want one row of "
-            "numbers an image, [N, D] or [N, 1, 1, D]; choose another with --signature"
+            "numbers an image, [N, D] or [N, 1, 1, D]"
+            + ("" if _is_whole(endpoint) else "; choose another with --signature")
         )
     if len(usable) == 1:
         return usable[0]
@@ -79,9 +81,18 @@ def output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, in
     if not _is_rows(output):
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
-            "[N, D] or [N, 1, 1, D]; choose another with --output_key or --signature"
+            f"[N, D] or [N, 1, 1, D]; choose another with --output_key{_or_signature(endpoint)}"
         )
     return (None, None) if output.shape is None else (len(output.shape), output.shape[-1])
+
+
+def _or_signature(endpoint: Endpoint) -> str:
+    """Says the other flag that chooses; a graph has no other parts."""
+    return "" if _is_whole(endpoint) else " or --signature"
+
+
+def _is_whole(endpoint: Endpoint) -> bool:
+    return endpoint.kind is EndpointKind.GRAPH
 
 
 def _is_rows(output: TensorInfo) -> bool:

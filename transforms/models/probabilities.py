@@ -13,22 +13,21 @@ import tensorflow as tf
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASS_ON = ("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "EnsureShape")
-_LINEAR = ("MatMul", "BiasAdd", "Add", "AddV2", "Conv2D")
+_LINEAR = ("MatMul", "BiasAdd", "Add", "AddV2", "Conv2D", "Convolution")
+"""Operations that logits come from, by TensorFlow's names and OpenVINO's."""
 
 
-def are_probabilities(
-    outputs: npt.NDArray[np.float32], function: tf.types.experimental.ConcreteFunction
-) -> bool:
+def are_probabilities(outputs: npt.NDArray[np.float32], last_kind: str) -> bool:
     """Tells probabilities from logits and features.
 
     Args:
         outputs: float32 [batch, output_dim] of a few images.
-        function: Function that computed them.
+        last_kind: Type of the operation that computed them.
     """
     if outputs.min() < 0:
         return False
     if outputs.shape[1] == 1:
-        return bool(outputs.max() <= 1) and last_operation(function) not in _LINEAR
+        return bool(outputs.max() <= 1) and last_kind not in _LINEAR
     return np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from transforms.models.endpoints import Endpoint
+from transforms.models.endpoint import Endpoint
 from transforms.models.tensor_info import TensorInfo
 
 _WANTED = "this pipeline gives images alone, [N, height, width, 3] of numbers"

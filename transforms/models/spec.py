@@ -1,4 +1,4 @@
-"""How to call a SavedModel on images, as plain values: nothing of TensorFlow."""
+"""How to call a model on images, as plain values: nothing of TensorFlow."""
 
 import dataclasses
 import enum
@@ -21,6 +21,7 @@ class EndpointKind(enum.StrEnum):
     CALLABLE = "callable"  # obj(images)
     SIGNATURE = "signature"  # obj.signatures[name](images)
     SUB_CALLABLE = "sub-callable"  # obj.name(images)
+    GRAPH = "graph"  # an ONNX file, which is all of one
 
 
 class Training(enum.StrEnum):
@@ -33,11 +34,11 @@ class Training(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """How a SavedModel is called on images.
+    """How a model is called on images.
 
     Attributes:
-        kind: Way to call it: as an object, by a signature, or by one of its attributes.
-        endpoint: "__call__", the signature's name or the attribute's.
+        kind: Way to call it: as an object, by a signature, by one of its attributes; or as a graph.
+        endpoint: "__call__", the signature's name or the attribute's; of a graph its file's name.
         input_name: The image argument.
         dtype: NumPy name of the dtype that images are fed as, one of INPUT_DTYPES.
         image_size: (height, width) in pixels, or None where the caller chooses.
@@ -62,6 +63,11 @@ class ModelSpec:
         switches: Inputs beside the images that are given False: scalars of type bool.
         defaults: Inputs beside the images that are given the default that the signature declares
             for them, a scalar.
+        written_by: Program that wrote an ONNX file, and its opset; nothing of SavedModels.
+        pixel_scale: Factors of red, green and blue that are put before an ONNX graph, as the files
+            beside it say; nothing if there are none.
+        pixel_shift: What is added to each then.
+        is_bgr: Whether blue is put first then.
         inspection_version: Version of the inspection that found this out.
     """
 
@@ -89,6 +95,10 @@ class ModelSpec:
     layout: Layout = Layout.RGB
     switches: tuple[str, ...] = ()
     defaults: tuple[tuple[str, Scalar], ...] = ()
+    written_by: str = ""
+    pixel_scale: tuple[float, ...] = ()
+    pixel_shift: tuple[float, ...] = ()
+    is_bgr: bool = False
     inspection_version: int = INSPECTION_VERSION
 
     @classmethod
@@ -105,6 +115,15 @@ class ModelSpec:
             "layout": Layout,
         }
         return cls(**{name: kinds.get(name, _frozen)(value) for name, value in fields.items()})
+
+    def for_range(self, input_range: str) -> "ModelSpec":
+        """Returns the contract for pixels of a range that the user may have chosen.
+
+        What files say of pixels in [0, 1] is put before a graph for these alone.
+        """
+        if input_range == "0,1":
+            return self
+        return dataclasses.replace(self, pixel_scale=(), pixel_shift=(), is_bgr=False)
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.

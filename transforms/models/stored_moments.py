@@ -18,15 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from transforms.images.pixel_range import scale_and_shift
 from transforms.images.policy import INPUT_RANGES
-from transforms.images.tensor_view import as_tensor
+from transforms.images.range_scaling import scale_and_shift
+from transforms.models.any_model import AnyModel, Part, normalization_behind, take_part, trace
 from transforms.models.first_layer import FirstLayer
-from transforms.models.graph_nodes import part_of
-from transforms.models.graph_part import GraphPart
-from transforms.models.image_path import trace_images
-from transforms.models.loaded_model import LoadedModel
-from transforms.models.normalization import find_normalization
 
 _FEWEST_IMAGES, _MOST_IMAGES = 8, 16
 _LARGEST_MEDIAN, _LARGEST_DECILE = 0.1, 0.25
@@ -77,7 +72,7 @@ class RangeDoubt:
         sentence: What the user should know; nothing as long as nothing speaks against the range.
     """
 
-    def __init__(self, loaded: LoadedModel, layer: FirstLayer, input_range: str | None) -> None:
+    def __init__(self, loaded: AnyModel, layer: FirstLayer, input_range: str | None) -> None:
         """Looks for moments; finds none in most models without batch normalization.
 
         Args:
@@ -131,7 +126,7 @@ class StoredMoments:
 
     def __init__(
         self,
-        part: GraphPart,
+        part: Part,
         mean: npt.NDArray[np.float32],
         variance: npt.NDArray[np.float32],
         channel_axis: int,
@@ -184,7 +179,7 @@ class StoredMoments:
 
     def _values(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         """Returns what is normalized, in some places: [places, channels]."""
-        values = self._part(as_tensor(images))[0].numpy()
+        values = self._part(images)[0]
         if self._is_channels_first:
             values = np.moveaxis(values, 1, -1)
         rows, columns = (max(1, side // _PLACES) for side in values.shape[1:3])
@@ -225,28 +220,23 @@ def _in_range(
     return (pixels * factor + (wanted_shift - shift * factor)).astype(pixels.dtype)
 
 
-def _find_moments(loaded: LoadedModel, layer: FirstLayer) -> StoredMoments | None:
+def _find_moments(loaded: AnyModel, layer: FirstLayer) -> StoredMoments | None:
     """Returns a model's moments, if it does nothing to pixels before its first convolution."""
-    images = loaded.function.inputs[0]
     if layer.obstacle or len(layer.seen) < 2 or not layer.sees_all_as_given:
         return None
-    path = trace_images(loaded.graph, images.op.name)
-    found = find_normalization(loaded.graph, path.layers[0]) if len(path.layers) == 1 else None
+    path = trace(loaded)
+    found = normalization_behind(loaded, path.layers[0]) if len(path.layers) == 1 else None
     if found is None:
         return None
-    moments = part_of(loaded.graph, [found.mean, found.variance])
-    if images.op.name in {node.name for node in moments.node}:  # Those of the batch.
-        return None
-    batch, *sides = images.shape
     try:
-        part = GraphPart(loaded, [found.inputs, found.mean, found.variance])
-        inputs, mean, variance = (
-            tensor.numpy() for tensor in part(tf.zeros([batch or 1, *sides], images.dtype))
-        )
+        part = take_part(loaded, [found.inputs, found.mean, found.variance])
+        inputs, mean, variance = part(np.zeros(loaded.sample_shape, loaded.dtype))
     except (tf.errors.OpError, ValueError):
         return None
     channels = inputs.shape[found.channel_axis]
     if inputs.ndim != 4 or not channels == mean.size == variance.size:
         return None
-    stored = StoredMoments(part, mean.reshape(-1), variance.reshape(-1), found.channel_axis, batch)
+    stored = StoredMoments(
+        part, mean.reshape(-1), variance.reshape(-1), found.channel_axis, loaded.batch_size
+    )
     return stored if stored.are_trained else None

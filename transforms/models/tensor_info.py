@@ -1,4 +1,4 @@
-"""A tensor as a SavedModel declares it, and the form of images that it can be."""
+"""A tensor as a model declares it, and the form of images that it can be."""
 
 import dataclasses
 import enum
@@ -73,6 +73,19 @@ class TensorInfo:
         if first in _CHANNELS_FIRST:
             return _CHANNELS_FIRST[first]
         return Layout.RGB if last is None else None
+
+    @property
+    def image_size(self) -> tuple[int | None, int | None]:
+        """Height and width of the images that it can be; None for any."""
+        if self.shape is None or self.layout is None:
+            return None, None
+        height = self.height_axis
+        return self.shape[height], self.shape[height + 1]
+
+    @property
+    def height_axis(self) -> int:
+        """Axis of the images' height; that of their width comes after it."""
+        return 2 if self.layout is not None and self.layout.is_channels_first else 1
 
     @property
     def is_switch(self) -> bool:

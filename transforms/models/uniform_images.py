@@ -11,10 +11,9 @@ import tensorflow as tf
 from transforms.errors import brief
 from transforms.images.pixel_range import from_unit_range, to_unit_range
 from transforms.images.policy import INPUT_RANGES
+from transforms.models.any_model import AnyModel, Part, take_part, trace
+from transforms.models.clear_way import LayerInput
 from transforms.models.first_layer import FirstLayer, View
-from transforms.models.graph_part import GraphPart
-from transforms.models.image_path import LayerInput, trace_images
-from transforms.models.loaded_model import LoadedModel
 
 _LEVELS = (0, 128, 255)
 """Black, a gray, and white."""
@@ -31,24 +30,22 @@ class _UnclearError(Exception):
     """What a layer is given does not say what becomes of a pixel; says why."""
 
 
-def look_at_first_layer(loaded: LoadedModel) -> FirstLayer:
+def look_at_first_layer(loaded: AnyModel) -> FirstLayer:
     """Finds out what a model's first layer sees of images, for each range.
 
     Runs images of one colour through the part of the graph that is before it, which costs little.
     """
-    images = loaded.function.inputs[0]
-    path = trace_images(loaded.graph, images.op.name)
+    path = trace(loaded)
     if path.blocked_by:
         return FirstLayer(obstacle=f"{' and '.join(path.blocked_by)} comes before its first layer")
     if not path.layers:
         return FirstLayer(obstacle="it has no convolution and no matrix product")
     kind = " and ".join(dict.fromkeys(layer.kind for layer in path.layers))
     try:
-        part = GraphPart(loaded, [layer.tensor for layer in path.layers])
-        batch, *sides = images.shape
-        run_to = functools.partial(_run_to, part, [batch or 1, *sides])
+        part = take_part(loaded, [layer.tensor for layer in path.layers])
+        run_to = functools.partial(_run_to, part, loaded.sample_shape)
         found = [
-            _see(layer, images.dtype, functools.partial(run_to, place))
+            _see(layer, tf.as_dtype(loaded.dtype), functools.partial(run_to, place))
             for place, layer in enumerate(path.layers)
         ]
         return _agree(found, kind)
@@ -59,10 +56,10 @@ def look_at_first_layer(loaded: LoadedModel) -> FirstLayer:
 
 
 def _run_to(
-    part: GraphPart, shape: Sequence[int], place: int, pixel: tf.Tensor
+    part: Part, shape: Sequence[int], place: int, pixel: tf.Tensor
 ) -> npt.NDArray[np.float32]:
     """Returns what one of the layers is given of images of a colour."""
-    return part(tf.broadcast_to(pixel, shape))[place].numpy()
+    return part(np.broadcast_to(pixel.numpy(), shape))[place]
 
 
 def _agree(found: Sequence[FirstLayer], kind: str) -> FirstLayer:

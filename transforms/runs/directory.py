@@ -13,6 +13,9 @@ from transforms.runs.formats import FORMATS
 RUN_FILE = "_run.json"
 FAILURES_FILE = "_failures.jsonl"
 SUCCESS_FILE = "_SUCCESS"
+INT8_FILE = "_int8_model.tar"
+"""The quantized model of a run in int8, for the next refresh."""
+
 INPUTS = "_inputs"
 IN_PLACE_STAGING = "_staging"
 
@@ -56,7 +59,7 @@ def names_in(output: str) -> list[str]:
 def is_ours(name: str) -> bool:
     """Tells whether a name in the run directory is one that a run writes."""
     return (
-        name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE, *EARLIER_NAMES.values())
+        name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE, INT8_FILE, *EARLIER_NAMES.values())
         or name.startswith(f"{INPUTS}/")
         or is_data_file(name)
     )

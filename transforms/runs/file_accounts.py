@@ -1,8 +1,9 @@
 """What became of each of the files that a shard is made of.
 
-An image in a file has the URI of that with "#" and its index; what stands for the whole file, or
-for its rest, has the file's URI itself, or the index at which the rest begins. Of a shard of a.tar,
-which has three images, and b.tar, which has one and then ends early:
+An image in a file has the URI of that with "#" and its index, and in a list of images its place
+there, as x.parquet#12.3. What stands for the whole file, or for its rest, has the file's URI
+itself, or the index at which the rest begins. Of a shard of a.tar, which has three images, and
+b.tar, which has one and then ends early:
 
     rows      a.tar#0, a.tar#2, b.tar#0
     failures  a.tar#1 decode/CorruptImage, b.tar#1 read/TruncatedFile
@@ -10,11 +11,14 @@ which has three images, and b.tar, which has one and then ends early:
 """
 
 import collections
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 from transforms.failure import Failure
 from transforms.records import InputFile
 from transforms.results import FileAccount
+
+_PLACE = re.compile(r"#(\d+)(?:\.(\d+))?\Z", re.ASCII)
 
 
 def file_of(uri: str, files: Collection[str] = ()) -> str:
@@ -25,6 +29,15 @@ def file_of(uri: str, files: Collection[str] = ()) -> str:
         files: URIs of the files that it may be of.
     """
     return uri if uri in files else uri.rpartition("#")[0]
+
+
+def place_of(uri: str) -> tuple[int, int] | None:
+    """Returns where in its file an image is: (12, 0) of x.tar#12, and (12, 3) of x.parquet#12.3.
+
+    None of the failure of a whole file.
+    """
+    match = _PLACE.search(uri)
+    return match and (int(match[1]), int(match[2] or 0))
 
 
 def account_for_files(

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from transforms.errors import FlagError, ModelError
+from transforms.files.file_systems import FileSystems
 from transforms.images.policy import INPUT_RANGES, Preprocessing
+from transforms.models.contract import inspect_model
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.handle import fingerprint_model, resolve_model
-from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import NO_ARGUMENTS, load_saved_model
 from transforms.models.notes import read_notes
 from transforms.models.reusable_model import ReusableModel, load_reusable
-from transforms.models.spec import ModelSpec
+from transforms.models.spec import EndpointKind, ModelSpec
 from transforms.models.uniform_images import look_at_first_layer
+from transforms.records import WrittenFile
+from transforms.runs.directory import INT8_FILE
 from transforms.runs.embedding_runs import EmbeddingRuns
+from transforms.runs.record import PublishedRun
 
 
 class ModelOfRun(NamedTuple):
@@ -62,9 +66,7 @@ def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
             "that model with --model, or embed again"
         )
     flags = record["config"]
-    spec = inspect_saved_model(
-        model_dir, signature=flags["signature"], output_key=flags["output_key"]
-    )
+    spec = inspect_model(model_dir, signature=flags["signature"], output_key=flags["output_key"])
     fields = {field.name for field in dataclasses.fields(Preprocessing)}
     noted = {name: value for name, value in record["preprocessing"].items() if name in fields}
     policy = Preprocessing(**{**noted, "image_size": tuple(noted["image_size"])})
@@ -77,7 +79,30 @@ def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
             "embed again"
         )
     normalize = record["recipe"]["outputs"]["normalize"]
+    spec = spec.for_range(policy.input_range)
     return ModelOfRun(handle, model_dir, fingerprint, spec, policy, normalize)
+
+
+def require_saved_model(model: ModelOfRun) -> None:
+    """Refuses a model that no SavedModel can be built on.
+
+    Raises:
+        ModelError: If it is ONNX.
+    """
+    if model.spec.kind is EndpointKind.GRAPH:
+        raise ModelError(
+            f"{model.handle} is ONNX, and a classifier is a SavedModel with its model inside; "
+            "embed with that network as a SavedModel"
+        )
+
+
+def quantized_of(run: PublishedRun) -> WrittenFile | None:
+    """Returns the file of the model in int8 that made a run's vectors; None if it was not int8."""
+    quantization = run.record.get("quantization")
+    if quantization is None:
+        return None
+    path = FileSystems.join(run.directory, INT8_FILE)
+    return WrittenFile(path, quantization["size_bytes"], quantization["sha256"])
 
 
 def check_range_of_run(model: ModelOfRun, runs: EmbeddingRuns) -> None:

@@ -1,12 +1,23 @@
 """BatchCoder: how batches cross a stage, if a runner makes them, and what they weigh."""
 
 import pickle
+from typing import Any
 
 import pyarrow as pa
 from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 
-from transforms.batches import Batch, EncodedImages, OutputRows, PixelBatch, Predictions
+from transforms.batches import (
+    Batch,
+    EncodedImages,
+    OutputRows,
+    PixelBatch,
+    Predictions,
+    SharedBatches,
+    SharedImages,
+    SharedPixels,
+    SharedPredictions,
+)
 
 
 class BatchCoder(Coder):
@@ -38,7 +49,27 @@ class BatchCoder(Coder):
         return value.size_bytes
 
 
+class SharedBatchesCoder(Coder):
+    """Codes the batches of several runs each by itself; see BatchCoder."""
+
+    def encode(self, value: SharedBatches[Any]) -> bytes:
+        """Returns the batches as bytes; on this way they share nothing."""
+        batches = {run: BatchCoder().encode(batch) for run, batch in value.batches.items()}
+        return pickle.dumps((type(value), batches), pickle.HIGHEST_PROTOCOL)
+
+    def decode(self, encoded: bytes) -> SharedBatches[Any]:
+        """Returns the batches that encode was given."""
+        kind, batches = pickle.loads(encoded)
+        return kind({run: BatchCoder().decode(batch) for run, batch in batches.items()})
+
+    def estimate_size(self, value: SharedBatches[Any]) -> int:
+        """Returns the size of the arrays, in bytes."""
+        return value.size_bytes
+
+
 def register_batch_coder() -> None:
-    """Makes Beam use BatchCoder for batches; before a pipeline that has them is built."""
+    """Makes Beam use these coders for batches; before a pipeline that has them is built."""
+    for shared in (SharedImages, SharedPixels, SharedPredictions):
+        registry.register_coder(shared, SharedBatchesCoder)
     for batch in (EncodedImages, PixelBatch, Predictions, OutputRows):
         registry.register_coder(batch, BatchCoder)

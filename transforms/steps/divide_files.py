@@ -91,7 +91,7 @@ class DivideFiles(beam.PTransform[PCollection[InputFile], Divided]):
     @beam.typehints.no_annotations
     def expand(self, files: PCollection[InputFile]) -> Divided:
         """Returns the spans, and what is said of files that have none."""
-        start = files.pipeline | "Once" >> beam.Create([None], reshuffle=False)
+        start = files.pipeline | "Once" >> beam.Impulse()
         divided = (
             start
             | "SetLimits" >> beam.FlatMap(_set_limits, AsList(files), self.rows_per_file)
@@ -106,12 +106,12 @@ class DivideFiles(beam.PTransform[PCollection[InputFile], Divided]):
 
 
 def _set_limits(
-    _: None, files: list[InputFile], rows_per_file: int
+    _: bytes, files: list[InputFile], rows_per_file: int
 ) -> Iterator[tuple[InputFile, SpanLimits]]:
     limits = SpanLimits.of_run(rows_per_file, sum(file.size_bytes for file in files))
     for file in files:
         yield file, limits
 
 
-def _describe(_: None, uris: list[str]) -> Iterator[str]:
+def _describe(_: bytes, uris: list[str]) -> Iterator[str]:
     yield from describe_undivided(uris)

@@ -9,18 +9,23 @@ from typing import Any, NamedTuple
 from transforms.errors import FlagError
 from transforms.files.uris import is_local
 from transforms.images.policy import Preprocessing
-from transforms.machine.tensorflow_runtime import start_tensorflow
+from transforms.models.contract import inspect_model
 from transforms.models.engine_settings import (
     AUTO,
     ENGINES,
+    INT8,
     LARGEST_TUNED_BATCH,
     PRECISIONS,
     EngineSettings,
+    choose_engine,
 )
 from transforms.models.handle import fingerprint_model
+from transforms.models.onnx_files import is_onnx
 from transforms.models.spec import ModelSpec
+from transforms.records import WrittenFile
 from transforms.runs.known_model import known_spec
 from transforms.steps.saved_model_handler import SavedModelHandler
+from transforms.steps.shared_model_handler import SharedModelHandler
 
 
 class LaunchedModel(NamedTuple):
@@ -49,7 +54,8 @@ def launch_model(
     signature: str | None,
     output_key: str | None,
     image_size: tuple[int, int] | None,
-    assumed_range: str | None,
+    input_range: str,
+    is_assumed: bool,
     earlier: Mapping[str, Any] | None = None,
 ) -> LaunchedModel:
     """Inspects a model; loads no weights, and no TensorFlow for one that an earlier run inspected.
@@ -60,7 +66,8 @@ def launch_model(
         signature: Signature or attribute to use, or None to choose.
         output_key: Output to use, or None to choose.
         image_size: (height, width) as asked for, or None for the model's own.
-        assumed_range: Range of the pixels if nobody said it, else None.
+        input_range: Range of the pixels.
+        is_assumed: Whether nobody said it.
         earlier: The content of _run.json of a run that may have had the same model, or None.
 
     Raises:
@@ -69,52 +76,45 @@ def launch_model(
     fingerprint = fingerprint_model(model_dir)
     wanted = {"signature": signature, "output_key": output_key}
     spec = None
-    if earlier is not None:
+    if earlier is not None and not is_onnx(model_dir):  # Of ONNX it takes no time.
         spec = known_spec(earlier, model_dir=model_dir, fingerprint=fingerprint, **wanted)
     if spec is None:
-        spec = _inspect(model_dir, **wanted)
+        spec = inspect_model(model_dir, **wanted)
     return LaunchedModel(
         handle,
         fingerprint,
-        spec,
+        spec.for_range(input_range),
         spec.choose_image_size(image_size),
-        assumed_range if spec.dtype != "uint8" else None,
+        input_range if is_assumed and spec.dtype != "uint8" else None,
     )
-
-
-def _inspect(model_dir: str, *, signature: str | None, output_key: str | None) -> ModelSpec:
-    start_tensorflow()
-    from transforms.models.inspection import inspect_saved_model
-    from transforms.models.model_files import check_files
-
-    spec = inspect_saved_model(model_dir, signature=signature, output_key=output_key)
-    check_files(model_dir, spec.files)
-    return spec
 
 
 def settle_engine(
     model: LaunchedModel,
     policy: Preprocessing,
     *,
-    engine: str,
+    engine: str | None,
     precision: str,
     num_threads: int | None,
     batch_size: int | str,
+    quantized: WrittenFile | None = None,
 ) -> EngineSettings:
     """Returns how a model is run. What "auto" means is settled here, for every worker alike.
 
     Args:
         model: The model.
         policy: What is done to every image.
-        engine: Name of the engine, one of ENGINES.
+        engine: Name of the engine, one of ENGINES; None for the one of the model's format.
         precision: Name of the precision, one of PRECISIONS.
         num_threads: The engine's threads, or None for one a core.
         batch_size: Images a model call, or "auto".
+        quantized: File of the quantized model, for "int8".
 
     Raises:
         FlagError: If there is no such engine or precision, or the engine is not installed.
         ModelError: If the model must be loaded to settle it, and cannot be.
     """
+    engine = choose_engine(model.spec.kind, engine)
     for name, value, choices in (
         ("engine", engine, ENGINES),
         ("precision", precision, PRECISIONS),
@@ -123,6 +123,11 @@ def settle_engine(
             raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value!r}")
     if engine == "openvino" and importlib.util.find_spec("openvino") is None:
         raise FlagError("--engine openvino needs the package: pip install '.[openvino]'")
+    if precision == INT8 and quantized is None:
+        raise FlagError(
+            "--precision int8 is calibrated on the images of a run: embed, classify and refresh "
+            "have it; use another precision here"
+        )
     is_tuned = batch_size == AUTO
     settings = EngineSettings(
         engine=engine,
@@ -132,11 +137,26 @@ def settle_engine(
         input_range=policy.input_range if policy.dtype != "uint8" else None,
         batch_size=LARGEST_TUNED_BATCH if is_tuned else int(batch_size),
         tunes_batch_size=is_tuned,
+        quantized=quantized,
     )
     if precision != AUTO:
         return settings
     report = make_handler(model, settings).load().report
     return dataclasses.replace(settings, precision=report.precision)
+
+
+def make_shared_handler(
+    models: Mapping[int, LaunchedModel], settings: EngineSettings
+) -> SharedModelHandler:
+    """Returns what runs one model once for several runs.
+
+    Args:
+        models: The model as each run has it, by the run's place; they may differ in the output.
+        settings: Engine, precision and batch size to run it with.
+    """
+    first = next(iter(models.values()))
+    specs = {run: model.spec for run, model in models.items()}
+    return SharedModelHandler(make_handler(first, settings), specs)
 
 
 def make_handler(model: LaunchedModel, settings: EngineSettings) -> SavedModelHandler:

@@ -15,9 +15,10 @@ from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
+from transforms.inputs.passed_over import note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
-from transforms.records import ImageRef, InputFile, RefChunk
+from transforms.records import ImageRef, InputFile, PassedOver, RefChunk
 from transforms.steps.recall_unseen import RecallUnseen
 
 CHUNK_REFS = 32_768
@@ -27,8 +28,25 @@ UNSEEN_SHOWN = 8
 """Directories that a run warns of by name; _failures.jsonl has all."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
-_Skipped = TaggedOutput[Literal["skipped"], str]
+_Skipped = TaggedOutput[Literal["skipped"], PassedOver]
 _Unseen = TaggedOutput[Literal["unseen"], Unseen]
+
+
+class Listed(NamedTuple):
+    """What inputs hold, whatever run lists them.
+
+    Attributes:
+        images: PCollection[RefChunk], from listings and manifests; a directory that could not be
+            listed is one of them.
+        files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
+        unseen: PCollection[Unseen], directories that could not be listed.
+    """
+
+    images: PCollection[RefChunk]
+    files: PCollection[InputFile]
+    skipped: PCollection[PassedOver]
+    unseen: PCollection[Unseen]
 
 
 class Matched(NamedTuple):
@@ -38,13 +56,13 @@ class Matched(NamedTuple):
         images: PCollection[RefChunk], from listings and manifests; a directory that could not be
             listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
-        skipped: PCollection[str], why each passed-over name in a directory is no image.
+        skipped: PCollection[PassedOver], of each input, what in its directories is no image.
         warnings: PCollection[str], directories that could not be listed, in words.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: PCollection[str]
 
 
@@ -66,10 +84,11 @@ def _match_source(
     source: Source, image_id_from: str | None, carried: pa.Schema, wants_boxes: bool
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
+    passed: dict[str, PassedOver] = {}
     for found in list_source(source):
         match found:
             case ImageFile() if wants_boxes:
-                yield _Skipped("skipped", WITHOUT_BOXES)
+                note(passed, Skipped(found.uri, WITHOUT_BOXES))
             case ImageFile():
                 refs.append(to_image_ref(found, image_id_from, carried))
                 if len(refs) == CHUNK_REFS:
@@ -78,11 +97,12 @@ def _match_source(
             case InputFile():
                 yield _File("files", found)
             case Skipped():
-                yield _Skipped("skipped", found.reason)
+                note(passed, found)
             case Unlisted():
                 refs.append(to_unlisted_ref(found))
                 yield _Unseen("unseen", Unseen(source, found))
     yield from in_chunks(refs)
+    yield from (_Skipped("skipped", one) for one in passed.values())
 
 
 def _match_manifest(
@@ -94,6 +114,7 @@ def _match_manifest(
     allow_private_hosts: bool,
 ) -> Iterator[RefChunk | _Skipped]:
     refs: list[ImageRef] = []
+    passed: dict[str, PassedOver] = {}
     for found in read_manifest(
         uri,
         carried,
@@ -103,17 +124,18 @@ def _match_manifest(
         allow_private_hosts=allow_private_hosts,
     ):
         if boxes is not None and found.box is None:
-            yield _Skipped("skipped", WITHOUT_BOXES)
+            note(passed, Skipped(found.uri, WITHOUT_BOXES))
             continue
         refs.append(found)
         if len(refs) == CHUNK_REFS:
             yield RefChunk(tuple(refs))
             refs.clear()
     yield from in_chunks(refs)
+    yield from (_Skipped("skipped", one) for one in passed.values())
 
 
 def _describe_unseen(
-    _: None, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
+    _: bytes, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
 ) -> Iterator[str]:
     yield from describe_unseen(
         unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
@@ -139,6 +161,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
         boxes: Columns of manifests that hold boxes, each of which is an image then.
+        listed: Inputs as they have been listed already, for several runs; or None.
     """
 
     sources: tuple[Source, ...]
@@ -150,6 +173,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     allow_private_hosts: bool = False
     uri_column: str | None = None
     boxes: BoxColumns | None = None
+    listed: Listed | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -157,29 +181,8 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     @beam.typehints.no_annotations
     def expand(self, root: beam.Pipeline) -> Matched:
         """Returns images, files and what was skipped."""
-        listed = (
-            root
-            | "Sources" >> beam.Create(self.sources, reshuffle=False)
-            | "MatchSource"
-            >> beam.FlatMap(
-                _match_source, self.image_id_from, self.carried, self.boxes is not None
-            ).with_outputs("files", "skipped", "unseen", main="images")
-        )
-        named = (
-            root
-            | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
-            | "ReadManifest"
-            >> beam.FlatMap(
-                _match_manifest,
-                self.carried,
-                self.image_id_from,
-                self.uri_column,
-                self.boxes,
-                self.allow_private_hosts,
-            ).with_outputs("skipped", main="images")
-        )
-        images, files = [listed.images, named.images], [listed.files]
-        skipped = (listed.skipped, named.skipped)
+        listed = self.listed or self.list_inputs(root)
+        images, files = [listed.images], [listed.files]
         if self.previous is not None:
             recalling = RecallUnseen(*self.previous, self.image_id_from)
             recalled = listed.unseen | "RecallUnseen" >> recalling
@@ -192,7 +195,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             )
         warnings = (
             root
-            | "Once" >> beam.Create([None], reshuffle=False)
+            | "Once" >> beam.Impulse()
             | "DescribeUnseen"
             >> beam.FlatMap(
                 _describe_unseen,
@@ -204,6 +207,35 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         return Matched(
             images | "Images" >> beam.Flatten().with_output_types(RefChunk),
             files | "Files" >> beam.Flatten().with_output_types(InputFile),
-            skipped | "Skipped" >> beam.Flatten(),
+            listed.skipped,
             warnings,
         )
+
+    def list_inputs(self, root: beam.Pipeline) -> Listed:
+        """Adds the listing alone to root."""
+        listed = (
+            root
+            | "Sources" >> beam.Create(self.sources, reshuffle=False)
+            | "MatchSource"
+            >> beam.FlatMap(
+                _match_source, self.image_id_from, self.carried, self.boxes is not None
+            ).with_outputs("files", "skipped", "unseen", main="images")
+        )
+        images, skipped = listed.images, listed.skipped
+        if self.manifests:
+            named = (
+                root
+                | "Manifests" >> beam.Create(self.manifests, reshuffle=False)
+                | "ReadManifest"
+                >> beam.FlatMap(
+                    _match_manifest,
+                    self.carried,
+                    self.image_id_from,
+                    self.uri_column,
+                    self.boxes,
+                    self.allow_private_hosts,
+                ).with_outputs("skipped", main="images")
+            )
+            skipped = (skipped, named.skipped) | "Skipped" >> beam.Flatten()
+            images = (images, named.images) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
+        return Listed(images, listed.files, skipped, listed.unseen)

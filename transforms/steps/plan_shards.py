@@ -12,6 +12,7 @@ from transforms.boxes import name_box
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.grouping import group_files
+from transforms.runs.row_ids import number_rows, place_in_list
 from transforms.runs.sharding import count_shards, shard_index
 from transforms.steps.tally import FILES, TALLY
 
@@ -19,12 +20,13 @@ from transforms.steps.tally import FILES, TALLY
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     """Sorts one shard's images.
 
-    A directory that two globs could not list comes once. The boxes of an image are numbered.
+    A directory that two globs could not list comes once. The boxes of an image are numbered, and
+    rows of one image, where they are told apart, get their ids.
 
     Raises:
         InputError: If two have one image_id; names both.
     """
-    chosen = numbered(refs)
+    chosen = numbered(number_rows(sorted(refs, key=place_in_list)))
     unlisted = {ref.uri: ref for ref in chosen if ref.unlisted is not None}
     if unlisted:
         chosen = [ref for ref in chosen if ref.unlisted is None] + list(unlisted.values())
@@ -36,9 +38,10 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
                 if first.uri == second.uri
                 else f"{first.uri} and {second.uri} both have it"
             )
+            rows = ", such as uri#row for rows of one image" if first.uri == second.uri else ""
             raise InputError(
                 f"image_id {first.image_id!r} is not unique: {where}; remove one, or choose "
-                "another key with --image_id_from"
+                f"another key with --image_id_from{rows}"
             )
     return ordered
 
@@ -111,16 +114,16 @@ class ShardSizes:
 
 
 def plan_image_shards(
-    group: tuple[int, dict[str, Iterable[RefChunk]]],
+    group: tuple[int, Iterable[RefChunk]],
     image_count: int,
     groups: list[tuple[InputFile, ...]],
     sizes: ShardSizes,
 ) -> Shard:
     """Makes one shard of listed images from what was grouped under its index."""
-    index, grouped = group
+    index, chunks = group
     images = sizes.count(image_count)
     key = ShardKey(index, images + len(groups))
-    refs = sorted_by_id(ref for chunk in grouped["refs"] for ref in chunk.refs)
+    refs = sorted_by_id(ref for chunk in chunks for ref in chunk.refs)
     return Shard(key, ShardKind.IMAGES, refs, image_shard_count=images)
 
 
@@ -138,12 +141,17 @@ def plan_file_shards(
 
 
 def _number_shards(
-    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
-) -> Iterator[tuple[int, None]]:
+    _: bytes,
+    image_count: int,
+    groups: list[tuple[InputFile, ...]],
+    sizes: ShardSizes,
+    runs: int,
+) -> Iterator[tuple[int, RefChunk]]:
+    """Yields an empty chunk for each shard: one that no image hashes to is there all the same."""
     check_not_empty(image_count, groups)
-    TALLY.add(total=image_count)
+    TALLY.add(total=runs * image_count)
     for index in range(sizes.count(image_count)):
-        yield index, None
+        yield index, RefChunk(())
 
 
 def _split_by_shard(
@@ -173,9 +181,11 @@ class PlanShards(
 
     Attributes:
         sizes: Sizes that decide how many shards of listed images there are.
+        runs: Number of runs that work on the shards, each of which counts its images.
     """
 
     sizes: ShardSizes
+    runs: int = 1
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -186,34 +196,38 @@ class PlanShards(
     ) -> PCollection[Shard]:
         """Returns the shards of images, and those of files."""
         images, files = matched
-        start = images.pipeline | "Start" >> beam.Create([None])
+        start = images.pipeline | "Start" >> beam.Impulse()
         groups = start | "GroupFiles" >> beam.FlatMap(_group_files, AsList(files))
         counted = (
             AsSingleton(
                 images
                 | "CountImages" >> beam.Map(_count_images)
-                | "AddUp" >> beam.CombineGlobally(sum)
+                | "AddUp" >> beam.CombineGlobally(sum).without_defaults(),
+                0,
             ),
             AsList(groups),
         )
-        numbers = start | "NumberShards" >> beam.FlatMap(_number_shards, *counted, self.sizes)
+        numbers = start | "NumberShards" >> beam.FlatMap(
+            _number_shards, *counted, self.sizes, self.runs
+        )
         keyed = images | "SplitByShard" >> beam.FlatMap(_split_by_shard, counted[0], self.sizes)
         image_shards = (
-            {"numbers": numbers, "refs": keyed}
-            | "GroupByShard" >> beam.CoGroupByKey()
+            (numbers, keyed)
+            | "Numbered" >> beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
             | "PlanImageShards" >> beam.Map(plan_image_shards, *counted, self.sizes)
         )
         file_shards = start | "PlanFileShards" >> beam.FlatMap(_plan_files, *counted, self.sizes)
         return (image_shards, file_shards) | "Flatten" >> beam.Flatten().with_output_types(Shard)
 
 
-def _group_files(_: None, files: list[InputFile]) -> list[tuple[InputFile, ...]]:
+def _group_files(_: bytes, files: list[InputFile]) -> list[tuple[InputFile, ...]]:
     check_matched_once(files)
     return group_files(files)
 
 
 def _plan_files(
-    _: None, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
+    _: bytes, image_count: int, groups: list[tuple[InputFile, ...]], sizes: ShardSizes
 ) -> list[Shard]:
     TALLY.count(FILES, sum(map(len, groups)))
     return plan_file_shards(image_count, groups, sizes)

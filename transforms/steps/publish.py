@@ -18,7 +18,7 @@ from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change
+from transforms.records import Change, PassedOver
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
@@ -38,7 +38,7 @@ FILES_AT_ONCE = 32
 
 def publish_run(
     results: Iterable[ShardResult],
-    skipped: Iterable[str],
+    skipped: Iterable[PassedOver],
     publication: Publication,
     warnings: Iterable[str] = (),
 ) -> None:
@@ -120,6 +120,9 @@ def _assemble(
     for result in results:
         staged += [result.data.path, result.inputs.path]
         names += [publication.data_name(result), run_directory.inputs_file_name(result.shard)]
+    if publication.quantized is not None:
+        staged.append(publication.quantized.path)
+        names.append(run_directory.INT8_FILE)
     targets = [FileSystems.join(directory, name) for name in names]
     for _ in _map_at_once(link_or_copy, staged, targets):
         pass
@@ -229,13 +232,19 @@ def _retire_earlier_run(output: str) -> None:
 
 
 def _publish(
-    _: None,
+    _: bytes,
     results: list[ShardResult],
-    skipped: list[str],
+    skipped: list[PassedOver],
     warnings: list[str],
     publication: Publication,
+    is_alone: bool,
 ) -> None:
-    publish_run(results, skipped, publication, warnings)
+    try:
+        publish_run(results, skipped, publication, warnings)
+    except RunError as error:
+        if is_alone:
+            raise
+        staging.write_refusal(publication.staging, str(error))
 
 
 @dataclasses.dataclass(eq=False)
@@ -246,13 +255,16 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
 
     Attributes:
         publication: Content of _run.json that is known before the run.
-        skipped: PCollection[str], why names in directories were passed over.
+        skipped: PCollection[PassedOver], what in directories was passed over.
         warnings: PCollections[str], what could not be listed, what of an earlier run not be used.
+        is_alone: Whether a run that may not be published fails the pipeline. Beside other runs its
+            refusal is noted in its staging directory, and they go on.
     """
 
     publication: Publication
-    skipped: PCollection[str]
+    skipped: PCollection[PassedOver]
     warnings: tuple[PCollection[str], ...]
+    is_alone: bool = True
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -263,7 +275,7 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
         warnings = self.warnings | "Warnings" >> beam.Flatten()
         return (
             results.pipeline
-            | "Once" >> beam.Create([None])
+            | "Once" >> beam.Impulse()
             | "PublishRun"
             >> beam.Map(
                 _publish,
@@ -271,5 +283,6 @@ class Publish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
                 AsList(self.skipped),
                 AsList(warnings),
                 self.publication,
+                self.is_alone,
             )
         )

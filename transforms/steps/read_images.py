@@ -3,18 +3,16 @@
 import collections
 import dataclasses
 import functools
-import itertools
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from transforms.batches import EncodedImages
-from transforms.boxes import WITHOUT_BOXES
+from transforms.batches import EncodedImages, SharedImages
 from transforms.failure import Step
 from transforms.files.flight import FLIGHT
 from transforms.files.read_ahead import RETRIES
@@ -24,18 +22,19 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
-from transforms.lifecycle.refill import refill
-from transforms.lifecycle.reuse import ShardReuse
-from transforms.records import InputFile, Shard, ShardKind
+from transforms.lifecycle.row_reads import RowReads
+from transforms.lifecycle.run_batches import RunBatches, shard_to_read
+from transforms.lifecycle.shared_cuts import Cut, together
+from transforms.records import ImageRef, InputFile, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
 
-BATCHES_AHEAD = 2
-"""Batches read while another is used: one to tell which is the last, one for overlap."""
+ALONE = 0
+"""Place of a run that reads a shard alone."""
 
 
-class _TimedPart(NamedTuple):
-    part: ReadPart | None
+class _TimedCut(NamedTuple):
+    cut: Cut | None
     seconds: float
 
 
@@ -50,6 +49,8 @@ class ReadPolicy:
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
+        shares_rows: Whether rows of one image, which --image_id_from tells apart, are read once,
+            and given to the model once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
         limits: What reading from remote stores may take.
@@ -60,6 +61,7 @@ class ReadPolicy:
     max_image_bytes: int
     computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
+    shares_rows: bool = False
     allow_private_hosts: bool = False
     images_per_file: int | None = None
     limits: ReadLimits = DEFAULT_READ_LIMITS
@@ -80,98 +82,133 @@ class ShardReader:
 
     def read(self, shard: Shard) -> Iterator[EncodedImages]:
         """Yields the shard's batches in order; an empty shard yields one empty batch."""
+        for images in self.read_shared({ALONE: shard}, {ALONE: self._policy.computed_columns}):
+            yield images.batches[ALONE]
+
+    def read_shared(
+        self, shards: Mapping[int, Shard], computed: Mapping[int, Sequence[str]]
+    ) -> Iterator[SharedImages]:
+        """Reads a shard that several runs have; yields the batches of each in order.
+
+        Args:
+            shards: The shard as each run has it, by the run's place: the same images or files.
+            computed: Columns of a run's output that a row of a predecessor spares the work for,
+                by its place.
+        """
         retries: collections.Counter[str] = collections.Counter()
-        skipped: collections.Counter[str] = collections.Counter()
         versions: dict[str, str | None] = {}
-        parts = self._parts(shard, versions, skipped)
-        read_next = functools.partial(_timed_next, parts, retries)
-        ahead: collections.deque[Future[_TimedPart]] = collections.deque(
-            self._ahead.submit(read_next) for _ in range(BATCHES_AHEAD)
-        )
-        given = 0
-        for index in itertools.count():
-            current = ahead.popleft().result()
-            if current.part is None and index:
-                break
-            ahead.append(self._ahead.submit(read_next))
-            part = current.part or self._empty_part()
-            given += part.matched
-            if shard.kind is not ShardKind.IMAGES:
-                TALLY.add(total=part.matched)
-            is_last = ahead[0].result().part is None
-            yield EncodedImages(
-                shard=shard.key,
-                index=index,
-                is_last=is_last,
-                matched=part.matched,
-                rows=part.rows,
-                failures=part.failures,
-                encoded=part.encoded,
-                seconds={Step.READ: current.seconds},
-                plan=_with_versions(shard, versions) if is_last else None,
-                reused=part.reused,
-                retries=dict(retries) if is_last else {},
-                skipped=dict(+skipped) if is_last else {},
-            )
-        if shard.kind is ShardKind.IMAGES and given != len(shard.refs):
-            raise RuntimeError(
-                f"shard {shard.key}: {len(shard.refs)} images were planned, {given} were read"
-            )
+        runs: dict[int, RunBatches] = {}
+        cuts = self._cuts(shards, computed, versions, runs)
+        read_next = functools.partial(_timed_next, cuts, retries)
+        # A batch is given when it is known whether another one comes: two are read by then, and a
+        # third is read while it is used.
+        ahead = self._ahead.submit(read_next)
+        given: collections.Counter[int] = collections.Counter()
+        indices: collections.Counter[int] = collections.Counter()
+        while (current := ahead.result()).cut is not None:
+            ahead = self._ahead.submit(read_next)
+            cut = current.cut
+            batches = {}
+            for run, part in cut.parts.items():
+                shard = shards[run]
+                given[run] += part.matched
+                if shard.kind is not ShardKind.IMAGES:
+                    TALLY.add(total=part.matched)
+                is_last = cut.is_last
+                batches[run] = EncodedImages(
+                    shard=shard.key,
+                    index=indices[run],
+                    is_last=is_last,
+                    matched=part.matched,
+                    rows=part.rows,
+                    failures=part.failures,
+                    encoded=part.encoded,
+                    seconds={Step.READ: current.seconds / len(cut.parts)},
+                    plan=_with_versions(shard, runs[run].versions(versions)) if is_last else None,
+                    reused=part.reused,
+                    retries=dict(retries) if is_last else {},
+                    skipped=runs[run].skipped if is_last else (),
+                )
+                indices[run] += 1
+            yield SharedImages(batches)
+        for run, shard in shards.items():
+            if shard.kind is ShardKind.IMAGES and given[run] != len(shard.refs):
+                raise RuntimeError(
+                    f"shard {shard.key}: {len(shard.refs)} images were planned, {given[run]} were "
+                    "read"
+                )
 
     def close(self) -> None:
         """Ends the threads that read ahead, and those that read image files."""
         self._ahead.shutdown(cancel_futures=True)
         self._image_files.close()
 
-    def _parts(
-        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
-    ) -> Iterator[ReadPart]:
-        is_gathered = self._policy.deduplicate or len(shard.files) > 1
-        if shard.predecessor is not None or is_gathered:
-            return refill(self._sifted(shard, versions, skipped), self._policy.batch_size)
-        parts = self._read(shard, versions, skipped)
-        is_split = shard.files and self._policy.columns.boxes is not None
-        return refill(parts, self._policy.batch_size) if is_split else parts
-
-    def _sifted(
-        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
-    ) -> Iterator[ReadPart]:
-        """Reads what must be read of a shard that is gathered before it is written."""
-        reuse = ShardReuse(
-            shard,
-            self._policy.columns.carried,
-            self._policy.computed_columns,
-            deduplicate=self._policy.deduplicate,
-        )
-        to_read, known = reuse.before_reading()
-        versions.update(reuse.kept_versions)
-        yield known
-        yield from map(reuse.after_reading, self._read(to_read, versions, skipped))
-        yield reuse.after_the_last()
+    def _cuts(
+        self,
+        shards: Mapping[int, Shard],
+        computed: Mapping[int, Sequence[str]],
+        versions: dict[str, str | None],
+        runs: dict[int, RunBatches],
+    ) -> Iterator[Cut]:
+        """Reads what any run must read, and cuts it into the batches of each."""
+        policy = self._policy
+        for run, shard in shards.items():
+            runs[run] = RunBatches(
+                shard,
+                policy.columns.carried,
+                computed[run],
+                policy.batch_size,
+                deduplicate=policy.deduplicate,
+                shares_rows=policy.shares_rows,
+                has_boxes=policy.columns.boxes is not None,
+            )
+        # Of each run the last batch so far, of which nobody knows yet whether it is the last.
+        kept = {run: batches.begin() for run, batches in runs.items()}
+        for part, file in self._read(shard_to_read(list(runs.values())), versions):
+            for run, batches in runs.items():
+                kept[run] += batches.take(part, file)
+            yield from together({run: parts[:-1] for run, parts in kept.items()})
+            kept = {run: parts[-1:] for run, parts in kept.items()}
+        for run, batches in runs.items():
+            kept[run] = [*kept[run], *batches.end()] or [self._empty_part()]
+        yield from together({run: parts[:-1] for run, parts in kept.items()})
+        yield from together({run: parts[-1:] for run, parts in kept.items()}, are_last=True)
 
     def _read(
-        self, shard: Shard, versions: dict[str, str | None], skipped: collections.Counter[str]
-    ) -> Iterator[ReadPart]:
+        self, shard: Shard, versions: dict[str, str | None]
+    ) -> Iterator[tuple[ReadPart, InputFile | None]]:
+        """Reads a shard's images; says of each part what file it is of."""
         if shard.kind is ShardKind.IMAGES:
-            return self._image_files.read_batches(shard.refs, self._policy.batch_size, versions)
-        files = itertools.chain.from_iterable(map(self._read_file, shard.files))
-        return files if self._policy.columns.boxes is None else self._split(files, skipped)
+            for part in self._read_listed(shard.refs, versions):
+                yield part, None
+            return
+        for file in shard.files:
+            for part in self._read_file(file):
+                yield part, file
+
+    def _read_listed(
+        self, refs: Sequence[ImageRef], versions: dict[str, str | None]
+    ) -> Iterator[ReadPart]:
+        """Reads listed images; those that rows share, once."""
+        if not self._policy.shares_rows:
+            return self._read_images(refs, versions)
+        shared = RowReads(refs, self._policy.columns.carried)
+        return map(shared.spread, self._read_images(shared.firsts, versions))
+
+    def _read_images(
+        self, refs: Sequence[ImageRef], versions: dict[str, str | None]
+    ) -> Iterator[ReadPart]:
+        return self._image_files.read_batches(refs, self._policy.batch_size, versions)
 
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy
         read = FILE_KINDS[file.kind].read
-        columns = policy.columns.by_image
-        parts = read(file, columns, policy.batch_size, policy.max_image_bytes)
-        return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
-
-    def _split(
-        self, parts: Iterator[ReadPart], skipped: collections.Counter[str]
-    ) -> Iterator[ReadPart]:
-        """Makes a row of each box, and counts the images without any."""
-        for part in parts:
-            boxes = split_boxes(part, self._policy.columns)
-            skipped[WITHOUT_BOXES] += boxes.without_boxes
-            yield boxes
+        parts = read(file, policy.columns.by_image, policy.batch_size, policy.max_image_bytes)
+        if policy.images_per_file is not None:
+            parts = _first(parts, policy.images_per_file)
+        if policy.columns.boxes is None:
+            return parts
+        return (split_boxes(part, policy.columns) for part in parts)
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
@@ -201,10 +238,10 @@ def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
             return
 
 
-def _timed_next(parts: Iterator[ReadPart], retries: collections.Counter[str]) -> _TimedPart:
+def _timed_next(cuts: Iterator[Cut], retries: collections.Counter[str]) -> _TimedCut:
     started = time.perf_counter()
     RETRIES.set(retries)
-    return _TimedPart(next(parts, None), time.perf_counter() - started)
+    return _TimedCut(next(cuts, None), time.perf_counter() - started)
 
 
 class _ReadShard(beam.DoFn):

@@ -3,40 +3,45 @@
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler
 
 from transforms.batches import PixelBatch, Predictions
-from transforms.errors import ModelError
+from transforms.errors import ImageError, ModelError
 from transforms.failure import Step
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.models.engine_settings import DEFAULT_SETTINGS, EngineSettings
+from transforms.models.engine_settings import EngineSettings, choose_engine
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.spec import ModelSpec
 from transforms.steps.tally import BATCH_IMAGES, TALLY
 
 if TYPE_CHECKING:
     from transforms.models.image_model import ImageModel
+    from transforms.models.several_outputs import SeveralOutputs
+
+M = TypeVar("M")
 
 
-class ModelOnDemand:
+class ModelOnDemand(Generic[M]):
     """A model that is loaded, once, when the first batch comes; none may."""
 
-    def __init__(self, load: "Callable[[], ImageModel]") -> None:
+    def __init__(self, load: Callable[[], M]) -> None:
         """Keeps what loads it."""
         self._load = functools.cache(load)
         self._lock = threading.Lock()
 
-    def __call__(self) -> "ImageModel":
+    def __call__(self) -> M:
         """Returns the model, loaded."""
         with self._lock:
             return self._load()
 
 
-class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
-    """Runs an image SavedModel for Beam's RunInference; an element is a whole batch.
+class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[ImageModel]"]):
+    """Runs an image model for Beam's RunInference; an element is a whole batch.
 
     Beam's own TensorFlow handlers load no SavedModel directory under Keras 3, and a
     PredictionResult would carry the pixels along.
@@ -49,7 +54,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         fingerprint: str,
         spec: ModelSpec,
         image_size: tuple[int, int],
-        settings: EngineSettings = DEFAULT_SETTINGS,
+        settings: EngineSettings | None = None,
         assumed_range: str | None = None,
     ) -> None:
         """Keeps what a worker needs to load the model; loads nothing.
@@ -59,7 +64,8 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
             fingerprint: Fingerprint of the model at launch.
             spec: Contract of the model's call.
             image_size: Height and width of the pixels it gets, in pixels.
-            settings: Engine, precision and batch size to run it with.
+            settings: Engine, precision and batch size to run it with; None for the engine of the
+                model's format, in float32.
             assumed_range: Range of these pixels, if nobody said it; see ImageModel.
         """
         # The batches are made by ReadImages: one in, one out, whatever the bundle.
@@ -68,7 +74,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         self._fingerprint = fingerprint
         self._spec = spec
         self._image_size = image_size
-        self._settings = settings
+        self._settings = settings or EngineSettings(engine=choose_engine(spec.kind))
         self._assumed_range = assumed_range
 
     @property
@@ -76,7 +82,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
         """Fingerprint of the model at launch."""
         return self._fingerprint
 
-    def load_model(self) -> ModelOnDemand:
+    def load_model(self) -> "ModelOnDemand[ImageModel]":
         """Returns the model, to be loaded once a process, and only where there is work."""
         return ModelOnDemand(self.load)
 
@@ -87,16 +93,9 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
             ModelError: If it is not the model that the launch saw, cannot be run as the settings
                 say, or fails its probe.
         """
-        start_tensorflow(self._settings.num_threads)
+        model_dir = self._find()
         from transforms.models.image_model import ImageModel
 
-        model_dir = resolve_model(self._handle)
-        found = fingerprint_model(model_dir)
-        if found != self._fingerprint:
-            raise ModelError(
-                f"{self._handle}: this worker found model {found[:12]}, the launch saw "
-                f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
-            )
         return ImageModel(
             model_dir,
             self._spec,
@@ -105,10 +104,39 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, ModelOnDemand]):
             assumed_range=self._assumed_range,
         )
 
+    def load_several(self, specs: Sequence[ModelSpec]) -> "SeveralOutputs":
+        """Loads and probes the model, to be run for several of its outputs; see load.
+
+        Args:
+            specs: Contracts of the call, which differ in the output.
+        """
+        model_dir = self._find()
+        from transforms.models.several_outputs import SeveralOutputs
+
+        return SeveralOutputs(
+            model_dir,
+            specs,
+            image_size=self._image_size,
+            settings=self._settings,
+            assumed_range=self._assumed_range,
+        )
+
+    def _find(self) -> str:
+        """Starts TensorFlow, and returns the model's directory on this worker."""
+        start_tensorflow(self._settings.num_threads)
+        model_dir = resolve_model(self._handle)
+        found = fingerprint_model(model_dir)
+        if found != self._fingerprint:
+            raise ModelError(
+                f"{self._handle}: this worker found model {found[:12]}, the launch saw "
+                f"{self._fingerprint[:12]}; keep the model unchanged while a run lasts"
+            )
+        return model_dir
+
     def run_inference(
         self,
         batch: Sequence[PixelBatch],
-        model: ModelOnDemand,
+        model: "ModelOnDemand[ImageModel]",
         inference_args: dict[str, Any] | None = None,
     ) -> list[Predictions]:
         """Runs the model on each batch; what it fails on becomes a failure of that batch."""
@@ -133,10 +161,29 @@ def predict_batch(batch: PixelBatch, model: "ImageModel") -> Predictions:
     started = time.perf_counter()
     model.range_doubt.look_at(batch.pixels)
     outputs, errors = predict_isolating(model, batch.pixels)
+    return to_predictions(batch, model, outputs, errors, time.perf_counter() - started)
+
+
+def to_predictions(
+    batch: PixelBatch,
+    model: "ImageModel",
+    outputs: npt.NDArray[np.float32],
+    errors: Mapping[int, ImageError],
+    seconds: float,
+) -> Predictions:
+    """Makes the next step's batch of a model's answers.
+
+    Args:
+        batch: The batch as preprocessed.
+        model: The model.
+        outputs: float32 [good rows, output_dim].
+        errors: Errors of the other rows, by row.
+        seconds: Wall time that it took.
+    """
     rows, failures = batch.set_aside(Step.MODEL, errors)
-    seconds = {**batch.seconds, Step.MODEL: time.perf_counter() - started}
+    times = {**batch.seconds, Step.MODEL: seconds}
     return Predictions(
-        **batch.common_fields(rows=rows, failures=failures, seconds=seconds),
+        **batch.common_fields(rows=rows, failures=failures, seconds=times),
         outputs=outputs,
         outputs_are_probabilities=model.outputs_are_probabilities,
         warnings=model.warnings,

@@ -76,9 +76,11 @@ def to_embedding_rows(
     normalize: str,
     carried: pa.Schema,
     metadata: Mapping[str, str],
+    statistics: bool = False,
 ) -> OutputRows:
     """Makes a batch's rows; see ToEmbeddings for the arguments."""
-    schema = embedding_schema(batch.outputs.shape[1], dtype, carried, metadata)
+    width = batch.outputs.shape[1]
+    schema = embedding_schema(width, dtype, carried, metadata, statistics=statistics)
     vector_type = schema.field(EMBEDDING).type
     vectors = normalize_l2(batch.outputs) if normalize == "l2" else batch.outputs
     errors = find_overflow(vectors, vector_type)
@@ -101,12 +103,14 @@ class ToEmbeddings(beam.PTransform[PCollection[Predictions], PCollection[OutputR
         normalize: "none" or "l2".
         carried: The carried columns.
         metadata: Entries of the table's footer, by name.
+        statistics: Whether the rows have the columns of STATISTICS_FIELDS.
     """
 
     dtype: str
     normalize: str
     carried: pa.Schema
     metadata: Mapping[str, str]
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -120,4 +124,5 @@ class ToEmbeddings(beam.PTransform[PCollection[Predictions], PCollection[OutputR
             normalize=self.normalize,
             carried=self.carried,
             metadata=self.metadata,
+            statistics=self.statistics,
         ).with_output_types(OutputRows)

@@ -117,6 +117,7 @@ def to_top_k_rows(
     labels: tuple[str, ...] | None,
     carried: pa.Schema,
     metadata: Mapping[str, str],
+    statistics: bool = False,
 ) -> OutputRows:
     """Makes a batch's rows; see ToTopK for the arguments.
 
@@ -130,7 +131,8 @@ def to_top_k_rows(
         names = labels
     columns = to_class_columns(batch.outputs, activation=activation, k=top_k, labels=names)
     warnings = [ACTIVATED_TWICE] if activation != "none" and batch.outputs_are_probabilities else []
-    return batch.tabulate(classification_schema(carried, metadata), columns, *warnings)
+    schema = classification_schema(carried, metadata, statistics=statistics)
+    return batch.tabulate(schema, columns, *warnings)
 
 
 @beam.typehints.with_input_types(Predictions)
@@ -144,6 +146,7 @@ class ToTopK(beam.PTransform[PCollection[Predictions], PCollection[OutputRows]])
         labels: Class names as read from the label file, or None.
         carried: The carried columns.
         metadata: Entries of the table's footer, by name.
+        statistics: Whether the rows have the columns of STATISTICS_FIELDS.
     """
 
     top_k: int
@@ -151,6 +154,7 @@ class ToTopK(beam.PTransform[PCollection[Predictions], PCollection[OutputRows]])
     labels: tuple[str, ...] | None
     carried: pa.Schema
     metadata: Mapping[str, str]
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -165,4 +169,5 @@ class ToTopK(beam.PTransform[PCollection[Predictions], PCollection[OutputRows]])
             labels=self.labels,
             carried=self.carried,
             metadata=self.metadata,
+            statistics=self.statistics,
         ).with_output_types(OutputRows)

@@ -16,7 +16,7 @@ from transforms.files.atomic_files import sync
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
 from transforms.lifecycle.staging import commit, writing_shard
-from transforms.records import Shard, ShardKind, WrittenFile
+from transforms.records import PassedOver, Shard, ShardKind, WrittenFile
 from transforms.results import ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.file_accounts import account_for_files, file_of
@@ -75,7 +75,7 @@ class ShardFile:
         self._engine = first.engine
         self._plan: Shard | None = None
         self._retries: Mapping[str, int] = {}
-        self._skipped: Mapping[str, int] = {}
+        self._skipped: tuple[PassedOver, ...] = ()
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.

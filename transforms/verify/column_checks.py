@@ -20,10 +20,12 @@ _NO_COLUMNS = pa.schema([])
 
 def own_columns(record: Mapping[str, Any], embedding_dim: int = 1) -> pa.Schema:
     """Returns the columns that a run's data files have before the carried ones."""
+    outputs = record["recipe"]["outputs"]
+    statistics = outputs.get("image_statistics", False)
     if record["recipe"]["program"] == "embed":
-        dtype = record["recipe"]["outputs"]["embedding_dtype"]
-        return embedding_schema(embedding_dim, dtype, _NO_COLUMNS, {})
-    return classification_schema(_NO_COLUMNS, {})
+        dtype = outputs["embedding_dtype"]
+        return embedding_schema(embedding_dim, dtype, _NO_COLUMNS, {}, statistics=statistics)
+    return classification_schema(_NO_COLUMNS, {}, statistics=statistics)
 
 
 def check_schema(

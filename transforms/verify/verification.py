@@ -16,6 +16,7 @@ from transforms.runs.directory import (
     EARLIER_NAMES,
     FAILURES_FILE,
     IN_PLACE_STAGING,
+    INT8_FILE,
     RUN_FILE,
     SUCCESS_FILE,
 )
@@ -99,6 +100,7 @@ class Verification:
             yield from check_counts(self.record, self.shards)
             yield from check_files(self.shards)
         yield from self._check_names()
+        yield from self._check_int8_model()
         for shard in self.shards:
             yield from self._check_shard(shard)
         yield from self._check_failures()
@@ -106,11 +108,22 @@ class Verification:
 
     def _check_names(self) -> Iterator[Finding]:
         known = {SUCCESS_FILE, *(name_by(self.record, name) for name in EARLIER_NAMES)}
+        if "quantization" in self.record:
+            known.add(INT8_FILE)
         for entry in self.record["files"]:
             known |= {str(value_at(entry, "path")), str(value_at(entry, "inputs.path"))}
         for name, size in sorted(self._sizes.items()):
             if name not in known and not name.startswith(f"{IN_PLACE_STAGING}/"):
                 yield Finding(name, "foreign", f"{size} bytes", "only files that _run.json names")
+
+    def _check_int8_model(self) -> Iterator[Finding]:
+        if "quantization" in self.record:
+            sha256 = str(value_at(self.record, "quantization.sha256"))
+            size_bytes = value_at(self.record, "quantization.size_bytes")
+            path = FileSystems.join(self._directory, INT8_FILE)
+            fault = self._find_damage(WrittenFile(path, size_bytes, sha256))
+            if fault is not None:
+                yield fault
 
     def _check_shard(self, shard: ShardResult) -> Iterator[Finding]:
         inputs = yield from self._check_inputs(shard)

@@ -1,6 +1,7 @@
 """The other way to hold a model: a plain DoFn with beam.utils.shared, in RunInference's place."""
 
 import pathlib
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -13,7 +14,7 @@ from transforms.steps.saved_model_handler import ModelOnDemand, SavedModelHandle
 
 
 class _RunModel(beam.DoFn):
-    _model: ModelOnDemand
+    _model: ModelOnDemand[Any]
 
     def __init__(self, handler: SavedModelHandler) -> None:
         self._handler = handler

@@ -66,6 +66,8 @@ def test_defaults_are_those_of_the_configuration() -> None:
         (["--antialias"], "antialias", True),
         (["--exif", "ignore"], "exif", "ignore"),
         (["--decode", "fast"], "decode", "fast"),
+        (["--image_statistics"], "image_statistics", True),
+        (["--color_profile", "srgb"], "color_profile", "srgb"),
         (["--max_image_pixels", "9"], "max_image_pixels", 9),
         (["--max_image_bytes", "9"], "max_image_bytes", 9),
         (["--overwrite"], "overwrite", True),
@@ -297,7 +299,7 @@ def test_every_flag_has_help_in_a_group_and_help_fits_two_screens(
         assert field.metadata["help"]
         assert field.metadata["group"]
     text = make_parser(config_class, program="embed", description="").format_help()
-    assert len(text.splitlines()) <= 103
+    assert len(text.splitlines()) <= 108
     assert max(map(len, text.splitlines())) <= 100
 
 

@@ -19,7 +19,7 @@ from apache_beam.runners.portability.fn_api_runner import translations
 
 from pipelines import embed
 from pipelines.running.dataflow import failure_type, read_hints
-from pipelines.running.execute import own_errors
+from pipelines.running.pipeline_run import own_errors
 from tests.support.cloud import Cloud, Emulator, use_emulator
 from tests.support.dataflow import GPU, PHOTOS, ROOT, Job, flags, put_inputs, run_job, write_job
 from transforms.errors import FlagError, RunError

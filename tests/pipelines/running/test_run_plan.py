@@ -82,7 +82,7 @@ def test_a_plan_says_what_the_run_then_does_and_writes_nothing(
     ]  # fmt: skip
     size_bytes = sum(path.stat().st_size for path in photos.glob("*g"))
     assert plan["matched"] == [f"102 images, {size_bytes / 1000:.1f} kB"]
-    assert plan["skipped"] == ["1", "1 .txt"]
+    assert plan["skipped"] == ["1", f"1 .txt, such as {photos}/notes.txt"]
     assert plan["output"] == [f"--output {tmp_path / 'out'} is free"]
     assert plan["model"] == [
         f"{mean_color}: the object itself, float32 [batch, 24, 24, 3] from 0 to 1 in, "

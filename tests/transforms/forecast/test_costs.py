@@ -42,8 +42,8 @@ def test_a_survey_counts_what_is_listed(tmp_path: pathlib.Path) -> None:
     assert [pathlib.Path(file.uri).name for file in survey.files] == [
         "a.tar", "b.parquet", "c.tfrecord"
     ]  # fmt: skip
-    assert survey.skipped[".txt"] == 2
-    assert sum(survey.skipped.values()) == 3
+    assert {one.reason: one.total for one in survey.skipped}[".txt"] == 2
+    assert sum(one.total for one in survey.skipped) == 3
 
 
 def test_images_are_drawn_the_same_ones_every_time_and_from_everywhere(
@@ -172,7 +172,13 @@ def files_of(count: int) -> list[InputFile]:
 def test_a_sample_has_every_image_once_in_shards_for_every_thread_and_an_empty_one() -> None:
     drawn = refs(320)
     sample = make_sample(
-        drawn, [], images=2000, images_in_files=0, rows_per_shard=125, batch_size=32, threads=2
+        drawn,
+        [],
+        images=2000,
+        images_in_files=0,
+        rows_per_shard=125,
+        size=sample_size(32, 2),
+        threads=2,
     )
     assert [len(shard.refs) for shard in sample.shards] == [80, 80, 80, 80, 0]
     assert [shard.key.index for shard in sample.shards] == [0, 1, 2, 3, 4]
@@ -181,11 +187,23 @@ def test_a_sample_has_every_image_once_in_shards_for_every_thread_and_an_empty_o
         ref.image_id for ref in drawn
     ]
     large = make_sample(
-        drawn, [], images=10**6, images_in_files=0, rows_per_shard=7812, batch_size=32, threads=2
+        drawn,
+        [],
+        images=10**6,
+        images_in_files=0,
+        rows_per_shard=7812,
+        size=sample_size(32, 2),
+        threads=2,
     )
     assert [len(shard.refs) for shard in large.shards] == [160, 160, 0]
     one = make_sample(
-        refs(1), [], images=1, images_in_files=0, rows_per_shard=1, batch_size=32, threads=2
+        refs(1),
+        [],
+        images=1,
+        images_in_files=0,
+        rows_per_shard=1,
+        size=sample_size(32, 2),
+        threads=2,
     )
     assert [len(shard.refs) for shard in one.shards] == [1, 0]
 
@@ -193,13 +211,25 @@ def test_a_sample_has_every_image_once_in_shards_for_every_thread_and_an_empty_o
 def test_a_sample_takes_the_beginnings_of_files_far_apart() -> None:
     files = files_of(100)
     sample = make_sample(
-        [], files, images=0, images_in_files=10**6, rows_per_shard=0, batch_size=32, threads=2
+        [],
+        files,
+        images=0,
+        images_in_files=10**6,
+        rows_per_shard=0,
+        size=sample_size(32, 2),
+        threads=2,
     )
     chosen = [file for shard in sample.shards for file in shard.files]
     assert chosen == [files[0], files[25], files[50], files[75]]
     assert sample.images_per_file * len(chosen) >= SAMPLE_IMAGES
     small = make_sample(
-        [], files, images=0, images_in_files=1000, rows_per_shard=0, batch_size=32, threads=2
+        [],
+        files,
+        images=0,
+        images_in_files=1000,
+        rows_per_shard=0,
+        size=sample_size(32, 2),
+        threads=2,
     )
     assert sum(len(shard.files) for shard in small.shards) == 52
 
@@ -211,7 +241,7 @@ def test_a_sample_of_both_kinds_has_both_as_the_run_has() -> None:
         images=3000,
         images_in_files=1000,
         rows_per_shard=188,
-        batch_size=32,
+        size=sample_size(32, 2),
         threads=2,
     )
     assert sum(len(shard.refs) for shard in sample.shards) == 384

@@ -5,14 +5,13 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from transforms.images.pixel_range import (
+from transforms.images.pixel_range import from_unit_range, to_unit_range
+from transforms.images.policy import INPUT_DTYPES, INPUT_RANGES
+from transforms.images.range_scaling import (
     IMAGENET_MEAN,
     IMAGENET_STANDARD_DEVIATION,
-    from_unit_range,
     scale_and_shift,
-    to_unit_range,
 )
-from transforms.images.policy import INPUT_DTYPES, INPUT_RANGES
 
 LEVELS = np.arange(256, dtype=np.float32)
 

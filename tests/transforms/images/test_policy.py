@@ -23,6 +23,7 @@ from transforms.images.policy import LIMITS, Preprocessing
         ({"interpolation": "cubic"}, "--interpolation .*bicubic.* got cubic"),
         ({"input_range": "0,2"}, "--input_range .*imagenet.* got 0,2"),
         ({"dtype": "int8"}, "--dtype .*float32.* got int8"),
+        ({"color_profile": "p3"}, "--color_profile .*ignore srgb.* got p3"),
         ({"exif": "yes"}, "--exif .*apply ignore.* got yes"),
         ({"decode": "quick"}, "--decode .*exact fast.* got quick"),
         ({"decode": "fast", "interpolation": "area"}, "--decode fast .* --interpolation area"),
@@ -62,6 +63,7 @@ CHANGED: list[dict[str, Any]] = [
     {"dtype": "float16"},
     {"exif": "ignore"},
     {"decode": "fast"},
+    {"color_profile": "srgb"},
 ]
 
 

@@ -25,9 +25,9 @@ from transforms.errors import (
 )
 from transforms.images.header import read_header
 from transforms.images.pillow_decoder import decode_with_pillow
-from transforms.images.pixel_range import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
+from transforms.images.range_scaling import IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 
 Array = npt.NDArray[Any]
 
@@ -107,6 +107,15 @@ def test_interpolations_equal_those_of_tensorflow(
     actual = only(encode(scene), interpolation=interpolation, antialias=antialias)
     wanted = reference(scene, method=interpolation, antialias=antialias).clip(0, 1)
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(5, 3), (24, 32), (48, 32), (49, 32), (120, 301)])
+def test_bilinear_pixels_are_the_same_bits_whether_cast_before_or_not(
+    size: tuple[int, int],
+) -> None:
+    scene = photo(*size)
+    wanted = tf.image.resize(scene, SIZE).numpy() * np.float32(1 / 255)
+    np.testing.assert_array_equal(only(encode(scene)), wanted)
 
 
 @pytest.mark.parametrize("size", [(37, 53), (53, 37), (5, 3), (375, 500), (24, 32)])

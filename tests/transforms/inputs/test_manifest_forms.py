@@ -234,3 +234,45 @@ def test_parquet_of_bytes_is_refused_by_its_value(tmp_path: pathlib.Path) -> Non
     manifest = write(tmp_path / "m.parquet", file.getvalue())
     with pytest.raises(InputError, match=r"row 0: 'uri' is b'a.jpg'; wanted a string"):
         uris_in(manifest)
+
+
+@pytest.mark.parametrize(
+    ("uri_column", "column"),
+    [
+        ("image", [{"bytes": None, "path": "a.jpg"}, {"bytes": None, "path": "/b.jpg"}]),
+        ("image.path", [{"bytes": None, "path": "a.jpg"}, {"bytes": None, "path": "/b.jpg"}]),
+        ("image.at.url", [{"at": {"url": "a.jpg"}}, {"at": {"url": "/b.jpg"}}]),
+        ("uri", [{"id": 1}, {"id": 2}]),
+    ],
+)
+def test_uris_may_be_inside_of_columns_of_parquet(
+    tmp_path: pathlib.Path, uri_column: str, column: list
+) -> None:
+    table = pa.table({"image": column, "meta": [{"label": "x"}] * 2, "uri": ["a.jpg", "/b.jpg"]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    manifest = str(tmp_path / "m.parquet")
+    carried = manifest_schema(manifest, ["meta.label"], uri_column=uri_column)
+    assert carried == pa.schema([("meta.label", pa.string())])
+    refs = list(read_manifest(manifest, carried, None, uri_column=uri_column))
+    assert [ref.uri for ref in refs] == [f"{tmp_path}/a.jpg", "/b.jpg"]
+    assert [ref.carried for ref in refs] == [("x",), ("x",)]
+    with pytest.raises(InputError, match=r"no column 'image.x', .* it has image, meta, uri, image"):
+        manifest_schema(manifest, [], uri_column="image.x")
+
+
+def test_a_manifest_that_holds_images_is_told_from_one_of_paths(tmp_path: pathlib.Path) -> None:
+    pq.write_table(pa.table({"image": [{"bytes": b"x", "path": "a.jpg"}]}), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match=r"row 0: 'image' holds the image's bytes; .* as --input"):
+        list(read_manifest(str(tmp_path / "m.parquet"), pa.schema([]), None, uri_column="image"))
+
+
+def test_rows_of_one_image_have_their_place_in_the_list(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "m.csv").write_text("uri,image_id\na.jpg,x\nb.jpg,y\na.jpg,z\n")
+    refs = list(read_manifest(str(tmp_path / "m.csv"), pa.schema([]), "filename#row"))
+    assert [(ref.image_id, ref.row) for ref in refs] == [("a.jpg", 0), ("b.jpg", 1), ("a.jpg", 2)]
+    by_default = list(read_manifest(str(tmp_path / "m.csv"), pa.schema([]), None))
+    assert [(ref.image_id, ref.row) for ref in by_default] == [
+        ("x", None),
+        ("y", None),
+        ("z", None),
+    ]

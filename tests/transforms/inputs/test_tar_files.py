@@ -104,7 +104,7 @@ def test_good_and_bad_samples_are_all_accounted_for(
 ) -> None:
     samples: list[tuple[Members, str]] = [
         ({"0.jpg": b"0", "0.txt": b"zero"}, ""),
-        ({"1.txt": b"one", "1.pyd": b""}, "CorruptRecord: no image: it has txt, pyd; --image_key"),
+        ({"1.txt": b"one", "1.pyd": b""}, "CorruptRecord: no image: it has txt, pyd; a field"),
         ({"2.jpg": b"2"}, ""),
         ({"3.jpg": b"3" * 101}, "FileTooLarge: 101 bytes, more than --max_image_bytes=100"),
         ({"4.jpg": b"4", "4.png": b"4"}, "CorruptRecord: more than one image: it has jpg, png"),
@@ -145,6 +145,19 @@ def test_an_image_key_names_the_field(tmp_path: pathlib.Path) -> None:
     parts = read(file, FileColumns("seg.png", None, NOTHING))
     assert images(parts) == {"a": b"2", "c": b"4"}
     assert [failure.image_id for failure in failures(parts)] == ["b"]
+
+
+def test_dots_are_of_the_field_after_the_first_one_of_a_file_name(tmp_path: pathlib.Path) -> None:
+    """As WebDataset cuts names. A mask must not become the image of a sample that lacks its own."""
+    members = {"v1.0/a.b/000.jpg": b"1", "v1.0/a.b/000.seg.png": b"2", "b.2019.jpg": b"3"}
+    parts = read(make_file(tmp_path / "x.tar", members))
+    assert images(parts) == {"v1.0/a.b/000": b"1"}
+    (failure,) = failures(parts)
+    assert failure.image_id == "b"
+    assert "no image: it has 2019.jpg; a field is what follows the first dot" in failure.message
+    assert images(read(input_file(tmp_path / "x.tar"), FileColumns("2019.jpg", None, NOTHING))) == {
+        "b": b"3"
+    }
 
 
 def test_names_that_belong_to_no_sample_are_passed_over(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,12 @@ from transforms.results import FileAccount, ShardResult
 from transforms.runs.record import PublishedRun
 
 PREPROCESSING = {"max_image_pixels": 10, "decode": "x"}
-RECIPE = {"program": "embed", "model": {"fingerprint": "a"}, "preprocessing": PREPROCESSING}
+RECIPE = {
+    "program": "embed",
+    "model": {"fingerprint": "a"},
+    "preprocessing": PREPROCESSING,
+    "outputs": {"normalize": "none"},
+}
 IMAGES = (Source(ShardKind.IMAGES, "/photos/a.jpg", "/photos/a.jpg", False),)
 TAR = (Source(ShardKind.TAR, "/photos/*.tar", "/photos", False),)
 GLOB = (Source(ShardKind.IMAGES, "/photos/*", "/photos", False),)

@@ -16,10 +16,10 @@ from transforms.results import FileAccount, ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.inputs_file import write_inputs
 from transforms.runs.record import PublishedRun, format_version, result_to_dict
-from transforms.schemas import computed_columns
+from transforms.schemas import STATISTICS_FIELDS, computed_columns
 from transforms.span import Span
 
-RECIPE = {"program": "embed", "preprocessing": {"max_image_bytes": 9}}
+RECIPE = {"program": "embed", "outputs": {}, "preprocessing": {"max_image_bytes": 9}}
 
 
 def write_shard(folder: pathlib.Path, output_format: str, *lacking: str) -> ShardResult:
@@ -65,6 +65,18 @@ def test_a_damaged_or_an_empty_file_says_nothing_of_columns(tmp_path: pathlib.Pa
     empty = dataclasses.replace(lacking, rows=0)
     assert why_recomputed(published(damaged, empty), RECIPE, limits=True) == {}
     assert why_recomputed(published(damaged, empty, lacking), RECIPE, limits=True)
+
+
+def test_rows_serve_a_run_that_measures_less_and_not_one_that_measures_more(
+    tmp_path: pathlib.Path,
+) -> None:
+    run = published(write_shard(tmp_path, "parquet"))
+    measuring = {**RECIPE, "outputs": {"image_statistics": True}}
+    assert list(why_recomputed(run, measuring, limits=True)) == [
+        f"column {field.name}" for field in STATISTICS_FIELDS
+    ]
+    measured = PublishedRun("/run", {"recipe": measuring}, run.results)
+    assert why_recomputed(measured, RECIPE, limits=True) == {}
 
 
 def test_limits_count_only_where_failures_do(tmp_path: pathlib.Path) -> None:

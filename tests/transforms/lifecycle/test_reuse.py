@@ -10,7 +10,7 @@ from tests.support.batches import NOTHING_CARRIED, read_rows
 from transforms.batches import ReusedRows
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.gathered_rows import gather_rows
-from transforms.lifecycle.refill import refill
+from transforms.lifecycle.refill import Refill
 from transforms.lifecycle.reuse import DUPLICATE_OF, ShardReuse
 from transforms.records import (
     Change,
@@ -113,7 +113,7 @@ def test_the_example_of_the_module(tmp_path: pathlib.Path) -> None:
     assert (ids(last), kept(last), twins(last)) == ([], {}, {})
     assert changes(last) == {Change.DELETED: 1}
 
-    (batch,) = refill([known, sifted, last], 8)
+    (batch,) = refilled([known, sifted, last], 8)
     assert batch.matched == 4
     assert batch.reused is not None
     rows, failures = gather_rows(
@@ -145,6 +145,11 @@ def test_a_run_that_lacks_a_column_gives_no_row_and_is_still_compared(
     assert (known.matched, sifted.matched) == (0, 2)
 
 
+def refilled(parts: list[ReadPart], batch_size: int) -> list[ReadPart]:
+    refill = Refill(batch_size)
+    return [*(batch for part in parts for batch in refill.add(part)), *refill.rest()]
+
+
 def part(computed: str, known: str = "") -> ReadPart:
     """Makes a sifted part: letters that need the model, and letters that are known."""
     rows = pa.Table.from_batches([read_rows(*known)])
@@ -168,7 +173,7 @@ def test_what_is_left_of_parts_is_given_to_the_model_in_full_batches(
     batch_size: int, full: list[tuple[str, str]]
 ) -> None:
     parts = [part("A", "bc"), part("DE"), part("F", "gh"), part("I")]
-    batches = list(refill(parts, batch_size))
+    batches = list(refilled(parts, batch_size))
     reused = [batch.reused for batch in batches]
     assert [
         ("".join(ids(batch)), "".join(r.kept["image_id"].to_pylist()))

@@ -203,6 +203,19 @@ def test_the_cpu_says_whether_it_has_bfloat16(
     assert cpu.has_bfloat16(path) is expected
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx512f avx512_vnni", True), ("avx2 avx_vnni", True), ("avx512f avx2", False)],
+)
+def test_the_cpu_says_whether_it_has_vnni(
+    tmp_path: pathlib.Path, flags: str, expected: bool
+) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor : 0\nflags : fpu {flags}\n")
+    assert cpu.has_vnni(path) is expected
+    assert cpu.has_vnni(tmp_path / "none") is False
+
+
 @pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_precision_that_moves_the_answers_is_refused_and_auto_avoids_it(

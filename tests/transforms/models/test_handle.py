@@ -9,13 +9,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+import onnx
 import pytest
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 
+from tests.support.onnx_models import write_json, write_network
 from transforms.errors import ModelError
 from transforms.models import cache as model_cache
+from transforms.models.contract import inspect_model
 from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.notes import read_notes
 
 RESOLVE = "from transforms.models.handle import resolve_model; print(resolve_model({!r}))"
 """A program that resolves a handle."""
@@ -269,16 +273,20 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
     [
         ([], "m", "no model .*m: want a directory that holds saved_model.pb"),
         ([], "", "empty model handle"),
-        (["m/readme.txt"], "m", "no saved_model.pb in .*m, which holds readme.txt"),
+        (
+            ["m/readme.txt"],
+            "m",
+            "no saved_model.pb and no .onnx file in .*m, which holds readme.txt",
+        ),
         (
             ["m/a/saved_model.pb", "m/b/saved_model.pb"],
             "m",
-            "no saved_model.pb in .*m, which holds a, b",
+            "no saved_model.pb and no .onnx file in .*m, which holds a, b",
         ),
         (["m/model.keras"], "m", r"export it first: model\.export\(directory\)"),
         (["m/weights.h5", "m/a.txt"], "m", "export it first"),
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
-        (["m.onnx"], "m.onnx", "m.onnx is an ONNX file; wanted a TF2 SavedModel made of"),
+        (["m.onnx"], "m.onnx", "m.onnx is no ONNX model, or not whole: "),
         (["m.PT"], "m.PT", "is a PyTorch file; "),
         (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
@@ -305,7 +313,10 @@ def test_what_is_no_model_is_named(
     [
         ("bucket://nothing", "nothing is there"),
         ("bucket://no.tar.gz", "nothing is there|cannot read model"),
-        ("bucket://text", "no saved_model.pb in bucket://text, which holds a.txt"),
+        (
+            "bucket://text",
+            "no saved_model.pb and no .onnx file in bucket://text, which holds a.txt",
+        ),
         ("nosuchscheme://m", "cannot read model nosuchscheme://m"),
     ],
 )
@@ -387,3 +398,27 @@ def test_links_to_files_are_followed(tmp_path: pathlib.Path) -> None:
     (linked / "variables").mkdir()
     (linked / "variables" / "variables.index").symlink_to(model / "variables" / "variables.index")
     assert fingerprint_model(str(linked)) == fingerprint_model(str(model))
+
+
+@pytest.mark.parametrize("handle", ["m", "m/onnx/model.onnx", "m/onnx/small.onnx"])
+def test_a_remote_model_comes_with_what_belongs_to_it(
+    bucket: pathlib.Path, cache: str, handle: str
+) -> None:
+    for name in ("model", "small"):
+        graph = onnx.load(write_network(bucket / "m" / "onnx" / f"{name}.onnx"))
+        path = str(bucket / "m" / "onnx" / f"{name}.onnx")
+        onnx.save(
+            graph, path, save_as_external_data=True, location=f"{name}.onnx_data", size_threshold=0
+        )
+    write_json(bucket / "m", "preprocessor_config.json", {"do_rescale": False})
+    (bucket / "m" / "photos").mkdir()
+    (bucket / "m" / "photos" / "a.jpg").write_bytes(b"x")
+    found = pathlib.Path(resolve_model(f"bucket://{handle}", cache))
+    chosen = "small" if "small" in handle else "model"
+    assert inspect_model(str(found)).output_dim == 8
+    assert {path.name for path in found.parent.iterdir()} == {
+        f"{chosen}.onnx", f"{chosen}.onnx_data"
+    }  # fmt: skip
+    assert read_notes(str(found)) == {"input_range": "0,255"}
+    with pytest.raises(ModelError, match="nothing is there"):
+        resolve_model("bucket://m/none.onnx", cache)

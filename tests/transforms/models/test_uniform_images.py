@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.support.models import save_output
 from transforms.errors import ModelError
-from transforms.images.pixel_range import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.images.policy import INPUT_RANGES
+from transforms.images.range_scaling import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
 from transforms.models.first_layer import FirstLayer, check_assumed_range
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model

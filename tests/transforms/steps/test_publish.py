@@ -14,7 +14,7 @@ from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
 from transforms.failure import Step
 from transforms.lifecycle.publication import Publication, one_attempt_each
-from transforms.records import ShardKey
+from transforms.records import PassedOver, ShardKey
 from transforms.results import ShardResult
 from transforms.runs.directory import names_in
 from transforms.runs.record import result_from_dict, result_to_dict
@@ -97,13 +97,15 @@ def test_of_what_workers_say_of_the_range_one_is_said(place: Place) -> None:
 
 def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
     results = [place.stage(1, 2, "cd"), place.stage(0, 2, "ab", bad="xy")]
-    publish_run(results, [".txt", ".txt", "hidden"], place.publication())
+    skipped = [PassedOver(".txt", 1, "/b.txt"), PassedOver("hidden", 1, "/.c")]
+    publish_run(results, [*skipped, PassedOver(".txt", 1, "/a.txt")], place.publication())
     assert place.names() == PUBLISHED
     assert place.read().sort_by("image_id").column("image_id").to_pylist() == [*"abcd"]
     record = place.record()
     assert record["counts"] == {"matched": 9, "written": 4, "failed": 2, "skipped": 3}
     assert record["failures_by_reason"] == {"decode/CorruptImage": 2}
     assert record["skipped_by_reason"] == {".txt": 2, "hidden": 1}
+    assert record["skipped_examples"] == {".txt": "/a.txt", "hidden": "/.c"}
     assert record["warnings"] == ["odd"]
     assert record["program"] == "embed"
     assert [entry["rows"] for entry in record["files"]] == [2, 2]

@@ -34,15 +34,22 @@ from transforms.files.tf_record import (
 )
 from transforms.runs.formats.data_format import BATCH_ROWS, DataFormat
 from transforms.schemas import (
+    BRIGHTNESS,
     CLASS_INDEX,
     CLASS_LABEL,
+    COLOR_PROFILE,
     CONTENT_SHA256,
     EMBEDDING,
     HEIGHT,
     IMAGE_ID,
+    MODE,
     SCORE,
+    SHARPNESS,
     URI,
     WIDTH,
+)
+from transforms.schemas import (
+    FORMAT as FORMAT_COLUMN,
 )
 
 MAX_ROW_BYTES = 1 << 30
@@ -54,6 +61,11 @@ _SCALARS = {
     CONTENT_SHA256: (BYTES, pa.string()),
     WIDTH: (INTEGERS, pa.int32()),
     HEIGHT: (INTEGERS, pa.int32()),
+    BRIGHTNESS: (FLOATS, pa.float32()),
+    SHARPNESS: (FLOATS, pa.float32()),
+    FORMAT_COLUMN: (BYTES, pa.string()),
+    MODE: (BYTES, pa.string()),
+    COLOR_PROFILE: (BYTES, pa.string()),
 }
 _LISTS = {
     EMBEDDING: (FLOATS, pa.list_(pa.float32())),
@@ -112,7 +124,11 @@ def read_rows(
             for position, error in errors.items():
                 raise pa.ArrowInvalid(f"record {batch[position].index}: {error}")
             yield pa.RecordBatch.from_arrays(
-                [_column(table[name].combine_chunks(), name) for name in columns],
+                [
+                    lists if name in carried else _column(lists, name)
+                    for name in columns
+                    for lists in [table[name].combine_chunks()]
+                ],
                 names=list(columns),
             )
 

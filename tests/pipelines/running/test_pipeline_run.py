@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipelines.running.execute import MAX_THREADS, read_options, workers_here
+from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
 
 
 @pytest.mark.parametrize(

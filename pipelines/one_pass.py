@@ -1,0 +1,102 @@
+"""python -m pipelines.one_pass: several runs over the same images, which are read once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.classify import class_outputs
+from pipelines.cli.beam_flags import check_beam_flags
+from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming, read_run_files
+from pipelines.cli.outcome import Outcome
+from pipelines.cli.parser import parse_flags
+from pipelines.cli.program import Program, called_as, quietly, report_errors, run_reporting
+from pipelines.embed import embedding_outputs
+from transforms.machine.garbage import exit_at_once, importing
+from transforms.machine.utf8 import restart_in_utf8
+
+DESCRIPTION = """\
+Runs embed, classify and refresh several times over the same images, which are read, hashed and
+decoded once for all of them. Each run is described by a file of flags, as --config of its program
+takes it, with "program: embed" or "program: classify"; one with output_root is a refresh. Each has
+an output of its own, the same that it would write alone, and is published by itself.
+
+  python -m pipelines.one_pass --config vectors.yaml labels.yaml"""
+
+USAGE = "--config FILE FILE ... [flags]"
+
+_MAKERS: dict[str, Any] = {"embed": embedding_outputs, "classify": class_outputs}
+
+PROGRAM = Program("one_pass", OnePassConfig, DESCRIPTION, USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code."""
+    if argv is None:
+        restart_in_utf8()
+
+    def work() -> int:
+        config, beam_argv = parse_flags(
+            OnePassConfig,
+            argv,
+            program=called_as(PROGRAM.name),
+            description=DESCRIPTION,
+            usage=USAGE,
+        )
+        files: list[RunFile] = []
+        return run_reporting(
+            PROGRAM.name,
+            config,
+            lambda: _check_and_run(config, beam_argv, files),
+            lambda exit_code: _write_metrics(config, files, exit_code),
+        )
+
+    return report_errors(PROGRAM.name, work, drops_on=OSError)
+
+
+def _check_and_run(
+    config: OnePassConfig, beam_argv: Sequence[str], files: list[RunFile]
+) -> Outcome:
+    """Checks all runs, and runs them; puts them into files, for whoever tells of the end."""
+    files += read_run_files(config.config)
+    # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
+    with importing():
+        from pipelines.running.first_look import look_first
+        from pipelines.running.metrics_place import output_of, place_among
+    for file in files:
+        with naming(file):
+            look_first(file.config, beam_argv)
+    place_among(config.metrics_file, [output_of(file.config) for file in files])
+    check_beam_flags(OnePassConfig, beam_argv)
+    with importing():
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        from pipelines.running.dataflow import check_dataflow
+        from pipelines.running.one_pass import run_pass
+    for file in files:
+        with naming(file):
+            check_dataflow(file.config, PipelineOptions(list(beam_argv)))
+    return quietly(
+        config,
+        lambda: run_pass(
+            config,
+            files,
+            beam_argv,
+            outputs_of=_MAKERS.__getitem__,
+            write_metrics=lambda exit_code: _write_metrics(config, files, exit_code),
+        ),
+    )
+
+
+def _write_metrics(config: OnePassConfig, files: Sequence[RunFile], exit_code: int) -> None:
+    if config.metrics_file is None or not files:
+        return
+    from pipelines.running.metrics_file import write_metrics_to  # Beam.
+    from pipelines.running.metrics_place import output_of, place_among
+
+    outputs = [output_of(file.config) for file in files]
+    path = place_among(config.metrics_file, outputs)
+    if path is not None:
+        write_metrics_to(path, " ".join(outputs), exit_code)
+
+
+if __name__ == "__main__":
+    exit_at_once(main())

@@ -1,0 +1,204 @@
+"""The pipeline of several runs in one pass; what they share is done once.
+
+MatchInputs ─▶ PlanShards, once for runs that plan the same shards
+   └─▶ KeepFinished, a run each ─▶ ShareShards ─▶ ReadShared ─▶ PreprocessShared
+                                                                     │ a run each
+            Publish ◀─ WriteShards ◀─ ToEmbeddings | ToTopK ◀─ RunInference, a model each
+"""
+
+import dataclasses
+from collections.abc import Hashable, Sequence
+
+import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
+
+from pipelines.running.graph import (
+    Planned,
+    infer_and_write,
+    keep_finished,
+    match_inputs,
+    plan_shards,
+    publish,
+    read_policy,
+    tabulate_and_write,
+)
+from pipelines.running.run_plan import RunPlan
+from transforms.batches import PixelBatch, Predictions
+from transforms.lifecycle.basis import Fresh
+from transforms.records import Shard
+from transforms.results import ShardResult
+from transforms.steps.batch_coder import register_batch_coder
+from transforms.steps.infer_shared import InferShared
+from transforms.steps.keep_finished import Kept
+from transforms.steps.launched_model import make_shared_handler
+from transforms.steps.match_inputs import Listed
+from transforms.steps.plan_coder import register_plan_coder
+from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
+from transforms.steps.read_shared import ReadShared
+from transforms.steps.share_shards import SharedShard, ShareShards
+
+
+def define_pass(root: beam.Pipeline, plans: Sequence[RunPlan]) -> None:
+    """Adds the pipeline of several runs to root; runs nothing.
+
+    Args:
+        root: The pipeline.
+        plans: The runs, which read the same inputs in the same way.
+    """
+    register_batch_coder()
+    register_plan_coder()
+    planned = _plan_once(root, plans)
+    kept = [planned[run].shards | f"Keep{run}" >> _Keep(plan) for run, plan in enumerate(plans)]
+    written = (
+        tuple(of_run.unfinished for of_run in kept)
+        | "ShareShards" >> ShareShards()
+        | "ComputeShards" >> _ComputeShared(plans).with_resource_hints(**plans[0].launch.hints)
+    )
+    for run, plan in enumerate(plans):
+        written[run] | f"Finish{run}" >> _Finish(plan, planned[run], kept[run])
+
+
+def _plan_once(root: beam.Pipeline, plans: Sequence[RunPlan]) -> list[Planned]:
+    """Lists the inputs once, and plans the shards once for all runs that plan the same ones."""
+    listed = root | "ListInputs" >> _List(plans[0])
+    alike: dict[Hashable, list[int]] = {}
+    for run, plan in enumerate(plans):
+        # What builds on an earlier run plans and divides with an eye on that.
+        is_fresh = isinstance(plan.basis, Fresh)
+        alike.setdefault(plan.places_by_content if is_fresh else f"run {run}", []).append(run)
+    planned: dict[int, Planned] = {}
+    for runs in alike.values():
+        first = runs[0]
+        made = root | f"Plan{first}" >> _Plan(plans[first], listed, len(runs))
+        planned |= dict.fromkeys(runs, made)
+    return [planned[run] for run in range(len(plans))]
+
+
+@dataclasses.dataclass(eq=False)
+class _List(beam.PTransform[PBegin, Listed]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: PBegin) -> Listed:
+        return match_inputs(self.plan).list_inputs(root.pipeline)
+
+
+@dataclasses.dataclass(eq=False)
+class _Plan(beam.PTransform[PBegin, Planned]):
+    plan: RunPlan
+    listed: Listed
+    runs: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, root: PBegin) -> Planned:
+        return plan_shards(root.pipeline, self.plan, self.listed, self.runs)
+
+
+@dataclasses.dataclass(eq=False)
+class _Keep(beam.PTransform[PCollection[Shard], Kept]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[Shard]) -> Kept:
+        return keep_finished(shards.pipeline, self.plan, shards)
+
+
+@dataclasses.dataclass(eq=False)
+class _ComputeShared(
+    beam.PTransform[PCollection[SharedShard], tuple[PCollection[ShardResult], ...]]
+):
+    """Reads and decodes once, and infers and writes for each run: one fused chain."""
+
+    plans: Sequence[RunPlan]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, shards: PCollection[SharedShard]) -> tuple[PCollection[ShardResult], ...]:
+        launches = [plan.launch for plan in self.plans]
+        computed = {run: read_policy(plan).computed_columns for run, plan in enumerate(self.plans)}
+        wanted = [
+            RunPixels(
+                plan.launch.policy, plan.publication.staging, plan.launch.config.image_statistics
+            )
+            for plan in self.plans
+        ]
+        groups = _by_model(self.plans)
+        threads = launches[0].config.num_model_threads
+        pixels = (
+            shards
+            | "ReadShared" >> ReadShared(read_policy(self.plans[0]), computed)
+            | "PreprocessShared" >> PreprocessShared(wanted, groups, threads)
+        )
+        written: dict[int, PCollection[ShardResult]] = {}
+        for runs, own in zip(groups, pixels, strict=True):
+            if len(runs) == 1:
+                inferring = _InferAndWrite(self.plans[runs[0]])
+                written[runs[0]] = own | f"Run{runs[0]}" >> inferring
+                continue
+            models = {run: launches[run].model for run in runs}
+            handler = make_shared_handler(models, launches[runs[0]].engine)
+            predictions = own | f"Model{runs[0]}" >> InferShared(handler, runs)
+            for run, of_run in zip(runs, predictions, strict=True):
+                written[run] = of_run | f"Run{run}" >> _TabulateAndWrite(self.plans[run])
+        return tuple(written[run] for run in range(len(self.plans)))
+
+
+def _by_model(plans: Sequence[RunPlan]) -> list[list[int]]:
+    """Puts runs together that give the same pixels to one model, if to several of its outputs."""
+    alike: dict[Hashable, list[int]] = {}
+    for run, plan in enumerate(plans):
+        launch = plan.launch
+        model = launch.model
+        call = dataclasses.replace(model.spec, output_key="", output_rank=None, output_dim=None)
+        key = (model.fingerprint, call, model.assumed_range, launch.policy, launch.engine)
+        alike.setdefault(key, []).append(run)
+    return list(alike.values())
+
+
+@dataclasses.dataclass(eq=False)
+class _InferAndWrite(beam.PTransform[PCollection[PixelBatch], PCollection[ShardResult]]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
+        return infer_and_write(self.plan, pixels)
+
+
+@dataclasses.dataclass(eq=False)
+class _TabulateAndWrite(beam.PTransform[PCollection[Predictions], PCollection[ShardResult]]):
+    plan: RunPlan
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, predictions: PCollection[Predictions]) -> PCollection[ShardResult]:
+        return tabulate_and_write(self.plan, predictions)
+
+
+@dataclasses.dataclass(eq=False)
+class _Finish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
+    plan: RunPlan
+    planned: Planned
+    kept: Kept
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @beam.typehints.no_annotations
+    def expand(self, written: PCollection[ShardResult]) -> PCollection[None]:
+        return publish(self.plan, self.planned, self.kept, written, is_alone=False)

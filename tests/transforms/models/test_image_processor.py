@@ -1,0 +1,156 @@
+"""What Hugging Face's and timm's files say of images, as flags."""
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from tests.support.onnx_models import CLIP, write_json
+from transforms.errors import ModelError
+from transforms.models.image_processor import ImageProcessor, read_image_processor
+from transforms.models.notes import beyond_flags, encode_notes, name_notes, read_notes
+
+HALF = [0.5, 0.5, 0.5]
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+def read(directory: pathlib.Path, name: str, content: object) -> ImageProcessor:
+    write_json(directory, name, content)
+    return read_image_processor(str(directory / "model.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "flags"),
+    [
+        (
+            {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 192},
+             "resample": 2, "image_mean": HALF, "image_std": HALF},
+            (224, 192),
+            {"resize_mode": "squash", "interpolation": "bilinear", "antialias": True,
+             "input_range": "-1,1"},
+        ),
+        (
+            {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 256},
+             "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "resample": 3,
+             **IMAGENET},
+            (224, 224),
+            {"resize_mode": "crop", "crop_fraction": 0.875, "interpolation": "bicubic",
+             "antialias": True, "input_range": "imagenet"},
+        ),
+        (
+            {"feature_extractor_type": "CLIPFeatureExtractor", "size": 224, "crop_size": 224,
+             "do_center_crop": True, "resample": 3, "do_normalize": False},
+            (224, 224),
+            {"resize_mode": "crop", "crop_fraction": 1.0, "interpolation": "bicubic",
+             "antialias": True, "input_range": "0,1"},
+        ),
+        (
+            {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 224},
+             "crop_pct": 0.875, "resample": 0, "do_rescale": False, "do_normalize": False},
+            (224, 224),
+            {"resize_mode": "crop", "crop_fraction": 0.875, "interpolation": "nearest",
+             "antialias": False, "input_range": "0,255"},
+        ),
+        (
+            {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 384},
+             "crop_pct": 0.875, "resample": 3, **IMAGENET},
+            (384, 384),
+            {"resize_mode": "squash", "interpolation": "bicubic", "antialias": True,
+             "input_range": "imagenet"},
+        ),
+        (
+            {"image_processor_type": "MobileNetV2ImageProcessor", "rescale_factor": 1 / 127.5,
+             "rescale_offset": True, "do_resize": False, "do_normalize": False},
+            None,
+            {"input_range": "-1,1"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_transformers_writes_becomes_flags(
+    tmp_path: pathlib.Path,
+    said: dict[str, Any],
+    size: tuple[int, int] | None,
+    flags: dict[str, Any],
+) -> None:
+    found = read(tmp_path, "preprocessor_config.json", said)
+    assert found == ImageProcessor(
+        source="preprocessor_config.json", flags=flags, image_size=size
+    )  # fmt: skip
+
+
+def test_a_mean_that_no_flag_has_is_left_to_the_graph(tmp_path: pathlib.Path) -> None:
+    found = read(tmp_path, "preprocessor_config.json", CLIP)
+    assert found.flags["input_range"] == "0,1"
+    assert found.scale == pytest.approx([1 / 0.26862954, 1 / 0.26130258, 1 / 0.27577711])
+    assert found.shift[0] == pytest.approx(-0.48145466 / 0.26862954)
+
+
+def test_efficientnet_divides_twice(tmp_path: pathlib.Path) -> None:
+    said = {"image_processor_type": "EfficientNetImageProcessor", "include_top": True}
+    found = read(tmp_path, "preprocessor_config.json", {**said, **IMAGENET})
+    assert found.scale == pytest.approx([1 / 0.229**2, 1 / 0.224**2, 1 / 0.225**2])
+
+
+def test_what_timm_writes_becomes_flags(tmp_path: pathlib.Path) -> None:
+    said = {
+        "input_size": [3, 224, 224], "crop_pct": 0.9, "interpolation": "bicubic",
+        "mean": HALF, "std": HALF, "crop_mode": "center",
+    }  # fmt: skip
+    found = read(tmp_path, "config.json", {"pretrained_cfg": said, "num_classes": 1000})
+    assert (found.source, found.image_size, found.scale) == ("config.json", (224, 224), ())
+    assert found.flags == {
+        "resize_mode": "crop", "crop_fraction": 0.9, "interpolation": "bicubic", "antialias": True,
+        "input_range": "-1,1",
+    }  # fmt: skip
+    said |= {"crop_mode": "squash", "crop_pct": 1.0}
+    found = read(tmp_path, "config.json", {"pretrained_cfg": said})
+    assert found.flags["resize_mode"] == "squash"
+
+
+def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:
+    said = {
+        "image_processor_type": "DeiTImageProcessor", "size": {"height": 256, "width": 256},
+        "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "resample": 3,
+        **IMAGENET,
+    }  # fmt: skip
+    found = read(tmp_path, "preprocessor_config.json", said)
+    assert (found.flags, found.image_size) == ({"input_range": "imagenet"}, (224, 224))
+    assert beyond_flags(str(tmp_path / "model.onnx")) == (
+        "preprocessor_config.json: it squashes to 256x256 and cuts 224x224 out of the middle"
+    )
+    hamming = {**said, "do_center_crop": False, "resample": 5}
+    assert read(tmp_path, "preprocessor_config.json", hamming).unsaid == (
+        "it resizes by another filter"
+    )
+    wide = {"size": {"shortest_edge": 224}, "resample": 2}
+    assert "cuts nothing" in read(tmp_path, "preprocessor_config.json", wide).unsaid
+
+
+def test_our_own_notes_come_before_theirs(tmp_path: pathlib.Path) -> None:
+    model = str(tmp_path / "model.onnx")
+    assert (read_notes(model), name_notes(model)) == ({}, "image_model.json")
+    write_json(tmp_path, "preprocessor_config.json", CLIP)
+    assert name_notes(model) == "preprocessor_config.json"
+    (tmp_path / "image_model.json").write_text(encode_notes({"resize_mode": "pad"}))
+    assert read_notes(model)["resize_mode"] == "pad"
+    assert read_notes(model)["interpolation"] == "bicubic"
+    assert name_notes(model) == "image_model.json and preprocessor_config.json"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot read .*preprocessor_config.json"),
+        ("[]", "holds no JSON object"),
+        ('{"size": {"height": "big", "width": 3}}', r"size is 'big', want a side from 1 to"),
+        ('{"size": {"shortest_edge": 1e9}, "do_center_crop": true, "crop_size": 3}', "want a side"),
+        ('{"image_mean": [0.5], "image_std": [0, 1, 1]}', "image_std is .*want three numbers over"),
+        ('{"image_mean": "x", "image_std": [1]}', "image_mean is 'x', want three numbers"),
+        ('{"rescale_factor": -1}', "rescale_factor is '-1', want a number over 0"),
+        ('{"rescale_factor": NaN}', "rescale_factor is 'nan', want a number over 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: pathlib.Path, content: str, message: str) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        read_image_processor(str(tmp_path / "model.onnx"))

@@ -1,0 +1,81 @@
+"""What the boxes of an AVIF or HEIF file hold, bounded: decoders look through all items for each.
+
+Source: ISO/IEC 14496-12 and 23008-12. A file is boxes in boxes, each a length, a kind and content:
+
+    ftyp  meta ( hdlr  pitm  iloc  iinf ( infe .. )  iref ( .. )  iprp ( ipco ( ispe .. ) ipma ) )
+    mdat
+
+Each item has its size in an `ispe`: the picture, the tiles that it is put together of, thumbnails.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from transforms.errors import ImageTooLargeError
+
+_MAX_BOXES = 10_000
+_MAX_BYTES = 400_000
+"""Of a list of items, references or properties of items: tens of thousands."""
+
+_PARENTS = {b"meta": 4, b"iprp": 0}
+"""Boxes that are walked through, and the bytes in front of the first in them."""
+
+_OF_ANY_SIZE = (b"mdat", b"idat", b"ipco", b"free", b"skip", b"uuid")
+"""Pixels, profiles, and what nobody reads."""
+
+
+def check_items(encoded: bytes, max_pixels: int) -> None:
+    """Checks that the lists are no longer than an image can use, and that no item is too large.
+
+    Args:
+        encoded: The whole file.
+        max_pixels: Most pixels of an item.
+
+    Raises:
+        ValueError: If a list is too long.
+        ImageTooLargeError: If an item has more pixels.
+        struct.error: If a box ends early.
+    """
+    for height, width in _sizes(encoded, 0, len(encoded)):
+        if height * width > max_pixels:
+            raise ImageTooLargeError(
+                f"a part of {height} x {width} pixels, wanted at most {max_pixels}: it does not "
+                "decode in 1 GB of memory; convert it to JPEG or PNG"
+            )
+
+
+def _sizes(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yields height and width of every `ispe`, and checks the boxes on the way."""
+    for kind, first, last in _boxes(encoded, start, end):
+        if kind in _PARENTS:
+            yield from _sizes(encoded, first + _PARENTS[kind], last)
+        elif kind == b"ipco":
+            for name, at, _ in _boxes(encoded, first, last):
+                if name == b"ispe":
+                    width, height = struct.unpack_from(">II", encoded, at + 4)
+                    yield height, width
+        elif kind not in _OF_ANY_SIZE and last - first > _MAX_BYTES:
+            kind_name = kind.decode("ascii", "backslashreplace")
+            raise ValueError(
+                f"a box {kind_name} of {last - first:,} bytes, wanted at most {_MAX_BYTES:,}"
+            )
+
+
+def _boxes(encoded: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yields kind, start and end of the contents of boxes that follow one another."""
+    offset = start
+    for _ in range(_MAX_BOXES):
+        if offset + 8 > end:
+            return
+        length, kind = struct.unpack_from(">I4s", encoded, offset)
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", encoded, offset + 8)
+            head = 16
+        elif length == 0:
+            length = end - offset
+        if length < head:
+            raise ValueError("a box without an end")
+        yield kind, offset + head, min(offset + length, end)
+        offset += length
+    raise ValueError(f"more than {_MAX_BOXES:,} boxes")

@@ -1,0 +1,15 @@
+"""The cosine of two models' answers."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def cosines(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
+    norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    product = norms[0] * norms[1]
+    both_zero = (norms[0] == 0) & (norms[1] == 0)
+    dots = (first * second).sum(axis=1)
+    return np.where(product > 0, dots / np.where(product > 0, product, 1), both_zero)

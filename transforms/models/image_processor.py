@@ -1,0 +1,282 @@
+"""What Hugging Face's files beside an ONNX model say of images, as flags of this pipeline.
+
+    preprocessor_config.json                            is
+    "size": {"shortest_edge": 256}, "resample": 3       --interpolation bicubic --antialias
+    "do_center_crop": true, "crop_size": {224, 224}     --resize_mode crop --crop_fraction 0.875
+    "rescale_factor": 0.0039, "image_mean": [0.5, ...]  --input_range -1,1
+    "image_mean": [0.481, 0.458, 0.408], CLIP's         --input_range 0,1, and the rest in the model
+
+timm's config.json says the same in "pretrained_cfg". Where a file says what no flag does, such as
+to squash first and to crop then, `unsaid` has it in words.
+
+Source: the image processors of transformers 5.24, timm 1.0.31's data/transforms_factory.py.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from transforms.errors import ModelError
+from transforms.images.policy import INPUT_RANGES, MAX_SIDE
+from transforms.images.range_scaling import scale_and_shift
+from transforms.models.onnx_files import CONFIG_FILE, PREPROCESSOR_FILE, file_beside
+
+_MAX_BYTES = 16 * 2**20
+_INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
+"""Pillow's numbers of resampling filters that --interpolation has."""
+
+_NO_CROP_FROM = 384
+"""Side from which ConvNeXT's processor squashes and does not crop."""
+
+_TOLERANCE = 1e-4
+"""Of scale and shift, below which a mean and deviation are those of an --input_range."""
+
+_UNIT = "0,1"
+_SQUASH: Mapping[str, Any] = {"resize_mode": "squash"}
+_SQUASHING = ("Beit", "DeiT", "ViT")
+"""Processors that make one number as size a square, whatever they cut out of it."""
+
+_LEVIT_ENLARGES = 256 / 224
+
+Fields = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageProcessor:
+    """What a model wants of images.
+
+    Attributes:
+        source: Name of the file that says so; nothing if there is none.
+        flags: Values of flags of embed and classify, by the flag's name.
+        image_size: Height and width in pixels, or None.
+        scale: Factors of red, green and blue in [0, 1] that no --input_range has; nothing if there
+            are none.
+        shift: What is added to each then.
+        is_bgr: Whether blue is to come first.
+        unsaid: Sentence on what no flag does; nothing if there is nothing.
+    """
+
+    source: str = ""
+    flags: Fields = dataclasses.field(default_factory=dict)
+    image_size: tuple[int, int] | None = None
+    scale: tuple[float, ...] = ()
+    shift: tuple[float, ...] = ()
+    is_bgr: bool = False
+    unsaid: str = ""
+
+
+def read_image_processor(path: str) -> ImageProcessor:
+    """Reads what the files beside an ONNX model say of images; of none, nothing.
+
+    Raises:
+        ModelError: If they cannot be read, or make no sense.
+    """
+    config_path = file_beside(path, CONFIG_FILE)
+    config = {} if config_path is None else _read(config_path)
+    processor_path = file_beside(path, PREPROCESSOR_FILE)
+    if processor_path is not None:
+        return _of_transformers(_Said(_read(processor_path), processor_path), PREPROCESSOR_FILE)
+    timm = config.get("pretrained_cfg")
+    if isinstance(timm, dict):
+        return _of_timm(_Said(timm, str(config_path)), CONFIG_FILE)
+    if "image_size" in config:
+        size = _Said(config, str(config_path)).size("image_size")
+        return ImageProcessor(source=CONFIG_FILE, image_size=size)
+    return ImageProcessor()
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.loads(file.read(_MAX_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object")
+    return content
+
+
+class _Said:
+    """Fields of a JSON file, each checked as it is asked for."""
+
+    def __init__(self, fields: Fields, path: str) -> None:
+        self._fields = fields
+        self._path = path
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - of JSON
+        value = self._fields.get(name)
+        return default if value is None else value
+
+    def number(self, name: str, default: float) -> float:
+        value = self.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
+            raise self._refusal(name, value, "a number over 0")
+        return float(value)
+
+    def colour(self, name: str, default: Sequence[float], *, is_positive: bool = False) -> Any:  # noqa: ANN401
+        value = self.get(name, default)
+        values = [value] * 3 if isinstance(value, int | float) else value
+        is_colour = (
+            isinstance(values, Sequence)
+            and len(values) in (1, 3)
+            and all(isinstance(v, int | float) and abs(v) < 1e6 for v in values)
+            and (not is_positive or all(v > 0 for v in values))
+        )
+        if not is_colour:
+            raise self._refusal(name, value, "three numbers" + (" over 0" if is_positive else ""))
+        return tuple(map(float, values)) * (3 // len(values))
+
+    def size(self, name: str) -> tuple[int, int]:
+        value = self.get(name)
+        if isinstance(value, dict):
+            pair = (value.get("height"), value.get("width"))
+        elif isinstance(value, list | tuple):
+            pair = tuple(value[-2:]) if len(value) in (2, 3) else (None, None)
+        else:
+            pair = (value, value)
+        return self._side(name, pair[0]), self._side(name, pair[1])
+
+    def edge(self, name: str) -> int:
+        value = self.get(name)
+        return self._side(name, value.get("shortest_edge") if isinstance(value, dict) else value)
+
+    def _side(self, name: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
+            raise self._refusal(name, value, f"a side from 1 to {MAX_SIDE} pixels")
+        return value
+
+    def _refusal(self, name: str, value: object, wanted: str) -> ModelError:
+        return ModelError(f"{self._path}: {name} is {str(value)[:80]!r}, want {wanted}")
+
+
+def _of_transformers(said: _Said, source: str) -> ImageProcessor:
+    kind = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
+    form = _Form()
+    if said.get("do_resize", True) and said.get("size") is not None:
+        form = _form_of_transformers(said, kind)
+    if said.get("do_pad"):
+        form = form._replace(unsaid="it pads images")
+    factor = 255 * said.number("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 255.0
+    offset = -1.0 if said.get("rescale_offset") else 0.0
+    mean, deviation = (0.0,) * 3, (1.0,) * 3
+    if said.get("do_normalize", said.get("image_mean") is not None):
+        mean = said.colour("image_mean", mean)
+        deviation = said.colour("image_std", deviation, is_positive=True)
+    scale = tuple(factor / width for width in deviation)
+    shift = tuple((offset - middle) / width for middle, width in zip(mean, deviation, strict=True))
+    if kind.startswith("EfficientNet") and said.get("include_top"):
+        # It divides by the deviation once more.
+        scale = tuple(value / width for value, width in zip(scale, deviation, strict=True))
+        shift = tuple(value / width for value, width in zip(shift, deviation, strict=True))
+    filters = _INTERPOLATIONS.get(said.get("resample", 2))
+    is_bgr = bool(said.get("do_flip_channel_order"))
+    return _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
+
+
+def _of_timm(said: _Said, source: str) -> ImageProcessor:
+    side = said.size("input_size")
+    fraction = said.number("crop_pct", 0.875)
+    mode = said.get("crop_mode", "center")
+    form = _Form(side, _crop(fraction))
+    if mode == "squash" and fraction == 1:
+        form = _Form(side, _SQUASH)
+    elif mode != "center" or fraction > 1 or side[0] != side[1]:
+        form = _Form(side, unsaid=f"crop_mode {mode} with crop_pct {fraction:g}")
+    mean = said.colour("mean", (0.485, 0.456, 0.406))
+    deviation = said.colour("std", (0.229, 0.224, 0.225), is_positive=True)
+    scale = tuple(1 / width for width in deviation)
+    shift = tuple(-middle / width for middle, width in zip(mean, deviation, strict=True))
+    name = said.get("interpolation", "bilinear")
+    filters = name if name in _INTERPOLATIONS.values() else "bilinear" if name == "random" else None
+    return _processor(source, form, filters, scale, shift)
+
+
+class _Form(NamedTuple):
+    """How images come to their size.
+
+    Attributes:
+        image_size: Height and width in pixels, or None.
+        flags: Flags that say how.
+        unsaid: Words for what no flag does.
+    """
+
+    image_size: tuple[int, int] | None = None
+    flags: Fields = MappingProxyType({})
+    unsaid: str = ""
+
+
+def _form_of_transformers(said: _Said, kind: str) -> _Form:
+    crops, size = bool(said.get("do_center_crop")), said.get("size")
+    keeps_aspect = isinstance(size, dict) and "shortest_edge" in size
+    if isinstance(size, int):  # Of files written before 2023.
+        keeps_aspect = crops and not kind.startswith(_SQUASHING)
+    if kind.startswith("ConvNext"):
+        edge = said.edge("size")
+        if edge >= _NO_CROP_FROM:
+            return _Form((edge, edge), _SQUASH)
+        return _Form((edge, edge), _crop(said.number("crop_pct", 0.875)))
+    if not crops:
+        if keeps_aspect:
+            return _Form(unsaid=f"it makes the shorter side {said.edge('size')} and cuts nothing")
+        return _Form(said.size("size"), _SQUASH)
+    cut = said.size("crop_size")
+    if keeps_aspect:
+        enlarged = _LEVIT_ENLARGES if kind.startswith("Levit") else 1.0
+        side = said.edge("size") / said.number("crop_pct", 1) * enlarged
+        if cut[0] == cut[1] <= side:
+            return _Form(cut, _crop(cut[0] / side))
+        return _Form(cut, unsaid=f"it makes the shorter side {side:g} and cuts {_by(cut)} out")
+    whole = said.size("size")
+    if whole == cut:
+        return _Form(cut, _SQUASH)
+    return _Form(cut, unsaid=f"it squashes to {_by(whole)} and cuts {_by(cut)} out of the middle")
+
+
+def _crop(fraction: float) -> Fields:
+    return {"resize_mode": "crop", "crop_fraction": round(fraction, 6)}
+
+
+def _by(size: tuple[int, int]) -> str:
+    return "{}x{}".format(*size)
+
+
+def _processor(
+    source: str,
+    form: _Form,
+    interpolation: str | None,
+    scale: tuple[float, ...],
+    shift: tuple[float, ...],
+    *,
+    is_bgr: bool = False,
+) -> ImageProcessor:
+    """Says it in flags, and the rest as it is."""
+    flags, unsaid = dict(form.flags), form.unsaid
+    if flags and interpolation is None:
+        unsaid = "it resizes by another filter"
+    elif flags:
+        flags |= {"interpolation": interpolation, "antialias": interpolation != "nearest"}
+    known = None if is_bgr else _range_of(scale, shift)
+    return ImageProcessor(
+        source=source,
+        flags={**flags, "input_range": known or _UNIT},
+        image_size=form.image_size,
+        scale=() if known else scale,
+        shift=() if known else shift,
+        is_bgr=is_bgr,
+        unsaid=unsaid,
+    )
+
+
+def _range_of(scale: tuple[float, ...], shift: tuple[float, ...]) -> str | None:
+    """Returns the --input_range that scales and shifts so, but for rounding; None if there is none.
+
+    "caffe" also turns the channels round, which no mean and deviation does.
+    """
+    for name in INPUT_RANGES:
+        if name != "caffe":
+            wanted = zip((*scale, *shift), sum(scale_and_shift(name), ()), strict=True)
+            if all(abs(mine - its) <= _TOLERANCE * max(1, abs(its)) for mine, its in wanted):
+                return name
+    return None

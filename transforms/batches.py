@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from transforms.boxes import distinct_sizes
 from transforms.errors import ImageError
 from transforms.failure import Failure, Step
-from transforms.records import Change, Shard, ShardKey
+from transforms.records import Change, PassedOver, Shard, ShardKey
 from transforms.results import EngineReport
 from transforms.schemas import IMAGE_ID, URI
 
@@ -81,6 +82,7 @@ class Batch:
             before it is written. Such a shard has it on every batch, others on none.
         retries: Requests to a store that were made again for the shard, by reason, on its last
             batch.
+        skipped: Images of the shard's files that were passed over, on its last batch.
     """
 
     shard: ShardKey
@@ -93,6 +95,7 @@ class Batch:
     plan: Shard | None = None
     reused: "ReusedRows | None" = None
     retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: tuple[PassedOver, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -135,14 +138,17 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodedImages(Batch):
-    """A batch as read: `encoded` holds one image file's bytes a row."""
+    """A batch as read: `encoded` holds one image file's bytes a row.
+
+    Boxes of one image follow one another, and have one object between them.
+    """
 
     encoded: tuple[bytes, ...]
 
     @property
     def size_bytes(self) -> int:
         """Size of the rows and of the encoded images, in bytes."""
-        return super().size_bytes + sum(map(len, self.encoded))
+        return super().size_bytes + sum(distinct_sizes(self.encoded))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -107,6 +107,14 @@ class CorruptImageError(ImageError):
     """An image of a known format that cannot be decoded whole."""
 
 
+class EmptyBoxError(ImageError):
+    """A box of an image that has no area."""
+
+
+class BoxOutsideError(ImageError):
+    """A box that has no pixel of its image."""
+
+
 class DecodeTimeoutError(ImageError):
     """An image that takes longer to decode than --max_image_seconds."""
 

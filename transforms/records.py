@@ -8,7 +8,7 @@ import enum
 import pickle
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms.span import Span
 
@@ -40,6 +40,8 @@ class ImageRef:
             on the web that the run before has a row of, that of its version.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
             how many images are in it, so that it is one, which fails.
+        box: Row of a manifest that holds the box which it is, until PlanShards numbers the boxes of
+            each image; then, and of a whole image, None.
         row: Place in the list, counted from 0, if rows of one image are told apart; None once their
             ids do.
     """
@@ -51,6 +53,7 @@ class ImageRef:
     carried: tuple[Any, ...] = ()
     content_sha256: str | None = None
     unlisted: str | None = None
+    box: int | None = None
     row: int | None = None
 
 
@@ -218,3 +221,17 @@ class Change(enum.StrEnum):
     RETRIED = "retried"
     REUSED = "reused"
     DUPLICATE = "duplicate"
+
+
+class PassedOver(NamedTuple):
+    """Files, directories and images that are left out for one reason.
+
+    Attributes:
+        reason: Extension of their names, as ".txt", or why they are left out, as "hidden".
+        total: Number of them.
+        example: URI of the first by name.
+    """
+
+    reason: str
+    total: int
+    example: str

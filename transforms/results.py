@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from transforms.failure import CUT_SHORT, PASSING_REASONS, UNOPENED, Step
-from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.records import InputFile, PassedOver, ShardKey, ShardKind, WrittenFile
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class ShardResult:
             another. Those of other workers may differ in numbers: a run says one.
         engine: Engine, precision and device that ran the model.
         retries: Requests to a store that were made again as it was read, by reason.
+        skipped: Images of its files that were passed over as they were read.
     """
 
     shard: ShardKey
@@ -93,6 +94,7 @@ class ShardResult:
     range_doubt: str = ""
     engine: EngineReport | None = None
     retries: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: tuple[PassedOver, ...] = ()
 
     @property
     def failed(self) -> int:

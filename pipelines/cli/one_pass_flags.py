@@ -27,7 +27,7 @@ _NOT_HERE = {
 
 SHARED_FLAGS = (
     "input", "input_format", "exclude", "follow_links", "manifest", "uri_column",
-    "allow_private_hosts", "image_key", "image_id_from", "carry_columns", "batch_size",
+    "allow_private_hosts", "image_key", "image_id_from", "carry_columns", "boxes", "batch_size",
     "num_model_threads", "max_image_bytes", "rows_per_file", "max_reads", "max_read_memory",
     "storage_timeout", "deduplicate", "inference_hints",
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from pipelines.cli import engine_flags, image_flags, listing_flags, read_flags
+from pipelines.cli import box_flags, engine_flags, image_flags, listing_flags, read_flags
 from pipelines.cli.flag import batch_size, check_directory, flag, image_size
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.launcher_flags import LauncherFlags
@@ -25,7 +25,7 @@ from transforms.runs.formats import FORMATS
 INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
-_OF_THE_RUN = {"image_size", "dtype", *LIMITS}
+_OF_THE_RUN = {"image_size", "dtype", "box_margin", *LIMITS}
 _READ_LIMITS = ("max_reads", "max_read_memory", "storage_timeout")
 _FROM_ONE = ("batch_size", "rows_per_file", "num_model_threads", *_READ_LIMITS)
 
@@ -73,6 +73,7 @@ class RunConfig(LauncherFlags):
     )
     image_id_from: str | None = listing_flags.image_id_from()
     carry_columns: tuple[str, ...] = read_flags.carry_columns()
+    boxes: str | None = box_flags.boxes()
 
     model: str = flag(
         "SavedModel or .onnx; directory, .tar.gz, gs://, s3://, az://, tfhub.dev or kaggle.com "
@@ -113,17 +114,10 @@ class RunConfig(LauncherFlags):
         "input_range", "range of pixels that the model wants", "images", choices=INPUT_RANGES
     )
     resize_mode: str | None = noted_flag(
-        "resize_mode",
-        "squash, centred crop, or pad with black",
-        "images",
-        choices=RESIZE_MODES,
+        "resize_mode", "squash, centred crop, or pad with black", "images", choices=RESIZE_MODES
     )
     crop_fraction: float | None = noted_flag(
-        "crop_fraction",
-        "with crop: share of the largest",
-        "images",
-        read=float,
-        metavar="F",
+        "crop_fraction", "with crop: share of the largest", "images", read=float, metavar="F"
     )
     interpolation: str | None = noted_flag(
         "interpolation", "how to resize", "images", choices=INTERPOLATIONS
@@ -141,6 +135,7 @@ class RunConfig(LauncherFlags):
         "images",
         choices=DECODE_MODES,
     )
+    box_margin: float | None = box_flags.box_margin()
     color_profile: str | None = image_flags.color_profile()
     max_image_pixels: int = flag(
         "larger images fail, by their header",
@@ -221,6 +216,7 @@ class RunConfig(LauncherFlags):
             raise FlagError("--write_canaries needs --canaries, the directory of their images")
         engine_flags.check_engine(self)
         read_flags.check_carried(self.carry_columns)
+        box_flags.check_boxes(self.boxes, self.box_margin, self.image_id_from)
 
     @property
     def names_inputs_otherwise(self) -> bool:

@@ -18,7 +18,7 @@ from transforms.errors import InputError, printable
 from transforms.explore.index_files import Unusable, index_directory, read_index
 from transforms.explore.page import render_page
 from transforms.explore.projector_files import MAX_POINTS, write_projector
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
+from transforms.explore.thumbnails import Thumbnail, read_thumbnails, thumbnail_columns
 from transforms.machine.extras import import_extra
 from transforms.runs.directory import absolute_output
 from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
@@ -171,7 +171,7 @@ def _gather(
         for query, rows, cosines in zip(queries, *neighbours, strict=True)
     ]
     rows = np.unique(np.array([row for near in kept for row, _ in near], np.int64))
-    table = take_rows(run, rows, [IMAGE_ID, *COLUMNS, HEIGHT, WIDTH])
+    table = take_rows(run, rows, [IMAGE_ID, *thumbnail_columns(run.record), HEIGHT, WIDTH])
     pictures = read_thumbnails(run.record, table, SIDE_PIXELS)
     ids, uris, hashes = (table[name].to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256))
     sizes = [

@@ -7,7 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import ImageError, InputError
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, draw_thumbnail, read_thumbnails
+from transforms.explore.thumbnails import (
+    Thumbnail,
+    draw_thumbnail,
+    read_thumbnails,
+    thumbnail_columns,
+)
 from transforms.machine.garbage import importing
 from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.runs.embedding_runs import EmbeddingRuns
@@ -62,7 +67,7 @@ def read_queries(
         rows = find_rows(run, image_ids)
         order, places = np.unique(rows, return_inverse=True)
         parts.append(read_vectors(run, order)[places])
-        table = take_rows(run, order, COLUMNS)
+        table = take_rows(run, order, thumbnail_columns(run.record))
         hashes = table[CONTENT_SHA256].to_pylist()
         pictures = read_thumbnails(run.record, table, SIDE_PIXELS)
         queries += [

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
+from transforms.boxes import BoxColumns, box_names
 from transforms.errors import FlagError, InputError
 from transforms.inputs.carried_types import unify_carried, unify_texts
 from transforms.inputs.columns import rename
@@ -48,12 +49,18 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             f"--carry_columns {min(reserved)}: the output has a column of that name; "
             f"{min(reserved)}=NAME carries it as NAME"
         )
+    if sides := box_names(config.carried_as):
+        raise FlagError(
+            f"--carry_columns {' '.join(sides)}: these four names say the boxes of --boxes; "
+            f"{sides[0]}=NAME carries one as NAME"
+        )
     private = config.allow_private_hosts
     tables = {
         uri: manifest_schema(
             uri,
             config.carried_from,
             uri_column=config.uri_column,
+            boxes=BoxColumns.parse(config.boxes) if config.boxes else None,
             allow_private_hosts=private,
         )
         for uri in config.manifest

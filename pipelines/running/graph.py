@@ -9,9 +9,8 @@ from apache_beam.pvalue import PCollection
 
 from pipelines.running.run_plan import RunPlan
 from transforms.batches import PixelBatch, Predictions
-from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle.basis import Completion, Refresh
-from transforms.records import Shard
+from transforms.records import PassedOver, Shard
 from transforms.results import ShardResult
 from transforms.schemas import computed_columns
 from transforms.steps.batch_coder import register_batch_coder
@@ -110,6 +109,7 @@ def match_inputs(plan: RunPlan, listed: Listed | None = None) -> MatchInputs:
         basis.has_same_recipe,
         launch.config.allow_private_hosts,
         launch.columns.uri_column,
+        launch.columns.boxes,
         listed,
     )
 

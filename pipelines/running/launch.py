@@ -12,6 +12,7 @@ from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.run_flags import RunConfig
 from pipelines.cli.wording import warn
+from pipelines.running.box_columns import with_boxes
 from pipelines.running.carried_columns import carried_schema
 from pipelines.running.dataflow import read_hints
 from pipelines.running.launched_model import (
@@ -136,6 +137,8 @@ class Launch:
         }
         if columns.carried_from is not None:
             recipe["carried_from"] = dict(zip(carried, columns.carried_from, strict=True))
+        if columns.boxes is not None:
+            recipe["boxes"] = columns.boxes._asdict()
         return recipe
 
     @property
@@ -222,6 +225,7 @@ def prepare_launch(
         config.carried_from if is_renamed else None,
     )
     check_first_ids(first.files, columns)
+    columns = with_boxes(config, columns, first)
     if not IS_FAST and ShardKind.TFRECORD in (
         config.output_format,
         *(file.kind for file in first.files),
@@ -261,7 +265,9 @@ def prepare_launch(
         model=model,
         policy=policy,
         columns=columns,
-        outputs=make_outputs(config, model, carried, footer_metadata(model, policy, engine)),
+        outputs=make_outputs(
+            config, model, columns.carried, footer_metadata(model, policy, engine)
+        ),
         canaries=canary_shard(config.canaries) if config.canaries is not None else None,
         engine=engine,
         quantization=None if quantization is None else quantization.facts,

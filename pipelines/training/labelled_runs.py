@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from rich.console import Console
 
 from pipelines.cli.bars import counting_bar
 from pipelines.cli.train_flags import PARENT_DIR, TrainConfig
 from pipelines.cli.wording import say
 from pipelines.training.train_report import describe_classes
+from transforms.boxes import image_of_box
 from transforms.runs.embedding_runs import EmbeddingRuns, check_unique
 from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.schemas import IMAGE_ID, URI
@@ -68,7 +70,10 @@ def label_runs(runs: EmbeddingRuns, config: TrainConfig) -> LabelledRuns:
         say("ignored", f"{without:,} images have no label, such as {first}")
     say("classes", describe_classes(labels.names, labels.count()))
     fraction = config.validation_fraction
-    labelled = LabelledRuns(runs, labels, is_validation(table[config.split_by], fraction))
+    keys = table[config.split_by]
+    if config.split_by == IMAGE_ID and runs.box_names:  # Boxes of one image stay together.
+        keys = pa.chunked_array([[image_of_box(key) for key in keys.to_pylist()]], pa.string())
+    labelled = LabelledRuns(runs, labels, is_validation(keys, fraction))
     check_split(labels.names, labelled.training_counts, labelled.validation_counts, fraction)
     return labelled
 

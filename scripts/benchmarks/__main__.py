@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from scripts.benchmarks import changes, growth, one_pass, overhead, storage, threads
+from scripts.benchmarks import changes, crops, growth, one_pass, overhead, storage, threads
 from scripts.benchmarks.measure import run_module
 from scripts.benchmarks.photos import make_photos
 from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
@@ -126,6 +126,10 @@ def measure(data: pathlib.Path, arguments: argparse.Namespace) -> int:
         make_models(data, (threads.MODEL,))
         make_photos(threads.PHOTOS, data / threads.PHOTOS, (WARM_UP_IMAGES, threads.IMAGES))
         return threads.measure_threads(data, arguments.rounds)
+    if arguments.crops:
+        make_models(data, (crops.MODEL,))
+        make(crops.FEW_PHOTOS, crops.PHOTOS)
+        return crops.measure_crops(data, photos, arguments.rounds)
     if arguments.decode:
         return measure_decoding(data, arguments)
     if arguments.inference_step:
@@ -170,6 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("overhead", "what the pipeline itself costs, with a model that does nothing"),
         ("threads", "the same with 1 to 16 threads, on tiny photos"),
         ("decode", "decoders alone"),
+        ("crops", "five boxes of each photo, beside ready crops"),
         ("inference_step", "RunInference or a DoFn"),
         ("refresh", "a refresh with 1 %% changed"),
         ("unchanged", "a refresh of a million rows"),

@@ -183,6 +183,22 @@ def make_what_readers_have(folder: pathlib.Path) -> None:
         }
     )
     pq.write_table(table, folder / "part-00000.parquet")
+    write_boxes(folder)
+
+
+def write_boxes(folder: pathlib.Path) -> None:
+    """Writes a list of boxes, and a record with two."""
+    lines = ["uri,class,xmin,ymin,xmax,ymax", "cat.jpg,cat,5,5,45,30", "cat.jpg,ear,5,5,9,9"]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature["image/encoded"].bytes_list.value.append((folder / "cat.jpg").read_bytes())
+    feature["image/object/class/text"].bytes_list.value.extend([b"cat", b"ear"])
+    sides = {"ymin": (0.1, 0.1), "xmin": (0.1, 0.1), "ymax": (0.8, 0.2), "xmax": (0.9, 0.2)}
+    for side, values in sides.items():
+        feature[f"image/object/bbox/{side}"].float_list.value.extend(values)
+    with tf.io.TFRecordWriter(str(folder / "train-0.tfrecord")) as writer:
+        writer.write(example.SerializeToString())
 
 
 def prepare(command: Command) -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.explore.run_join import RunJoin
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
+from transforms.explore.thumbnails import Thumbnail, read_thumbnails, thumbnail_columns
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import take_rows
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID
@@ -51,7 +51,7 @@ def draw_changed_images(
         InputError: If a data file is damaged; of images it is a note.
     """
     is_rows, was_rows = (
-        take_rows(run, rows, [IMAGE_ID, *COLUMNS])
+        take_rows(run, rows, [IMAGE_ID, *thumbnail_columns(run.record)])
         for run, rows in ((after, join.after[pairs]), (before, join.before[pairs]))
     )
     now = read_thumbnails(after.record, is_rows, side_pixels)

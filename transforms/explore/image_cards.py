@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
+from transforms.explore.thumbnails import Thumbnail, read_thumbnails, thumbnail_columns
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import take_rows
 from transforms.schemas import HEIGHT, IMAGE_ID, WIDTH
@@ -70,7 +70,9 @@ def read_cards(
     wanted = np.unique(np.fromiter(rows, np.int64))
     if not len(wanted):
         return {}
-    table = take_rows(run, wanted, [IMAGE_ID, *COLUMNS, HEIGHT, WIDTH, *names])
+    table = take_rows(
+        run, wanted, [IMAGE_ID, *thumbnail_columns(run.record), HEIGHT, WIDTH, *names]
+    )
     thumbnails = read_thumbnails(run.record, table, side_pixels)
     values = table.select(list(names)).to_pylist() if names else [{}] * len(wanted)
     sizes = zip(*(table[name].to_pylist() for name in (HEIGHT, WIDTH)), strict=True)

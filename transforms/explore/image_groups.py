@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from transforms.boxes import box_names
 from transforms.runs.record import PublishedRun
 from transforms.runs.row_labels import labels_of_directories
 from transforms.runs.rows import take_rows
@@ -42,7 +43,8 @@ def group_images(run: PublishedRun, rows: npt.NDArray[np.int64]) -> ImageGroups:
     Raises:
         InputError: If a data file is damaged.
     """
-    carried = [*run.record["columns"]["carry_columns"]]
+    carried = list(run.record["columns"]["carry_columns"])
+    carried = [name for name in carried if name not in box_names(carried)]
     table = take_rows(run, rows, [URI, *carried])
     columns = [("the directory of the image", labels_of_directories(table[URI]))]
     columns += [(f"the column {name}", table[name]) for name in carried]

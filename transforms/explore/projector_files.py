@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from transforms.errors import InputError, OutputError
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, read_thumbnails
+from transforms.explore.thumbnails import Thumbnail, read_thumbnails, thumbnail_columns
 from transforms.files.file_uris import without_file_scheme
 from transforms.files.uris import is_local
 from transforms.runs.embedding_runs import EmbeddingRuns
@@ -117,7 +117,8 @@ def write_projector(runs: EmbeddingRuns, directory: str) -> WrittenProjector:
     chosen = np.random.default_rng(0).choice(total, min(total, MAX_POINTS), replace=False)
     rows = np.sort(chosen)
     carried = list(runs.record["columns"]["carry_columns"])
-    table = take_rows(run, rows, [IMAGE_ID, *COLUMNS, *carried])
+    names = dict.fromkeys([IMAGE_ID, *thumbnail_columns(run.record), *carried])
+    table = take_rows(run, rows, list(names))
     sheet = SpriteSheet(len(rows))
     for thumbnail in read_thumbnails(run.record, table, sheet.side_pixels):
         sheet.add(thumbnail)

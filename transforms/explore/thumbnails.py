@@ -1,6 +1,7 @@
 """Small pictures of a run's images, read and drawn again."""
 
 import base64
+import collections
 import contextlib
 import hashlib
 import io
@@ -13,6 +14,7 @@ import PIL.Image
 import PIL.ImageFile
 import pyarrow as pa
 
+from transforms.boxes import ImageBox, box_names, boxes_of, content_of_box
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.explore.named_images import read_named_images
 from transforms.images.header import ImageHeader, read_header
@@ -45,6 +47,20 @@ _UPRIGHT = {
 """What turns an image upright, by its EXIF orientation (EXIF 2.32, section 4.6.5, tag 274)."""
 
 
+class Crop(NamedTuple):
+    """The part of an image that a run's row is of.
+
+    Attributes:
+        box: The box as it was given.
+        margin: Share of its size that was added on each side.
+        is_upright: Whether it lies in the upright image, else in the image as stored.
+    """
+
+    box: ImageBox
+    margin: float
+    is_upright: bool
+
+
 class Thumbnail(NamedTuple):
     """A small picture of an image, or why there is none.
 
@@ -67,6 +83,11 @@ class Thumbnail(NamedTuple):
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
+def thumbnail_columns(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns what a thumbnail needs to know of an image of a run, by its _run.json."""
+    return (*COLUMNS, *box_names(record["columns"]["carry_columns"]))
+
+
 def read_thumbnails(
     record: Mapping[str, Any], rows: pa.Table, side_pixels: int, *, damaged: bool = False
 ) -> list[Thumbnail]:
@@ -74,7 +95,8 @@ def read_thumbnails(
 
     Args:
         record: The _run.json of their run: where images are in files, and the limits on them.
-        rows: Table with the columns COLUMNS.
+        rows: Table with the columns of `thumbnail_columns`; without those of boxes whole images are
+            drawn.
         side_pixels: Longest side of a picture.
         damaged: Whether what is left of a damaged image is drawn too.
 
@@ -84,27 +106,38 @@ def read_thumbnails(
     config, limits = record["config"], record["preprocessing"]
     columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
     uris, hashes = (rows[name].to_pylist() for name in COLUMNS)
+    margin, is_upright = limits.get("box_margin", 0.0), limits["exif"] == "apply"
+    crops = [box and Crop(box, margin, is_upright) for box in boxes_of(rows)]
+    crops_of_uri: collections.defaultdict[str, set[Crop | None]] = collections.defaultdict(set)
+    for uri, crop in zip(uris, crops, strict=True):
+        crops_of_uri[uri].add(crop)
     with _forgiving_pillow() if damaged else contextlib.nullcontext():
         drawn = {
-            uri: _draw(image, side_pixels, limits["max_image_pixels"])
+            (uri, crop): _draw(image, side_pixels, limits["max_image_pixels"], crop)
             for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
+            for crop in crops_of_uri[uri]
         }
-    return [drawn[uri].of(content) for uri, content in zip(uris, hashes, strict=True)]
+    return [
+        drawn[uri, crop].of(content) for uri, content, crop in zip(uris, hashes, crops, strict=True)
+    ]
 
 
-def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> bytes:
+def draw_thumbnail(
+    encoded: bytes, side_pixels: int, max_image_pixels: int, crop: Crop | None = None
+) -> bytes:
     """Draws an image small and upright, its aspect ratio kept; one that is smaller stays so.
 
     Args:
         encoded: The whole file.
         side_pixels: Longest side of the picture.
         max_image_pixels: The limit on what is decoded.
+        crop: The part that is drawn; None draws all.
 
     Returns:
         A JPEG file.
 
     Raises:
-        ImageError: If it cannot be decoded, or is too large.
+        ImageError: If it cannot be decoded, or is too large, or the part is not in it.
     """
     header = read_header(encoded)
     if header.height * header.width > max_image_pixels:
@@ -114,21 +147,33 @@ def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> b
     if header.format == "JPEG":
         try:
             with open_with_pillow(encoded, header.format) as opened:
-                opened.draft("RGB", (2 * side_pixels, 2 * side_pixels))
+                if crop is None:
+                    opened.draft("RGB", (2 * side_pixels, 2 * side_pixels))
                 image = opened.convert("RGB")
         except PILLOW_ERRORS as error:
             raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
     else:
         image = PIL.Image.fromarray(_decode(encoded, header))
-    image.thumbnail((side_pixels, side_pixels))
+    if crop is None:
+        image.thumbnail((side_pixels, side_pixels))
+    elif not crop.is_upright:
+        image = _cut(image, crop)
     if header.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[header.orientation])
+    if crop is not None and crop.is_upright:
+        image = _cut(image, crop)
+    image.thumbnail((side_pixels, side_pixels))
     for quality in _QUALITIES:
         picture = io.BytesIO()
         image.save(picture, "JPEG", quality=quality, optimize=True)
         if picture.tell() <= _LEAST_BYTES + _BYTES_A_PIXEL * side_pixels**2:
             break
     return picture.getvalue()
+
+
+def _cut(image: PIL.Image.Image, crop: Crop) -> PIL.Image.Image:
+    top, left, height, width = crop.box.within(image.height, image.width, crop.margin)
+    return image.crop((left, top, left + width, top + height))
 
 
 def _decode(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
@@ -165,11 +210,12 @@ class _Drawn(NamedTuple):
         return Thumbnail(self.jpeg, note, self.format)
 
 
-def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int) -> _Drawn:
+def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int, crop: Crop | None) -> _Drawn:
     if isinstance(image, str):
         return _Drawn(image)
     try:
-        jpeg = draw_thumbnail(image, side_pixels, max_image_pixels)
+        jpeg = draw_thumbnail(image, side_pixels, max_image_pixels, crop)
     except ImageError as error:
         return _Drawn(str(error))
-    return _Drawn("", jpeg, hashlib.sha256(image).hexdigest(), find_format(image))
+    content = content_of_box(hashlib.sha256(image).hexdigest(), crop and crop.box)
+    return _Drawn("", jpeg, content, find_format(image))

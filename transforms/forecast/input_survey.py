@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from transforms.boxes import WITHOUT_BOXES
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
-from transforms.inputs.passed_over import PassedOver, add_up, note
+from transforms.inputs.passed_over import add_up, note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
-from transforms.records import ImageRef, InputFile
+from transforms.records import ImageRef, InputFile, PassedOver
 from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.row_ids import number_rows
@@ -148,6 +149,8 @@ def _listed(
     for source in sources:
         for found in list_source(source):
             match found:
+                case ImageFile() if columns.boxes is not None:
+                    yield Skipped(found.uri, WITHOUT_BOXES)
                 case ImageFile():
                     yield to_image_ref(found, columns.image_id_from, columns.stored)
                 case Unlisted():
@@ -170,9 +173,12 @@ def _listed(
             columns.stored,
             columns.image_id_from,
             uri_column=columns.uri_column,
+            boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
         )
-        yield from number_rows(refs)
+        for ref in number_rows(refs):
+            lacks_boxes = columns.boxes is not None and ref.box is None
+            yield Skipped(ref.uri, WITHOUT_BOXES) if lacks_boxes else ref
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transforms.boxes import ImageBox, same_runs
 from transforms.errors import ImageError
 from transforms.images.decoder_pool import DecoderPool
 from transforms.images.policy import Preprocessing
@@ -31,26 +32,35 @@ class CarefulPreprocessor:
         """
         self._policy = policy
 
-    def __call__(self, encoded: Sequence[bytes]) -> "Preprocessed":
-        """Preprocesses a batch, one by one.
+    @property
+    def policy(self) -> Preprocessing:
+        """The policy by which it makes pixels of images."""
+        return self._policy
+
+    def __call__(
+        self, encoded: Sequence[bytes], boxes: Sequence[ImageBox | None] | None = None
+    ) -> "Preprocessed":
+        """Preprocesses a batch, one file after the other.
 
         Args:
             encoded: Image files, whole, of any mix of formats.
+            boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
         """
         from transforms.images.preprocessor import Preprocessed
 
         policy = self._policy
         parts = [_nothing(policy)]
         errors: dict[int, ImageError] = {}
-        for index, file in enumerate(encoded):
-            buffer, seconds = pickle.PickleBuffer(file), policy.max_image_seconds
+        for places in same_runs(encoded):
+            own = [boxes[index] if boxes else None for index in places]
+            buffer, seconds = pickle.PickleBuffer(encoded[places[0]]), policy.max_image_seconds
             try:
-                part = _POOL.call(_run, _Traced(policy), buffer, seconds=seconds)
+                part = _POOL.call(_run, _Traced(policy), buffer, own, seconds=seconds)
             except ImageError as error:
-                errors[index] = error
+                errors |= dict.fromkeys(places, error)
             else:
                 parts.append(part)
-                errors.update((index, error) for error in part.errors.values())
+                errors |= {places[number]: error for number, error in part.errors.items()}
         pixels, heights, widths, _ = zip(*parts, strict=True)
         return Preprocessed(
             np.concatenate(pixels), np.concatenate(heights), np.concatenate(widths), errors
@@ -84,5 +94,5 @@ def _preprocessor(policy: Preprocessing) -> "Preprocessor":
     return Preprocessor(policy)
 
 
-def _run(preprocessor: Any, file: bytes) -> "Preprocessed":  # noqa: ANN401
-    return preprocessor([file])
+def _run(preprocessor: "Preprocessor", file: bytes, boxes: list[ImageBox | None]) -> "Preprocessed":
+    return preprocessor([file] * len(boxes), boxes)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from transforms.boxes import same_runs
 from transforms.errors import ImageError
 from transforms.images.color_profile import UNREADABLE
 from transforms.images.file_description import FileDescription, describe_file
@@ -55,7 +56,9 @@ def measure_images(
     """
     light = [measure_light(image, policy) for image in pixels]
     brightness, sharpness = np.array(light, np.float32).reshape(-1, 2).T
-    found = [_describe(file, policy.max_image_seconds) for file in encoded]
+    found: list[tuple[FileDescription, str]] = []
+    for run in same_runs(encoded):  # Boxes of one image have one file.
+        found += [_describe(encoded[run[0]], policy.max_image_seconds)] * len(run)
     return ImageStatistics(
         brightness,
         sharpness,

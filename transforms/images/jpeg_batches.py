@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from transforms.boxes import same_runs
 from transforms.errors import CorruptImageError, ImageError
 from transforms.images.color_profile import is_of_inks
 from transforms.images.header import ImageHeader
@@ -18,6 +19,7 @@ from transforms.images.isolated_decoder import to_srgb_apart
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement
+from transforms.images.read_image import ReadImage
 from transforms.images.tensor_view import view
 
 _CORES = os.cpu_count() or 1
@@ -28,22 +30,6 @@ _PIECE_BYTES = 64_000_000
 _KEPT_BYTES = 80_000_000 * _CORES
 """Memory kept from piece to piece: a photo of 26 megapixels a core. To get it anew and give it back
 takes a tenth of decoding a large photo, and more where cores do it side by side."""
-
-
-class ReadImage(NamedTuple):
-    """An image file whose header is read and whose pixels are not.
-
-    Attributes:
-        encoded: The whole file.
-        header: Its header.
-        placement: Where its pixels go.
-        profile: ICC profile of a JPEG or PNG by which its colours are to be turned into sRGB.
-    """
-
-    encoded: bytes
-    header: ImageHeader
-    placement: Placement
-    profile: bytes | None = None
 
 
 class JpegBatch(NamedTuple):
@@ -94,20 +80,20 @@ class JpegBatches:
             max_image_seconds: Seconds that turning an image's colours into sRGB may take.
         """
         batch = JpegBatch([[] for _ in finishes], [], {})
-        for places in _pieces(images):
+        for files in _pieces(images):
             with self._turn:
-                self._run(images, places, finishes, max_image_seconds, batch)
+                self._run(images, files, finishes, max_image_seconds, batch)
         return batch
 
     def _run(
         self,
         images: Sequence[ReadImage],
-        places: list[int],
+        files: list[range],
         finishes: Sequence[Finish],
         max_image_seconds: float,
         batch: JpegBatch,
     ) -> None:
-        """Decodes the images of a piece and adds what became of them.
+        """Decodes the files of a piece and adds what became of their images, one or several parts.
 
         Three images of 2 x 2, 1 x 1 and 5 x 5 pixels, the second damaged:
 
@@ -115,7 +101,7 @@ class JpegBatches:
             starts      0  128
             sizes       2 x 2  5 x 5
         """
-        rooms = [_room(images[place].header) for place in places]
+        rooms = [_room(images[places[0]].header) for places in files]
         starts = [0, *itertools.accumulate(rooms)]
         # Put back only at the end: after an exception threads may be writing still.
         memory, self._kept = self._kept, None
@@ -123,7 +109,7 @@ class JpegBatches:
             memory = _aligned(starts[-1])
 
         def decode(number: int) -> tuple[int, int] | ImageError | None:
-            encoded, header, placement, profile = images[places[number]]
+            encoded, header, placement, _, profile = images[files[number][0]]
             size = header.height, header.width
             room = memory[starts[number] : starts[number + 1]]
             try:
@@ -138,22 +124,22 @@ class JpegBatches:
                 return CorruptImageError(f"the JPEG data decode to {decoded} pixels")
             return decoded
 
-        results = list(self._threads.map(decode, range(len(places))))
-        good = []
-        for number, result in enumerate(results):
+        results = list(self._threads.map(decode, range(len(files))))
+        good: list[tuple[int, int]] = []
+        for number, (places, result) in enumerate(zip(files, results, strict=True)):
             if isinstance(result, ImageError):
-                batch.errors[places[number]] = result
+                batch.errors.update(dict.fromkeys(places, result))
             elif result is None:
-                batch.others.append(places[number])
+                batch.others.extend(places)
             else:
-                good.append(number)
+                good.extend((number, place) for place in places)
         if good:
             decoded = (
                 tf.experimental.dlpack.from_dlpack(memory.__dlpack__()),
-                tf.constant([starts[number] for number in good], tf.int64),
-                tf.constant([results[number] for number in good], tf.int32),
+                tf.constant([starts[number] for number, _ in good], tf.int64),
+                tf.constant([results[number] for number, _ in good], tf.int32),
             )
-            good_places = [places[number] for number in good]
+            good_places = [place for _, place in good]
             for (graphs, placements), parts in zip(finishes, batch.parts, strict=True):
                 rows = [PlacementRow.of(placements[place]) for place in good_places]
                 pixels = graphs.finish_together(*decoded, tf.constant(rows, tf.int32))
@@ -170,19 +156,22 @@ def _turn_into_srgb(
     pixels[:] = to_srgb_apart(pixels, profile, max_seconds)
 
 
-def _pieces(images: Sequence[ReadImage]) -> Iterator[list[int]]:
-    """Yields the places of images to decode at a time: one a core, more if they are small."""
-    places: list[int] = []
+def _pieces(images: Sequence[ReadImage]) -> Iterator[list[range]]:
+    """Yields the files to decode at a time, as the places of their images.
+
+    One file a core, more if they are small.
+    """
+    files: list[range] = []
     piece_bytes = 0
-    for place, image in enumerate(images):
-        image_bytes = _room(image.header)
-        if len(places) >= _CORES and piece_bytes + image_bytes > _PIECE_BYTES:
-            yield places
-            places, piece_bytes = [], 0
-        places.append(place)
-        piece_bytes += image_bytes
-    if places:
-        yield places
+    for places in same_runs([image.header for image in images]):
+        file_bytes = _room(images[places[0]].header)
+        if len(files) >= _CORES and piece_bytes + file_bytes > _PIECE_BYTES:
+            yield files
+            files, piece_bytes = [], 0
+        files.append(places)
+        piece_bytes += file_bytes
+    if files:
+        yield files
 
 
 def _room(header: ImageHeader) -> int:

@@ -74,6 +74,7 @@ class PixelGraphs:
             to the pixels, [batch, height, width, 3] of the policy's size and dtype, and int32
             [batch, 2], heights and widths as decoded. Fails if one file does.
         decode_alone: The same of one file, without the batch.
+        decode_whole: Graph from string [], a file, to uint8 [height, width, 3].
         finish_together: Graph from uint8 [values], pixels decoded by somebody else one image behind
             another, int64 [batch], the first value of each, int32 [batch, 2], their heights and
             widths, and int32 [batch, 11], to the pixels of a batch.
@@ -124,6 +125,7 @@ class PixelGraphs:
         sizes = tf.TensorSpec([None, 2], tf.int32)
         self.finish_together = _trace(finish_together, values, starts, sizes, batch[1])
         self.decode_alone = _trace(self._decode, encoded, row)
+        self.decode_whole = _trace(_decode_whole, encoded)
         self.finish_alone = _trace(self._finish, tf.TensorSpec([None, None, 3], tf.uint8), row)
 
     def _decode(self, encoded: tf.Tensor, row: tf.Tensor) -> Any:  # noqa: ANN401
@@ -133,10 +135,7 @@ class PixelGraphs:
             encoded: string [], an image file.
             row: int32 [11], a PlacementRow.
         """
-
-        def decode_whole() -> tf.Tensor:
-            return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
+        decode_whole = functools.partial(_decode_whole, encoded)
         if self._policy.decode == "exact":
             image = decode_whole()
         else:
@@ -158,7 +157,7 @@ class PixelGraphs:
         """
         policy = self._policy
         to = PlacementRow.unpack(row)
-        if policy.resize_mode == "crop":
+        if policy.resize_mode == "crop" or policy.box_margin is not None:
             image = tf.slice(image, [to.top, to.left, 0], [to.height, to.width, 3])
         image = tf.switch_case(to.flips, [functools.partial(_flip, image, n) for n in Flips])
         size = tf.stack([to.resized_height, to.resized_width])
@@ -186,6 +185,10 @@ class PixelGraphs:
         if policy.interpolation in _OVERSHOOTING:
             resized = tf.clip_by_value(resized, 0.0, 255.0)
         return resized
+
+
+def _decode_whole(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
 def _resize_bilinear(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

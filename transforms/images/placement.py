@@ -133,7 +133,14 @@ class Placement(NamedTuple):
 
 
 def place(
-    height: int, width: int, orientation: int, policy: Preprocessing, *, may_shrink: bool = False
+    height: int,
+    width: int,
+    orientation: int,
+    policy: Preprocessing,
+    *,
+    part: Box | None = None,
+    may_shrink: bool = False,
+    largest_ratio: int = RATIOS[-1],
 ) -> Placement:
     """Returns where an image's pixels go.
 
@@ -142,18 +149,22 @@ def place(
         width: Width of the whole image as stored, in pixels.
         orientation: EXIF orientation to undo, 1 to 8.
         policy: The size, and the way there.
+        part: Part of the upright image that is placed as if it were all of it; None places all.
         may_shrink: Whether to take the largest of RATIOS that leaves, down and across, no fewer
             pixels than are wanted. The region is then the smallest that holds the exact one: an
             edge is less than one decoded pixel off.
+        largest_ratio: Largest of RATIOS to take, where several parts are of one decoded image.
     """
     is_turned, flips = orientation >= 5, _FLIPS[orientation]
     upright = (width, height) if is_turned else (height, width)
-    region, target = Box(0, 0, *upright), Box(0, 0, *policy.image_size)
+    part = part or Box(0, 0, *upright)
+    region, target = part, Box(0, 0, *policy.image_size)
     match policy.resize_mode:
         case "crop":
-            region = crop_box(*upright, policy.image_size, policy.crop_fraction)
+            kept = crop_box(part.height, part.width, policy.image_size, policy.crop_fraction)
+            region = kept._replace(top=part.top + kept.top, left=part.left + kept.left)
         case "pad":
-            target = pad_box(*upright, policy.image_size)
+            target = pad_box(part.height, part.width, policy.image_size)
     size = (target.height, target.width)
     # From the upright image back to the stored one: turned first, then mirrored.
     if is_turned:
@@ -165,7 +176,7 @@ def place(
         region = region._replace(left=width - region.left - region.width)
     ratio = 1
     if may_shrink:
-        regions = {ratio: _divide(region, ratio) for ratio in RATIOS}
+        regions = {ratio: _divide(region, ratio) for ratio in RATIOS if ratio <= largest_ratio}
         ratio = max((ratio for ratio, box in regions.items() if _covers(box, size)), default=1)
         region = regions[ratio]
     return Placement(ratio, flips, is_turned, region, size, (target.top, target.left))

@@ -67,6 +67,8 @@ class Preprocessing:
         max_image_seconds: Seconds that the process which decodes an image may take for it, where it
             is decoded in one. The slowest honest image found takes 70 s: a lossless JPEG 2000 of
             120 megapixels. Not in `to_dict`: how long it takes is no property of the image.
+        box_margin: Share of a box's height and width that is added on each side, of a run whose
+            rows are boxes; None of whole images, and then not in `to_dict`.
     """
 
     image_size: tuple[int, int]
@@ -82,6 +84,7 @@ class Preprocessing:
     max_image_pixels: int = 120_000_000
     max_image_bytes: int = 128_000_000
     max_image_seconds: float = 300
+    box_margin: float | None = None
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= MAX_SIDE for side in self.image_size):
@@ -126,6 +129,8 @@ class Preprocessing:
         """Returns what decides the pixels and the failures, in JSON's types."""
         fields = dataclasses.asdict(self)
         del fields["max_image_seconds"]
+        if self.box_margin is None:
+            del fields["box_margin"]
         return {**fields, "image_size": list(self.image_size), "decoder_version": DECODER_VERSION}
 
     @property

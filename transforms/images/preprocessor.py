@@ -7,29 +7,19 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from transforms.errors import CorruptImageError, FileTooLargeError, ImageError, ImageTooLargeError
-from transforms.images.color_profile import embedded_profile, fits
-from transforms.images.header import ImageHeader
-from transforms.images.isolated_decoder import (
-    decode_apart,
-    read_header_apart,
-    read_profile_apart,
-)
-from transforms.images.jpeg_batches import Finish, JpegBatches, ReadImage
+from transforms.errors import CorruptImageError, ImageError
+from transforms.images.isolated_decoder import decode_apart
+from transforms.images.jpeg_batches import Finish, JpegBatches
 from transforms.images.jpeg_decoder import is_unmarked_cmyk
 from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
-from transforms.images.placement import Placement, place
 from transforms.images.policy import Preprocessing
-from transforms.images.stripped import strip
+from transforms.images.read_image import Boxes, ImageReader, ReadImage, by_file
 from transforms.images.tensor_view import view
 
 _PNG_END = b"IEND"
 """The kind of a PNG's last chunk."""
 _TAIL_BYTES = 64
 """Where whole files have it; some programs append a little."""
-
-_MAX_SIDE = 1_000_000
-"""Of an image as it is stored, in pixels."""
 
 _TENSORFLOW_ERRORS = (tf.errors.InvalidArgumentError,)
 
@@ -75,6 +65,7 @@ class Preprocessor:
             jpegs: Decoder of JPEG files, where several Preprocessors have one; None makes it.
         """
         self._policy = policy
+        self._reader = ImageReader(policy)
         self._graphs = PixelGraphs(policy)
         self._jpegs = jpegs or JpegBatches()
 
@@ -83,7 +74,7 @@ class Preprocessor:
         """The policy by which it makes pixels of images."""
         return self._policy
 
-    def __call__(self, encoded: Sequence[bytes]) -> Preprocessed:
+    def __call__(self, encoded: Sequence[bytes], boxes: Boxes | None = None) -> Preprocessed:
         """Preprocesses a batch; a bad image costs only itself.
 
         JPEG files are decoded side by side. PNG files are one call to TensorFlow. What is left goes
@@ -95,10 +86,14 @@ class Preprocessor:
             alone               2 by Pillow
             result              pixels of 0, 1, 2, 5; errors {3: ..., 4: ...}
 
+        An image that comes several times in a row, as one object, with a box each, is decoded once.
+        Each box is placed as an image of its pixels alone would be.
+
         Args:
             encoded: Image files, whole, of any mix of formats.
+            boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
         """
-        (pixels,) = preprocess_together([self], encoded)
+        (pixels,) = preprocess_together([self], encoded, boxes)
         return pixels
 
     def _finish(
@@ -114,27 +109,23 @@ class Preprocessor:
             parts: Pixels of the JPEG files.
             errors: Errors so far, by place in the batch.
         """
-        together = [index for index, image in images.items() if _is_promising(image)]
+        files = [places for places in by_file(images) if places[0] not in errors]
+        together = [places[0] for places in files if _are_promising([images[i] for i in places])]
         pixels = self._run_together([images[index] for index in together])
         if pixels is not None:
             parts.append((together, pixels))
         done = {index for places, _ in parts for index in places}
-        for index in sorted(images.keys() - errors.keys() - done):
+        for places in files:
+            if places[0] in done:
+                continue
             try:
-                parts.append(([index], self._run_alone(images[index])[np.newaxis]))
+                parts.append((places, self._run_file([images[index] for index in places])))
             except ImageError as error:
-                errors[index] = error
+                errors |= dict.fromkeys(places, error)
         good = sorted(images.keys() - errors.keys())
         sizes = np.array([_upright_size(images[index]) for index in good], np.int32).reshape(-1, 2)
         heights, widths = sizes[:, 0].copy(), sizes[:, 1].copy()
         return Preprocessed(self._joined(parts, good), heights, widths, errors)
-
-    def _place_again(self, images: Mapping[int, ReadImage]) -> dict[int, ReadImage]:
-        """Returns images whose headers another Preprocessor has read, placed by this policy."""
-        return {
-            index: image._replace(placement=self._place_shrinking(image.header))
-            for index, image in images.items()
-        }
 
     def _joined(self, parts: list[_Part], good: list[int]) -> npt.NDArray[Any]:
         """Returns the pixels of all parts in order: if it is one part, its own memory."""
@@ -146,49 +137,6 @@ class Preprocessor:
             for index, image in zip(places, pixels, strict=True):
                 joined[rows[index]] = image
         return joined
-
-    def _read(self, encoded: bytes) -> ReadImage:
-        """Reads the header, checks the limits, and says where the pixels go."""
-        policy = self._policy
-        if len(encoded) > policy.max_image_bytes:
-            raise FileTooLargeError(
-                f"{len(encoded)} bytes, --max_image_bytes is {policy.max_image_bytes}"
-            )
-        header = read_header_apart(encoded, policy.max_image_seconds)
-        if header.height * header.width > policy.max_image_pixels:
-            raise ImageTooLargeError(
-                f"{header.height} x {header.width} pixels, --max_image_pixels is "
-                f"{policy.max_image_pixels}"
-            )
-        if max(header.height, header.width) > _MAX_SIDE:
-            raise ImageTooLargeError(
-                f"{header.height} x {header.width} pixels, wanted at most {_MAX_SIDE} a side: "
-                "decoders make room for each row"
-            )
-        profile = self._profile(encoded, header) if policy.color_profile == "srgb" else None
-        if header.format == "PNG" and profile is None:
-            # TensorFlow unpacks all texts.
-            encoded = strip(encoded, "PNG")
-        return ReadImage(encoded, header, self._place_shrinking(header), profile)
-
-    def _place_shrinking(self, header: ImageHeader) -> Placement:
-        return self._place(header, may_shrink=self._policy.decode == "fast")
-
-    def _profile(self, encoded: bytes, header: ImageHeader) -> bytes | None:
-        """Returns the profile of a JPEG or PNG, if it changes anything; of others Pillow knows."""
-        if header.format not in ("JPEG", "PNG"):
-            return None
-        profile = embedded_profile(encoded, header.format)
-        if profile is None or not fits(profile, encoded, header.format):
-            return None
-        known = read_profile_apart(profile, self._policy.max_image_seconds)
-        return profile if known.changes else None
-
-    def _place(self, header: ImageHeader, *, may_shrink: bool) -> Placement:
-        """Says where the pixels go; only JPEG can shrink in decoding."""
-        orientation = header.orientation if self._policy.exif == "apply" else 1
-        may_shrink = may_shrink and header.format == "JPEG"
-        return place(header.height, header.width, orientation, self._policy, may_shrink=may_shrink)
 
     def _run_together(self, images: Sequence[ReadImage]) -> npt.NDArray[Any] | None:
         """Runs TensorFlow on a batch, in one call; returns None if one image fails."""
@@ -204,56 +152,61 @@ class Preprocessor:
         # Data of another size than its header says would be put in the wrong place.
         return view(pixels) if sizes.numpy().tolist() == decoded_sizes else None
 
-    def _run_alone(self, image: ReadImage) -> npt.NDArray[Any]:
-        """Runs TensorFlow on one image, or Pillow if TensorFlow cannot."""
-        header = image.header
-        is_negative = header.format == "JPEG" and is_unmarked_cmyk(image.encoded)
-        if header.decoder == "tensorflow" and not is_negative and image.profile is None:
-            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
+    def _run_file(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        """Runs TensorFlow on the parts of one image, or Pillow if TensorFlow cannot decode it."""
+        encoded, header = images[0].encoded, images[0].header
+        is_negative = header.format == "JPEG" and is_unmarked_cmyk(encoded)
+        if header.decoder == "tensorflow" and not is_negative and images[0].profile is None:
             try:
-                pixels, size = self._graphs.decode_alone(tf.constant(image.encoded), row)
+                return self._run_tensorflow(images)
             except _TENSORFLOW_ERRORS:
                 pass
-            else:
-                height, width = size.numpy().tolist()
-                if (height, width) != _decoded_size(image):
-                    ratio = image.placement.ratio
-                    raise CorruptImageError(
-                        f"the {header.format} header says {header.height} x {header.width} "
-                        f"pixels, its data {height * ratio} x {width * ratio}"
-                    )
-                return view(pixels)
         # Decoded whole even if "fast": JPEG files that only Pillow decodes are rare.
-        row = tf.constant(PlacementRow.of(self._place(header, may_shrink=False)), tf.int32)
         seconds, color_profile = self._policy.max_image_seconds, self._policy.color_profile
-        decoded = decode_apart(image.encoded, header, seconds, color_profile)
-        return view(self._graphs.finish_alone(tf.constant(decoded), row))
+        decoded = decode_apart(encoded, header, seconds, color_profile)
+        return self._finish_parts(tf.constant(decoded), images)
+
+    def _run_tensorflow(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        image = images[0]
+        encoded = tf.constant(image.encoded)
+        if len(images) == 1:
+            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
+            pixels, size = self._graphs.decode_alone(encoded, row)
+            _check_size(image, size, image.placement.ratio)
+            return view(pixels)[np.newaxis]
+        decoded = self._graphs.decode_whole(encoded)
+        _check_size(image, tf.shape(decoded)[:2], ratio=1)
+        return self._finish_parts(decoded, images)
+
+    def _finish_parts(self, decoded: tf.Tensor, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
+        """Finishes the parts of an image that is decoded whole."""
+        placements = map(self._reader.place_whole, images)
+        rows = [tf.constant(PlacementRow.of(placement), tf.int32) for placement in placements]
+        return np.stack([view(self._graphs.finish_alone(decoded, row)) for row in rows])
 
 
 def preprocess_together(
-    preprocessors: Sequence[Preprocessor], encoded: Sequence[bytes]
+    preprocessors: Sequence[Preprocessor],
+    encoded: Sequence[bytes],
+    boxes: Boxes | None = None,
 ) -> list[Preprocessed]:
     """Preprocesses a batch in several ways; headers and JPEG files are decoded once.
 
     Args:
-        preprocessors: Ways; their policies have the same limits, and the same decode.
+        preprocessors: Ways; their policies have the same limits, and the same decode; and, of
+            boxes, the same exif.
         encoded: Image files, whole, of any mix of formats.
+        boxes: The box of each that is wanted; None, of one or all, stands for the whole image.
 
     Returns:
         What each makes of them alone.
     """
     first, *others = preprocessors
-    images: dict[int, ReadImage] = {}
-    errors: dict[int, ImageError] = {}
-    for index, data in enumerate(encoded):
-        try:
-            images[index] = first._read(data)
-        except ImageError as error:
-            errors[index] = error
-    placed = [images, *(other._place_again(images) for other in others)]
+    images, errors = first._reader.read(encoded, boxes)
+    placed = [images, *(other._reader.place_again(images, boxes) for other in others)]
     jpegs = [index for index, image in images.items() if image.header.format == "JPEG"]
     if not _shrink_alike(placed, jpegs):
-        return [preprocess_together([one], encoded)[0] for one in preprocessors]
+        return [preprocess_together([one], encoded, boxes)[0] for one in preprocessors]
     finishes = [
         Finish(one._graphs, [own[index].placement for index in jpegs])
         for one, own in zip(preprocessors, placed, strict=True)
@@ -281,11 +234,23 @@ def _shrink_alike(placed: Sequence[Mapping[int, ReadImage]], jpegs: Sequence[int
     )
 
 
-def _is_promising(image: ReadImage) -> bool:
-    """Returns whether it is a PNG and likely whole; one failure would cost its batch a retry."""
-    # Most bad files are cut short.
-    if image.header.format != "PNG" or image.profile is not None:
+def _check_size(image: ReadImage, size: tf.Tensor, ratio: int) -> None:
+    """Checks that an image was decoded to the size that its header says."""
+    header = image.header
+    height, width = size.numpy().tolist()
+    if (height, width) != (-(-header.height // ratio), -(-header.width // ratio)):
+        raise CorruptImageError(
+            f"the {header.format} header says {header.height} x {header.width} pixels, its data "
+            f"{height * ratio} x {width * ratio}"
+        )
+
+
+def _are_promising(images: Sequence[ReadImage]) -> bool:
+    """Returns whether it is one PNG and likely whole; one failure would cost its batch a retry."""
+    image = images[0]
+    if len(images) != 1 or image.header.format != "PNG" or image.profile is not None:
         return False
+    # Most bad files are cut short.
     return _PNG_END in image.encoded[-_TAIL_BYTES:]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from transforms.boxes import BoxColumns
 from transforms.errors import InputError
 from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS, ROW
 
@@ -26,6 +27,11 @@ class FileColumns:
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
         carried_from: Names that the carried columns have in the inputs, in the same order; None
             means the same names.
+        boxes: Columns of the boxes, each of which is a row then; None if a row is an image. The
+            last of the carried columns are those that say the box.
+        of_image: What files of images with boxes are read by: the carried columns, by the names of
+            the inputs, then those of the boxes; None if there are no such files.
+        split: Places of the carried columns of which each box has a value of its own there.
     """
 
     image_key: str | None
@@ -33,6 +39,17 @@ class FileColumns:
     carried: pa.Schema
     uri_column: str | None = None
     carried_from: tuple[str, ...] | None = None
+    boxes: BoxColumns | None = None
+    of_image: pa.Schema | None = None
+    split: tuple[int, ...] = ()
+
+    @property
+    def by_image(self) -> "FileColumns":
+        """The columns that files are read by, an image a row."""
+        if self.boxes is None:
+            return self
+        of_image = pa.schema([]) if self.of_image is None else self.of_image
+        return FileColumns(self.image_key, self.image_id_from, of_image, self.uri_column)
 
     @functools.cached_property
     def stored(self) -> pa.Schema:

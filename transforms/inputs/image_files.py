@@ -28,7 +28,7 @@ from transforms.files.web.tries import try_again
 from transforms.files.web.urls import is_web_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.members import is_member, read_members
-from transforms.inputs.part import PartBuilder, ReadPart, check_size, take_batch
+from transforms.inputs.part import PartBuilder, ReadPart, check_size, is_full
 from transforms.records import ImageRef
 
 LOCAL_READS = 4
@@ -76,6 +76,9 @@ class ImageFiles:
     ) -> Iterator[ReadPart]:
         """Reads files, in order; one that is absent, too large or unavailable is a failure.
 
+        Boxes of one image follow one another. It is read once, and a batch holds all of them,
+        unless they are more than a batch.
+
         Remote files are read ahead of the batch that they are in. An empty file is read: what its
         bytes are is for the decoder to say. One on the web is not read if its version and content
         are known, and its server says that it is as it was.
@@ -89,8 +92,7 @@ class ImageFiles:
         Raises:
             OSError: If a local disk fails; trying again may help.
         """
-        take = functools.partial(take_batch, iter(refs), batch_size, _size_bytes)
-        return self._read_cut(refs, iter(take, []), {} if versions is None else versions)
+        return self._read_cut(refs, _cut(refs, batch_size), {} if versions is None else versions)
 
     def _read_cut(
         self,
@@ -99,15 +101,26 @@ class ImageFiles:
         versions: dict[str, str | None],
     ) -> Iterator[ReadPart]:
         """Reads files that are cut into batches."""
-        remote = [ref for ref in refs if self._is_read_ahead(ref)]
+        firsts = [next(boxes) for _, boxes in itertools.groupby(refs, _read_as)]
+        first_ids = {id(ref) for ref in firsts}
+        remote = [ref for ref in firsts if self._is_read_ahead(ref)]
         remote_ids = {id(ref) for ref in remote}
         unchanged: set[int] = set()
         reads = (Read(self._call(ref, versions, unchanged), ref.size_bytes) for ref in remote)
         pace = _WEB_PACE if any(is_web_uri(ref.uri) for ref in remote) else _PACE
         with contextlib.closing(FLIGHT.read_ahead(reads, pace)) as ahead:
             for batch in batches:
-                found = self._read_local([ref for ref in batch if id(ref) not in remote_ids])
-                contents = [next(ahead if id(ref) in remote_ids else found) for ref in batch]
+                to_read = [ref for ref in batch if id(ref) in first_ids]
+                found = self._read_local([ref for ref in to_read if id(ref) not in remote_ids])
+                contents: list[_Content] = []
+                for ref in batch:
+                    if id(ref) in first_ids:
+                        first, content = ref, next(ahead if id(ref) in remote_ids else found)
+                    elif first.image_id in versions:
+                        versions[ref.image_id] = versions[first.image_id]
+                    if id(first) in unchanged:
+                        unchanged.add(id(ref))
+                    contents.append(content)
                 yield self._to_part(batch, contents, unchanged)
 
     def close(self) -> None:
@@ -183,8 +196,32 @@ class ImageFiles:
         ]
 
 
-def _size_bytes(ref: ImageRef) -> int:
-    return ref.size_bytes or 0
+def _read_as(ref: ImageRef) -> tuple[str, str | None, bool]:
+    """Returns what boxes of one image have in common, if one read is enough for all."""
+    return ref.uri, ref.version, ref.content_sha256 is None
+
+
+def _cut(refs: Sequence[ImageRef], batch_size: int) -> Iterator[list[ImageRef]]:
+    """Cuts images into batches, between images where that can be.
+
+    Of images a, b and c with 2, 3 and 7 boxes, and batches of 4:
+
+        a0 a1 | b0 b1 b2 | c0 c1 c2 c3 | c4 c5 c6
+    """
+    batch: list[ImageRef] = []
+    total_bytes = 0
+    for _, group in itertools.groupby(refs, _read_as):
+        boxes = list(group)
+        if batch and len(batch) + len(boxes) > batch_size:
+            yield batch
+            batch, total_bytes = [], 0
+        batch += boxes
+        total_bytes += boxes[0].size_bytes or 0
+        while is_full(len(batch), total_bytes, batch_size):
+            yield batch[:batch_size]
+            batch, total_bytes = batch[batch_size:], 0
+    if batch:
+        yield batch
 
 
 def _read_or_error(

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import pyarrow as pa
 
+from transforms.boxes import BoxColumns
 from transforms.errors import ImageError, InputError
 from transforms.files.file_uris import is_of_no_text, path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.unicode_forms import in_form_on_disk
@@ -24,6 +25,7 @@ from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
+from transforms.inputs.manifest_values import fitting, text, uri_text
 from transforms.records import ImageRef
 from transforms.schemas import IMAGE_ID, URI
 
@@ -36,6 +38,7 @@ def manifest_schema(
     carry_columns: Sequence[str],
     *,
     uri_column: str | None = None,
+    boxes: BoxColumns | None = None,
     allow_private_hosts: bool = False,
 ) -> pa.Schema:
     """Peeks at a manifest: checks it has a `uri`, returns the carried columns' names and types.
@@ -47,13 +50,16 @@ def manifest_schema(
         uri: The manifest.
         carry_columns: Names of columns.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
+        boxes: Columns of the boxes, which must be there.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
         InputError: If it cannot be read, is of no known format, or lacks a column.
     """
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
-        return _carried_schema(handle, found, uri, uri_column, carry_columns)
+        return _carried_schema(
+            handle, found, uri, uri_column, carry_columns, boxes.names if boxes else ()
+        )
 
 
 def _carried_schema(
@@ -62,13 +68,14 @@ def _carried_schema(
     uri: str,
     uri_column: str | None,
     carry_columns: Sequence[str],
+    box_columns: Sequence[str] = (),
 ) -> pa.Schema:
     keys = _uri_columns(uri_column)
     schema = found.schema(handle, uri, keys)
     if not schema.names and found.names_are_in_rows:  # As the failures of a run without any.
         return schema
     key = _present(keys, schema.names)
-    for name in (key, *carry_columns):
+    for name in (key, *carry_columns, *box_columns):
         if schema.get_field_index(name) < 0:
             cure = "; --uri_column says which one holds the URIs" if name == key else ""
             raise InputError(
@@ -91,6 +98,7 @@ def read_manifest(
     image_id_from: str | None,
     *,
     uri_column: str | None = None,
+    boxes: BoxColumns | None = None,
     allow_private_hosts: bool = False,
 ) -> Iterator[ImageRef]:
     """Reads a manifest, a row at a time.
@@ -119,6 +127,8 @@ def read_manifest(
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", one of IDS_OF_ROWS, or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
+        boxes: Columns of the boxes, each of which is an image then, whose `box` is its row; a row
+            that has none is an image without `box`.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
@@ -130,29 +140,51 @@ def read_manifest(
     is_made = tells_rows_apart or image_id_from in IDS_FROM_NAMES
     id_column = None if is_made else image_id_from
     keys = _uri_columns(uri_column)
-    others = [id_column or IMAGE_ID, *carried.names]
+    own = pa.schema(list(carried)[: len(carried) - len(boxes.in_output) if boxes else None])
+    others = [id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
-            _carried_schema(handle, found, uri, uri_column, carried.names)
+            _carried_schema(handle, found, uri, uri_column, own.names)
             handle.seek(0)
         for row, (where, values) in enumerate(found.rows(handle, uri, keys, others)):
-            image_uri = resolve_uri(_uri_text(values, _present(keys, values), where), folder)
+            image_uri = resolve_uri(uri_text(values, _present(keys, values), where), folder)
             if is_web_uri(uri) and is_local(path_of_uri(image_uri)):
                 raise InputError(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
                     "what is on the web, or in a store such as gs://"
                 )
             if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
-                key = _text(values, id_column or IMAGE_ID, where)
+                key = text(values, id_column or IMAGE_ID, where)
             else:
                 key = image_id(image_uri, folder, image_id_from)
-            fitting = tuple(_fitting(values.get(field.name), field, where) for field in carried)
-            yield ImageRef(
-                key,
-                *_listing(image_uri),
-                carried=fitting,
-                row=row if tells_rows_apart else None,
-            )
+            carried_values = tuple(fitting(values.get(field.name), field, where) for field in own)
+            if boxes is None:
+                place = row if tells_rows_apart else None
+                yield ImageRef(key, *_listing(image_uri), carried=carried_values, row=place)
+            else:
+                yield from _boxes(key, image_uri, carried_values, row, values, boxes, where)
+
+
+def _boxes(
+    key: str,
+    image_uri: str,
+    carried: tuple[object, ...],
+    row: int,
+    values: dict[str, object],
+    boxes: BoxColumns,
+    where: str,
+) -> Iterator[ImageRef]:
+    """Yields the boxes of a row, each with the row's carried values and its own four numbers."""
+    try:
+        found = boxes.read([values.get(name) for name in boxes.names])
+    except ValueError as error:
+        raise InputError(f"{where}: --boxes: {error}") from error
+    if not found:
+        yield ImageRef(key, image_uri)
+        return
+    uri, size_bytes, version = _listing(image_uri)
+    for box in found:
+        yield ImageRef(key, uri, size_bytes, version, (*carried, *box), box=row)
 
 
 def manifest_format(uri: str) -> ManifestFormat:
@@ -237,39 +269,3 @@ def _listing(uri: str) -> tuple[str, int | None, str | None]:
         # Opening what is in no form says what is wrong.
         return (uri, None, None) if found is None else _listing(uri_of_path(found))
     return uri, status.st_size, str(status.st_mtime_ns)
-
-
-def _uri_text(values: dict[str, object], name: str, where: str) -> str:
-    """Returns a row's URI; of {"bytes": null, "path": "a.jpg"}, as datasets write it, the path."""
-    found = values.get(name)
-    if isinstance(found, dict) and found.keys() == {"bytes", "path"}:
-        if found["bytes"] is not None:
-            raise InputError(
-                f"{where}: {name!r} holds the image's bytes; give the file as --input, not as "
-                "--manifest"
-            )
-        values = {name: found["path"]}
-    return _text(values, name, where)
-
-
-def _text(values: dict[str, object], name: str, where: str) -> str:
-    text = values.get(name)
-    if isinstance(text, int):  # Ids are often numbers.
-        text = str(text)
-    if not isinstance(text, str) or not text:
-        raise InputError(f"{where}: {name!r} is {text!r}; wanted a string that is not empty")
-    _fitting(text, pa.field(name, pa.string()), where)
-    return text
-
-
-def _fitting(value: object, field: pa.Field, where: str) -> object:
-    """Returns a carried value, if its type holds it: int64 holds 3, but neither 3.5 nor "3"."""
-    try:
-        if isinstance(value, float) and pa.types.is_integer(field.type):
-            raise ValueError("not an integer")  # Arrow would cut the fraction off.
-        pa.scalar(value, field.type)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise InputError(
-            f"{where}: {field.name!r} is {value!r:.100}; wanted {field.type}: {error}"
-        ) from error
-    return value

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
+from transforms.boxes import box_names, boxes_of, content_of_box
 from transforms.errors import (
     FileTooLargeError,
     ImageError,
@@ -36,12 +37,14 @@ class ReadPart(NamedTuple):
             known (PartBuilder.add_known).
         failures: Inputs that could not be read.
         reused: Inputs whose rows are known, of a shard that is gathered before it is written.
+        without_boxes: URIs of images that have no boxes, where a row is one: no inputs.
     """
 
     rows: pa.RecordBatch
     encoded: tuple[bytes, ...]
     failures: tuple[Failure, ...]
     reused: ReusedRows | None = None
+    without_boxes: tuple[str, ...] = ()
 
     @property
     def matched(self) -> int:
@@ -64,14 +67,20 @@ class PartBuilder:
         self._uris: list[str] = []
         self._encoded: list[bytes] = []
         self._digests: list[str] = []
+        self._known: set[int] = set()
         self._failures: list[Failure] = []
 
     def add(self, row: int, image_id: str, uri: str, encoded: bytes) -> None:
         """Keeps an image; row is the place of its carried columns among the inputs."""
-        self._add(row, image_id, uri, encoded, hashlib.sha256(encoded).hexdigest())
+        if self._encoded and encoded is self._encoded[-1] and len(encoded):
+            digest = self._digests[-1]
+        else:
+            digest = hashlib.sha256(encoded).hexdigest()
+        self._add(row, image_id, uri, encoded, digest)
 
     def add_known(self, row: int, image_id: str, uri: str, content_sha256: str) -> None:
         """Keeps an image that was not read, since its content is known; encoded is empty then."""
+        self._known.add(len(self._kept))
         self._add(row, image_id, uri, b"", content_sha256)
 
     def _add(self, row: int, image_id: str, uri: str, encoded: bytes, digest: str) -> None:
@@ -87,15 +96,19 @@ class PartBuilder:
         self._failures.append(failure)
 
     def finish(self, carried: pa.Table) -> ReadPart:
-        """Builds the rows.
+        """Builds the rows; of a box, the content is that of the image and the box.
 
         Args:
             carried: The carried columns of all inputs, in the run's carried schema.
         """
         kept = carried.take(pa.array(self._kept, pa.int64()))
-        arrays = [
-            pa.array(own, pa.string()) for own in (self._image_ids, self._uris, self._digests)
-        ]
+        digests = self._digests
+        if box_names(kept.schema.names):
+            digests = [
+                digest if place in self._known else content_of_box(digest, box)
+                for place, (digest, box) in enumerate(zip(digests, boxes_of(kept), strict=True))
+            ]
+        arrays = [pa.array(own, pa.string()) for own in (self._image_ids, self._uris, digests)]
         arrays += [column.combine_chunks() for column in kept.columns]
         rows = pa.RecordBatch.from_arrays(arrays, schema=read_schema(carried.schema))
         return ReadPart(rows, tuple(self._encoded), tuple(self._failures))

@@ -9,23 +9,9 @@ A tree may hold more of it than of images: only this travels.
 
 import collections
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from transforms.inputs.entries import Skipped
-
-
-class PassedOver(NamedTuple):
-    """Files and directories that are left out for one reason.
-
-    Attributes:
-        reason: Extension of their names, as ".txt", or why they are left out, as "hidden".
-        total: Number of them.
-        example: URI of the first by name.
-    """
-
-    reason: str
-    total: int
-    example: str
+from transforms.records import PassedOver
 
 
 def note(passed: dict[str, PassedOver], found: Skipped) -> None:

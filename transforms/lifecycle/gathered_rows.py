@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from transforms.boxes import number_of_box
 from transforms.failure import Failure
 from transforms.lifecycle.reuse import DUPLICATE_OF
 from transforms.records import ShardKind
@@ -91,7 +92,7 @@ def _copies(duplicates: pa.Table, computed: pa.Table, rows: list[int]) -> pa.Tab
     return pa.Table.from_arrays(columns, schema=computed.schema)
 
 
-_Place = tuple[str, tuple[int, int], str]
+_Place = tuple[str, tuple[int, int], str, int]
 
 
 def _order(kind: ShardKind) -> Callable[[str, str], _Place]:
@@ -99,10 +100,10 @@ def _order(kind: ShardKind) -> Callable[[str, str], _Place]:
 
 
 def _by_id(image_id: str, uri: str) -> _Place:
-    return image_id, (0, 0), uri
+    return image_id, (0, 0), uri, 0
 
 
-def _by_place(_: str, uri: str) -> _Place:
-    place = place_of(uri)
-    # A failure that stands for a whole file has no place in it.
-    return (uri, (0, 0), uri) if place is None else (file_of(uri), place, uri)
+def _by_place(image_id: str, uri: str) -> _Place:
+    place, number = place_of(uri), number_of_box(image_id)
+    # A failure that stands for a whole file has no place in it. Boxes of an image have the same.
+    return (uri, (0, 0), uri, number) if place is None else (file_of(uri), place, uri, number)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from transforms.boxes import box_names, image_of_box
 from transforms.errors import CorruptRecordError
 from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.stored_rows import StoredRows, read_table
@@ -27,6 +28,7 @@ class PreviousRows:
         refs: Images that the shard was given, by image_id; empty for TFRecord, Parquet, tar and zip
             files.
         failures: Failures by image_id.
+        box_sides: Number of the last carried columns that say a box; 0 if images have none.
     """
 
     is_reusable: bool
@@ -36,6 +38,7 @@ class PreviousRows:
     row_of_content: Mapping[str, int]
     refs: Mapping[str, ImageRef]
     failures: Mapping[str, Failure]
+    box_sides: int = 0
 
     @classmethod
     def none(cls) -> "PreviousRows":
@@ -80,6 +83,10 @@ class PreviousRows:
         """The image_ids that stand for directories which could not be listed: no images."""
         return frozenset(name for name, ref in self.refs.items() if ref.unlisted is not None)
 
+    def image_of(self, image_id: str) -> str:
+        """Returns the image that a box is of, which chose its shard; else the image itself."""
+        return image_of_box(image_id) if self.box_sides else image_id
+
     def stays(self, ref: ImageRef, *, keeps_all: bool) -> bool:
         """Whether what the run before made of an image holds, by the listing alone.
 
@@ -99,6 +106,14 @@ class PreviousRows:
             and ref.version is not None
             and (before.uri, before.size_bytes, before.version)
             == (ref.uri, ref.size_bytes, ref.version)
+            and self._has_same_box(before, ref)
+        )
+
+    def _has_same_box(self, before: ImageRef, ref: ImageRef) -> bool:
+        """Whether two have one box; of a run without boxes, always."""
+        return (
+            not self.box_sides
+            or before.carried[-self.box_sides :] == (ref.carried[-self.box_sides :])
         )
 
     def as_known(self, ref: ImageRef) -> ImageRef:
@@ -110,7 +125,8 @@ class PreviousRows:
         before, row = self.refs.get(ref.image_id), self.row_of_id.get(ref.image_id)
         if before is None or row is None or not self.is_reusable:
             return ref
-        if before.uri != ref.uri or ref.version is not None:
+        is_same = before.uri == ref.uri and self._has_same_box(before, ref)
+        if not is_same or ref.version is not None:
             return ref
         return dataclasses.replace(
             ref, version=before.version, content_sha256=self.content_of_row[row]
@@ -140,12 +156,15 @@ class PreviousRows:
         return read
 
 
-def load_previous(predecessor: Predecessor, computed: Sequence[str]) -> PreviousRows:
+def load_previous(
+    predecessor: Predecessor, computed: Sequence[str], carried: Sequence[str] = ()
+) -> PreviousRows:
     """Reads a predecessor.
 
     Args:
         predecessor: What the run before had, which is intact.
         computed: Names of the columns that this run would compute.
+        carried: Names of the columns that it carries.
     """
     is_reusable = predecessor.has_same_recipe
     known = [IMAGE_ID, CONTENT_SHA256]
@@ -169,6 +188,7 @@ def load_previous(predecessor: Predecessor, computed: Sequence[str]) -> Previous
         row_of_content={content: r for r, content in enumerate(contents)} if is_reusable else {},
         refs={ref.image_id: ref for refs, _ in given for ref in refs},
         failures={failure.image_id: failure for _, failed in given for failure in failed},
+        box_sides=len(box_names(carried)),
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transforms.failure import Step
-from transforms.inputs.passed_over import PassedOver, add_up
+from transforms.inputs.passed_over import add_up
 from transforms.lifecycle import canaries
-from transforms.records import Change, WrittenFile
+from transforms.records import Change, PassedOver, WrittenFile
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs import root as run_root
@@ -109,7 +109,7 @@ def run_record(
     failures: collections.Counter[str] = collections.Counter()
     seconds: collections.Counter[Step] = collections.Counter()
     retries: collections.Counter[str] = collections.Counter()
-    passed_over = add_up(skipped)
+    passed_over = add_up([*skipped, *(one for result in results for one in result.skipped)])
     skipped_count = sum(one.total for one in passed_over)
     for result in results:
         failures.update(result.failures)

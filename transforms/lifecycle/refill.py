@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from transforms.batches import ReusedRows
+from transforms.boxes import distinct_sizes, same_runs
 from transforms.inputs.part import ReadPart, is_full, take_batch
 
 
@@ -42,7 +43,7 @@ class Refill:
                 waiting.rows.slice(rows),
                 waiting.encoded[rows:],
                 (),
-                _reused(waiting).emptied(),
+                waiting.reused and waiting.reused.emptied(),
             )
         self._waiting = waiting
 
@@ -53,9 +54,17 @@ class Refill:
 
 
 def _full_batch(encoded: Sequence[bytes], batch_size: int) -> int:
-    """Returns how many images make a whole batch, or 0 if there are too few."""
-    batch = take_batch(iter(encoded), batch_size, len)
-    return len(batch) if is_full(len(batch), sum(map(len, batch)), batch_size) else 0
+    """Returns how many images make a whole batch, or 0 if there are too few.
+
+    Boxes of one image stay together, unless they are more than a batch.
+    """
+    sizes = take_batch(iter(distinct_sizes(encoded)), batch_size, int)
+    rows = len(sizes)
+    if not is_full(rows, sum(sizes), batch_size):
+        return 0
+    runs = same_runs(encoded[: rows + 1])
+    is_cut = rows < len(encoded) and len(runs[-1]) > 1 and len(runs) > 1
+    return runs[-1][0] if is_cut else rows
 
 
 def _joined(first: ReadPart, second: ReadPart) -> ReadPart:
@@ -63,10 +72,10 @@ def _joined(first: ReadPart, second: ReadPart) -> ReadPart:
         pa.concat_batches([first.rows, second.rows]),
         first.encoded + second.encoded,
         first.failures + second.failures,
-        ReusedRows.joined([_reused(first), _reused(second)]),
+        None if first.reused is None else ReusedRows.joined([first.reused, _reused(second)]),
     )
 
 
 def _reused(part: ReadPart) -> ReusedRows:
-    assert part.reused is not None, "only sifted parts are joined"
+    assert part.reused is not None, "all parts of a shard are sifted, or none"
     return part.reused

@@ -81,7 +81,7 @@ class ShardReuse:
         self._keeps_all = shard.predecessor is not None and shard.predecessor.keeps_all
         self._files: PreviousFiles | None = None
         if shard.predecessor is not None:
-            self._previous = load_previous(shard.predecessor, computed)
+            self._previous = load_previous(shard.predecessor, computed, carried.names)
             if shard.files:
                 self._files = PreviousFiles(shard, shard.predecessor, self._previous)
         # What the phases hand on: images that are still there, the first image of each content.
@@ -262,8 +262,8 @@ class ShardReuse:
 
     def _belongs_here(self, image_id: str) -> bool:
         """Whether an image of the parent is of this shard: of two halves, each has its own."""
-        count = self._shard.image_shard_count
-        key = image_of_row(image_id) if self._has_rows else image_id
+        count, key = self._shard.image_shard_count, self._previous.image_of(image_id)
+        key = image_of_row(image_id) if self._has_rows else key
         return count is None or shard_index(key, count) == self._shard.key.index
 
     def _reused(
@@ -283,8 +283,7 @@ class ShardReuse:
             changes: Number of images of each kind of change.
             duplicates: Images that share the row of another one, as read; None if there are none.
         """
-        if duplicates is None:
-            duplicates = as_read.slice(0, 0)
+        duplicates = as_read.slice(0, 0) if duplicates is None else duplicates
         predecessor = self._shard.predecessor
         if predecessor is None:
             changes = collections.Counter({Change.DUPLICATE: changes[Change.DUPLICATE]})

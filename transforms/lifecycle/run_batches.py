@@ -13,10 +13,13 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from transforms.boxes import WITHOUT_BOXES
+from transforms.inputs.entries import Skipped
 from transforms.inputs.part import ReadPart
+from transforms.inputs.passed_over import note
 from transforms.lifecycle.refill import Refill
 from transforms.lifecycle.reuse import ShardReuse
-from transforms.records import ImageRef, InputFile, Shard, ShardKind
+from transforms.records import ImageRef, InputFile, PassedOver, Shard, ShardKind
 from transforms.schemas import IMAGE_ID
 
 
@@ -37,6 +40,7 @@ class RunBatches:
         *,
         deduplicate: bool,
         shares_rows: bool = False,
+        has_boxes: bool = False,
     ) -> None:
         """Reads the predecessor, if there is one.
 
@@ -47,11 +51,14 @@ class RunBatches:
             batch_size: Images a batch at most.
             deduplicate: Whether images of one content share a row's work.
             shares_rows: Whether rows that are told apart share the work of their image.
+            has_boxes: Whether a row is a box, of which an image in a file has any number.
         """
         deduplicate = deduplicate or shares_rows
         self.shard = self.to_read = shard
         self._reuse: ShardReuse | None = None
         self._refill = Refill(batch_size)
+        self._fills_up = has_boxes and bool(shard.files)
+        self._passed: dict[str, PassedOver] = {}
         self._begun: list[ReadPart] = []
         if shard.predecessor is not None or deduplicate or len(shard.files) > 1:
             # It is gathered before it is written.
@@ -74,18 +81,24 @@ class RunBatches:
             file: File that it is of; None for one of listed images.
         """
         if self._reuse is None:
-            return [part]
+            self._note_passed(part)
+            return list(self._refill.add(part)) if self._fills_up else [part]
         if file is None and len(self._ids) < len(self.shard.refs):
             part = _only(part, self._ids)
         elif file is not None and file not in self.to_read.files:
             return []
+        self._note_passed(part)
         return list(self._refill.add(self._reuse.after_reading(part)))
 
     def end(self) -> list[ReadPart]:
         """Returns the batches that are left once all is read."""
-        if self._reuse is None:
-            return []
-        return [*self._refill.add(self._reuse.after_the_last()), *self._refill.rest()]
+        last = [] if self._reuse is None else self._refill.add(self._reuse.after_the_last())
+        return [*last, *self._refill.rest()]
+
+    @property
+    def skipped(self) -> tuple[PassedOver, ...]:
+        """Images of the shard's files that were passed over so far."""
+        return tuple(self._passed.values())
 
     def versions(self, read: dict[str, str | None]) -> dict[str, str | None]:
         """Returns versions by image_id that the listing did not tell.
@@ -95,6 +108,10 @@ class RunBatches:
         """
         known = self._reuse.kept_versions if self._reuse is not None else {}
         return {**known, **{name: read[name] for name in read if name in self._ids}}
+
+    def _note_passed(self, part: ReadPart) -> None:
+        for uri in part.without_boxes:
+            note(self._passed, Skipped(uri, WITHOUT_BOXES))
 
 
 def shard_to_read(runs: Sequence[RunBatches]) -> Shard:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from transforms.boxes import ImageBox, box_names, boxes_of
 from transforms.errors import InputError, brief
 from transforms.records import ImageRef
 from transforms.results import ShardResult
@@ -27,11 +28,13 @@ class FirstRows(NamedTuple):
     Attributes:
         keys: Pairs of image_id and content_sha256, one a row.
         refs: References to the images; if the shard is a file, places in it.
+        boxes: The box of each; None of a whole image.
         vectors: float32 [rows, dim].
     """
 
     keys: tuple[tuple[str, str], ...]
     refs: tuple[ImageRef, ...]
+    boxes: tuple[ImageBox | None, ...]
     vectors: npt.NDArray[np.float32]
 
 
@@ -124,20 +127,28 @@ class EmbeddingRuns:
             if count != shard.rows:
                 raise InputError(f"{shard.data.path} has {count} rows, _run.json says {shard.rows}")
 
+    @property
+    def box_names(self) -> tuple[str, ...]:
+        """Columns that say the box of a row; none if rows are whole images."""
+        return box_names(self.record["columns"]["carry_columns"])
+
     def first_rows(self, shard: ShardResult, count: int) -> FirstRows:
         """Reads the first rows of a shard.
 
         Raises:
             InputError: If the file is damaged.
         """
-        names = [IMAGE_ID, URI, CONTENT_SHA256, EMBEDDING]
+        names = [IMAGE_ID, URI, CONTENT_SHA256, EMBEDDING, *self.box_names]
         rows = next(read_shard(self.record, shard, names)).slice(0, count)
         ids, uris, hashes = (rows.column(index).to_pylist() for index in range(3))
         vectors = np.empty((0, 0), np.float32)
         if rows.num_rows:
             vectors = to_matrix(rows.column(3), shard.data.path)
         return FirstRows(
-            tuple(zip(ids, hashes, strict=True)), tuple(map(ImageRef, ids, uris)), vectors
+            tuple(zip(ids, hashes, strict=True)),
+            tuple(map(ImageRef, ids, uris)),
+            tuple(boxes_of(rows)),
+            vectors,
         )
 
     def _shards(self) -> Iterator[tuple[PublishedRun, ShardResult]]:

@@ -11,7 +11,7 @@ from transforms.failure import Step
 from transforms.files.atomic_files import read_whole
 from transforms.files.file_systems import FileSystems
 from transforms.files.uris import is_local
-from transforms.records import InputFile, ShardKey, ShardKind, WrittenFile
+from transforms.records import InputFile, PassedOver, ShardKey, ShardKind, WrittenFile
 from transforms.results import EngineReport, FileAccount, ShardResult
 from transforms.runs.directory import EARLIER_NAMES, FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.span import Span
@@ -66,6 +66,7 @@ def result_to_dict(result: ShardResult, directory: str) -> dict[str, Any]:
         **({"range_doubt": result.range_doubt} if result.range_doubt else {}),
         "engine": result.engine and dataclasses.asdict(result.engine),
         "retries": dict(result.retries),
+        **({"skipped": [one._asdict() for one in result.skipped]} if result.skipped else {}),
     }
 
 
@@ -119,6 +120,7 @@ def result_from_dict(entry: Mapping[str, Any], directory: str) -> ShardResult:
         range_doubt=entry.get("range_doubt", ""),
         engine=EngineReport(**entry["engine"]) if entry["engine"] else None,
         retries=entry.get("retries", {}),
+        skipped=tuple(PassedOver(**one) for one in entry.get("skipped", ())),
     )
 
 

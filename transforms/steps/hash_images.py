@@ -1,6 +1,7 @@
 """HashImages: listed images -> the same with the hash of their content, so that equal ones meet."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -42,8 +43,9 @@ class _HashBatch(beam.DoFn):
             allow_private_hosts=self._allow_private_hosts,
         )
 
-    def process(self, refs: list[ImageRef]) -> Iterator[RefChunk]:
+    def process(self, images: list[tuple[ImageRef, ...]]) -> Iterator[RefChunk]:
         assert self._files is not None, "setup runs before process"
+        refs = [ref for boxes in images for ref in boxes]
         bare = [dataclasses.replace(ref, carried=()) for ref in refs]
         hashes: dict[tuple[str, str], str] = {}
         for part in self._files.read_batches(bare, READ_IMAGES):
@@ -64,8 +66,9 @@ class _HashBatch(beam.DoFn):
             self._files.close()
 
 
-def _refs(chunk: RefChunk) -> tuple[ImageRef, ...]:
-    return chunk.refs
+def _images(chunk: RefChunk) -> list[tuple[ImageRef, ...]]:
+    """Puts boxes of one image that follow one another together, to be read once."""
+    return [tuple(boxes) for _, boxes in itertools.groupby(chunk.refs, lambda ref: ref.uri)]
 
 
 @beam.typehints.with_input_types(RefChunk)
@@ -96,7 +99,7 @@ class HashImages(beam.PTransform[PCollection[RefChunk], PCollection[RefChunk]]):
         )
         return (
             images
-            | "Refs" >> beam.FlatMap(_refs)
+            | "Images" >> beam.FlatMap(_images)
             | "Spread" >> beam.Reshuffle()
             | "Batch" >> beam.BatchElements(BATCH_IMAGES, BATCH_IMAGES)
             | "HashBatch" >> beam.ParDo(hashing).with_output_types(RefChunk)

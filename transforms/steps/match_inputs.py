@@ -9,15 +9,16 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
+from transforms.boxes import WITHOUT_BOXES, BoxColumns
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
-from transforms.inputs.passed_over import PassedOver, note
+from transforms.inputs.passed_over import note
 from transforms.inputs.source import Source
 from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
-from transforms.records import ImageRef, InputFile, RefChunk
+from transforms.records import ImageRef, InputFile, PassedOver, RefChunk
 from transforms.steps.recall_unseen import RecallUnseen
 
 CHUNK_REFS = 32_768
@@ -80,12 +81,14 @@ def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
 
 
 def _match_source(
-    source: Source, image_id_from: str | None, carried: pa.Schema
+    source: Source, image_id_from: str | None, carried: pa.Schema, wants_boxes: bool
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
     refs: list[ImageRef] = []
     passed: dict[str, PassedOver] = {}
     for found in list_source(source):
         match found:
+            case ImageFile() if wants_boxes:
+                note(passed, Skipped(found.uri, WITHOUT_BOXES))
             case ImageFile():
                 refs.append(to_image_ref(found, image_id_from, carried))
                 if len(refs) == CHUNK_REFS:
@@ -107,17 +110,28 @@ def _match_manifest(
     carried: pa.Schema,
     image_id_from: str | None,
     uri_column: str | None,
+    boxes: BoxColumns | None,
     allow_private_hosts: bool,
-) -> Iterator[RefChunk]:
-    return in_chunks(
-        read_manifest(
-            uri,
-            carried,
-            image_id_from,
-            uri_column=uri_column,
-            allow_private_hosts=allow_private_hosts,
-        )
-    )
+) -> Iterator[RefChunk | _Skipped]:
+    refs: list[ImageRef] = []
+    passed: dict[str, PassedOver] = {}
+    for found in read_manifest(
+        uri,
+        carried,
+        image_id_from,
+        uri_column=uri_column,
+        boxes=boxes,
+        allow_private_hosts=allow_private_hosts,
+    ):
+        if boxes is not None and found.box is None:
+            note(passed, Skipped(found.uri, WITHOUT_BOXES))
+            continue
+        refs.append(found)
+        if len(refs) == CHUNK_REFS:
+            yield RefChunk(tuple(refs))
+            refs.clear()
+    yield from in_chunks(refs)
+    yield from (_Skipped("skipped", one) for one in passed.values())
 
 
 def _describe_unseen(
@@ -146,6 +160,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         keeps_rows: Whether the rows of that run are what this one would make.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
         uri_column: Column of manifests that holds the images' URIs; None means uri, url or URL.
+        boxes: Columns of manifests that hold boxes, each of which is an image then.
         listed: Inputs as they have been listed already, for several runs; or None.
     """
 
@@ -157,6 +172,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
     keeps_rows: bool = True
     allow_private_hosts: bool = False
     uri_column: str | None = None
+    boxes: BoxColumns | None = None
     listed: Listed | None = None
 
     def __post_init__(self) -> None:
@@ -201,11 +217,11 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             root
             | "Sources" >> beam.Create(self.sources, reshuffle=False)
             | "MatchSource"
-            >> beam.FlatMap(_match_source, self.image_id_from, self.carried).with_outputs(
-                "files", "skipped", "unseen", main="images"
-            )
+            >> beam.FlatMap(
+                _match_source, self.image_id_from, self.carried, self.boxes is not None
+            ).with_outputs("files", "skipped", "unseen", main="images")
         )
-        images = listed.images
+        images, skipped = listed.images, listed.skipped
         if self.manifests:
             named = (
                 root
@@ -216,8 +232,10 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
                     self.carried,
                     self.image_id_from,
                     self.uri_column,
+                    self.boxes,
                     self.allow_private_hosts,
-                )
+                ).with_outputs("skipped", main="images")
             )
-            images = (images, named) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
-        return Listed(images, listed.files, listed.skipped, listed.unseen)
+            skipped = (skipped, named.skipped) | "Skipped" >> beam.Flatten()
+            images = (images, named.images) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
+        return Listed(images, listed.files, skipped, listed.unseen)

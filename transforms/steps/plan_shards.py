@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton, PCollection
 
+from transforms.boxes import name_box
 from transforms.errors import InputError
 from transforms.records import ImageRef, InputFile, RefChunk, Shard, ShardKey, ShardKind
 from transforms.runs.grouping import group_files
@@ -19,13 +20,13 @@ from transforms.steps.tally import FILES, TALLY
 def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     """Sorts one shard's images.
 
-    A directory that two globs could not list comes once. Rows of one image, where they are told
-    apart, get their ids.
+    A directory that two globs could not list comes once. The boxes of an image are numbered, and
+    rows of one image, where they are told apart, get their ids.
 
     Raises:
         InputError: If two have one image_id; names both.
     """
-    chosen = list(number_rows(sorted(refs, key=place_in_list)))
+    chosen = numbered(number_rows(sorted(refs, key=place_in_list)))
     unlisted = {ref.uri: ref for ref in chosen if ref.unlisted is not None}
     if unlisted:
         chosen = [ref for ref in chosen if ref.unlisted is None] + list(unlisted.values())
@@ -43,6 +44,30 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
                 f"another key with --image_id_from{rows}"
             )
     return ordered
+
+
+def numbered(refs: Iterable[ImageRef]) -> list[ImageRef]:
+    """Gives boxes their ids, in the order of their rows: a.jpg#box-0, a.jpg#box-1.
+
+    Raises:
+        InputError: If boxes of two files have one image_id.
+    """
+    chosen: list[ImageRef] = []
+    boxes: collections.defaultdict[str, list[ImageRef]] = collections.defaultdict(list)
+    for ref in refs:
+        (chosen if ref.box is None else boxes[ref.image_id]).append(ref)
+    for image_id, own in boxes.items():
+        own.sort(key=lambda ref: (ref.uri, ref.box, repr(ref.carried)))
+        if own[0].uri != own[-1].uri:
+            raise InputError(
+                f"image_id {image_id!r} is not unique: boxes of {own[0].uri} and of {own[-1].uri} "
+                "have it; give each image its own, or choose another key with --image_id_from"
+            )
+        chosen += [
+            dataclasses.replace(ref, image_id=name_box(image_id, number), box=None)
+            for number, ref in enumerate(own)
+        ]
+    return chosen
 
 
 def check_matched_once(files: Iterable[InputFile]) -> None:

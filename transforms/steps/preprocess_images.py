@@ -15,6 +15,7 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
+from transforms.boxes import ImageBox, boxes_of, distinct_sizes
 from transforms.failure import Step
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
@@ -43,8 +44,13 @@ def preprocess_batch(
         measured_by: Its policy, if images are to be measured, too.
     """
     started = time.perf_counter()
-    preprocessed = preprocessor(batch.encoded)
+    preprocessed = preprocessor(batch.encoded, wanted_boxes(batch, preprocessor.policy))
     return to_pixel_batch(batch, preprocessed, time.perf_counter() - started, measured_by)
+
+
+def wanted_boxes(batch: EncodedImages, policy: Preprocessing) -> list[ImageBox | None] | None:
+    """Returns the box of each image of a batch, if a policy is one of boxes."""
+    return None if policy.box_margin is None else boxes_of(batch.rows)
 
 
 def to_pixel_batch(
@@ -174,7 +180,7 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
         if batch.index == 0 and self._staging is not None:
             self._is_careful = is_begun_again(self._staging, batch)
             TALLY.count(SHARDS_RETRIED, self._is_careful)
-        TALLY.count(BYTES_READ, sum(map(len, batch.encoded)))
+        TALLY.count(BYTES_READ, sum(distinct_sizes(batch.encoded)))
         preprocessor = self._careful if self._is_careful else self._preprocessor
         return functools.partial(preprocess_batch, batch, preprocessor, self._measured_by)
 

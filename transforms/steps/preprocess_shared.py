@@ -11,15 +11,26 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.utils.shared import Shared
 
 from transforms.batches import PixelBatch, SharedImages, SharedPixels
+from transforms.boxes import ImageBox, distinct_sizes
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.steps.preprocess_images import DecodeAhead, is_begun_again, to_pixel_batch
+from transforms.steps.preprocess_images import (
+    DecodeAhead,
+    is_begun_again,
+    to_pixel_batch,
+    wanted_boxes,
+)
 from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
 if TYPE_CHECKING:
     from transforms.images.preprocessor import Preprocessed
     from transforms.images.shared_preprocessor import SharedPreprocessor
+
+    _Preprocess = Callable[
+        [Sequence[bytes], Sequence[Preprocessing], Sequence[ImageBox | None] | None],
+        list[Preprocessed],
+    ]
 
 
 class RunPixels(NamedTuple):
@@ -44,19 +55,20 @@ class RunPixels(NamedTuple):
 def preprocess_shared(
     images: SharedImages,
     runs: Sequence[RunPixels],
-    preprocess: "Callable[[Sequence[bytes], Sequence[Preprocessing]], list[Preprocessed]]",
+    preprocess: "_Preprocess",
 ) -> dict[int, PixelBatch]:
     """Makes the batch of each run, by its place; what runs have in common is done once.
 
     Args:
         images: The images.
         runs: What each run wants, by its place.
-        preprocess: Callback, given image files and different policies; returns what each makes of
-            them.
+        preprocess: Callback, given image files, different policies, and the boxes that are wanted,
+            if any are; returns what each policy makes of them.
     """
     started = time.perf_counter()
     wanted = list(dict.fromkeys(runs[run].policy for run in images.batches))
-    made = dict(zip(wanted, preprocess(images.first.encoded, wanted), strict=True))
+    boxes = wanted_boxes(images.first, wanted[0])
+    made = dict(zip(wanted, preprocess(images.first.encoded, wanted, boxes), strict=True))
     seconds = (time.perf_counter() - started) / len(images.batches)
     return {
         run: to_pixel_batch(batch, made[runs[run].policy], seconds, runs[run].measured_by)
@@ -87,7 +99,7 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
             if batch.index == 0:
                 self._begun_again[run] = is_begun_again(self._runs[run].staging, batch)
                 TALLY.count(SHARDS_RETRIED, self._begun_again[run])
-        TALLY.count(BYTES_READ, sum(map(len, images.first.encoded)))
+        TALLY.count(BYTES_READ, sum(distinct_sizes(images.first.encoded)))
         is_careful = any(self._begun_again[run] for run in images.batches)
         preprocess = self._preprocess_carefully if is_careful else self._preprocessor
         return functools.partial(preprocess_shared, images, self._runs, preprocess)
@@ -101,9 +113,12 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
                 yield TaggedOutput(_output_of(group), SharedPixels(batches))
 
     def _preprocess_carefully(
-        self, encoded: Sequence[bytes], policies: Sequence[Preprocessing]
+        self,
+        encoded: Sequence[bytes],
+        policies: Sequence[Preprocessing],
+        boxes: Sequence[ImageBox | None] | None,
     ) -> "list[Preprocessed]":
-        return [self._careful[policy](encoded) for policy in policies]
+        return [self._careful[policy](encoded, boxes) for policy in policies]
 
     def _make_preprocessor(self) -> "SharedPreprocessor":
         start_tensorflow(self._num_model_threads)

@@ -14,12 +14,11 @@ from transforms.errors import RunError
 from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
-from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle import staging
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change
+from transforms.records import Change, PassedOver
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE

@@ -17,12 +17,14 @@ from transforms.failure import Step
 from transforms.files.flight import FLIGHT
 from transforms.files.read_ahead import RETRIES
 from transforms.files.read_limits import DEFAULT_READ_LIMITS, ReadLimits
+from transforms.inputs.boxes_of_files import split_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
 from transforms.lifecycle.row_reads import RowReads
 from transforms.lifecycle.run_batches import RunBatches, shard_to_read
+from transforms.lifecycle.shared_cuts import Cut, together
 from transforms.records import ImageRef, InputFile, Shard, ShardKind
 from transforms.schemas import read_schema
 from transforms.steps.tally import TALLY
@@ -31,15 +33,8 @@ ALONE = 0
 """Place of a run that reads a shard alone."""
 
 
-class _Cut(NamedTuple):
-    """Images that are a batch of each of some runs, by a run's place."""
-
-    parts: Mapping[int, ReadPart]
-    is_last: bool
-
-
 class _TimedCut(NamedTuple):
-    cut: _Cut | None
+    cut: Cut | None
     seconds: float
 
 
@@ -132,6 +127,7 @@ class ShardReader:
                     plan=_with_versions(shard, runs[run].versions(versions)) if is_last else None,
                     reused=part.reused,
                     retries=dict(retries) if is_last else {},
+                    skipped=runs[run].skipped if is_last else (),
                 )
                 indices[run] += 1
             yield SharedImages(batches)
@@ -153,7 +149,7 @@ class ShardReader:
         computed: Mapping[int, Sequence[str]],
         versions: dict[str, str | None],
         runs: dict[int, RunBatches],
-    ) -> Iterator[_Cut]:
+    ) -> Iterator[Cut]:
         """Reads what any run must read, and cuts it into the batches of each."""
         policy = self._policy
         for run, shard in shards.items():
@@ -164,18 +160,19 @@ class ShardReader:
                 policy.batch_size,
                 deduplicate=policy.deduplicate,
                 shares_rows=policy.shares_rows,
+                has_boxes=policy.columns.boxes is not None,
             )
         # Of each run the last batch so far, of which nobody knows yet whether it is the last.
         kept = {run: batches.begin() for run, batches in runs.items()}
         for part, file in self._read(shard_to_read(list(runs.values())), versions):
             for run, batches in runs.items():
                 kept[run] += batches.take(part, file)
-            yield from _together({run: parts[:-1] for run, parts in kept.items()})
+            yield from together({run: parts[:-1] for run, parts in kept.items()})
             kept = {run: parts[-1:] for run, parts in kept.items()}
         for run, batches in runs.items():
             kept[run] = [*kept[run], *batches.end()] or [self._empty_part()]
-        yield from _together({run: parts[:-1] for run, parts in kept.items()})
-        yield from _together({run: parts[-1:] for run, parts in kept.items()}, are_last=True)
+        yield from together({run: parts[:-1] for run, parts in kept.items()})
+        yield from together({run: parts[-1:] for run, parts in kept.items()}, are_last=True)
 
     def _read(
         self, shard: Shard, versions: dict[str, str | None]
@@ -206,27 +203,16 @@ class ShardReader:
     def _read_file(self, file: InputFile) -> Iterator[ReadPart]:
         policy = self._policy
         read = FILE_KINDS[file.kind].read
-        parts = read(file, policy.columns, policy.batch_size, policy.max_image_bytes)
-        return parts if policy.images_per_file is None else _first(parts, policy.images_per_file)
+        parts = read(file, policy.columns.by_image, policy.batch_size, policy.max_image_bytes)
+        if policy.images_per_file is not None:
+            parts = _first(parts, policy.images_per_file)
+        if policy.columns.boxes is None:
+            return parts
+        return (split_boxes(part, policy.columns) for part in parts)
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
         return ReadPart(pa.RecordBatch.from_pylist([], schema=schema), (), ())
-
-
-def _together(parts: Mapping[int, Sequence[ReadPart]], *, are_last: bool = False) -> Iterator[_Cut]:
-    """Puts the runs together whose next batches have the very same images, in the same order.
-
-    Of {0: [a b], 1: [a b], 2: [a]}, each letter the bytes of an image: {0: [a b], 1: [a b]} and
-    {2: [a]}.
-    """
-    alike: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for run, batches in parts.items():
-        images = tuple(tuple(map(id, part.encoded)) for part in batches)
-        alike.setdefault(images, []).append(run)
-    for runs in alike.values():
-        for place in range(len(parts[runs[0]])):
-            yield _Cut({run: parts[run][place] for run in runs}, are_last)
 
 
 def _with_versions(shard: Shard, versions: Mapping[str, str | None]) -> Shard:
@@ -252,7 +238,7 @@ def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
             return
 
 
-def _timed_next(cuts: Iterator[_Cut], retries: collections.Counter[str]) -> _TimedCut:
+def _timed_next(cuts: Iterator[Cut], retries: collections.Counter[str]) -> _TimedCut:
     started = time.perf_counter()
     RETRIES.set(retries)
     return _TimedCut(next(cuts, None), time.perf_counter() - started)

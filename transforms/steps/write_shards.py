@@ -16,7 +16,7 @@ from transforms.files.atomic_files import sync
 from transforms.files.file_systems import FileSystems
 from transforms.lifecycle.gathered_rows import check_accounted, gather_rows
 from transforms.lifecycle.staging import commit, writing_shard
-from transforms.records import Shard, ShardKind, WrittenFile
+from transforms.records import PassedOver, Shard, ShardKind, WrittenFile
 from transforms.results import ShardResult
 from transforms.runs.data_writer import OutputFile
 from transforms.runs.file_accounts import account_for_files, file_of
@@ -75,6 +75,7 @@ class ShardFile:
         self._engine = first.engine
         self._plan: Shard | None = None
         self._retries: Mapping[str, int] = {}
+        self._skipped: tuple[PassedOver, ...] = ()
 
     def write(self, batch: OutputRows) -> None:
         """Adds the next batch.
@@ -106,6 +107,7 @@ class ShardFile:
         self._plan = batch.plan
         self._range_doubt = batch.range_doubt
         self._retries = batch.retries
+        self._skipped = batch.skipped
         self._engine = batch.engine
         for step, seconds in batch.seconds.items():
             self._seconds[step] += seconds
@@ -139,6 +141,7 @@ class ShardFile:
             range_doubt=self._range_doubt,
             engine=self._engine,
             retries=self._retries,
+            skipped=self._skipped,
         )
         commit(self._target.staging, result)
         return result

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import tensorflow as tf
 
+from transforms.boxes import ImageBox, boxes_of
 from transforms.errors import ImageError, InputError, OutputError, brief
 from transforms.images.preprocessor import Preprocessor
 from transforms.records import ImageRef
@@ -56,6 +57,7 @@ class LabelledImages:
         places: npt.NDArray[np.int64],
         labels: ClassLabels,
         preprocessor: Preprocessor,
+        boxes: Sequence[ImageBox | None] | None = None,
     ) -> None:
         """Decodes nothing yet.
 
@@ -64,9 +66,11 @@ class LabelledImages:
             places: int64 [rows], place of each in the file.
             labels: Classes of the images, one row an image.
             preprocessor: Decoder of them, to float32.
+            boxes: The box of each; None, of one or all, stands for the whole image.
         """
         self._file = file
         self._places = places
+        self._boxes = boxes
         self._preprocess = preprocessor
         self._error: Exception | None = None
         self.labels = labels
@@ -118,7 +122,10 @@ class LabelledImages:
         self, rows: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         try:
-            decoded = self._preprocess([self._file.read(place) for place in self._places[rows]])
+            decoded = self._preprocess(
+                [self._file.read(place) for place in self._places[rows]],
+                self._boxes and [self._boxes[row] for row in rows],
+            )
             for error in decoded.errors.values():
                 raise error
         except Exception as error:
@@ -181,17 +188,22 @@ def gather_images(
         InputError: If too many are gone or have changed, or the storage fails.
         OutputError: If the disk has no room.
     """
-    table = runs.read_columns([IMAGE_ID, URI, CONTENT_SHA256])
+    table = runs.read_columns([IMAGE_ID, URI, CONTENT_SHA256, *runs.box_names])
+    boxes = boxes_of(table)
     places = np.full(table.num_rows, -1)
     start = 0
     for run in runs.runs:
         for shard in run.results:
             rows = start + np.flatnonzero(labels.is_labelled[start : start + shard.rows])
-            ids, uris, hashes = (column.to_pylist() for column in table.take(rows).columns)
+            ids, uris, hashes = (column.to_pylist() for column in table.take(rows).columns[:3])
             row_of = dict(zip(zip(ids, hashes, strict=True), rows.tolist(), strict=True))
-            for key, encoded in _read(run, shard, list(map(ImageRef, ids, uris)), preprocessor):
+            refs, own = list(map(ImageRef, ids, uris)), [boxes[row] for row in rows]
+            last = None
+            for key, encoded in _read(run, shard, refs, own, preprocessor):
                 if key in row_of:
-                    places[row_of[key]] = _append(file, encoded)
+                    # Boxes of one image share its place.
+                    place = len(file) - 1 if encoded is last else _append(file, encoded)
+                    places[row_of[key]], last = place, encoded
             on_images(shard.rows)
             start += shard.rows
     kept = places >= 0
@@ -204,21 +216,31 @@ def gather_images(
             "again"
         )
     training, validation = (
-        LabelledImages(file, places[rows], labels.select(rows), preprocessor)
+        LabelledImages(
+            file,
+            places[rows],
+            labels.select(rows),
+            preprocessor,
+            [boxes[row] for row in np.flatnonzero(rows)],
+        )
         for rows in (kept & ~is_validation, kept & is_validation)
     )
     return TrainingImages(training, validation, tuple(lost), file.size_bytes)
 
 
 def _read(
-    run: PublishedRun, shard: ShardResult, refs: Sequence[ImageRef], preprocessor: Preprocessor
+    run: PublishedRun,
+    shard: ShardResult,
+    refs: Sequence[ImageRef],
+    boxes: Sequence[ImageBox | None],
+    preprocessor: Preprocessor,
 ) -> Iterator[tuple[tuple[str, str], bytes]]:
     """Yields key and bytes of the images of a shard that are there."""
     if not refs:
         return
     limit = preprocessor.policy.max_image_bytes
     config = run.record["config"]
-    batches = read_again(shard, refs, config, batch_size=READ_BATCH, max_image_bytes=limit)
+    batches = read_again(shard, refs, boxes, config, batch_size=READ_BATCH, max_image_bytes=limit)
     try:
         for batch in batches:
             yield from zip(batch.keys, batch.encoded, strict=True)

@@ -65,11 +65,12 @@ def _pairs(
     policy: Preprocessing,
 ) -> Iterator[tuple[npt.NDArray[np.generic], npt.NDArray[np.float32]]]:
     """Yields pixels and vector of a few images of a shard."""
-    keys, refs, vectors = runs.first_rows(shard, IMAGES_OF_A_SHARD)
+    keys, refs, boxes, vectors = runs.first_rows(shard, IMAGES_OF_A_SHARD)
     rows = dict(zip(keys, vectors, strict=True))
     batches = read_again(
         shard,
         refs,
+        boxes,
         config,
         batch_size=IMAGES_OF_A_SHARD,
         max_image_bytes=policy.max_image_bytes,
@@ -77,7 +78,7 @@ def _pairs(
     looked_at = 0
     with contextlib.closing(batches):
         for batch in batches:
-            decoded = preprocessor(batch.encoded)
+            decoded = preprocessor(batch.encoded, batch.boxes)
             good = [key for row, key in enumerate(batch.keys) if row not in decoded.errors]
             for key, pixels in zip(good, decoded.pixels, strict=True):
                 if key in rows:

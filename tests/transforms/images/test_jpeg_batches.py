@@ -6,10 +6,11 @@ import pytest
 
 from tests.support.images import encode, photo
 from transforms.images.header import read_header
-from transforms.images.jpeg_batches import Finish, JpegBatch, JpegBatches, ReadImage
+from transforms.images.jpeg_batches import Finish, JpegBatch, JpegBatches
 from transforms.images.pixel_graphs import PixelGraphs
 from transforms.images.placement import place
 from transforms.images.policy import Preprocessing
+from transforms.images.read_image import ReadImage
 
 POLICY = Preprocessing(image_size=(24, 32))
 
@@ -62,11 +63,12 @@ def test_pixels_are_not_overwritten_by_the_next_batch(graphs: PixelGraphs) -> No
 
 def test_memory_that_threads_may_still_write_to_is_let_go(graphs: PixelGraphs) -> None:
     batches = JpegBatches()
-    good = read(encode(photo(40, 50), "JPEG"))
+    good, bad = (read(encode(photo(40, 50, seed), "JPEG")) for seed in (1, 2))
+    bad = bad._replace(encoded=None)  # type: ignore[arg-type]
     decode(batches, graphs, [good])
     assert batches._kept is not None
     with pytest.raises(TypeError):
-        decode(batches, graphs, [good, good._replace(encoded=None)])  # type: ignore[arg-type]
+        decode(batches, graphs, [good, bad])
     assert batches._kept is None
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.support.images import encode, exif, photo
-from transforms.images.jpeg_batches import Finish, JpegBatch, JpegBatches, ReadImage
+from transforms.images.jpeg_batches import Finish, JpegBatch, JpegBatches
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessed, Preprocessor, preprocess_together
+from transforms.images.read_image import ReadImage
 from transforms.images.shared_preprocessor import SharedPreprocessor
 
 POLICIES = {

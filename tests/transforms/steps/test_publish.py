@@ -13,9 +13,8 @@ import pytest
 from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
 from transforms.failure import Step
-from transforms.inputs.passed_over import PassedOver
 from transforms.lifecycle.publication import Publication, one_attempt_each
-from transforms.records import ShardKey
+from transforms.records import PassedOver, ShardKey
 from transforms.results import ShardResult
 from transforms.runs.directory import names_in
 from transforms.runs.record import result_from_dict, result_to_dict

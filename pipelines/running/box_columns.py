@@ -1,0 +1,66 @@
+"""The columns of boxes, found out at launch where --boxes makes a row of each."""
+
+import dataclasses
+import itertools
+
+import pyarrow as pa
+
+from pipelines.cli.run_flags import RunConfig
+from transforms.boxes import PIXEL_NAMES, SHARE_NAMES, BoxColumns
+from transforms.errors import FlagError, InputError
+from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.first_files import FirstFiles
+from transforms.inputs.kinds import FILE_KINDS
+
+FILES_PEEKED = 20
+"""Of these one should be readable; empty and damaged files are common among shards."""
+
+
+def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> FileColumns:
+    """Adds what --boxes says to the columns of a run.
+
+    Args:
+        config: The flags.
+        columns: Columns without boxes.
+        first: First files among the inputs.
+
+    Raises:
+        FlagError: If a carried column has the name of one that says the box.
+        InputError: If files hold no boxes, or are of two kinds.
+    """
+    if config.boxes is None:
+        return columns
+    taken = {*PIXEL_NAMES, *SHARE_NAMES}.intersection(columns.carried.names)
+    if taken:
+        raise FlagError(
+            f"--carry_columns {min(taken)}: the output of --boxes has a column of that name; "
+            f"{min(taken)}=NAME carries it as NAME"
+        )
+    boxes = BoxColumns.parse(config.boxes)
+    kinds = {file.kind for file in first.files}
+    unfit = [file.uri for file in first.files if file.kind not in KINDS]
+    if unfit or len(kinds) > 1:
+        raise InputError(
+            f"--boxes: {unfit[0] if unfit else ' and '.join(sorted(kinds))}: boxes are taken of "
+            "manifests, and of TFRecord or Parquet files, one of the two in a run"
+        )
+    if not kinds and not config.manifest:
+        raise InputError(
+            f"--boxes {config.boxes}: image files have no boxes of their own; give a list of the "
+            "images with their boxes as --manifest"
+        )
+    if not kinds:
+        return dataclasses.replace(
+            columns,
+            carried=pa.schema([*columns.carried, *box_fields(boxes)]),
+            carried_from=(*columns.stored.names, *boxes.in_output),
+            boxes=boxes,
+        )
+    (kind,) = kinds
+    names = names_of_boxes(boxes, kind)
+    for file in itertools.islice(first.files, FILES_PEEKED):
+        types = FILE_KINDS[kind].peek(file.uri, config.image_key, config.image_id_from, names)
+        if types is not None:
+            return columns_of_files(columns, boxes, kind, types)
+    raise InputError(f"--boxes {config.boxes}: the first files cannot be read: {file.uri}")

@@ -1,0 +1,187 @@
+"""Boxes of images in TFRecord and Parquet files: from a row an image to a row a box.
+
+A record of two boxes, with --boxes yxyx=image/object/bbox --carry_columns image/object/class/text:
+
+    image_id  image/object/class/text  image/object/bbox/ymin  .../xmin    .../ymax    .../xmax
+    a.jpg     [cat, dog]               [0.1, 0.5]              [0.2, 0.0]  [0.3, 0.9]  [0.6, 0.5]
+
+    image_id     image/object/class/text  box_ymin  box_xmin  box_ymax  box_xmax
+    a.jpg#box-0  [cat]                    0.1       0.2       0.3       0.6
+    a.jpg#box-1  [dog]                    0.5       0.0       0.9       0.5
+
+Both have the bytes of a.jpg, as one object.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.boxes import BoxColumns, ImageBox, content_of_box, name_box
+from transforms.errors import CorruptRecordError
+from transforms.failure import Failure, Step
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.part import ReadPart
+from transforms.records import ShardKind
+from transforms.schemas import CONTENT_SHA256, IMAGE_ID, READ_FIELDS, URI, read_schema
+
+KINDS = (ShardKind.TFRECORD, ShardKind.PARQUET)
+"""Kinds of files whose images may have boxes beside them."""
+
+_DEPTH_OF_ONE_BOX = {4: 0, 1: 1}
+"""How deep lists are that hold one box, by the number of columns."""
+
+
+def names_of_boxes(boxes: BoxColumns, kind: ShardKind) -> tuple[str, ...]:
+    """Returns the names that files of a kind have the boxes under."""
+    return boxes.features if kind is ShardKind.TFRECORD else boxes.names
+
+
+def box_fields(boxes: BoxColumns) -> list[pa.Field]:
+    """Returns the columns of the output that say a row's box."""
+    return [pa.field(name, pa.float64()) for name in boxes.in_output]
+
+
+def columns_of_files(
+    columns: FileColumns, boxes: BoxColumns, kind: ShardKind, types: pa.Schema
+) -> FileColumns:
+    """Says how files are read whose images have boxes, and what is carried of each box.
+
+    A feature of TFRecord beside the boxes, as image/object/class/text is beside image/object/bbox,
+    has a value for each box, and so has a list in Parquet, if a row has several boxes.
+
+    Args:
+        columns: Columns without boxes.
+        boxes: Columns of the boxes.
+        kind: Kind of the files, one of KINDS.
+        types: The columns of boxes as the first file has them.
+    """
+    names = names_of_boxes(boxes, kind)
+    is_example = kind is ShardKind.TFRECORD
+    found = [types.field(name).type for name in names]
+    numbers = [
+        pa.field(name, values if is_example else _with_doubles(values))
+        for name, values in zip(names, found, strict=True)
+    ]
+    of_image = pa.schema([*columns.stored, *numbers])
+    fields, split = [], []
+    group = "/".join(names[0].split("/")[:-2])
+    has_several = _depth(numbers[0].type) > _DEPTH_OF_ONE_BOX[len(names)]
+    for place, (own, stored) in enumerate(zip(columns.carried, columns.stored, strict=True)):
+        field = own
+        if is_example:
+            is_split = bool(group) and stored.name.startswith(f"{group}/")
+        else:
+            is_split = has_several and _depth(stored.type) > 0
+            field = own.with_type(stored.type.value_type) if is_split else own
+        fields.append(field)
+        split += [place] if is_split else []
+    return dataclasses.replace(
+        columns,
+        carried=pa.schema([*fields, *box_fields(boxes)]),
+        carried_from=(*columns.stored.names, *boxes.in_output),
+        boxes=boxes,
+        of_image=of_image,
+        split=tuple(split),
+    )
+
+
+def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
+    """Makes a row of each box of some images.
+
+    An image whose boxes cannot be told is one failure; one that has none is neither row nor
+    failure.
+
+    Args:
+        part: Images as read, with the columns `columns.of_image`.
+        columns: What is carried of each box.
+    """
+    boxes = columns.boxes
+    assert boxes is not None, "only then is anything split"
+    read = len(READ_FIELDS)
+    ids, uris, contents = (
+        part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256)
+    )
+    own = len(columns.carried) - len(boxes.in_output)
+    numbers = [column.to_pylist() for column in part.rows.columns[read + own :]]
+    split = {place: part.rows.column(read + place).to_pylist() for place in columns.split}
+    kept: list[int] = []
+    rows: dict[str, list[Any]] = {IMAGE_ID: [], CONTENT_SHA256: []}
+    sides: list[tuple[float, ...]] = []
+    values: dict[int, list[Any]] = {place: [] for place in split}
+    failures = list(part.failures)
+    without_boxes: list[str] = []
+    for row, image_id in enumerate(ids):
+        try:
+            found = boxes.read([column[row] for column in numbers])
+            own_values = {
+                place: _one_a_box(column[row], len(found), columns.stored.names[place])
+                for place, column in split.items()
+            }
+        except ValueError as error:
+            fault = CorruptRecordError(f"--boxes: {error}")
+            failures.append(Failure(image_id, uris[row], Step.READ, fault.error_type, str(fault)))
+            continue
+        kept += [row] * len(found)
+        without_boxes += [] if found else [uris[row]]
+        sides += found
+        for number, box in enumerate(found):
+            rows[IMAGE_ID].append(name_box(image_id, number))
+            rows[CONTENT_SHA256].append(
+                content_of_box(contents[row], ImageBox.of(box, in_pixels=boxes.in_pixels))
+            )
+        for place, several in own_values.items():
+            values[place] += several
+    taken = part.rows.take(pa.array(kept, pa.int64()))
+    carried = [
+        _as_carried(values[place], field) if place in split else taken.column(read + place)
+        for place, field in enumerate(list(columns.carried)[:own])
+    ]
+    by_side = zip(*sides, strict=True) if sides else [()] * len(boxes.in_output)
+    arrays = [
+        pa.array(rows[IMAGE_ID], pa.string()),
+        taken.column(URI),
+        pa.array(rows[CONTENT_SHA256], pa.string()),
+        *carried,
+        *(pa.array(side, pa.float64()) for side in by_side),
+    ]
+    return ReadPart(
+        pa.RecordBatch.from_arrays(arrays, schema=read_schema(columns.carried)),
+        tuple(part.encoded[row] for row in kept),
+        tuple(failures),
+        without_boxes=tuple(without_boxes),
+    )
+
+
+def _one_a_box(values: Sequence[Any] | None, count: int, name: str) -> Sequence[Any]:
+    """Returns the values of a column, one a box.
+
+    Raises:
+        ValueError: If there are more or fewer.
+    """
+    if not values:  # A feature that the record lacks.
+        return [None] * count
+    if len(values) != count:
+        raise ValueError(f"it has {count} boxes, and {len(values)} values of {name!r}")
+    return values
+
+
+def _as_carried(values: list[Any], field: pa.Field) -> pa.Array:
+    """Makes a column of one value a box: as a list of one where every feature is a list."""
+    if not pa.types.is_list(field.type):
+        return pa.array(values, field.type)
+    return pa.array([None if value is None else [value] for value in values], field.type)
+
+
+def _depth(values: pa.DataType) -> int:
+    return 1 + _depth(values.value_type) if _is_list(values) else 0
+
+
+def _with_doubles(values: pa.DataType) -> pa.DataType:
+    return pa.list_(_with_doubles(values.value_type)) if _is_list(values) else pa.float64()
+
+
+def _is_list(values: pa.DataType) -> bool:
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(is_kind(values) for is_kind in kinds)

@@ -107,7 +107,7 @@ def test_a_plan_says_what_it_foretells(work: Work, tmp_path: pathlib.Path, capsy
 def test_classify_says_a_plain_error_too(tmp_path: pathlib.Path, capsys: Capsys) -> None:
     argv = ["--input", str(tmp_path / "no"), "--model", str(tmp_path), "--output", "o"]
     said = say(classify.main, capsys, *argv, exit_code=2)
-    assert said["error"].startswith(f"no saved_model.pb in {tmp_path}")
+    assert said["error"].startswith(f"no saved_model.pb and no .onnx file in {tmp_path}")
 
 
 def test_verify_says_each_run_and_finding(

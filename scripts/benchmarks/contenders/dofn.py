@@ -1,7 +1,7 @@
 """The other way to hold a model: a plain DoFn with beam.utils.shared, in RunInference's place."""
 
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -12,9 +12,12 @@ from scripts.benchmarks.contenders import ours
 from transforms.batches import PixelBatch, Predictions
 from transforms.steps.saved_model_handler import ModelOnDemand, SavedModelHandler
 
+if TYPE_CHECKING:
+    from transforms.models.image_model import ImageModel
+
 
 class _RunModel(beam.DoFn):
-    _model: ModelOnDemand[Any]
+    _model: "ModelOnDemand[ImageModel]"
 
     def __init__(self, handler: SavedModelHandler) -> None:
         self._handler = handler

@@ -51,11 +51,14 @@ CASES = [
     ),
     Case(
         "embed --input {tmp}/photos --model {tmp}/above --output {tmp}/out",
-        ("no saved_model.pb in {tmp}/above", "there is a model in {tmp}/above/model: give that"),
+        (
+            "no saved_model.pb and no .onnx file in {tmp}/above",
+            "there is a model in {tmp}/above/model: give that",
+        ),
     ),
     Case(
         "embed --input {tmp}/photos --model {tmp}/photos --output {tmp}/out",
-        ("no saved_model.pb in {tmp}/photos, which holds",),
+        ("no saved_model.pb and no .onnx file in {tmp}/photos, which holds",),
     ),
     Case(
         "embed --input {tmp}/photos --model {tmp}/nothing --output {tmp}/out",

@@ -40,8 +40,8 @@ CLASSES = {"cat": (220, 40, 30), "dog": (30, 200, 60), "fox": (40, 60, 210)}
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _COMMAND = re.compile(r"(?:python -m pipelines\.|image-inference )(\w+)\b([^\n|;>&]*)")
-_NOT_HERE = re.compile(r"\w+://|@build/|species|9/1698")
-"""Stores, clusters, and a column and an image of runs that the page does not make."""
+_NOT_HERE = re.compile(r"\w+://|@build/|species|9/1698|dinov2")
+"""Stores, clusters, a model to download, and a column and an image of runs that no page makes."""
 
 
 class Command(NamedTuple):

@@ -64,6 +64,7 @@ CHANGED: list[dict[str, Any]] = [
     {"exif": "ignore"},
     {"decode": "fast"},
     {"color_profile": "srgb"},
+    {"box_margin": 0.0},
 ]
 
 

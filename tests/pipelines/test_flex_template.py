@@ -46,7 +46,11 @@ def required(program: str) -> dict[str, str]:
 def is_taken(program: str, name: str, value: str) -> bool:
     """Whether the program takes a parameter's value, on the way of a template's launcher."""
     given = {**required(program), name: value}
-    companions = {"write_canaries": {"canaries": "gs://b/c"}}
+    companions = {
+        "write_canaries": {"canaries": "gs://b/c"},
+        "precision_floor": {"precision": "int8"},
+        "box_margin": {"boxes": "x,y,width,height"},
+    }
     given |= companions.get(name, {})
     if program == "refresh" and name in ("top_k", "activation", "labels"):
         given |= {"program": "classify"}

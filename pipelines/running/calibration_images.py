@@ -18,6 +18,8 @@ from transforms.images.policy import Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
+from transforms.schemas import CONTENT_SHA256
+from transforms.steps.preprocess_images import wanted_boxes
 from transforms.steps.read_images import ReadPolicy, ShardReader
 
 _BATCH_SIZE = 32
@@ -100,10 +102,12 @@ def draw_calibration_images(
     with contextlib.closing(ShardReader(reading)) as reader:
         for shard in sample.shards:
             for batch in reader.read(shard):
-                pixels, _, _, errors = preprocess(batch.encoded)
-                good = [data for row, data in enumerate(batch.encoded) if row not in errors]
-                for data, image in zip(good, pixels, strict=True):
-                    found.setdefault(hashlib.sha256(data).digest(), image.copy())
+                boxes = None if columns.boxes is None else wanted_boxes(batch, policy)
+                pixels, _, _, errors = preprocess(batch.encoded, boxes)
+                contents = batch.rows.column(CONTENT_SHA256).to_pylist()
+                good = [content for row, content in enumerate(contents) if row not in errors]
+                for content, image in zip(good, pixels, strict=True):
+                    found.setdefault(bytes.fromhex(content), image.copy())
     if len(found) < 2 * LEAST_CALIBRATION_IMAGES:
         raise FlagError(
             f"--precision int8 needs {2 * LEAST_CALIBRATION_IMAGES} different images that can be "

@@ -121,6 +121,20 @@ def test_a_run_says_what_int8_costs_and_the_next_one_calibrates_nothing(
     assert verify.main([str(tmp_path / "once")]) == 1
 
 
+def test_of_boxes_the_crops_calibrate(
+    network: str, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty photos are too few to calibrate on; their 80 boxes are enough."""
+    lines = ["uri,x,y,width,height"]
+    for photo in sorted(photos.iterdir())[:20]:
+        lines += [f"{photo},{8 * place},{4 * place},16,20" for place in range(4)]
+    listed = tmp_path / "boxes.csv"
+    listed.write_text("\n".join(lines))
+    argv = ["--boxes", "x,y,width,height", *INT8, *LOW]
+    assert run_embed(network, tmp_path / "out", "--manifest", str(listed), *argv) == 0
+    assert "calibrated on 40 images; of 40 others" in capsys.readouterr().out
+
+
 def test_what_costs_too_much_is_refused_before_anything_is_computed(
     network: str, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

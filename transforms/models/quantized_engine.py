@@ -96,8 +96,10 @@ def name_costly_layers(
 ) -> list[str]:
     """Names the layers because of which a model in int8 stays below a floor; see costly_layers."""
     _, height, width, _ = calibration.shape
+    # Kept until the end: what is converted reads the variables in place.
+    loaded = load_model(model_dir, spec, (height, width))
     return find_costly_layers(
-        convert(load_model(model_dir, spec, (height, width))),
+        convert(loaded),
         calibration,
         control,
         batch_size=spec.batch_size,

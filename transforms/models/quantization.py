@@ -83,7 +83,7 @@ def import_nncf() -> ModuleType:
         raise ModelError(
             "--precision int8 needs the package nncf: pip install '.[int8]'"
         ) from error
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
 
 

@@ -196,7 +196,8 @@ def test_search_takes_the_model_that_made_the_vectors(
     argv = ["--input", str(photos), "--image_id_from", "filename"]
     assert run_embed(network, tmp_path / "out", *argv, *INT8, *LOW) == 0
     capsys.readouterr()
-    assert search.main([str(tmp_path / "out"), "--image", str(photos / "007.png")]) == 0
+    argv = ["--image", str(photos / "007.png"), "--output", str(tmp_path / "search.html")]
+    assert search.main([str(tmp_path / "out"), *argv]) == 0
     assert " 1.0000  007.png" in capsys.readouterr().out
 
 

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from transforms.errors import ImageTooLargeError
+from transforms.images.iso_boxes import iter_boxes
 
 _MAX_BOXES = 10_000
 _MAX_BYTES = 400_000
@@ -46,11 +47,11 @@ def check_items(encoded: bytes, max_pixels: int) -> None:
 
 def _sizes(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yields height and width of every `ispe`, and checks the boxes on the way."""
-    for kind, first, last in _boxes(encoded, start, end):
+    for kind, first, last in iter_boxes(encoded, start, end, _MAX_BOXES):
         if kind in _PARENTS:
             yield from _sizes(encoded, first + _PARENTS[kind], last)
         elif kind == b"ipco":
-            for name, at, _ in _boxes(encoded, first, last):
+            for name, at, _ in iter_boxes(encoded, first, last, _MAX_BOXES):
                 if name == b"ispe":
                     width, height = struct.unpack_from(">II", encoded, at + 4)
                     yield height, width
@@ -59,23 +60,3 @@ def _sizes(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
             raise ValueError(
                 f"a box {kind_name} of {last - first:,} bytes, wanted at most {_MAX_BYTES:,}"
             )
-
-
-def _boxes(encoded: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yields kind, start and end of the contents of boxes that follow one another."""
-    offset = start
-    for _ in range(_MAX_BOXES):
-        if offset + 8 > end:
-            return
-        length, kind = struct.unpack_from(">I4s", encoded, offset)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", encoded, offset + 8)
-            head = 16
-        elif length == 0:
-            length = end - offset
-        if length < head:
-            raise ValueError("a box without an end")
-        yield kind, offset + head, min(offset + length, end)
-        offset += length
-    raise ValueError(f"more than {_MAX_BOXES:,} boxes")

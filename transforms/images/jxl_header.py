@@ -7,9 +7,8 @@ first bits of a codestream, lowest bit of each byte first, of an image of 64 x 4
             small   48 / 8 - 1  ratio  all default
 """
 
-import struct
-
 from transforms.errors import ImageTooLargeError
+from transforms.images.iso_boxes import iter_boxes
 
 CODESTREAM = b"\xff\x0a"
 CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
@@ -127,23 +126,13 @@ def _beginning(encoded: bytes) -> bytes:
     """
     if encoded.startswith(CODESTREAM):
         return encoded[2:_HEADER_BYTES]
-    found, offset = b"", 0
-    for _ in range(_MAX_BOXES):
-        if offset + 8 > len(encoded) or len(found) >= _HEADER_BYTES:
-            break
-        length, kind = struct.unpack_from(">I4s", encoded, offset)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", encoded, offset + 8)
-            head = 16
-        elif length == 0:
-            length = len(encoded) - offset
-        if length < head:
-            raise ValueError("a box without an end")
+    found = b""
+    for kind, start, end in iter_boxes(encoded, 0, len(encoded), _MAX_BOXES):
         if kind in (b"jxlc", b"jxlp"):
-            start = offset + head + (4 if kind == b"jxlp" else 0)
-            found += encoded[start : min(offset + length, start + _HEADER_BYTES)]
-        offset += length
+            start += 4 if kind == b"jxlp" else 0
+            found += encoded[start : min(end, start + _HEADER_BYTES)]
+        if len(found) >= _HEADER_BYTES:
+            break
     if not found.startswith(CODESTREAM):
         raise ValueError("no codestream")
     return found[2:]

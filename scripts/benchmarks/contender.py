@@ -17,6 +17,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from scripts.benchmarks.registry import find_contender
+from transforms.machine.openvino_runtime import report_nothing
 
 
 class Referee:
@@ -47,8 +48,7 @@ def count_rows(output: pathlib.Path) -> int:
 
 def main(name: str, model: pathlib.Path, kept: pathlib.Path, *photos: pathlib.Path) -> None:
     """Runs a contender over each directory."""
-    # OpenVINO reports every import and conversion to its makers, unless this package is absent.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    report_nothing()
     referee = Referee()
     contender = find_contender(name)
     run = importlib.import_module(f"scripts.benchmarks.contenders.{contender.module}").run

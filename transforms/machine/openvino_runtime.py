@@ -11,15 +11,22 @@ _PLACES_IN_ITS_CODE = re.compile(
 )
 
 
+def report_nothing() -> None:
+    """Keeps OpenVINO, and NNCF, from reporting; before either is imported.
+
+    They report every import, conversion and call to Google Analytics by a package of its own,
+    unless that is absent or the user has opted out.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 def import_openvino() -> ModuleType:
     """Returns the module openvino.
 
     Raises:
         ModelError: If it is not installed.
     """
-    # OpenVINO reports every import and conversion to Google Analytics by this package, unless it is
-    # absent or the user has opted out.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    report_nothing()
     try:
         import openvino
     except ImportError as error:

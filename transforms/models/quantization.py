@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from transforms.errors import ModelError, brief
 from transforms.machine.cpu import has_vnni
+from transforms.machine.openvino_runtime import report_nothing
 
 if TYPE_CHECKING:  # An extra.
     from openvino import Model
@@ -75,8 +75,7 @@ def import_nncf() -> ModuleType:
     Raises:
         ModelError: If it is not installed.
     """
-    # It reports every call to Google Analytics by this package, as OpenVINO does.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    report_nothing()
     try:
         import nncf
     except ImportError as error:

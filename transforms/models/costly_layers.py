@@ -90,6 +90,8 @@ def _describe(layer: "Node", place: str) -> str:
     *_, height, width = layer.input(1).get_partial_shape()
     channels = layer.output(0).get_partial_shape()[1]
     if layer.get_type_name() == "MatMul":
+        if layer.get_attributes()["transpose_b"]:
+            height, width = width, height
         return f"matrix product {place} ({height} to {width})"
     kind = {"Convolution": "convolution", "GroupConvolution": "depthwise convolution"}
     return f"{kind[layer.get_type_name()]} {place} ({height}x{width} to {channels})"

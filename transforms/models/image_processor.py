@@ -170,7 +170,8 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
         # It divides by the deviation once more.
         scale = tuple(value / width for value, width in zip(scale, deviation, strict=True))
         shift = tuple(value / width for value, width in zip(shift, deviation, strict=True))
-    filters = _INTERPOLATIONS.get(said.get("resample", 2))
+    resample = said.get("resample", 2)
+    filters = next((it for code, it in _INTERPOLATIONS.items() if code == resample), None)
     is_bgr = bool(said.get("do_flip_channel_order"))
     return _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
 

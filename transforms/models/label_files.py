@@ -14,9 +14,8 @@ vit/onnx/model.onnx
 import json
 import os
 
-from transforms.models.onnx_files import CONFIG_FILE, file_beside, is_onnx
+from transforms.models.onnx_files import CONFIG_FILE, LABELS_FILE, file_beside, is_onnx
 
-_LABELS = "labels.txt"
 _MAX_JSON_BYTES = 16 * 2**20
 
 
@@ -27,14 +26,16 @@ def find_labels(model_dir: str) -> str | None:
         model_dir: A directory that holds saved_model.pb, or an ONNX file.
     """
     if is_onnx(model_dir):
-        beside = (file_beside(model_dir, name) for name in (_LABELS, CONFIG_FILE))
+        beside = (file_beside(model_dir, name) for name in (LABELS_FILE, CONFIG_FILE))
         return next((path for path in beside if path and _holds_labels(path)), None)
-    places = [os.path.join(model_dir, name) for name in (_LABELS, os.path.join("assets", _LABELS))]
+    places = [
+        os.path.join(model_dir, name) for name in (LABELS_FILE, os.path.join("assets", LABELS_FILE))
+    ]
     places += [os.path.join(model_dir, name) for name in ("signature.json", "config.json")]
     # One level up only where that holds this model alone: a directory of models is no model's.
     parent = os.path.dirname(os.path.abspath(model_dir))
     if _is_alone(model_dir, parent):
-        places += [os.path.join(parent, name) for name in (_LABELS, "config.json")]
+        places += [os.path.join(parent, name) for name in (LABELS_FILE, "config.json")]
         above = os.path.dirname(parent)
         if os.path.basename(parent) == "saved_model" and _is_alone(parent, above):
             places.append(os.path.join(above, "config.json"))

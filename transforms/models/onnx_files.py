@@ -20,6 +20,7 @@ from transforms.models.onnx_proto import external_locations
 ONNX_SUFFIX = ".onnx"
 PREPROCESSOR_FILE = "preprocessor_config.json"
 CONFIG_FILE = "config.json"
+LABELS_FILE = "labels.txt"
 
 _SUBDIRECTORY = "onnx"
 """Where exporters put the graph, below the directory of the JSON files."""
@@ -107,10 +108,10 @@ def keep_beside(paths: Collection[str], graph: str) -> set[str]:
     near = {
         path
         for path in paths
-        if path.rpartition("/")[0] == place or path in (CONFIG_FILE, PREPROCESSOR_FILE)
+        if path.rpartition("/")[0] == place or path in (CONFIG_FILE, PREPROCESSOR_FILE, LABELS_FILE)
     }
     others = tuple(path for path in near if is_onnx(path) and path != graph)
-    return {path for path in near if not path.startswith(others)} if others else near
+    return {path for path in near if not path.startswith(others)}
 
 
 def file_beside(path: str, name: str) -> str | None:
@@ -126,14 +127,15 @@ def file_beside(path: str, name: str) -> str | None:
     return next((candidate for candidate in found if os.path.isfile(candidate)), None)
 
 
-def check_onnx_files(path: str) -> None:
-    """Looks for the files that weights lie in.
+def check_onnx_files(path: str) -> tuple[str, ...]:
+    """Looks for the files outside of a graph that its weights lie in; returns their paths.
 
     Raises:
         ModelError: If the graph is no ONNX or cut short, or a file is missing, a Git LFS pointer,
             or out of the graph's directory.
     """
-    for file in _weight_files(path):
+    files = _weight_files(path)
+    for file in files:
         try:
             refuse_pointer(file)
         except OSError as error:
@@ -142,6 +144,7 @@ def check_onnx_files(path: str) -> None:
                 f"the model is not whole: {file} {reason}, and {path} has weights in it; copy both "
                 "into one directory"
             ) from error
+    return files
 
 
 def model_files(path: str) -> list[tuple[str, pathlib.Path]]:
@@ -150,9 +153,9 @@ def model_files(path: str) -> list[tuple[str, pathlib.Path]]:
     Raises:
         ModelError: As check_onnx_files.
     """
-    check_onnx_files(path)
+    weights = check_onnx_files(path)
     beside = [file_beside(path, name) for name in (PREPROCESSOR_FILE, CONFIG_FILE)]
-    files = [path, *_weight_files(path), *(file for file in beside if file is not None)]
+    files = [path, *weights, *(file for file in beside if file is not None)]
     root = os.path.abspath(directory_of(path))
     return sorted(
         (pathlib.Path(os.path.relpath(os.path.abspath(file), root)).as_posix(), pathlib.Path(file))

@@ -118,10 +118,11 @@ def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:
     assert beyond_flags(str(tmp_path / "model.onnx")) == (
         "preprocessor_config.json: it squashes to 256x256 and cuts 224x224 out of the middle"
     )
-    hamming = {**said, "do_center_crop": False, "resample": 5}
-    assert read(tmp_path, "preprocessor_config.json", hamming).unsaid == (
-        "it resizes by another filter"
-    )
+    for resample in (5, [3], {"filter": 3}):
+        other = {**said, "do_center_crop": False, "resample": resample}
+        assert read(tmp_path, "preprocessor_config.json", other).unsaid == (
+            "it resizes by another filter"
+        )
     wide = {"size": {"shortest_edge": 224}, "resample": 2}
     assert "cuts nothing" in read(tmp_path, "preprocessor_config.json", wide).unsaid
 

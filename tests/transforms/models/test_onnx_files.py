@@ -13,7 +13,7 @@ from transforms.errors import ModelError
 from transforms.models.contract import inspect_model
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.notes import encode_notes
-from transforms.models.onnx_files import keep_one_onnx
+from transforms.models.onnx_files import keep_beside, keep_one_onnx
 from transforms.models.onnx_proto import written_by
 
 
@@ -76,6 +76,13 @@ def test_of_a_remote_directory_only_one_model_is_copied() -> None:
     others = ["onnx/model_fp16.onnx", "onnx/model_fp16.onnx_data"]
     assert keep_one_onnx([*files, *others], "gs://b/m") == set(files)
     assert keep_one_onnx(["a.txt"], "gs://b/m") == set()
+
+
+def test_of_a_remote_file_what_belongs_to_it_is_copied() -> None:
+    own = {"onnx/model.onnx", "onnx/model.onnx_data", "config.json", "labels.txt"}
+    others = {"onnx/model_fp16.onnx", "onnx/model_fp16.onnx_data", "README.md"}
+    assert keep_beside(own | others, "onnx/model.onnx") == own
+    assert keep_beside(own, "onnx/model.onnx") == own
 
 
 def test_a_model_with_weights_of_its_own_file_is_taken_and_fingerprinted(

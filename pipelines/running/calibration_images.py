@@ -19,7 +19,7 @@ from transforms.inputs.columns import FileColumns
 from transforms.inputs.listing import classify_inputs
 from transforms.inputs.source import Source
 from transforms.schemas import CONTENT_SHA256
-from transforms.steps.preprocess_images import wanted_boxes
+from transforms.steps.preprocess_images import preprocess_batch
 from transforms.steps.read_images import ReadPolicy, ShardReader
 
 _BATCH_SIZE = 32
@@ -97,16 +97,14 @@ def draw_calibration_images(
         images_per_file=sample.images_per_file,
         limits=config.read_limits,
     )
-    preprocess = Preprocessor(policy)
+    preprocessor = Preprocessor(policy)
     found: dict[bytes, npt.NDArray[np.generic]] = {}
     with contextlib.closing(ShardReader(reading)) as reader:
         for shard in sample.shards:
             for batch in reader.read(shard):
-                boxes = None if columns.boxes is None else wanted_boxes(batch, policy)
-                pixels, _, _, errors = preprocess(batch.encoded, boxes)
-                contents = batch.rows.column(CONTENT_SHA256).to_pylist()
-                good = [content for row, content in enumerate(contents) if row not in errors]
-                for content, image in zip(good, pixels, strict=True):
+                made = preprocess_batch(batch, preprocessor)
+                contents = made.rows.column(CONTENT_SHA256).to_pylist()
+                for content, image in zip(contents, made.pixels, strict=True):
                     found.setdefault(bytes.fromhex(content), image.copy())
     if len(found) < 2 * LEAST_CALIBRATION_IMAGES:
         raise FlagError(

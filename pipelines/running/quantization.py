@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.cache import fill_once
 from transforms.models.engine_settings import EngineSettings, choose_engine
 from transforms.models.handle import cache_directory
-from transforms.models.quantization import METHOD, import_nncf
+from transforms.models.quantization import METHOD, require_nncf
 from transforms.models.quantized_file import QuantizedModel, pack, unpack
 from transforms.records import WrittenFile
 from transforms.runs.directory import INT8_FILE
@@ -85,7 +84,7 @@ def settle_quantization(
     engine = choose_engine(model.spec.kind, config.engine)
     if engine != "openvino":
         raise FlagError(f"--precision int8 needs --engine openvino, got {engine}")
-    import_nncf()
+    require_nncf()
     making = _making(config, model, policy)
     # Images of a directory are looked at every time: it says what shall calibrate.
     draw = functools.cache(lambda: _draw(config, sources, columns, policy))
@@ -154,7 +153,7 @@ def share(engine: EngineSettings, staging: str) -> EngineSettings:
 def _making(config: RunConfig, model: LaunchedModel, policy: Preprocessing) -> dict[str, Any]:
     """Returns what an int8 model is made of but the images, in JSON's types."""
     spec = model.spec
-    making = {
+    return {
         "model": model.fingerprint,
         "call": [spec.kind.value, spec.endpoint, spec.output_key],
         "preprocessing": policy.fingerprint(),
@@ -162,7 +161,6 @@ def _making(config: RunConfig, model: LaunchedModel, policy: Preprocessing) -> d
         "method": METHOD,
         "software": {name: metadata.version(name) for name in ("nncf", "openvino")},
     }
-    return json.loads(json.dumps(making))
 
 
 def _is_directory(config: RunConfig) -> bool:

@@ -1,6 +1,7 @@
 """Post-training quantization to int8 by NNCF, calibrated on images as the model takes them."""
 
 import contextlib
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
@@ -69,19 +70,27 @@ def batches_of(
     return [pixels[at : at + size] for at in range(0, len(pixels) - size + 1, size)]
 
 
+def require_nncf() -> None:
+    """Checks that int8 can be made here; imports nothing.
+
+    Raises:
+        ModelError: If NNCF or OpenVINO is not installed.
+    """
+    for package in ("nncf", "openvino"):
+        if importlib.util.find_spec(package) is None:
+            raise ModelError(f"--precision int8 needs the package {package}: pip install '.[int8]'")
+
+
 def import_nncf() -> ModuleType:
     """Imports NNCF, which then reports to nobody.
 
     Raises:
         ModelError: If it is not installed.
     """
+    require_nncf()
     report_nothing()
-    try:
-        import nncf
-    except ImportError as error:
-        raise ModelError(
-            "--precision int8 needs the package nncf: pip install '.[int8]'"
-        ) from error
+    import nncf
+
     logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
 

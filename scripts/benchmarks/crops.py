@@ -5,18 +5,14 @@ The model costs the same in both, so that what is measured is reading, decoding 
 
 import os
 import pathlib
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
-import time
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from scripts.benchmarks.measure import module_environment
+from scripts.benchmarks.refresh import run_program
 from scripts.benchmarks.tables import print_head, print_row, ratios_of, spread
 
 MODEL = "do_nothing"
@@ -96,20 +92,7 @@ def _write_boxes(photos: pathlib.Path, folder: pathlib.Path) -> dict[str, list[s
 
 def _run(data: pathlib.Path, inputs: list[str]) -> Seconds:
     output = data / "out"
-    model = ["--model", str(data / "models" / MODEL), "--output", str(output)]
-    started, before = time.perf_counter(), _cpu_seconds()
-    done = subprocess.run(
-        [sys.executable, "-m", "pipelines.embed", *inputs, *model],
-        env=module_environment(),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(f"pipelines.embed failed:\n{done.stderr[-4000:]}")
+    model = data / "models" / MODEL
+    run = run_program("embed", *inputs, "--model", model, "--output", output)
     shutil.rmtree(output)
-    return Seconds(time.perf_counter() - started, _cpu_seconds() - before)
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return Seconds(run["seconds"], run["cpu_seconds"])

@@ -99,12 +99,8 @@ def _measure(data: pathlib.Path, case: Case, rounds: int) -> bool:
 
 def _run_alone(data: pathlib.Path, case: Case) -> dict[str, float]:
     """Runs the programs one after the other; times are added up."""
-    runs = []
-    for path, program in _write_files(data, case).items():
-        flags = yaml.safe_load(path.read_text())
-        del flags["program"]
-        path.write_text(yaml.safe_dump(flags))
-        runs.append(run_program(program, "--config", path))
+    files = _write_files(data, case, names_program=False)
+    runs = [run_program(program, "--config", path) for path, program in files.items()]
     return {
         "seconds": sum(run["seconds"] for run in runs),
         "cpu_seconds": sum(run["cpu_seconds"] for run in runs),
@@ -113,10 +109,10 @@ def _run_alone(data: pathlib.Path, case: Case) -> dict[str, float]:
 
 
 def _run_pass(data: pathlib.Path, case: Case) -> dict[str, float]:
-    return run_program("one_pass", "--config", *_write_files(data, case))
+    return run_program("one_pass", "--config", *_write_files(data, case, names_program=True))
 
 
-def _write_files(data: pathlib.Path, case: Case) -> dict[pathlib.Path, str]:
+def _write_files(data: pathlib.Path, case: Case, *, names_program: bool) -> dict[pathlib.Path, str]:
     """Writes a file of flags a run; returns the programs by file."""
     outputs = data / "runs"
     shutil.rmtree(outputs, ignore_errors=True)
@@ -125,7 +121,7 @@ def _write_files(data: pathlib.Path, case: Case) -> dict[pathlib.Path, str]:
     for model, program in PROGRAMS.items():
         path = outputs / f"{model}.yaml"
         flags = {
-            "program": program,
+            **({"program": program} if names_program else {}),
             "model": str(data / "models" / model),
             "engine": "openvino",
             "output": str(outputs / model),

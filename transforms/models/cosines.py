@@ -5,9 +5,10 @@ import numpy.typing as npt
 
 
 def cosines(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+    first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     """Returns the cosine of each pair of rows; 1 for two that are both zero, 0 if only one is."""
+    first, second = first.astype(np.float64), second.astype(np.float64)
     norms = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
     product = norms[0] * norms[1]
     both_zero = (norms[0] == 0) & (norms[1] == 0)

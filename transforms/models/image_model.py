@@ -213,9 +213,9 @@ class ImageModel:
         size = self._fixed_batch_size or _COMPARED_IMAGES
         parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
 
-        def answers(engine: Engine) -> npt.NDArray[np.float64]:
+        def answers(engine: Engine) -> npt.NDArray[np.float32]:
             rows = np.concatenate([self._call(part, engine) for part in parts])
-            return rows.reshape(len(rows), -1).astype(np.float64)
+            return rows.reshape(len(rows), -1)
 
         with as_model_error("the model fails on random images"):
             mine, theirs = answers(engine), answers(reference_engine(loaded))

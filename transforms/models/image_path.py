@@ -12,6 +12,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 
 from transforms.models.clear_way import ImagePath, Nature, Operation, follow
 from transforms.models.graph_nodes import calls_functions, data_inputs, full_name, source
+from transforms.models.tensor_info import LUMA
 
 _LAYERS = {
     "Conv2D": "convolution",
@@ -52,9 +53,6 @@ _ELEMENTWISE = {
 
 _SHAPES = {"Shape", "ShapeN", "Rank", "Size"}
 """Operations that are told how large images are, and nothing of their pixels."""
-
-_LUMA = np.array((0.2989, 0.587, 0.114), np.float32)
-"""What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
 
 MOMENTS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 
@@ -106,7 +104,7 @@ def _is_luma(node: node_def_pb2.NodeDef, nodes: Mapping[str, node_def_pb2.NodeDe
     while factor.op in ("Identity", "Reshape"):
         factor = nodes[source(data_inputs(factor)[0])]
     return factor.op == "Const" and np.array_equal(
-        tf.make_ndarray(factor.attr["value"].tensor).reshape(-1), _LUMA
+        tf.make_ndarray(factor.attr["value"].tensor).reshape(-1), np.array(LUMA, np.float32)
     )
 
 

@@ -16,18 +16,13 @@ from transforms.models.onnx_proto import written_by
 from transforms.models.outputs import choose_output, output_shape, usable_outputs
 from transforms.models.refusals import refusal
 from transforms.models.spec import EndpointKind, ModelSpec, Training
-from transforms.models.tensor_info import Layout, TensorInfo
+from transforms.models.tensor_info import TensorInfo
 
 if TYPE_CHECKING:  # An extra.
     from openvino import Model, Output
 
-_LAYOUTS = (
-    (Layout.CHANNELS_FIRST, 1, 3),
-    (Layout.RGB, 3, 3),
-    (Layout.GRAY_CHANNELS_FIRST, 1, 1),
-    (Layout.GRAY, 3, 1),
-)
-"""Layouts, the likeliest first: the axis of the channels, and their number."""
+_CHANNELS = ((1, 3), (3, 3), (1, 1), (3, 1))
+"""Axis of the channels, and their number, the likeliest first."""
 
 _OTHER_DTYPES = {"boolean": "bool", "i64": "int64", "i32": "int32", "i8": "int8", "i16": "int16"}
 
@@ -158,12 +153,12 @@ def _with_channels(graph: "Model", given: TensorInfo) -> TensorInfo | None:
     """
     if given.shape is None or len(given.shape) != 4:
         return None
-    declared = [axis for layout, axis, count in _LAYOUTS if given.shape[axis] == count]
-    for _, axis, count in _LAYOUTS:
+    is_declared = any(given.shape[axis] == count for axis, count in _CHANNELS)
+    for axis, count in _CHANNELS:
         size = given.shape[axis]
         is_right = size == count or (
             size is None
-            and not declared
+            and not is_declared
             and _takes(graph, axis, count)
             and not _takes(graph, axis, _STRANGE)
         )

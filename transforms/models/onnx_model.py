@@ -17,6 +17,7 @@ from transforms.errors import ModelError
 from transforms.machine.openvino_runtime import import_openvino, openvino_cause
 from transforms.models.onnx_files import check_onnx_files
 from transforms.models.spec import ModelSpec
+from transforms.models.tensor_info import LUMA
 
 if TYPE_CHECKING:  # An extra.
     from openvino import Model, Node, Output, Type
@@ -26,9 +27,6 @@ CLASS_TOKEN = ".class_token"
 
 DTYPES = {"f32": "float32", "f16": "float16", "f64": "float64", "bf16": "bfloat16", "u8": "uint8"}
 """OpenVINO's types of numbers that images and vectors have, and NumPy's names."""
-
-_LUMA = (0.2989, 0.587, 0.114)
-"""What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
 
 
 class OnnxModel(NamedTuple):
@@ -174,7 +172,7 @@ def _images(spec: ModelSpec, batch: int, image_size: tuple[int, int]) -> tuple["
         pixels = ops.gather(pixels, np.array([2, 1, 0], np.int64), np.int64(3))
     if spec.layout.is_gray:
         levels = ops.convert(pixels, "f32") if given == "u8" else pixels
-        luma = ops.constant(np.array(_LUMA).reshape(3, 1), levels.get_element_type())
+        luma = ops.constant(np.array(LUMA).reshape(3, 1), levels.get_element_type())
         pixels = ops.matmul(levels, luma, False, False)
         if given == "u8":
             pixels = ops.convert(ops.round(pixels, "half_to_even"), "u8")

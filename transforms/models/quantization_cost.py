@@ -40,7 +40,7 @@ def measure_cost(reference: _Outputs, quantized: _Outputs) -> QuantizationCost:
         reference: [images, output_dim], finite, of the model in float32.
         quantized: [images, output_dim], of the quantized one.
     """
-    found = cosines(reference.astype(np.float64), quantized.astype(np.float64))
+    found = cosines(reference, quantized)
     agree = _top_1(reference, reference) == _top_1(quantized, reference)
     overlap = overlap_at_k(_nearest(reference), _nearest(quantized))
     return QuantizationCost(

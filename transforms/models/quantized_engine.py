@@ -123,7 +123,7 @@ def start_quantized(
     probes = draw_images(_PROBES, (*image_size, 3), spec.dtype, settings.pixel_range)
     got = _answers(engine, probes, spec)
     same = got.shape == quantized.probes.shape and np.isfinite(got).all()
-    found = cosines(_wide(got), _wide(quantized.probes)).min() if same else 0.0
+    found = cosines(got, quantized.probes).min() if same else 0.0
     if found < MIN_PROBE_COSINE:
         raise ModelError(
             f"--precision int8: this machine's answers have a cosine of {found:.6f} to those of "
@@ -131,10 +131,6 @@ def start_quantized(
             "otherwise; run on machines of one kind, or without int8"
         )
     return engine, EngineReport("openvino", INT8, engine.device, quantized.cost.cosine_least)
-
-
-def _wide(outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    return outputs.astype(np.float64)
 
 
 def _serialize(model: "Model") -> tuple[bytes, bytes]:

@@ -3,6 +3,9 @@
 import dataclasses
 import enum
 
+LUMA = (0.2989, 0.587, 0.114)
+"""What `tf.image.rgb_to_grayscale` multiplies red, green and blue with (TensorFlow 2.21)."""
+
 
 class Layout(enum.StrEnum):
     """In which form a model takes images; all are made of RGB, [batch, height, width, 3]."""

@@ -279,8 +279,11 @@ def content_of_box(content_sha256: str, box: ImageBox | None) -> str:
     if box is None:
         return content_sha256
     unit = "pixels" if box.in_pixels else "shares"
-    # Rounded, as a TFRecord holds them.
-    sides = struct.pack("<4f", *(min(max(side, -_LARGEST), _LARGEST) for side in box[:_SIDES]))
+    given = box[:_SIDES]
+    if box.in_pixels:
+        given = (box.left, box.top, box.right - box.left, box.bottom - box.top)
+    # Rounded as a TFRecord holds them: sums of rounded numbers would be others.
+    sides = struct.pack("<4f", *(min(max(side, -_LARGEST), _LARGEST) for side in given))
     return hashlib.sha256(f"{content_sha256} {unit} ".encode() + sides).hexdigest()
 
 

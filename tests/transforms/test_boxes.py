@@ -165,6 +165,15 @@ def test_content_is_that_of_the_image_and_of_the_box() -> None:
     assert content_of_box("ab", exact) == content_of_box("ab", rounded)
 
 
+@pytest.mark.parametrize("in_pixels", [True, False])
+def test_content_is_the_same_once_a_tfrecord_has_held_the_box(in_pixels: bool) -> None:
+    """Of 305.02 + 581.19 the rounded sum is not the sum of the rounded ones."""
+    given = [305.02, 373.36, 581.19, 323.0]
+    held = [float(np.float32(value)) for value in given]
+    boxes = [ImageBox.of(values, in_pixels=in_pixels) for values in (given, held)]
+    assert len({content_of_box("ab", box) for box in boxes}) == 1
+
+
 def test_images_that_share_their_bytes_are_one_run() -> None:
     first, twin = bytes([1, 2, 3]), bytes([1, 2, 3])
     assert same_runs([]) == []

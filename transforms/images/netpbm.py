@@ -63,7 +63,8 @@ def read_netpbm_size(encoded: bytes) -> tuple[int, int]:
     """
     header = _read_header(encoded)
     is_text = header.kind in _TEXTS
-    is_slow = is_text or header.most not in (1, 255, 65535 if header.kind == b"5" else 255)
+    quick = (255, 65535) if header.kind == b"5" else (255,)
+    is_slow = is_text or (header.kind not in _BITMAPS and header.most not in quick)
     if is_slow and (
         header.samples > MAX_SLOW_SAMPLES or (is_text and len(encoded) > MAX_TEXT_BYTES)
     ):

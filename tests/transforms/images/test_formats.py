@@ -271,6 +271,7 @@ BOMBS: dict[str, tuple[bytes, type[ImageError]]] = {
     "pbm": (b"P4 100000 100000\n" + bytes(1000), CorruptImageError),
     "pnm as text": (b"P3 100000 100000 255\n" + b"0 " * 1000, ImageTooLargeError),
     "pnm of 16 bits": (b"P6 3000 2000 65535\n" + bytes(36_000_000), ImageTooLargeError),
+    "pnm whose white is 1": (b"P5 4000 4000 1\n" + bytes(16_000_000), ImageTooLargeError),
     "tga": (struct.pack("<BBB9xHHBB", 0, 0, 2, 60_000, 60_000, 24, 32), UnsupportedFormatError),
     "tga by its footer": (
         struct.pack("<BBB9xHHBB", 0, 0, 10, 60_000, 60_000, 24, 32) + b"TRUEVISION-XFILE.\0",

@@ -6,15 +6,13 @@ import itertools
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
+from pipelines.running.carried_columns import FILES_PEEKED
 from transforms.boxes import PIXEL_NAMES, SHARE_NAMES, BoxColumns
 from transforms.errors import FlagError, InputError
 from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.kinds import FILE_KINDS
-
-FILES_PEEKED = 20
-"""Of these one should be readable; empty and damaged files are common among shards."""
 
 
 def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> FileColumns:

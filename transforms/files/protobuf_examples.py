@@ -189,17 +189,13 @@ def _pool() -> descriptor_pool.DescriptorPool:
         values = file.message_type.add(name=name)
         values.field.add(name="value", number=1, type=value_type, label=_Field.LABEL_REPEATED)
         _refer(feature, name, name, number).oneof_index = 0
-    entry = file.message_type.add(name="entry")
-    entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
-    _refer(entry, "value", "feature", 2)
+    _add_entry(file, "entry", "feature")
     features = file.message_type.add(name="features")
     _refer(features, "feature", "entry", 1).label = _Field.LABEL_REPEATED
     _refer(file.message_type.add(name="example"), "features", "features", 1)
     of_list = file.message_type.add(name="feature_list")
     _refer(of_list, "feature", "feature", 1).label = _Field.LABEL_REPEATED
-    list_entry = file.message_type.add(name="list_entry")
-    list_entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
-    _refer(list_entry, "value", "feature_list", 2)
+    _add_entry(file, "list_entry", "feature_list")
     lists = file.message_type.add(name="feature_lists")
     _refer(lists, "feature_list", "list_entry", 1).label = _Field.LABEL_REPEATED
     sequence = file.message_type.add(name="sequence_example")
@@ -208,6 +204,13 @@ def _pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool
+
+
+def _add_entry(file: descriptor_pb2.FileDescriptorProto, name: str, of: str) -> None:
+    """Declares an entry of a map from strings to messages."""
+    entry = file.message_type.add(name=name)
+    entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
+    _refer(entry, "value", of, 2)
 
 
 def _refer(

@@ -96,7 +96,7 @@ def feature_type(field: pa.Field) -> pa.DataType:
     Raises:
         OutputError: If there is none.
     """
-    values = field.type.value_type if _is_list(field.type) else field.type
+    values = field.type.value_type if is_list(field.type) else field.type
     if pa.types.is_dictionary(values):
         values = values.value_type
     if pa.types.is_integer(values) or pa.types.is_boolean(values):
@@ -123,7 +123,8 @@ _IS_BYTES = (
 )
 
 
-def _is_list(values: pa.DataType) -> bool:
+def is_list(values: pa.DataType) -> bool:
+    """Whether a type is a list of any width."""
     return (
         pa.types.is_list(values)
         or pa.types.is_large_list(values)
@@ -134,7 +135,7 @@ def _is_list(values: pa.DataType) -> bool:
 def _to_feature(field: pa.Field, column: pa.Array) -> pa.ListArray:
     wanted = feature_type(field)
     try:
-        if _is_list(field.type):
+        if is_list(field.type):
             return column.cast(wanted)
         present = np.asarray(column.is_valid())
         offsets = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)

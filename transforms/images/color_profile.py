@@ -13,7 +13,7 @@ import numpy.typing as npt
 import PIL.Image
 from PIL import ImageCms
 
-from transforms.images.stripped import JPEG_FRAMES, jpeg_segments, png_chunks
+from transforms.images.stripped import jpeg_layers, jpeg_segments, png_chunks
 
 MAX_PROFILE_BYTES = 4_000_000
 """Profiles of printers, the largest, have up to 3 MB."""
@@ -84,9 +84,7 @@ def fits(profile: bytes, encoded: bytes, format: str) -> bool:
     """Returns whether a JPEG or PNG file has the colours that a profile is of: inks or others."""
     if format == "PNG":
         return not is_of_inks(profile)
-    # Behind the length of a frame: bits, height, width, and the number of layers.
-    frames = [start for kind, start, _ in jpeg_segments(encoded) if kind in JPEG_FRAMES]
-    return is_of_inks(profile) == any(encoded[start + 5] == 4 for start in frames)
+    return is_of_inks(profile) == (4 in jpeg_layers(encoded))
 
 
 @functools.lru_cache(16)

@@ -9,7 +9,7 @@ from transforms.images.pillow_files import (
     find_format,
     open_with_pillow,
 )
-from transforms.images.stripped import JPEG_FRAMES, jpeg_segments
+from transforms.images.stripped import jpeg_layers
 
 UNKNOWN = "unknown"
 
@@ -56,8 +56,7 @@ def describe_file(encoded: bytes, of: tuple[str, ...] = PILLOW_FORMATS) -> FileD
 
 
 def _jpeg_mode(encoded: bytes) -> str:
-    # Behind the length of a frame: bits, height, width, and the number of layers.
-    layers = [encoded[at + 5] for kind, at, _ in jpeg_segments(encoded) if kind in JPEG_FRAMES]
+    layers = jpeg_layers(encoded)
     return _JPEG_MODES.get(layers[-1] if layers else 0, UNKNOWN)
 
 

@@ -38,12 +38,10 @@ class JpegBatch(NamedTuple):
     Attributes:
         parts: Of each way to finish, places in the batch, and their pixels [places, height, width,
             3]; read only.
-        others: Places of the files that another library is to decode.
         errors: Errors of the files that are damaged, by place.
     """
 
     parts: list[list[tuple[list[int], npt.NDArray[Any]]]]
-    others: list[int]
     errors: dict[int, ImageError]
 
 
@@ -79,7 +77,7 @@ class JpegBatches:
             finishes: Ways to finish, of placements with the same ratios.
             max_image_seconds: Seconds that turning an image's colours into sRGB may take.
         """
-        batch = JpegBatch([[] for _ in finishes], [], {})
+        batch = JpegBatch([[] for _ in finishes], {})
         for files in _pieces(images):
             with self._turn:
                 self._run(images, files, finishes, max_image_seconds, batch)
@@ -129,9 +127,7 @@ class JpegBatches:
         for number, (places, result) in enumerate(zip(files, results, strict=True)):
             if isinstance(result, ImageError):
                 batch.errors.update(dict.fromkeys(places, result))
-            elif result is None:
-                batch.others.extend(places)
-            else:
+            elif result is not None:  # Else another library is to decode it.
                 good.extend((number, place) for place in places)
         if good:
             decoded = (

@@ -97,6 +97,16 @@ def jpeg_segments(encoded: bytes) -> Iterator[Part]:
     raise ValueError(f"more than {MAX_PARTS:,} segments")
 
 
+def jpeg_layers(encoded: bytes) -> list[int]:
+    """Returns the number of layers of colour in each frame of a JPEG, up to the first scan.
+
+    Raises:
+        SyntaxError, struct.error: As jpeg_segments.
+    """
+    # Behind the length of a frame: bits, height, width, and the number of layers.
+    return [encoded[start + 5] for kind, start, _ in jpeg_segments(encoded) if kind in JPEG_FRAMES]
+
+
 def png_chunks(encoded: bytes) -> Iterator[Part]:
     """Walks over the chunks of a PNG, up to its end.
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from transforms.boxes import BoxColumns, ImageBox, content_of_box, name_box
 from transforms.errors import CorruptRecordError
 from transforms.failure import Failure, Step
+from transforms.files.tf_examples import is_list
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.part import ReadPart
 from transforms.records import ShardKind
@@ -175,13 +176,8 @@ def _as_carried(values: list[Any], field: pa.Field) -> pa.Array:
 
 
 def _depth(values: pa.DataType) -> int:
-    return 1 + _depth(values.value_type) if _is_list(values) else 0
+    return 1 + _depth(values.value_type) if is_list(values) else 0
 
 
 def _with_doubles(values: pa.DataType) -> pa.DataType:
-    return pa.list_(_with_doubles(values.value_type)) if _is_list(values) else pa.float64()
-
-
-def _is_list(values: pa.DataType) -> bool:
-    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(is_kind(values) for is_kind in kinds)
+    return pa.list_(_with_doubles(values.value_type)) if is_list(values) else pa.float64()

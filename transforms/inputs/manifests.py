@@ -20,8 +20,7 @@ from transforms.files.unicode_forms import in_form_on_disk
 from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
-from transforms.inputs.columns import image_id
-from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS
+from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat
 from transforms.inputs.manifest_formats import MANIFEST_FORMATS, manifest_extension
@@ -136,12 +135,10 @@ def read_manifest(
             manifest on the web also at a file of this machine.
     """
     folder = (os.path.abspath(uri) if is_local(uri) else without_query(uri)).rpartition("/")[0]
-    tells_rows_apart = image_id_from in IDS_OF_ROWS
-    is_made = tells_rows_apart or image_id_from in IDS_FROM_NAMES
-    id_column = None if is_made else image_id_from
+    ids = FileColumns(None, image_id_from, pa.schema([]))
     keys = _uri_columns(uri_column)
     own = pa.schema(list(carried)[: len(carried) - len(boxes.in_output) if boxes else None])
-    others = [id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
+    others = [ids.id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
             _carried_schema(handle, found, uri, uri_column, own.names)
@@ -153,13 +150,13 @@ def read_manifest(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
                     "what is on the web, or in a store such as gs://"
                 )
-            if id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
-                key = text(values, id_column or IMAGE_ID, where)
+            if ids.id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
+                key = text(values, ids.id_column or IMAGE_ID, where)
             else:
                 key = image_id(image_uri, folder, image_id_from)
             carried_values = tuple(fitting(values.get(field.name), field, where) for field in own)
             if boxes is None:
-                place = row if tells_rows_apart else None
+                place = row if ids.tells_rows_apart else None
                 yield ImageRef(key, *_listing(image_uri), carried=carried_values, row=place)
             else:
                 yield from _boxes(key, image_uri, carried_values, row, values, boxes, where)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.classify import class_outputs
-from pipelines.cli.beam_flags import check_beam_flags
 from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming, read_run_files
 from pipelines.cli.outcome import Outcome
 from pipelines.cli.parser import parse_flags
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_reporting(
             PROGRAM.name,
             config,
-            lambda: _check_and_run(config, beam_argv, files),
+            lambda: _check_and_run(config, beam_argv, files, is_alone=argv is None),
             lambda exit_code: _write_metrics(config, files, exit_code),
         )
 
@@ -53,27 +52,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_and_run(
-    config: OnePassConfig, beam_argv: Sequence[str], files: list[RunFile]
+    config: OnePassConfig, beam_argv: Sequence[str], files: list[RunFile], *, is_alone: bool
 ) -> Outcome:
     """Checks all runs, and runs them; puts them into files, for whoever tells of the end."""
     files += read_run_files(config.config)
     # TensorFlow takes 5 s to import and Beam 2 s: --help and a bad flag do not wait for them.
     with importing():
         from pipelines.running.first_look import look_first
-        from pipelines.running.metrics_place import output_of, place_among
+        from pipelines.running.metrics_place import place_among
+        from pipelines.running.program import read_beam_flags
     for file in files:
         with naming(file):
             look_first(file.config, beam_argv)
-    place_among(config.metrics_file, [output_of(file.config) for file in files])
-    check_beam_flags(OnePassConfig, beam_argv)
+    place_among(config.metrics_file, [file.place for file in files])
+    options = read_beam_flags(OnePassConfig, beam_argv, is_alone=is_alone)
     with importing():
-        from apache_beam.options.pipeline_options import PipelineOptions
-
         from pipelines.running.dataflow import check_dataflow
         from pipelines.running.one_pass import run_pass
     for file in files:
         with naming(file):
-            check_dataflow(file.config, PipelineOptions(list(beam_argv)))
+            check_dataflow(file.config, options)
     return quietly(
         config,
         lambda: run_pass(
@@ -87,15 +85,10 @@ def _check_and_run(
 
 
 def _write_metrics(config: OnePassConfig, files: Sequence[RunFile], exit_code: int) -> None:
-    if config.metrics_file is None or not files:
-        return
-    from pipelines.running.metrics_file import write_metrics_to  # Beam.
-    from pipelines.running.metrics_place import output_of, place_among
+    if config.metrics_file is not None and files:
+        from pipelines.running.metrics_file import write_metrics_among  # Beam.
 
-    outputs = [output_of(file.config) for file in files]
-    path = place_among(config.metrics_file, outputs)
-    if path is not None:
-        write_metrics_to(path, " ".join(outputs), exit_code)
+        write_metrics_among(config.metrics_file, [file.place for file in files], exit_code)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.flag import OPTIONS, REQUIRED, flag
 from pipelines.cli.forecast_flags import PLAN_FLAGS
 from pipelines.cli.launcher_flags import LAUNCHER_FLAGS, ReportFlags
-from pipelines.cli.refresh_flags import RefreshConfig
+from pipelines.cli.refresh_flags import RefreshConfig, output_of
 from pipelines.cli.run_flags import SingleRunConfig
 from transforms.errors import FlagError, UserError
-from transforms.runs.directory import absolute_output
 
 _PROGRAM = "program"
 _CONFIGS: dict[str, type[SingleRunConfig]] = {"embed": EmbedConfig, "classify": ClassifyConfig}
@@ -64,9 +63,7 @@ class RunFile:
     @property
     def place(self) -> str:
         """Directory of the run, or of the runs of a refresh, absolute."""
-        if isinstance(self.config, RefreshConfig):
-            return absolute_output(self.config.output_root)
-        return absolute_output(self.config.output)
+        return output_of(self.config)
 
 
 @contextlib.contextmanager

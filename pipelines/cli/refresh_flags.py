@@ -6,8 +6,9 @@ from pipelines.cli.classify_flags import ClassifyFlags
 from pipelines.cli.embed_flags import EmbedFlags
 from pipelines.cli.flag import check_directory, flag
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.run_flags import RunConfig
+from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from transforms.errors import FlagError
+from transforms.runs.directory import absolute_output
 
 PROGRAMS = ("embed", "classify")
 
@@ -62,3 +63,11 @@ class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
             {field.name for field in dataclasses.fields(flags)} for flags in (RunConfig, other)
         )
         return flag in shared or flag not in of_other
+
+
+def output_of(config: RunConfig) -> str:
+    """Returns the directory of a run, or of the runs of a refresh, absolute."""
+    if isinstance(config, RefreshConfig):
+        return absolute_output(config.output_root)
+    assert isinstance(config, SingleRunConfig), config
+    return absolute_output(config.output)

@@ -18,7 +18,7 @@ from pipelines.running.pipeline_run import (
 )
 from pipelines.running.run_facts import DRY_RUN, JOB_WRITTEN, run_facts
 from pipelines.running.run_plan import RunPlan
-from transforms.errors import ModelError, printable
+from transforms.errors import printable
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import clear_staging, count_commits
 from transforms.runs.record import read_record
@@ -46,12 +46,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
     workers = workers_here(options) if runs_here(options) else ""
     pipeline = make_pipeline(options)
     define_pipeline(pipeline, plan)
-    try:
-        run_to_end(pipeline, options, _watch(plan))
-    except ModelError:
-        # Found out as the model was loaded: other flags are needed, and nothing is worth keeping.
-        drop_if_new(plan)
-        raise
+    run_to_end(pipeline, options, _watch(plan))
     output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True

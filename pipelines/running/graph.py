@@ -34,7 +34,7 @@ def define_pipeline(root: beam.Pipeline, plan: RunPlan) -> PCollection[None]:
     register_batch_coder()
     register_plan_coder()
     planned = plan_shards(root, plan)
-    kept = keep_finished(root, plan, planned.shards)
+    kept = keep_finished(plan, planned.shards)
     written = (
         kept.unfinished
         # Small elements: shuffled before any image is opened, never after.
@@ -114,11 +114,11 @@ def match_inputs(plan: RunPlan, listed: Listed | None = None) -> MatchInputs:
     )
 
 
-def keep_finished(root: beam.Pipeline, plan: RunPlan, shards: PCollection[Shard]) -> Kept:
+def keep_finished(plan: RunPlan, shards: PCollection[Shard]) -> Kept:
     """Tells a run's finished shards from those that it must work on, the canaries among these."""
     launch = plan.launch
     if launch.canaries is not None:
-        known = root | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
+        known = shards.pipeline | "Canaries" >> beam.Create([launch.canaries], reshuffle=False)
         shards = (shards, known) | "WithCanaries" >> beam.Flatten()
     return shards | "KeepFinished" >> KeepFinished(
         staging=plan.publication.staging,
@@ -197,7 +197,6 @@ def read_policy(plan: RunPlan) -> ReadPolicy:
         max_image_bytes=launch.policy.max_image_bytes,
         computed_columns=computed_columns(launch.stem, statistics=launch.config.image_statistics),
         deduplicate=launch.config.deduplicate,
-        shares_rows=launch.columns.tells_rows_apart,
         allow_private_hosts=launch.config.allow_private_hosts,
         images_per_file=sample.images_per_file if sample else None,
         limits=launch.config.read_limits,

@@ -12,12 +12,14 @@ timestamps, which it refuses.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipelines.cli.forecast_flags import PlanFlags
+from pipelines.cli.refresh_flags import output_of
 from pipelines.cli.run_flags import RunConfig
 from pipelines.cli.wording import warn
-from pipelines.running.metrics_place import output_of, place_metrics
+from pipelines.running.metrics_place import place_among
 from transforms.errors import FlagError
 from transforms.files.atomic_files import write_whole
 from transforms.machine.usage import seconds_since_start
@@ -67,25 +69,27 @@ def write_metrics(config: RunConfig, exit_code: int) -> None:
         config: The flags.
         exit_code: Exit code of the run.
     """
-    try:
-        path = place_metrics(config)
-    except FlagError:  # The first look has said so.
-        return
-    if path is not None:
-        write_metrics_to(path, output_of(config), exit_code)
+    if not (isinstance(config, PlanFlags) and config.plan):
+        write_metrics_among(config.metrics_file, [output_of(config)], exit_code)
 
 
-def write_metrics_to(path: str, output: str, exit_code: int) -> None:
-    """Writes the file; warns if it cannot be written.
+def write_metrics_among(metrics_file: str | None, outputs: Sequence[str], exit_code: int) -> None:
+    """Writes a file that is of several runs, if it has a name; warns if it cannot be written.
 
     Args:
-        path: Path or URI of the file.
-        output: Directory of the run; of several, all of them.
-        exit_code: Exit code of the run.
+        metrics_file: Name that the user gave it; None if there shall be none.
+        outputs: Directories of the runs.
+        exit_code: Exit code of the program.
     """
+    try:
+        path = place_among(metrics_file, outputs)
+    except FlagError:  # The first look has said so.
+        return
+    if path is None:
+        return
     text = format_metrics(
         TALLY.measures(),
-        output=output,
+        output=" ".join(outputs),
         exit_code=exit_code,
         ended=time.time(),
         seconds=seconds_since_start(),

@@ -4,20 +4,12 @@ import os
 from collections.abc import Sequence
 
 from pipelines.cli.forecast_flags import PlanFlags
-from pipelines.cli.refresh_flags import RefreshConfig
-from pipelines.cli.run_flags import RunConfig, SingleRunConfig
+from pipelines.cli.refresh_flags import output_of
+from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
 from transforms.files.uris import is_local
 from transforms.lifecycle.staging import may_write
 from transforms.runs.directory import absolute_output
-
-
-def output_of(config: RunConfig) -> str:
-    """Returns the directory of the run, or of the runs of a refresh."""
-    if isinstance(config, RefreshConfig):
-        return absolute_output(config.output_root)
-    assert isinstance(config, SingleRunConfig), config
-    return absolute_output(config.output)
 
 
 def place_metrics(config: RunConfig) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming
 from pipelines.cli.outcome import Outcome
+from pipelines.cli.program import EXIT_FAILED
 from pipelines.cli.wording import warn
 from pipelines.running.dataflow import is_dry_run, is_template
 from pipelines.running.destination import destination_of
@@ -24,15 +25,13 @@ from pipelines.running.pipeline_run import (
     runs_here,
     workers_here,
 )
-from pipelines.running.run import claim_run, launch_run
+from pipelines.running.run import claim_run, launch_run, plan_claimed
 from pipelines.running.run_facts import ALREADY_PUBLISHED, DRY_RUN, JOB_WRITTEN, REFUSED
-from pipelines.running.run_plan import RunPlan, plan_run
-from transforms.errors import ModelError, printable
+from pipelines.running.run_plan import RunPlan
+from transforms.errors import printable
 from transforms.lifecycle.lock import Hold
 from transforms.lifecycle.staging import read_refusal
 from transforms.steps.publish import is_done
-
-_FAILED = 1
 
 
 class _Planned(NamedTuple):
@@ -88,7 +87,7 @@ def run_pass(
                     done = f"{claim.output} has been published by this command"
                     print(printable(f"{file.path}: {done}; there is nothing to resume"))
                 else:
-                    plan = plan_run(launch, claim, destination)
+                    plan = plan_claimed(launch, claim, destination)
                     planned.append(_Planned(file, plan, claim.hold))
         if planned:
             outcomes |= _execute(planned, config, beam_argv, write_metrics)
@@ -107,12 +106,7 @@ def _execute(
     workers = workers_here(options) if runs_here(options) else ""
     pipeline = make_pipeline(options)
     define_pass(pipeline, [run.plan for run in runs])
-    try:
-        run_to_end(pipeline, options, _watch(runs, config, write_metrics))
-    except ModelError:
-        for run in runs:
-            drop_if_new(run.plan)
-        raise
+    run_to_end(pipeline, options, _watch(runs, config, write_metrics))
     if is_template(options) or is_dry_run(options):
         status = JOB_WRITTEN if is_template(options) else DRY_RUN
         print("the job is written" if is_template(options) else "dry run: nothing is published")
@@ -139,7 +133,7 @@ def _look_at(run: _Planned, seconds: float, workers: str) -> Outcome:
         raise RuntimeError(f"{publication.output} is neither published nor refused")
     warn(f"{run.file.path}: {reason}")
     facts = {"status": REFUSED, "output": publication.output}
-    return Outcome(facts=facts, error=reason, exit_code=_FAILED)
+    return Outcome(facts=facts, error=reason, exit_code=EXIT_FAILED)
 
 
 def _sum_up(runs: Sequence[tuple[RunFile, Outcome]]) -> Outcome:
@@ -157,7 +151,7 @@ def _sum_up(runs: Sequence[tuple[RunFile, Outcome]]) -> Outcome:
     error = None
     if failed:
         error = f"{len(failed)} of {len(runs)} runs not published: {', '.join(failed)}"
-    return Outcome(facts={"runs": told}, error=error, exit_code=_FAILED if failed else 0)
+    return Outcome(facts={"runs": told}, error=error, exit_code=EXIT_FAILED if failed else 0)
 
 
 def _watch(

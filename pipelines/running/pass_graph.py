@@ -7,7 +7,9 @@ MatchInputs ─▶ PlanShards, once for runs that plan the same shards
 """
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
@@ -23,13 +25,10 @@ from pipelines.running.graph import (
     tabulate_and_write,
 )
 from pipelines.running.run_plan import RunPlan
-from transforms.batches import PixelBatch, Predictions
 from transforms.lifecycle.basis import Fresh
-from transforms.records import Shard
 from transforms.results import ShardResult
 from transforms.steps.batch_coder import register_batch_coder
 from transforms.steps.infer_shared import InferShared
-from transforms.steps.keep_finished import Kept
 from transforms.steps.launched_model import make_shared_handler
 from transforms.steps.match_inputs import Listed
 from transforms.steps.plan_coder import register_plan_coder
@@ -48,19 +47,26 @@ def define_pass(root: beam.Pipeline, plans: Sequence[RunPlan]) -> None:
     register_batch_coder()
     register_plan_coder()
     planned = _plan_once(root, plans)
-    kept = [planned[run].shards | f"Keep{run}" >> _Keep(plan) for run, plan in enumerate(plans)]
+    kept = [
+        planned[run].shards | f"Keep{run}" >> _Part(functools.partial(keep_finished, plan))
+        for run, plan in enumerate(plans)
+    ]
     written = (
         tuple(of_run.unfinished for of_run in kept)
         | "ShareShards" >> ShareShards()
         | "ComputeShards" >> _ComputeShared(plans).with_resource_hints(**plans[0].launch.hints)
     )
     for run, plan in enumerate(plans):
-        written[run] | f"Finish{run}" >> _Finish(plan, planned[run], kept[run])
+        written[run] | f"Finish{run}" >> _Part(
+            functools.partial(publish, plan, planned[run], kept[run], is_alone=False)
+        )
 
 
 def _plan_once(root: beam.Pipeline, plans: Sequence[RunPlan]) -> list[Planned]:
     """Lists the inputs once, and plans the shards once for all runs that plan the same ones."""
-    listed = root | "ListInputs" >> _List(plans[0])
+    listed = root | "ListInputs" >> _Part(
+        lambda begin: match_inputs(plans[0]).list_inputs(begin.pipeline)
+    )
     alike: dict[Hashable, list[int]] = {}
     for run, plan in enumerate(plans):
         # What builds on an earlier run plans and divides with an eye on that.
@@ -69,47 +75,29 @@ def _plan_once(root: beam.Pipeline, plans: Sequence[RunPlan]) -> list[Planned]:
     planned: dict[int, Planned] = {}
     for runs in alike.values():
         first = runs[0]
-        made = root | f"Plan{first}" >> _Plan(plans[first], listed, len(runs))
+        made = root | f"Plan{first}" >> _Part(
+            functools.partial(_plan_shards, plans[first], listed, len(runs))
+        )
         planned |= dict.fromkeys(runs, made)
     return [planned[run] for run in range(len(plans))]
 
 
-@dataclasses.dataclass(eq=False)
-class _List(beam.PTransform[PBegin, Listed]):
-    plan: RunPlan
+def _plan_shards(plan: RunPlan, listed: Listed, runs: int, begin: PBegin) -> Planned:
+    return plan_shards(begin.pipeline, plan, listed, runs)
 
-    def __post_init__(self) -> None:
+
+class _Part(beam.PTransform[Any, Any]):
+    """What a function adds to the graph, under a name of its own."""
+
+    def __init__(self, add: Callable[[Any], Any]) -> None:
+        """Keeps the function, which is given what comes in, and returns what goes out."""
         super().__init__()
+        self._add = add
 
     @beam.typehints.no_annotations
-    def expand(self, root: PBegin) -> Listed:
-        return match_inputs(self.plan).list_inputs(root.pipeline)
-
-
-@dataclasses.dataclass(eq=False)
-class _Plan(beam.PTransform[PBegin, Planned]):
-    plan: RunPlan
-    listed: Listed
-    runs: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, root: PBegin) -> Planned:
-        return plan_shards(root.pipeline, self.plan, self.listed, self.runs)
-
-
-@dataclasses.dataclass(eq=False)
-class _Keep(beam.PTransform[PCollection[Shard], Kept]):
-    plan: RunPlan
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, shards: PCollection[Shard]) -> Kept:
-        return keep_finished(shards.pipeline, self.plan, shards)
+    def expand(self, given: Any) -> Any:  # noqa: ANN401 - of any function
+        """Calls the function."""
+        return self._add(given)
 
 
 @dataclasses.dataclass(eq=False)
@@ -143,14 +131,16 @@ class _ComputeShared(
         written: dict[int, PCollection[ShardResult]] = {}
         for runs, own in zip(groups, pixels, strict=True):
             if len(runs) == 1:
-                inferring = _InferAndWrite(self.plans[runs[0]])
-                written[runs[0]] = own | f"Run{runs[0]}" >> inferring
+                inferring = functools.partial(infer_and_write, self.plans[runs[0]])
+                written[runs[0]] = own | f"Run{runs[0]}" >> _Part(inferring)
                 continue
             models = {run: launches[run].model for run in runs}
             handler = make_shared_handler(models, launches[runs[0]].engine)
             predictions = own | f"Model{runs[0]}" >> InferShared(handler, runs)
             for run, of_run in zip(runs, predictions, strict=True):
-                written[run] = of_run | f"Run{run}" >> _TabulateAndWrite(self.plans[run])
+                written[run] = of_run | f"Run{run}" >> _Part(
+                    functools.partial(tabulate_and_write, self.plans[run])
+                )
         return tuple(written[run] for run in range(len(self.plans)))
 
 
@@ -161,44 +151,10 @@ def _by_model(plans: Sequence[RunPlan]) -> list[list[int]]:
         launch = plan.launch
         model = launch.model
         call = dataclasses.replace(model.spec, output_key="", output_rank=None, output_dim=None)
-        key = (model.fingerprint, call, model.assumed_range, launch.policy, launch.engine)
+        # The file of a model in int8 lies with each run.
+        quantized = launch.engine.quantized
+        engine = dataclasses.replace(launch.engine, quantized=None)
+        own = quantized and quantized.sha256
+        key = (model.fingerprint, call, model.assumed_range, launch.policy, engine, own)
         alike.setdefault(key, []).append(run)
     return list(alike.values())
-
-
-@dataclasses.dataclass(eq=False)
-class _InferAndWrite(beam.PTransform[PCollection[PixelBatch], PCollection[ShardResult]]):
-    plan: RunPlan
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
-        return infer_and_write(self.plan, pixels)
-
-
-@dataclasses.dataclass(eq=False)
-class _TabulateAndWrite(beam.PTransform[PCollection[Predictions], PCollection[ShardResult]]):
-    plan: RunPlan
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, predictions: PCollection[Predictions]) -> PCollection[ShardResult]:
-        return tabulate_and_write(self.plan, predictions)
-
-
-@dataclasses.dataclass(eq=False)
-class _Finish(beam.PTransform[PCollection[ShardResult], PCollection[None]]):
-    plan: RunPlan
-    planned: Planned
-    kept: Kept
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    @beam.typehints.no_annotations
-    def expand(self, written: PCollection[ShardResult]) -> PCollection[None]:
-        return publish(self.plan, self.planned, self.kept, written, is_alone=False)

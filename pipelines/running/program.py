@@ -1,7 +1,7 @@
 """What embed, classify and refresh do: flags, checks, run, exit code."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.cli.beam_flags import check_beam_flags
 from pipelines.cli.outcome import Outcome
@@ -11,6 +11,9 @@ from pipelines.cli.run_flags import RunConfig
 from transforms.machine.beam_runtime import import_beam_for_here
 from transforms.machine.garbage import importing
 from transforms.machine.utf8 import restart_in_utf8
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -62,17 +65,34 @@ def _check_and_run(
         from pipelines.running.first_look import look_first
 
     look_first(config, beam_argv)
+    options = read_beam_flags(type(config), beam_argv, is_alone=is_alone)
+    with importing():
+        from pipelines.running.dataflow import check_dataflow
+
+    check_dataflow(config, options)
+    return quietly(config, lambda: run(config, beam_argv))
+
+
+def read_beam_flags(
+    config_class: type[Any], beam_argv: Sequence[str], *, is_alone: bool
+) -> "PipelineOptions":
+    """Imports Beam; checks its flags, and reads them.
+
+    Args:
+        config_class: The flags that are not Beam's.
+        beam_argv: Beam's flags.
+        is_alone: Whether the process is this program's own.
+
+    Raises:
+        FlagError: If a flag is none of Beam's either.
+    """
     # In a process of others they may want all of Beam; so does a run that goes elsewhere.
     if is_alone and not any(word.startswith(("--runner", "--beam_plugin")) for word in beam_argv):
         import_beam_for_here()
-    check_beam_flags(type(config), beam_argv)
+    check_beam_flags(config_class, beam_argv)
     with importing():
         from apache_beam.options.pipeline_options import PipelineOptions
-
-        from pipelines.running.dataflow import check_dataflow
-
-    check_dataflow(config, PipelineOptions(list(beam_argv)))
-    return quietly(config, lambda: run(config, beam_argv))
+    return PipelineOptions(list(beam_argv))
 
 
 def _write_metrics(config: RunConfig, exit_code: int) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from pipelines import classify, embed, search, verify
+from pipelines import classify, embed, one_pass, search, verify
 from tests.support.images import encode
 from tests.support.runs import (
     contents,
@@ -165,6 +166,26 @@ def test_a_resumed_run_keeps_its_model_although_the_cache_is_gone(
     capsys.readouterr()
     assert run_embed(network, tmp_path / "out", *argv, "--resume") == 0
     assert "calibrating" not in capsys.readouterr().out
+    assert (tmp_path / "out" / INT8_FILE).read_bytes() == kept
+
+
+def test_a_run_of_a_pass_keeps_its_model_too(
+    network: str, photos: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
+) -> None:
+    (photos / "999.png").write_bytes(b"no image")
+    flags = {
+        "program": "embed", "input": [str(photos)], "model": network, "engine": "openvino",
+        "precision": "int8", "image_size": str(SIDE), "precision_floor": 0.5,
+        "output": str(tmp_path / "out"),
+    }  # fmt: skip
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump({**flags, "max_failed_fraction": 0.0}))
+    assert one_pass.main(["--config", str(file)]) == 1
+    kept = (tmp_path / ".out.staging" / INT8_FILE).read_bytes()
+    shutil.rmtree(cache)
+    add_photos(photos, range(80, 160))
+    file.write_text(yaml.safe_dump({**flags, "resume": True}))
+    assert one_pass.main(["--config", str(file)]) == 0
     assert (tmp_path / "out" / INT8_FILE).read_bytes() == kept
 
 

@@ -175,6 +175,18 @@ def test_the_canaries_of_a_run_are_its_own(
     assert read_record(tmp_path / "out" / "vectors")["preprocessing"]["input_range"] == "0,1"
 
 
+def test_what_is_wrong_is_said_once_although_metrics_have_no_place_either(
+    photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = {"a": {"program": "embed", "input": [str(photos)], "model": str(tmp_path / "none")}}
+    (path,) = write_files(tmp_path / "out", runs)
+    metrics = str(tmp_path / "out" / "a" / "metrics.txt")
+    assert one_pass.main(["--config", path, "--json", "--metrics_file", metrics]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["exit_code"] == 2
+    assert len(said.err.splitlines()) == 1
+
+
 def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -72,10 +72,10 @@ def _report(config: ReportConfig) -> Outcome:
     from pipelines.explore.report_failures import show_failures
     from pipelines.explore.report_images import show_images
     from pipelines.explore.report_inputs import show_inputs
-    from transforms.explore.image_survey import has_statistics
     from transforms.explore.input_survey import InputSurvey
     from transforms.explore.page import render_page
     from transforms.machine.extras import import_extra
+    from transforms.runs.recipe import has_statistics
     from transforms.runs.rows import open_run
 
     import_extra("jinja2")
@@ -87,7 +87,11 @@ def _report(config: ReportConfig) -> Outcome:
     section = vectors or classes
     notes = [*note_run(run), *(section.notes if section else [])]
     pictures = (card.thumbnail for card in section.cards.values()) if section else ()
-    looks = show_images(run, _PICTURE_PIXELS) if section and has_statistics(run) else None
+    looks = (
+        show_images(run, _PICTURE_PIXELS)
+        if section and has_statistics(run.record["recipe"])
+        else None
+    )
     html = render_page(
         "report.html",
         vectors.data if vectors else None,

@@ -59,11 +59,6 @@ class ImageSurvey(NamedTuple):
         return self.copies.pick(order[ratios[order] >= least], count)
 
 
-def has_statistics(run: PublishedRun) -> bool:
-    """Returns whether a run has measured its images."""
-    return bool(run.record["recipe"]["outputs"].get("image_statistics", False))
-
-
 def survey_images(run: PublishedRun) -> ImageSurvey:
     """Reads the measures of every image.
 

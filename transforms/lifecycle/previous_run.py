@@ -17,7 +17,7 @@ from transforms.results import ShardResult
 from transforms.runs.data_file import iter_rows
 from transforms.runs.directory import STEMS
 from transforms.runs.inputs_file import read_inputs
-from transforms.runs.recipe import differences, fingerprint_shard
+from transforms.runs.recipe import differences, fingerprint_shard, has_statistics
 from transforms.runs.record import PublishedRun, read_published_run
 from transforms.schemas import computed_columns
 
@@ -136,8 +136,7 @@ def why_recomputed(run: PublishedRun, recipe: Mapping[str, Any], *, limits: bool
     counted = {name: what for name, what in found.items() if limits or name not in of_limits}
     if counted:
         return counted
-    statistics = recipe["outputs"].get("image_statistics", False)
-    columns = computed_columns(STEMS[recipe["program"]], statistics=statistics)
+    columns = computed_columns(STEMS[recipe["program"]], statistics=has_statistics(recipe))
     lacking = _lacking_columns(run, columns)
     return {f"column {name}": "was not written, is written" for name in lacking}
 

@@ -15,6 +15,11 @@ def fingerprint_json(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def has_statistics(recipe: Mapping[str, Any]) -> bool:
+    """Returns whether a run measures its images; runs of before say nothing of it."""
+    return bool(recipe["outputs"].get("image_statistics", False))
+
+
 def fingerprint_shard(base: str, shard: Shard) -> str:
     """Computes what a shard's rows depend on: what all shards share, and its own inputs in order.
 

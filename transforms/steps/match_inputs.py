@@ -113,24 +113,23 @@ def _match_manifest(
     boxes: BoxColumns | None,
     allow_private_hosts: bool,
 ) -> Iterator[RefChunk | _Skipped]:
-    refs: list[ImageRef] = []
     passed: dict[str, PassedOver] = {}
-    for found in read_manifest(
-        uri,
-        carried,
-        image_id_from,
-        uri_column=uri_column,
-        boxes=boxes,
-        allow_private_hosts=allow_private_hosts,
-    ):
-        if boxes is not None and found.box is None:
-            note(passed, Skipped(found.uri, WITHOUT_BOXES))
-            continue
-        refs.append(found)
-        if len(refs) == CHUNK_REFS:
-            yield RefChunk(tuple(refs))
-            refs.clear()
-    yield from in_chunks(refs)
+
+    def wanted() -> Iterator[ImageRef]:
+        for found in read_manifest(
+            uri,
+            carried,
+            image_id_from,
+            uri_column=uri_column,
+            boxes=boxes,
+            allow_private_hosts=allow_private_hosts,
+        ):
+            if boxes is not None and found.box is None:
+                note(passed, Skipped(found.uri, WITHOUT_BOXES))
+            else:
+                yield found
+
+    yield from in_chunks(wanted())
     yield from (_Skipped("skipped", one) for one in passed.values())
 
 

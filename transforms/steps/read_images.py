@@ -49,8 +49,6 @@ class ReadPolicy:
         computed_columns: Columns of the output that a row of a predecessor spares the work for.
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
-        shares_rows: Whether rows of one image, which --image_id_from tells apart, are read once,
-            and given to the model once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
         images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
         limits: What reading from remote stores may take.
@@ -61,7 +59,6 @@ class ReadPolicy:
     max_image_bytes: int
     computed_columns: tuple[str, ...] = ()
     deduplicate: bool = False
-    shares_rows: bool = False
     allow_private_hosts: bool = False
     images_per_file: int | None = None
     limits: ReadLimits = DEFAULT_READ_LIMITS
@@ -159,7 +156,7 @@ class ShardReader:
                 computed[run],
                 policy.batch_size,
                 deduplicate=policy.deduplicate,
-                shares_rows=policy.shares_rows,
+                shares_rows=policy.columns.tells_rows_apart,
                 has_boxes=policy.columns.boxes is not None,
             )
         # Of each run the last batch so far, of which nobody knows yet whether it is the last.
@@ -190,7 +187,7 @@ class ShardReader:
         self, refs: Sequence[ImageRef], versions: dict[str, str | None]
     ) -> Iterator[ReadPart]:
         """Reads listed images; those that rows share, once."""
-        if not self._policy.shares_rows:
+        if not self._policy.columns.tells_rows_apart:
             return self._read_images(refs, versions)
         shared = RowReads(refs, self._policy.columns.carried)
         return map(shared.spread, self._read_images(shared.firsts, versions))

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from transforms.runs.finding import Finding
 from transforms.runs.footers import dimension_of
+from transforms.runs.recipe import has_statistics
 from transforms.schemas import classification_schema, embedding_schema
 
 _KEPT_TYPES = {
@@ -21,7 +22,7 @@ _NO_COLUMNS = pa.schema([])
 def own_columns(record: Mapping[str, Any], embedding_dim: int = 1) -> pa.Schema:
     """Returns the columns that a run's data files have before the carried ones."""
     outputs = record["recipe"]["outputs"]
-    statistics = outputs.get("image_statistics", False)
+    statistics = has_statistics(record["recipe"])
     if record["recipe"]["program"] == "embed":
         dtype = outputs["embedding_dtype"]
         return embedding_schema(embedding_dim, dtype, _NO_COLUMNS, {}, statistics=statistics)

@@ -8,7 +8,6 @@ from pipelines.cli.flag import check_directory, flag
 from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from transforms.errors import FlagError
-from transforms.runs.directory import absolute_output
 
 PROGRAMS = ("embed", "classify")
 
@@ -67,6 +66,8 @@ class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
 
 def output_of(config: RunConfig) -> str:
     """Returns the directory of a run, or of the runs of a refresh, absolute."""
+    from transforms.runs.directory import absolute_output  # Imports pyarrow.
+
     if isinstance(config, RefreshConfig):
         return absolute_output(config.output_root)
     assert isinstance(config, SingleRunConfig), config

@@ -26,6 +26,7 @@ from transforms.steps.plan_shards import PlanShards
 from transforms.steps.preprocess_images import PreprocessImages
 from transforms.steps.publish import Publish
 from transforms.steps.read_images import ReadImages, ReadPolicy
+from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.write_shards import StagingTarget, WriteShards
 
 
@@ -174,18 +175,20 @@ class ComputeShards(beam.PTransform[PCollection[Shard], PCollection[ShardResult]
     def expand(self, shards: PCollection[Shard]) -> PCollection[ShardResult]:
         """Returns one result a shard."""
         launch, publication = self.plan.launch, self.plan.publication
+        handler = make_handler(launch.model, launch.engine)
         preprocessing = PreprocessImages(
             launch.policy,
             launch.config.num_model_threads,
             publication.staging,
             launch.config.image_statistics,
+            handler,
         )
         pixels = (
             shards
             | "ReadImages" >> ReadImages(read_policy(self.plan))
             | "PreprocessImages" >> preprocessing
         )
-        return infer_and_write(self.plan, pixels)
+        return infer_and_write(self.plan, handler, pixels)
 
 
 def read_policy(plan: RunPlan) -> ReadPolicy:
@@ -203,11 +206,11 @@ def read_policy(plan: RunPlan) -> ReadPolicy:
     )
 
 
-def infer_and_write(plan: RunPlan, pixels: PCollection[PixelBatch]) -> PCollection[ShardResult]:
+def infer_and_write(
+    plan: RunPlan, handler: SavedModelHandler, pixels: PCollection[PixelBatch]
+) -> PCollection[ShardResult]:
     """Runs a run's model on its batches, and writes the shards."""
-    launch = plan.launch
-    inferring = RunInference(make_handler(launch.model, launch.engine))
-    return tabulate_and_write(plan, pixels | "RunInference" >> inferring)
+    return tabulate_and_write(plan, pixels | "RunInference" >> RunInference(handler))
 
 
 def tabulate_and_write(

@@ -24,16 +24,19 @@ from pipelines.running.graph import (
     read_policy,
     tabulate_and_write,
 )
+from pipelines.running.launch import Launch
 from pipelines.running.run_plan import RunPlan
 from transforms.lifecycle.basis import Fresh
 from transforms.results import ShardResult
 from transforms.steps.batch_coder import register_batch_coder
+from transforms.steps.decode_ahead import Handler
 from transforms.steps.infer_shared import InferShared
-from transforms.steps.launched_model import make_shared_handler
+from transforms.steps.launched_model import make_handler, make_shared_handler
 from transforms.steps.match_inputs import Listed
 from transforms.steps.plan_coder import register_plan_coder
 from transforms.steps.preprocess_shared import PreprocessShared, RunPixels
 from transforms.steps.read_shared import ReadShared
+from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.share_shards import SharedShard, ShareShards
 
 
@@ -122,26 +125,33 @@ class _ComputeShared(
             for plan in self.plans
         ]
         groups = _by_model(self.plans)
+        handlers = [_handler(launches, runs) for runs in groups]
         threads = launches[0].config.num_model_threads
         pixels = (
             shards
             | "ReadShared" >> ReadShared(read_policy(self.plans[0]), computed)
-            | "PreprocessShared" >> PreprocessShared(wanted, groups, threads)
+            | "PreprocessShared" >> PreprocessShared(wanted, groups, threads, handlers)
         )
         written: dict[int, PCollection[ShardResult]] = {}
-        for runs, own in zip(groups, pixels, strict=True):
-            if len(runs) == 1:
-                inferring = functools.partial(infer_and_write, self.plans[runs[0]])
+        for runs, handler, own in zip(groups, handlers, pixels, strict=True):
+            if isinstance(handler, SavedModelHandler):
+                inferring = functools.partial(infer_and_write, self.plans[runs[0]], handler)
                 written[runs[0]] = own | f"Run{runs[0]}" >> _Part(inferring)
                 continue
-            models = {run: launches[run].model for run in runs}
-            handler = make_shared_handler(models, launches[runs[0]].engine)
             predictions = own | f"Model{runs[0]}" >> InferShared(handler, runs)
             for run, of_run in zip(runs, predictions, strict=True):
                 written[run] = of_run | f"Run{run}" >> _Part(
                     functools.partial(tabulate_and_write, self.plans[run])
                 )
         return tuple(written[run] for run in range(len(self.plans)))
+
+
+def _handler(launches: Sequence[Launch], runs: Sequence[int]) -> Handler:
+    """Returns what loads and runs the model of some runs."""
+    engine = launches[runs[0]].engine
+    if len(runs) == 1:
+        return make_handler(launches[runs[0]].model, engine)
+    return make_shared_handler({run: launches[run].model for run in runs}, engine)
 
 
 def _by_model(plans: Sequence[RunPlan]) -> list[list[int]]:

@@ -3,16 +3,13 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.pvalue import PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
-from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batches import EncodedImages, PixelBatch
 from transforms.boxes import ImageBox, boxes_of, distinct_sizes
@@ -22,13 +19,12 @@ from transforms.images.policy import Preprocessing
 from transforms.lifecycle.staging import begin_shard, writing_shard
 from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.schemas import HEIGHT, STATISTICS_FIELDS, WIDTH
+from transforms.steps.decode_ahead import DecodeAhead, Handler, pixel_bytes
+from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
 if TYPE_CHECKING:
     from transforms.images.preprocessor import Preprocessed, Preprocessor
-
-Encoded = TypeVar("Encoded")
-Decoded = TypeVar("Decoded")
 
 
 def preprocess_batch(
@@ -89,64 +85,6 @@ def to_pixel_batch(
     return PixelBatch(**fields, pixels=pixels)
 
 
-class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
-    """Hands on each element when the next one has come, and decodes that one meanwhile.
-
-    What it hands on goes through the model before it is asked for more. So the two overlap on
-    every runner, also on one with a single thread, at the price of one element's pixels. Order is
-    kept, and nothing beyond a bundle.
-    """
-
-    def __init__(self) -> None:
-        self._ahead: ThreadPoolExecutor | None = None
-        self._kept: Future[Decoded] | None = None
-
-    def prepare(self, element: Encoded) -> Callable[[], Decoded]:
-        """Returns what decodes an element, to be called on another thread."""
-        raise NotImplementedError
-
-    def hand_on(self, decoded: Decoded) -> Iterator[Any]:
-        """Yields what becomes of an element."""
-        raise NotImplementedError
-
-    def setup(self) -> None:
-        """Makes the thread that decodes ahead."""
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="decode-ahead")
-
-    def start_bundle(self) -> None:
-        """Begins with nothing kept."""
-        self._kept = None  # Of a bundle that failed.
-
-    def process(self, element: Encoded) -> Iterator[Any]:
-        """Begins to decode an element, and hands on the one before."""
-        assert self._ahead is not None, "setup runs before process"
-        decode = self.prepare(element)
-        earlier = self._kept
-        self._kept = self._ahead.submit(decode)
-        if earlier is not None:
-            yield from self.hand_on(earlier.result())
-
-    def finish_bundle(self) -> Iterator[Any]:
-        """Hands on the last element."""
-        last, self._kept = self._kept, None
-        if last is not None:
-            yield from map(_at_the_end, self.hand_on(last.result()))
-
-    def teardown(self) -> None:
-        """Ends the thread."""
-        if self._ahead is not None:
-            self._ahead.shutdown(cancel_futures=True)
-
-
-def _at_the_end(output: Any) -> Any:  # noqa: ANN401 - an element, tagged or not
-    """Returns an output as the end of a bundle needs it: in a window, within its tag."""
-    window = GlobalWindow()
-    is_tagged = isinstance(output, TaggedOutput)
-    value = output.value if is_tagged else output
-    windowed = WindowedValue(value, window.max_timestamp(), (window,))
-    return TaggedOutput(output.tag, windowed) if is_tagged else windowed
-
-
 def is_begun_again(staging: str, batch: EncodedImages) -> bool:
     """Notes that a shard's decoding begins; returns whether it had begun before.
 
@@ -163,8 +101,9 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
         num_model_threads: int | None,
         staging: str | None = None,
         statistics: bool = False,
+        handlers: Sequence[Handler] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(handlers)
         self._policy = policy
         self._measured_by = policy if statistics else None
         self._staging = staging
@@ -183,6 +122,9 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
         TALLY.count(BYTES_READ, sum(distinct_sizes(batch.encoded)))
         preprocessor = self._careful if self._is_careful else self._preprocessor
         return functools.partial(preprocess_batch, batch, preprocessor, self._measured_by)
+
+    def size_bytes(self, batch: EncodedImages) -> int:
+        return len(batch.encoded) * pixel_bytes(self._policy)
 
     def hand_on(self, decoded: PixelBatch) -> Iterator[PixelBatch]:
         yield decoded
@@ -204,12 +146,14 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
         num_model_threads: Number of TensorFlow's threads, or None for one a core.
         staging: Directory that the run works in, where shards are noted that were begun; or None.
         statistics: Whether images are measured, too: the columns of STATISTICS_FIELDS.
+        handler: Handler of the model that takes the pixels, to be loaded meanwhile; or None.
     """
 
     policy: Preprocessing
     num_model_threads: int | None = None
     staging: str | None = None
     statistics: bool = False
+    handler: SavedModelHandler | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -217,6 +161,9 @@ class PreprocessImages(beam.PTransform[PCollection[EncodedImages], PCollection[P
     @beam.typehints.no_annotations
     def expand(self, batches: PCollection[EncodedImages]) -> PCollection[PixelBatch]:
         """Returns one batch of pixels a batch of images."""
+        handlers = () if self.handler is None else (self.handler,)
         return batches | "PreprocessBatch" >> beam.ParDo(
-            _PreprocessBatch(self.policy, self.num_model_threads, self.staging, self.statistics)
+            _PreprocessBatch(
+                self.policy, self.num_model_threads, self.staging, self.statistics, handlers
+            )
         ).with_output_types(PixelBatch)

@@ -15,12 +15,8 @@ from transforms.boxes import ImageBox, distinct_sizes
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.policy import Preprocessing
 from transforms.machine.tensorflow_runtime import start_tensorflow
-from transforms.steps.preprocess_images import (
-    DecodeAhead,
-    is_begun_again,
-    to_pixel_batch,
-    wanted_boxes,
-)
+from transforms.steps.decode_ahead import DecodeAhead, Handler, pixel_bytes
+from transforms.steps.preprocess_images import is_begun_again, to_pixel_batch, wanted_boxes
 from transforms.steps.tally import BYTES_READ, SHARDS_RETRIED, TALLY
 
 if TYPE_CHECKING:
@@ -82,8 +78,9 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
         runs: Sequence[RunPixels],
         groups: Sequence[Sequence[int]],
         num_model_threads: int | None,
+        handlers: Sequence[Handler],
     ) -> None:
-        super().__init__()
+        super().__init__(handlers)
         self._groups = groups
         self._runs = runs
         self._num_model_threads = num_model_threads
@@ -103,6 +100,10 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
         is_careful = any(self._begun_again[run] for run in images.batches)
         preprocess = self._preprocess_carefully if is_careful else self._preprocessor
         return functools.partial(preprocess_shared, images, self._runs, preprocess)
+
+    def size_bytes(self, images: SharedImages) -> int:
+        policies = {self._runs[run].policy for run in images.batches}
+        return len(images.first.encoded) * sum(map(pixel_bytes, policies))
 
     def hand_on(self, decoded: dict[int, PixelBatch]) -> Iterator[Any]:
         for group, runs in enumerate(self._groups):
@@ -144,11 +145,13 @@ class PreprocessShared(
         runs: Policies and staging directories of the runs, in order.
         groups: Places of the runs that share a model, and with it the policy, by model.
         num_model_threads: Number of TensorFlow's threads, or None for one a core.
+        handlers: Handlers of the models that take the pixels, to be loaded meanwhile.
     """
 
     runs: Sequence[RunPixels]
     groups: Sequence[Sequence[int]]
     num_model_threads: int | None = None
+    handlers: Sequence[Handler] = ()
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -160,7 +163,7 @@ class PreprocessShared(
         """Returns the batches for each model: of one run, or of several together."""
         names = [_output_of(group) for group in range(len(self.groups))]
         made = images | "PreprocessBatch" >> beam.ParDo(
-            _PreprocessShared(self.runs, self.groups, self.num_model_threads)
+            _PreprocessShared(self.runs, self.groups, self.num_model_threads, self.handlers)
         ).with_outputs(*names)
         for name, runs in zip(names, self.groups, strict=True):
             made[name].element_type = PixelBatch if len(runs) == 1 else SharedPixels

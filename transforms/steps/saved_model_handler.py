@@ -1,14 +1,13 @@
 """SavedModelHandler: the one place where the pipeline meets the model."""
 
-import functools
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from apache_beam.ml.inference.base import ModelHandler
+from apache_beam.utils.shared import Shared
 
 from transforms.batches import PixelBatch, Predictions
 from transforms.errors import ImageError, ModelError
@@ -17,27 +16,12 @@ from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.engine_settings import EngineSettings, choose_engine
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.spec import ModelSpec
+from transforms.steps.model_on_demand import ModelOnDemand
 from transforms.steps.tally import BATCH_IMAGES, TALLY
 
 if TYPE_CHECKING:
     from transforms.models.image_model import ImageModel
     from transforms.models.several_outputs import SeveralOutputs
-
-M = TypeVar("M")
-
-
-class ModelOnDemand(Generic[M]):
-    """A model that is loaded, once, when the first batch comes; none may."""
-
-    def __init__(self, load: Callable[[], M]) -> None:
-        """Keeps what loads it."""
-        self._load = functools.cache(load)
-        self._lock = threading.Lock()
-
-    def __call__(self) -> M:
-        """Returns the model, loaded."""
-        with self._lock:
-            return self._load()
 
 
 class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[ImageModel]"]):
@@ -76,6 +60,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
         self._image_size = image_size
         self._settings = settings or EngineSettings(engine=choose_engine(spec.kind))
         self._assumed_range = assumed_range
+        self._shared = Shared()
 
     @property
     def fingerprint(self) -> str:
@@ -83,8 +68,8 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
         return self._fingerprint
 
     def load_model(self) -> "ModelOnDemand[ImageModel]":
-        """Returns the model, to be loaded once a process, and only where there is work."""
-        return ModelOnDemand(self.load)
+        """Returns the model, one a process for this handler and its copies, to be loaded."""
+        return self._shared.acquire(lambda: ModelOnDemand(self.load))
 
     def load(self) -> "ImageModel":
         """Loads and probes the model.

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apache_beam.ml.inference.base import ModelHandler
+from apache_beam.utils.shared import Shared
 
 from transforms.batches import SharedPixels, SharedPredictions
 from transforms.models.spec import ModelSpec
-from transforms.steps.saved_model_handler import ModelOnDemand, SavedModelHandler, to_predictions
+from transforms.steps.model_on_demand import ModelOnDemand
+from transforms.steps.saved_model_handler import SavedModelHandler, to_predictions
 from transforms.steps.tally import BATCH_IMAGES, TALLY
 
 if TYPE_CHECKING:
@@ -31,10 +33,13 @@ class SharedModelHandler(
         self._handler = handler
         self._specs = list(dict.fromkeys(specs.values()))
         self._places = {run: self._specs.index(spec) for run, spec in specs.items()}
+        self._shared = Shared()
 
     def load_model(self) -> "ModelOnDemand[SeveralOutputs]":
-        """Returns the model, to be loaded once a process, and only where there is work."""
-        return ModelOnDemand(lambda: self._handler.load_several(self._specs))
+        """Returns the model, one a process for this handler and its copies, to be loaded."""
+        return self._shared.acquire(
+            lambda: ModelOnDemand(lambda: self._handler.load_several(self._specs))
+        )
 
     def run_inference(
         self,

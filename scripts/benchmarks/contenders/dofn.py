@@ -10,7 +10,8 @@ from apache_beam.utils.shared import Shared
 from pipelines.running import graph
 from scripts.benchmarks.contenders import ours
 from transforms.batches import PixelBatch, Predictions
-from transforms.steps.saved_model_handler import ModelOnDemand, SavedModelHandler
+from transforms.steps.model_on_demand import ModelOnDemand
+from transforms.steps.saved_model_handler import SavedModelHandler
 
 if TYPE_CHECKING:
     from transforms.models.image_model import ImageModel

@@ -2,6 +2,9 @@
 
 import dataclasses
 import pathlib
+import pickle
+import threading
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 import numpy as np
@@ -14,16 +17,20 @@ from apache_beam.testing.util import assert_that
 from tests.support.batches import encoded_images, failure, predictions
 from tests.support.images import encode
 from tests.support.models import save_mean_color
-from transforms.batches import OutputRows, PixelBatch, Predictions
+from transforms.batches import EncodedImages, OutputRows, PixelBatch, Predictions
 from transforms.errors import ModelError
 from transforms.failure import Step
 from transforms.images.policy import Preprocessing
 from transforms.models.handle import fingerprint_model
 from transforms.models.inspection import inspect_saved_model
+from transforms.steps import decode_ahead
 from transforms.steps.preprocess_images import PreprocessImages, _PreprocessBatch
 from transforms.steps.saved_model_handler import SavedModelHandler
 from transforms.steps.to_embeddings import ToEmbeddings, to_embedding_rows
 from transforms.steps.to_top_k import ACTIVATED_TWICE, ToTopK, to_top_k_rows
+
+if TYPE_CHECKING:
+    from transforms.models.image_model import ImageModel
 
 POLICY = Preprocessing(image_size=(24, 24))
 NOTHING = pa.schema([])
@@ -52,19 +59,26 @@ def test_preprocess_images_sets_undecodable_images_aside() -> None:
         assert_that(pipeline | beam.Create([batch]) | PreprocessImages(POLICY), check)
 
 
-def test_the_next_batch_is_decoded_while_the_model_has_this_one() -> None:
-    batches = [
-        dataclasses.replace(encoded_images({name: solid(9, 9, 9)}), index=index, is_last=index == 2)
-        for index, name in enumerate("abc")
+def numbered(count: int) -> list[EncodedImages]:
+    """Makes the batches of a shard, of an image each."""
+    return [
+        dataclasses.replace(
+            encoded_images({str(index): solid(9, 9, 9)}), index=index, is_last=index == count - 1
+        )
+        for index in range(count)
     ]
+
+
+def test_the_next_batch_is_decoded_while_the_model_has_this_one() -> None:
+    batches = numbered(3)
     step = _PreprocessBatch(POLICY, None)
     step.setup()
     step.start_bundle()
     assert list(step.process(batches[0])) == []
     busy = step.process(batches[1])
     assert next(busy).index == 0
-    assert step._kept is not None
-    assert step._kept.result(timeout=60).index == 1  # decoded, although nobody asks for it yet
+    ((decoded, _),) = step._kept
+    assert decoded.result(timeout=60).index == 1  # decoded, although nobody asks for it yet
     assert list(busy) == []
     assert [batch.index for batch in step.process(batches[2])] == [1]
     assert [last.value.index for last in step.finish_bundle()] == [2]
@@ -103,15 +117,71 @@ def test_a_shard_that_was_begun_before_is_decoded_in_another_process(
     assert reasons == [[], ["decode/DecodeTimeout"]]
 
 
-def handler(directory: pathlib.Path) -> SavedModelHandler:
+def handler(
+    directory: pathlib.Path, kind: type[SavedModelHandler] = SavedModelHandler
+) -> SavedModelHandler:
     model_dir = str(directory / "model")
     save_mean_color(model_dir)
-    return SavedModelHandler(
+    return kind(
         handle=model_dir,
         fingerprint=fingerprint_model(model_dir),
         spec=inspect_saved_model(model_dir),
         image_size=(24, 24),
     )
+
+
+class SlowlyLoaded(SavedModelHandler):
+    """A model whose loading lasts until somebody says so."""
+
+    may_end = threading.Event()
+
+    def load(self) -> "ImageModel":
+        assert self.may_end.wait(timeout=60)
+        return super().load()
+
+
+def test_batches_are_decoded_while_the_model_is_loaded(tmp_path: pathlib.Path) -> None:
+    slow = handler(tmp_path, SlowlyLoaded)
+    step = _PreprocessBatch(POLICY, None, handlers=[slow])
+    step.setup()
+    step.start_bundle()
+    for batch in numbered(4):
+        assert list(step.process(batch)) == []
+    for decoded, _ in step._kept:
+        assert decoded.result(timeout=60).pixels.shape == (1, 24, 24, 3)
+    # The next step has a copy of the handler, and waits for the same model.
+    model = pickle.loads(pickle.dumps(slow)).load_model()
+    assert model.is_loading
+    SlowlyLoaded.may_end.set()
+    assert model().output_dim == 3
+    (first, *others) = step.process(numbered(5)[4])
+    assert [first.index, *(batch.index for batch in others)] == [0, 1, 2, 3]
+    assert [last.value.index for last in step.finish_bundle()] == [4]
+    step.teardown()
+
+
+def test_pixels_that_wait_for_the_model_have_a_limit(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_bytes = 24 * 24 * 3 * 4
+    monkeypatch.setattr(decode_ahead, "_WAITING_BYTES", 3 * batch_bytes)
+    SlowlyLoaded.may_end.clear()
+    step = _PreprocessBatch(POLICY, None, handlers=[handler(tmp_path, SlowlyLoaded)])
+    step.setup()
+    step.start_bundle()
+    handed_on = [[batch.index for batch in step.process(batch)] for batch in numbered(5)]
+    assert handed_on == [[], [], [0], [1], [2]]
+    SlowlyLoaded.may_end.set()
+    step.teardown()
+
+
+def test_a_shard_without_images_loads_no_model(tmp_path: pathlib.Path) -> None:
+    step = _PreprocessBatch(POLICY, None, handlers=[handler(tmp_path)])
+    step.setup()
+    step.start_bundle()
+    list(step.process(encoded_images({})))
+    assert not step._models[0].is_loading
+    step.teardown()
 
 
 def test_run_inference_gives_one_prediction_a_batch_with_failures_in_place(

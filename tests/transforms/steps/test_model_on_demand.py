@@ -1,0 +1,56 @@
+"""A model on demand: loaded once, aside, and again after a failure."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from transforms.errors import ModelError
+from transforms.steps.model_on_demand import ModelOnDemand
+
+
+def test_nothing_is_loaded_before_somebody_asks() -> None:
+    loaded: list[str] = []
+    model = ModelOnDemand(lambda: loaded.append("model"))
+    assert not model.is_loading
+    assert loaded == []
+    model()
+    assert loaded == ["model"]
+
+
+def test_threads_that_call_at_the_same_time_get_one_model() -> None:
+    model = ModelOnDemand(object)
+    model.begin()
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(lambda _: id(model()), range(64)))) == 1
+
+
+def test_it_is_loaded_while_others_work() -> None:
+    may_end = threading.Event()
+
+    def load() -> str:
+        assert may_end.wait(timeout=60)
+        return "model"
+
+    model = ModelOnDemand(load)
+    model.begin()
+    assert model.is_loading
+    may_end.set()
+    assert model() == "model"
+    assert not model.is_loading
+
+
+def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> None:
+    tries = iter((ModelError("the store is away"), None))
+
+    def load() -> str:
+        error = next(tries)
+        if error is not None:
+            raise error
+        return "model"
+
+    model = ModelOnDemand(load)
+    model.begin()
+    with pytest.raises(ModelError, match="the store is away"):
+        model()
+    assert model() == "model"

@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from scripts.benchmarks import changes, crops, growth, one_pass, overhead, storage, threads
 from scripts.benchmarks.measure import run_module
 from scripts.benchmarks.photos import make_photos
-from scripts.benchmarks.registry import CONTENDERS, DOFN, OURS, choose_contenders
+from scripts.benchmarks.registry import (
+    CALIBRATION,
+    CALIBRATION_PHOTOS,
+    CONTENDERS,
+    DOFN,
+    OURS,
+    choose_contenders,
+)
 from scripts.benchmarks.report import write_report
 from scripts.benchmarks.speed import WARM_UP_IMAGES, Results, run_rounds
 from scripts.benchmarks.start_up import measure_start_up
@@ -36,6 +43,7 @@ def measure_speed(data: pathlib.Path, arguments: argparse.Namespace) -> int:
     if "large" in counts:
         counts["large"] = arguments.large_images
     make_models(data, arguments.models)
+    make_photos("small", data / CALIBRATION, (CALIBRATION_PHOTOS,))
     contenders = choose_contenders(arguments.contenders)
     results: list[Results] = []
     targets: list[Target] = []

@@ -39,7 +39,7 @@ def check_agreement(
 ) -> float:
     """Stops the benchmark if a contender's vectors are not the reference's; returns the cosine.
 
-    Those whose pixels differ by design, which have no precision, are not held to any.
+    Those whose vectors differ by design, which have no precision, are not held to any.
     """
     cosine = smallest_cosine(output, reference)
     wanted = -1.0 if contender.precision is None else MIN_COSINE[contender.precision]

@@ -58,19 +58,22 @@ def run_contender(
     Args:
         name: Its name.
         model: Directory of the SavedModel.
-        kept: A new directory for the files of the first run.
+        kept: A new directory for the files of the first run; whatever else it writes is beside it.
         photos: A directory for each run.
 
     Returns:
         What each run took; and the largest memory of all its processes over all runs, in bytes.
     """
     command = [sys.executable, "-m", "scripts.benchmarks.contender"]
+    # What is cached is kept from run to run, but not from benchmark to benchmark.
+    own_directories = {"TMPDIR": str(kept.parent), "XDG_CACHE_HOME": str(kept.parent / "cache")}
     tree = ProcessTree()
     runs = []
     with tempfile.TemporaryFile("w+", errors="replace") as noise:
         process = subprocess.Popen(
             [*command, name, str(model), str(kept), *map(str, photos)],
-            env={**module_environment(), **tree.environment, "TMPDIR": str(kept.parent)},
+            env={**module_environment(), **tree.environment, **own_directories},
+            cwd=kept.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=noise,

@@ -15,6 +15,12 @@ OURS = "ours_tensorflow_float32"
 ENGINES = ("tensorflow", "openvino")
 PRECISIONS = ("float32", "bfloat16")
 
+CALIBRATION = "calibration"
+"""Directory of what calibrates int8, beside the models and the photos."""
+
+CALIBRATION_PHOTOS = 64
+"""The fewest that the pipeline takes: half of them calibrate, half tell what int8 costs."""
+
 
 class Contender(NamedTuple):
     """One way to turn photos into vectors, or one part of it.
@@ -23,7 +29,7 @@ class Contender(NamedTuple):
         module: Its name in scripts.benchmarks.contenders. Its function
             `run(photos, model_dir, output, **arguments)` does the work.
         arguments: Of that function.
-        precision: Of the model's arithmetic, or None if its pixels differ from ours by design.
+        precision: Of the model's arithmetic, or None if its vectors differ from ours by design.
         packages: What must be importable besides the project's own requirements.
         is_part: Whether it does one part of the work and writes nothing. It is then run with one
             calling thread and with one a core, as `run(photos, model_dir, threads, **arguments)`,
@@ -58,6 +64,19 @@ CONTENDERS = {
         {"engine": "openvino", "precision": "bfloat16", "decode": "fast"},
         None,
         ("openvino",),
+    ),
+    "ours_openvino_int8": Contender(
+        "ours",
+        {
+            "engine": "openvino",
+            "precision": "int8",
+            # The same for all photos: the model is made once, in an untimed run. Contenders run in
+            # the directory that this is relative to.
+            "calibration_images": f"{CALIBRATION}/{CALIBRATION_PHOTOS}",
+            "precision_floor": "0",  # Weights are random.
+        },
+        None,
+        ("openvino", "nncf"),
     ),
     "tf_data": Contender("tf_data"),
     "beam_per_image": Contender("beam_per_image"),

@@ -7,10 +7,13 @@ import pathlib
 import platform
 from collections.abc import Mapping, Sequence
 
+from scripts.benchmarks.machine import instruction_sets, processor_name, today
 from scripts.benchmarks.speed import Results
 from scripts.benchmarks.targets import Target
 
-PACKAGES = ("tensorflow", "apache-beam", "openvino", "ray", "daft", "pyspark", "numpy", "pyarrow")
+PACKAGES = (
+    "tensorflow", "apache-beam", "openvino", "nncf", "ray", "daft", "pyspark", "numpy", "pyarrow",
+)  # fmt: skip
 
 
 def find_versions() -> dict[str, str]:
@@ -24,14 +27,6 @@ def find_versions() -> dict[str, str]:
     return versions
 
 
-def processor_name() -> str:
-    """Returns what the kernel calls the processor."""
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def write_report(
     path: pathlib.Path,
     arguments: Mapping[str, object],
@@ -41,8 +36,10 @@ def write_report(
     """Writes the report; one that was there is replaced."""
     report = {
         "arguments": {name: value for name, value in arguments.items() if value is not None},
+        "date": today(),
         "processor": processor_name(),
         "cores": os.cpu_count(),
+        "instruction_sets": instruction_sets(),
         "versions": find_versions(),
         "results": [result._asdict() for result in results],
         "targets": [

@@ -3,8 +3,9 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
+from scripts.benchmarks.machine import describe_machine
 from scripts.benchmarks.measure import Figures
-from scripts.benchmarks.registry import ENGINES, PRECISIONS, find_contender
+from scripts.benchmarks.registry import find_contender
 from scripts.benchmarks.speed import Results
 
 WHOLE = "images_per_second"
@@ -24,33 +25,6 @@ def ratios(mine: Sequence[Figures], other: Sequence[Figures], figure: str) -> li
     return ratios_of([a[figure] for a in mine], [b[figure] for b in other])
 
 
-def times_over_parts(results: Results, how: str, figure: str) -> list[float]:
-    """Returns our time over the time of decoding alone and the model alone, by round.
-
-    Args:
-        results: Of contenders that hold the three.
-        how: The engine and precision, as in their names.
-        figure: WHOLE or STEADY.
-    """
-    ours, model, decoding = (
-        [1 / round_figures[figure] for round_figures in results.figures[name]]
-        for name in (f"ours_{how}", f"model_alone_{how}", "decode_alone")
-    )
-    return [a / (b + c) for a, b, c in zip(ours, model, decoding, strict=True)]
-
-
-def engines_with_parts(results: Results) -> list[str]:
-    """Returns the engines and precisions of which we and both parts took part."""
-    return [
-        f"{engine}_{precision}"
-        for engine in ENGINES
-        for precision in PRECISIONS
-        if {
-            f"ours_{engine}_{precision}", f"model_alone_{engine}_{precision}", "decode_alone",
-        } <= results.figures.keys()
-    ]  # fmt: skip
-
-
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Formats values as "median (min-max)"."""
     median, low, high = statistics.median(values), min(values), max(values)
@@ -63,8 +37,8 @@ def print_row(cells: Iterable[object]) -> None:
 
 
 def print_head(cells: Sequence[str]) -> None:
-    """Prints the head of a table."""
-    print()
+    """Prints the head of a table, under the day and the machine."""
+    print(f"\n{describe_machine()}:\n")
     print_row(cells)
     print_row("---" for _ in cells)
 
@@ -117,17 +91,6 @@ def print_ratios(results: Results) -> None:
             print_row((peer, *pairs))
 
 
-def print_times_over_parts(results: Results) -> None:
-    """Prints our time beside that of decoding alone and the model alone, one after the other."""
-    hows = engines_with_parts(results)
-    if hows:
-        print_head(("our time over decode_alone + model_alone", "whole", "steady"))
-    for how in hows:
-        print_row(
-            (how, *(spread(times_over_parts(results, how, figure)) for figure in (WHOLE, STEADY)))
-        )
-
-
 def too_short(results: Results, names: Iterable[str]) -> list[str]:
     """Returns those whose runs were too short for steady figures; parts have no start-up."""
     return [
@@ -143,6 +106,5 @@ def print_results(results: Results, images: int) -> None:
     print(f"\n## {results.model}, {images} {results.photos} photos")
     print_figures(results)
     print_ratios(results)
-    print_times_over_parts(results)
     if short := too_short(results, results.figures):
         print(f"\nToo few photos for steady figures of {', '.join(short)}.")

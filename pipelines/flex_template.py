@@ -29,13 +29,15 @@ PROGRAMS: dict[str, Program[Any]] = {
 }
 """The programs that can be templates, by name."""
 
-# Numbers are counts, from 1, or shares, from 0 to 1.
+# Numbers are counts, from 1, or shares, from 0 to 1; a margin goes to MAX_MARGIN, 10.
 _PATTERNS: dict[Any, str] = {
     int: r"[1-9][0-9]*",
     float: r"0|1|[01]\.0*|0?\.[0-9]+",
     batch_size: r"[1-9][0-9]*|auto",
     image_size: r"[1-9][0-9]*(x[1-9][0-9]*)?",
+    "box_margin": r"10(\.0*)?|[0-9]|[0-9]?\.[0-9]+",
 }
+"""What a flag's value looks like, by the flag's name, or else by what reads it."""
 _REMOTE = r"[a-zA-Z][a-zA-Z0-9+.-]*://.+"
 
 _LIST = "; several are separated by spaces and quoted as in a shell"
@@ -85,7 +87,7 @@ def _parameter(config_class: type[RunConfig], field: dataclasses.Field[Any]) -> 
 
     metadata, name = field.metadata, field.name
     text = metadata["help"] + (_LIST if metadata["repeatable"] else "")
-    pattern = _PATTERNS.get(metadata["read"])
+    pattern = _PATTERNS.get(name, _PATTERNS.get(metadata["read"]))
     own: dict[str, Any] = {"isOptional": not _is_required(config_class, name)}
     if _is_switch(field):
         pattern = "true|false"

@@ -1,18 +1,16 @@
 """The columns of boxes, found out at launch where --boxes makes a row of each."""
 
 import dataclasses
-import itertools
 
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
-from pipelines.running.carried_columns import FILES_PEEKED
+from pipelines.running.carried_columns import peek_first
 from transforms.boxes import PIXEL_NAMES, SHARE_NAMES, BoxColumns
 from transforms.errors import FlagError, InputError
 from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import FirstFiles
-from transforms.inputs.kinds import FILE_KINDS
 
 
 def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> FileColumns:
@@ -56,9 +54,7 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
             boxes=boxes,
         )
     (kind,) = kinds
-    names = names_of_boxes(boxes, kind)
-    for file in itertools.islice(first.files, FILES_PEEKED):
-        types = FILE_KINDS[kind].peek(file.uri, config.image_key, config.image_id_from, names)
-        if types is not None:
-            return columns_of_files(columns, boxes, kind, types)
-    raise InputError(f"--boxes {config.boxes}: the first files cannot be read: {file.uri}")
+    uri, types = peek_first(config, first.files, names_of_boxes(boxes, kind))
+    if types is None:
+        raise InputError(f"--boxes {config.boxes}: the first files cannot be read: {uri}")
+    return columns_of_files(columns, boxes, kind, types)

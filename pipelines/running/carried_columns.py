@@ -1,7 +1,7 @@
 """The columns that travel from the inputs to the output, found out at launch."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from transforms.inputs.source import Source
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED, STATISTICS
 
-FILES_PEEKED = 20
+_FILES_PEEKED = 20
 """Of these one should be readable; empty and damaged files are common among shards."""
 
 
@@ -125,18 +125,39 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
                     yield listed
 
 
-def _peek(config: RunConfig, files: Iterator[InputFile]) -> dict[str, pa.Schema]:
-    """Returns the carried columns of the first file that can be read, by its uri."""
-    unreadable = None
-    for file in itertools.islice(files, FILES_PEEKED):
-        schema = FILE_KINDS[file.kind].peek(
-            file.uri, config.image_key, config.image_id_from, config.carried_from
-        )
+def peek_first(
+    config: RunConfig, files: Iterable[InputFile], names: Sequence[str]
+) -> tuple[str, pa.Schema | None]:
+    """Looks for columns in the first file that can be read, of a few.
+
+    Args:
+        config: The flags.
+        files: The files.
+        names: Names of the columns, as files have them.
+
+    Returns:
+        The uri of the last file that was looked at, empty if there is none; and the columns, or
+        None if no file can be read.
+
+    Raises:
+        InputError: If the file lacks a column, or the image.
+    """
+    uri = ""
+    for file in itertools.islice(files, _FILES_PEEKED):
+        uri = file.uri
+        schema = FILE_KINDS[file.kind].peek(uri, config.image_key, config.image_id_from, names)
         if schema is not None:
-            return {file.uri: schema}
-        unreadable = file
-    _check_readable(config, unreadable)
-    return {}
+            return uri, schema
+    return uri, None
+
+
+def _peek(config: RunConfig, files: Iterable[InputFile]) -> dict[str, pa.Schema]:
+    """Returns the carried columns of the first file that can be read, by its uri."""
+    uri, schema = peek_first(config, files, config.carried_from)
+    if schema is None:
+        _check_readable(config, uri)
+        return {}
+    return {uri: schema}
 
 
 def _peek_all(
@@ -165,7 +186,7 @@ def _peek_all(
         looks = zip(every, threads.map(peek, every), strict=True)
         found = {file.uri: schema for file, schema in looks if schema is not None}
     if not found and every and not may_lack:
-        _check_readable(config, every[-1])
+        _check_readable(config, every[-1].uri)
     return found
 
 
@@ -181,10 +202,10 @@ def _check_exact(tables: Mapping[str, pa.Schema], unified: pa.Schema) -> None:
         list(threads.map(check_exact, concerned.keys(), concerned.values()))
 
 
-def _check_readable(config: RunConfig, unreadable: InputFile | None) -> None:
-    if unreadable is not None and config.carry_columns:
+def _check_readable(config: RunConfig, unreadable: str) -> None:
+    if unreadable and config.carry_columns:
         raise InputError(
-            f"{unreadable.uri}, and the files before it: nothing readable in them, so the types of "
+            f"{unreadable}, and the files before it: nothing readable in them, so the types of "
             "--carry_columns are not known"
         )
 

@@ -350,3 +350,26 @@ def test_the_same_boxes_give_the_same_files(tmp_path: pathlib.Path, mean_color: 
     assert run_embed(mean_color, tmp_path / "out", *argv) == 0
     assert run_embed(mean_color, tmp_path / "again", *argv, "--direct_num_workers", "1") == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--boxes", "yxyx=bbox"], "--boxes yxyx=bbox: the first files cannot be read"),
+        (["--carry_columns", "label"], "the types of --carry_columns are not known"),
+    ],
+)
+def test_files_that_cannot_be_read_tell_no_columns(
+    argv: list[str],
+    said: str,
+    tmp_path: pathlib.Path,
+    mean_color: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tfrecord").write_bytes(b"damaged" * 9)
+    inputs = ["--input", str(tmp_path / "*.tfrecord")]
+    assert run_embed(mean_color, tmp_path / "out", *inputs, *argv) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "b.tfrecord" in told

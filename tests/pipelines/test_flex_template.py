@@ -23,9 +23,9 @@ from transforms.errors import FlagError
 
 BEAM = {"sdk_container_image", "number_of_worker_harness_threads"}
 SAMPLES = (
-    "", " ", "x", "-1", "0", "0.0", "0.25", ".5", "1", "1.0", "1.5", "2", "32", "1e9", "true",
-    "false", "True", "auto", "none", "parquet", "softmax", "float32", "224", "0x0", "224x320",
-    "224x", "a=b", "gs://bucket/a", "/a/b", "s3://a b", "0,1", "-1,1",
+    "", " ", "x", "-1", "0", "0.0", "0.25", ".5", "1", "1.0", "1.5", "2", "10", "10.5", "32", "1e9",
+    "true", "false", "True", "auto", "none", "parquet", "softmax", "float32", "224", "0x0",
+    "224x320", "224x", "a=b", "gs://bucket/a", "/a/b", "s3://a b", "0,1", "-1,1",
 )  # fmt: skip
 
 
@@ -139,6 +139,7 @@ def test_expressions_refuse_wrong_values_and_take_good_ones() -> None:
         ("batch_size", ("auto", "64"), ("0", "many", "1.5")),
         ("image_size", ("224", "224x320"), ("0", "x", "224x", "224 x 320")),
         ("max_failed_fraction", ("0", "0.02", "1"), ("2", "-0.1", "half")),
+        ("box_margin", ("0", ".25", "1.5", "9.99", "10", "10.0"), ("10.1", "11", "-0.1", "half")),
         ("output", ("gs://bucket/out",), ("out", "/out", "gs://")),
         ("input", ("gs://a/*.jpg", "gs://a gs://b", "'gs://a b/*.jpg'"), ("photos/", "")),
         ("resize_mode", ("pad",), ("stretch",)),

@@ -5,7 +5,7 @@ import collections
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,20 +45,6 @@ _UPRIGHT = {
     8: _TRANSPOSE.ROTATE_90,
 }
 """What turns an image upright, by its EXIF orientation (EXIF 2.32, section 4.6.5, tag 274)."""
-
-
-class Crop(NamedTuple):
-    """The part of an image that a run's row is of.
-
-    Attributes:
-        box: The box as it was given.
-        margin: Share of its size that was added on each side.
-        is_upright: Whether it lies in the upright image, else in the image as stored.
-    """
-
-    box: ImageBox
-    margin: float
-    is_upright: bool
 
 
 class Thumbnail(NamedTuple):
@@ -106,82 +92,129 @@ def read_thumbnails(
     config, limits = record["config"], record["preprocessing"]
     columns = FileColumns(config["image_key"], config["image_id_from"], pa.schema([]))
     uris, hashes = (rows[name].to_pylist() for name in COLUMNS)
-    margin, is_upright = limits.get("box_margin", 0.0), limits["exif"] == "apply"
-    crops = [box and Crop(box, margin, is_upright) for box in boxes_of(rows)]
-    crops_of_uri: collections.defaultdict[str, set[Crop | None]] = collections.defaultdict(set)
-    for uri, crop in zip(uris, crops, strict=True):
-        crops_of_uri[uri].add(crop)
+    boxes = boxes_of(rows)
+    boxes_of_uri: collections.defaultdict[str, set[ImageBox | None]] = collections.defaultdict(set)
+    for uri, box in zip(uris, boxes, strict=True):
+        boxes_of_uri[uri].add(box)
     with _forgiving_pillow() if damaged else contextlib.nullcontext():
         drawn = {
-            (uri, crop): _draw(image, side_pixels, limits["max_image_pixels"], crop)
+            uri: _draw(image, boxes_of_uri[uri], side_pixels, limits)
             for uri, image in read_named_images(uris, columns, limits["max_image_bytes"])
-            for crop in crops_of_uri[uri]
         }
     return [
-        drawn[uri, crop].of(content) for uri, content, crop in zip(uris, hashes, crops, strict=True)
+        drawn[uri][box].of(content) for uri, content, box in zip(uris, hashes, boxes, strict=True)
     ]
 
 
-def draw_thumbnail(
-    encoded: bytes, side_pixels: int, max_image_pixels: int, crop: Crop | None = None
-) -> bytes:
+def draw_thumbnail(encoded: bytes, side_pixels: int, max_image_pixels: int) -> bytes:
     """Draws an image small and upright, its aspect ratio kept; one that is smaller stays so.
 
     Args:
         encoded: The whole file.
         side_pixels: Longest side of the picture.
         max_image_pixels: The limit on what is decoded.
-        crop: The part that is drawn; None draws all.
 
     Returns:
         A JPEG file.
 
     Raises:
-        ImageError: If it cannot be decoded, or is too large, or the part is not in it.
+        ImageError: If it cannot be decoded, or is too large.
+    """
+    image, orientation = _decode(encoded, max_image_pixels, enough_pixels=2 * side_pixels)
+    image.thumbnail((side_pixels, side_pixels))
+    return _to_jpeg(_turned(image, orientation), side_pixels)
+
+
+def draw_boxes(
+    encoded: bytes,
+    boxes: Collection[ImageBox | None],
+    side_pixels: int,
+    policy: Mapping[str, Any],
+) -> dict[ImageBox | None, bytes | ImageError]:
+    """Draws parts of an image as draw_thumbnail does all of it; it is decoded once.
+
+    Args:
+        encoded: The whole file.
+        boxes: The parts, as they were given; None is all of it.
+        side_pixels: Longest side of each picture.
+        policy: Preprocessing of their run, by its _run.json: the limit on pixels, the margin, and
+            whether boxes lie in the upright image or in the one that is stored.
+
+    Returns:
+        A JPEG file of each part, or why there is none.
+
+    Raises:
+        ImageError: If the image cannot be decoded, or is too large.
+    """
+    image, orientation = _decode(encoded, policy["max_image_pixels"])
+    if policy["exif"] == "apply":
+        image, orientation = _turned(image, orientation), 1
+    drawn: dict[ImageBox | None, bytes | ImageError] = {}
+    for box in boxes:
+        try:
+            part = _turned(_cut(image, box, policy.get("box_margin", 0.0)), orientation)
+        except ImageError as error:
+            drawn[box] = error
+        else:
+            part.thumbnail((side_pixels, side_pixels))
+            drawn[box] = _to_jpeg(part, side_pixels)
+    return drawn
+
+
+def _decode(
+    encoded: bytes, max_image_pixels: int, enough_pixels: int | None = None
+) -> tuple[PIL.Image.Image, int]:
+    """Decodes an image as it is stored, and returns its EXIF orientation, too.
+
+    Args:
+        encoded: The whole file.
+        max_image_pixels: The limit on its size.
+        enough_pixels: Side that is large enough, where a JPEG file can be decoded smaller; None
+            decodes it as large as it is.
     """
     header = read_header(encoded)
     if header.height * header.width > max_image_pixels:
         raise ImageTooLargeError(
             f"{header.height} x {header.width} pixels, the limit is {max_image_pixels}"
         )
-    if header.format == "JPEG":
-        try:
-            with open_with_pillow(encoded, header.format) as opened:
-                if crop is None:
-                    opened.draft("RGB", (2 * side_pixels, 2 * side_pixels))
-                image = opened.convert("RGB")
-        except PILLOW_ERRORS as error:
-            raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
-    else:
-        image = PIL.Image.fromarray(_decode(encoded, header))
-    if crop is None:
-        image.thumbnail((side_pixels, side_pixels))
-    elif not crop.is_upright:
-        image = _cut(image, crop)
-    if header.orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[header.orientation])
-    if crop is not None and crop.is_upright:
-        image = _cut(image, crop)
-    image.thumbnail((side_pixels, side_pixels))
+    if header.format != "JPEG":
+        return PIL.Image.fromarray(_decode_pixels(encoded, header)), header.orientation
+    try:
+        with open_with_pillow(encoded, header.format) as opened:
+            if enough_pixels is not None:
+                opened.draft("RGB", (enough_pixels, enough_pixels))
+            return opened.convert("RGB"), header.orientation
+    except PILLOW_ERRORS as error:
+        raise CorruptImageError(f"damaged JPEG data: {reason(error)}") from error
+
+
+def _decode_pixels(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
+    if header.decoder != "libjxl":
+        return decode_with_pillow(encoded, header)
+    from transforms.images.jxl_decoder import decode_jxl  # It imports TensorFlow.
+
+    return decode_jxl(encoded, header)
+
+
+def _turned(image: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _cut(image: PIL.Image.Image, box: ImageBox | None, margin: float) -> PIL.Image.Image:
+    """Returns a copy of a part."""
+    if box is None:
+        return image.copy()
+    top, left, height, width = box.within(image.height, image.width, margin)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _to_jpeg(image: PIL.Image.Image, side_pixels: int) -> bytes:
     for quality in _QUALITIES:
         picture = io.BytesIO()
         image.save(picture, "JPEG", quality=quality, optimize=True)
         if picture.tell() <= _LEAST_BYTES + _BYTES_A_PIXEL * side_pixels**2:
             break
     return picture.getvalue()
-
-
-def _cut(image: PIL.Image.Image, crop: Crop) -> PIL.Image.Image:
-    top, left, height, width = crop.box.within(image.height, image.width, crop.margin)
-    return image.crop((left, top, left + width, top + height))
-
-
-def _decode(encoded: bytes, header: ImageHeader) -> npt.NDArray[np.uint8]:
-    if header.decoder != "libjxl":
-        return decode_with_pillow(encoded, header)
-    from transforms.images.jxl_decoder import decode_jxl  # It imports TensorFlow.
-
-    return decode_jxl(encoded, header)
 
 
 @contextlib.contextmanager
@@ -210,12 +243,27 @@ class _Drawn(NamedTuple):
         return Thumbnail(self.jpeg, note, self.format)
 
 
-def _draw(image: bytes | str, side_pixels: int, max_image_pixels: int, crop: Crop | None) -> _Drawn:
+def _draw(
+    image: bytes | str,
+    boxes: Collection[ImageBox | None],
+    side_pixels: int,
+    policy: Mapping[str, Any],
+) -> dict[ImageBox | None, _Drawn]:
+    """Draws the parts of an image that are wanted, or says what is wrong with it."""
     if isinstance(image, str):
-        return _Drawn(image)
+        return dict.fromkeys(boxes, _Drawn(image))
+    pictures: Mapping[ImageBox | None, bytes | ImageError]
     try:
-        jpeg = draw_thumbnail(image, side_pixels, max_image_pixels, crop)
+        if any(boxes):
+            pictures = draw_boxes(image, boxes, side_pixels, policy)
+        else:
+            pictures = {None: draw_thumbnail(image, side_pixels, policy["max_image_pixels"])}
     except ImageError as error:
-        return _Drawn(str(error))
-    content = content_of_box(hashlib.sha256(image).hexdigest(), crop and crop.box)
-    return _Drawn("", jpeg, content, find_format(image))
+        return dict.fromkeys(boxes, _Drawn(str(error)))
+    content, image_format = hashlib.sha256(image).hexdigest(), find_format(image)
+    return {
+        box: _Drawn(str(picture))
+        if isinstance(picture, ImageError)
+        else _Drawn("", picture, content_of_box(content, box), image_format)
+        for box, picture in pictures.items()
+    }

@@ -8,9 +8,9 @@ from transforms.images.policy import LIMITS, Preprocessing
 from transforms.images.preprocessor import Preprocessed, Preprocessor, preprocess_together
 from transforms.images.read_image import Boxes
 
-_WAY_OF_DECODING = (*LIMITS, "max_image_seconds", "decode", "color_profile")
-"""Fields of policies that decide what is decoded of a file; the rest says what is made of it."""
-_WAY_OF_BOXES = (*_WAY_OF_DECODING, "exif")
+_WAY_OF_READING = (*LIMITS, "max_image_seconds", "color_profile")
+"""Fields of policies that decide what is read of a file; the rest says what is made of it."""
+_WAY_OF_BOXES = (*_WAY_OF_READING, "exif")
 """The same where boxes are cut: boxes lie in the image as it is shown."""
 
 
@@ -43,7 +43,7 @@ class SharedPreprocessor:
             boxes: The box of each image that is wanted; None of whole images.
         """
         alike: dict[tuple[Any, ...], list[Preprocessing]] = {}
-        deciding = _WAY_OF_DECODING if boxes is None else _WAY_OF_BOXES
+        deciding = _WAY_OF_READING if boxes is None else _WAY_OF_BOXES
         for policy in policies:
             way = tuple(getattr(policy, name) for name in deciding)
             alike.setdefault(way, []).append(policy)

@@ -26,7 +26,7 @@ def fingerprint_shard(base: str, shard: Shard) -> str:
     Its number is no part of it: a shard with the same inputs has the same rows.
 
     Args:
-        base: Fingerprint of the recipe and the columns.
+        base: Fingerprint of the recipe and the columns, or what else a shard is of.
         shard: The shard.
     """
     digest = hashlib.sha256(f"{base} {shard.kind}\n".encode())

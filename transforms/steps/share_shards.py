@@ -1,6 +1,5 @@
 """ShareShards: the unfinished shards of several runs -> each shard once, with the runs it is of."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from transforms.records import Shard
+from transforms.runs.recipe import fingerprint_shard
 
 
 class SharedShard(NamedTuple):
@@ -22,9 +22,7 @@ class SharedShard(NamedTuple):
 
 def _to_keyed(shard: Shard, run: int) -> tuple[str, tuple[int, Shard]]:
     """Keys a shard by its place and its inputs, which are the same in all runs that share it."""
-    inputs = repr((shard.kind.value, shard.refs, shard.files))
-    key = f"{shard.key}/{hashlib.sha256(inputs.encode(errors='surrogatepass')).hexdigest()}"
-    return key, (run, shard)
+    return fingerprint_shard(str(shard.key), shard), (run, shard)
 
 
 def _to_shared(keyed: tuple[str, Iterable[tuple[int, Shard]]]) -> SharedShard:

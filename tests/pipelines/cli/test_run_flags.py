@@ -17,12 +17,9 @@ from pipelines.cli.classify_flags import ClassifyConfig
 from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.parser import make_parser, parse_flags
 from pipelines.cli.run_flags import RunConfig
+from pipelines.command import PROGRAMS
 from transforms.errors import FlagError
 
-PROGRAMS = [
-    "embed", "classify", "refresh", "verify", "report", "diff", "search", "index",
-    "inspect_model", "convert_model", "train_classifier",
-]  # fmt: skip
 NEEDED = ["--input", "photos/", "--model", "m", "--output", "out"]
 
 

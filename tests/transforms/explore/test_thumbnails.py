@@ -10,8 +10,22 @@ import pytest
 
 from tests.support.images import encode, exif, photo
 from tests.support.runs import read, read_record, run_embed, write_examples
-from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
-from transforms.explore.thumbnails import COLUMNS, Thumbnail, draw_thumbnail, read_thumbnails
+from transforms.boxes import ImageBox
+from transforms.errors import (
+    BoxOutsideError,
+    CorruptImageError,
+    ImageTooLargeError,
+    UnsupportedFormatError,
+)
+from transforms.explore import thumbnails
+from transforms.explore.thumbnails import (
+    COLUMNS,
+    Thumbnail,
+    draw_boxes,
+    draw_thumbnail,
+    read_thumbnails,
+)
+from transforms.images.pillow_files import open_with_pillow
 
 
 def opened(jpeg: bytes) -> PIL.Image.Image:
@@ -61,6 +75,39 @@ def test_refuses_what_a_run_refuses() -> None:
         draw_thumbnail(b"<svg/>", 96, 10**6)
     with pytest.raises(CorruptImageError):
         draw_thumbnail(encode(photo(300, 200), "JPEG")[:2000], 96, 10**6)
+
+
+@pytest.mark.parametrize("exif_policy", ["apply", "ignore"])
+def test_draws_the_parts_of_an_image_of_one_decoding(
+    exif_policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_files: list[str] = []
+
+    def counted(encoded: bytes, format: str) -> PIL.Image.Image:
+        opened_files.append(format)
+        return open_with_pillow(encoded, format)
+
+    monkeypatch.setattr(thumbnails, "open_with_pillow", counted)
+    # Stored 40 x 60, shown 60 x 40 with the red corner in its upper right.
+    stored = np.zeros((40, 60, 3), np.uint8)
+    stored[:20, :20] = (250, 0, 0)
+    encoded = encode(stored, "JPEG", exif=exif(6))
+    corner = (0, 20, 20, 40) if exif_policy == "apply" else (0, 0, 20, 20)
+    red, wide = ImageBox(*corner, in_pixels=True), ImageBox(0.5, 0.0, 1.0, 1.0, in_pixels=False)
+    away = ImageBox(90, 90, 99, 99, in_pixels=True)
+    policy = {"max_image_pixels": 10**6, "exif": exif_policy, "box_margin": 0.0}
+    drawn = draw_boxes(encoded, {red, wide, away, None}, 96, policy)
+    assert opened_files == ["JPEG"]
+    error = drawn.pop(away)
+    assert isinstance(error, BoxOutsideError)
+    pictures = {box: opened(jpeg) for box, jpeg in drawn.items() if isinstance(jpeg, bytes)}
+    sizes = {box: picture.size for box, picture in pictures.items()}
+    halves = (40, 30) if exif_policy == "apply" else (20, 60)
+    assert sizes == {red: (20, 20), wide: halves, None: (40, 60)}
+    assert np.abs(np.asarray(pictures[red]).mean((0, 1)) - (250, 0, 0)).max() < 12
+    assert np.abs(np.asarray(pictures[wide]).mean((0, 1))).max() < 12
+    for box, jpeg in drawn.items():
+        assert draw_boxes(encoded, [box], 96, policy) == {box: jpeg}
 
 
 def test_reads_images_of_a_run_again(tmp_path: pathlib.Path, mean_color: str) -> None:

@@ -49,7 +49,14 @@ def alone(name: str) -> Preprocessed:
 
 
 @pytest.mark.parametrize(
-    "names", [["small"], ["small", "large", "turned", "bytes"], ["fast", "larger"], list(POLICIES)]
+    "names",
+    [
+        ["small"],
+        ["small", "large", "turned", "bytes"],
+        ["fast", "larger"],
+        ["fast", "largest", "larger"],
+        list(POLICIES),
+    ],
 )
 def test_each_policy_has_the_pixels_that_it_makes_alone(names: list[str]) -> None:
     found = shared()(files(), [POLICIES[name] for name in names])
@@ -82,6 +89,8 @@ class CountedBatches(JpegBatches):
         (["small", "large", "turned", "bytes"], 1),
         (["fast", "larger"], 1),
         (["fast", "largest"], 2),  # Decoded at 1/4 and at 1/2 of its size.
+        (["fast", "largest", "larger"], 2),
+        (["small", "fast", "large"], 2),
     ],
 )
 def test_jpeg_files_are_decoded_once_a_size(names: list[str], decoded: int) -> None:
@@ -89,3 +98,11 @@ def test_jpeg_files_are_decoded_once_a_size(names: list[str], decoded: int) -> N
     ways = [Preprocessor(POLICIES[name], jpegs) for name in names]
     preprocess_together(ways, files()[:2])
     assert jpegs.decoded == decoded
+
+
+def test_what_is_too_small_to_shrink_is_decoded_once_for_fast_and_exact() -> None:
+    jpegs = CountedBatches()
+    ways = [Preprocessor(POLICIES[name], jpegs) for name in ("small", "fast")]
+    exact, fast = preprocess_together(ways, [encode(photo(40, 50), "JPEG")])
+    assert jpegs.decoded == 1
+    np.testing.assert_array_equal(exact.pixels, fast.pixels)

@@ -12,6 +12,7 @@ from transforms.errors import FlagError, InputError
 from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import FirstFiles
+from transforms.inputs.json_values import is_open
 from transforms.inputs.kinds import FILE_KINDS
 
 
@@ -41,7 +42,7 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
     if unfit or len(kinds) > 1:
         raise InputError(
             f"--boxes: {unfit[0] if unfit else ' and '.join(sorted(kinds))}: boxes are taken of "
-            "manifests, and of TFRecord or Parquet files, one of the two in a run"
+            "manifests, and of TFRecord, Parquet or tar files, one of these kinds in a run"
         )
     if not kinds and not config.manifest:
         raise InputError(
@@ -56,9 +57,13 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
             boxes=boxes,
         )
     (kind,) = kinds
-    names = names_of_boxes(boxes, kind)
+    names, found = names_of_boxes(boxes, kind), None
     for file in itertools.islice(first.files, FILES_PEEKED):
         types = FILE_KINDS[kind].peek(file.uri, config.image_key, config.image_id_from, names)
         if types is not None:
-            return columns_of_files(columns, boxes, kind, types)
-    raise InputError(f"--boxes {config.boxes}: the first files cannot be read: {file.uri}")
+            found = types
+            if not any(map(is_open, types.types)):
+                break
+    if found is None:
+        raise InputError(f"--boxes {config.boxes}: the first files cannot be read: {file.uri}")
+    return columns_of_files(columns, boxes, kind, found)

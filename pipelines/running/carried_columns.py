@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.boxes import BoxColumns, box_names
 from transforms.errors import FlagError, InputError
-from transforms.inputs.carried_types import unify_carried, unify_texts
+from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.columns import rename
 from transforms.inputs.entries import ImageFile
 from transforms.inputs.first_files import FirstFiles
@@ -19,6 +19,7 @@ from transforms.inputs.manifests import manifest_schema
 from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
 from transforms.inputs.partition_columns import partition_values
 from transforms.inputs.source import Source
+from transforms.inputs.tar_fields import unify_fields
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED, STATISTICS
 
@@ -81,7 +82,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
             schemas |= _peek_all(config, own, may_lack=True)
         if kind is ShardKind.TAR and schemas:
-            schemas = {next(iter(schemas)): unify_texts(schemas)}
+            schemas = {next(iter(schemas)): unify_fields(schemas)}
         found |= schemas
     if not found:
         return _partition_schema(config, sources)

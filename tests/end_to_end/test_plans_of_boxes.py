@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tests.support.images import encode, photo
 from tests.support.runs import latest, read_record, run_embed, run_refresh
+from tests.support.tars import write_tar
 
 Boxes = list[tuple[int, int, int, int]]
 Capsys = pytest.CaptureFixture[str]
@@ -57,7 +58,16 @@ def write_records(path: pathlib.Path, boxes: list[Boxes]) -> list[str]:
     return ["--boxes", "yxyx=image/object/bbox"]
 
 
-WRITERS = {"parquet": write_parquet, "tfrecord": write_records}
+def write_samples(path: pathlib.Path, boxes: list[Boxes]) -> list[str]:
+    members = {}
+    for number, own in enumerate(boxes):
+        members[f"{path.stem}-{number}.jpg"] = IMAGE
+        members[f"{path.stem}-{number}.json"] = json.dumps({"bbox": own}).encode()
+    write_tar(path, members)
+    return ["--boxes", "xywh=json.bbox"]
+
+
+WRITERS = {"tar": write_samples, "parquet": write_parquet, "tfrecord": write_records}
 
 
 def rows_of(run: pathlib.Path) -> int:

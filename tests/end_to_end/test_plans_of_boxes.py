@@ -191,10 +191,13 @@ def test_a_refresh_foretells_boxes(tmp_path: pathlib.Path, mean_color: str, caps
     assert rows_of(latest(root)) == said["rows"]
 
 
-def test_images_without_boxes_are_foretold_as_no_rows(
+def test_a_plan_of_images_without_boxes_ends_as_the_run_does(
     tmp_path: pathlib.Path, mean_color: str, capsys: Capsys
 ) -> None:
     argv = write_parquet(tmp_path / "x.parquet", [[]] * 10)
     argv += ["--input", str(tmp_path / "x.parquet")]
-    said = run_embed(mean_color, tmp_path / "out", *argv, "--plan")
-    assert said == run_embed(mean_color, tmp_path / "out", *argv)
+    assert run_embed(mean_color, tmp_path / "out", *argv, "--plan") == 1
+    said = capsys.readouterr().err
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 1
+    assert said == capsys.readouterr().err
+    assert "no images found" in said

@@ -134,23 +134,21 @@ class _Images:
 
     def add(self, ref: ImageRef) -> None:
         """Adds a row's image."""
-        size_bytes = -1 if ref.size_bytes is None else ref.size_bytes
         if self._shared:
             self._uris += digest_ids([ref.uri])
-            self._sizes.append(size_bytes)
+            self._sizes.append(-1 if ref.size_bytes is None else ref.size_bytes)
         else:
-            self._count(size_bytes)
+            self.count += 1
+            self.size_bytes += ref.size_bytes or 0
+            self.unsized += ref.size_bytes is None
 
     def finish(self) -> None:
         """Counts those that rows share, once each."""
         _, firsts = np.unique(np.frombuffer(self._uris, np.uint64), return_index=True)
-        for first in firsts.tolist():
-            self._count(self._sizes[first])
-
-    def _count(self, size_bytes: int) -> None:
-        self.count += 1
-        self.size_bytes += max(size_bytes, 0)
-        self.unsized += size_bytes < 0
+        sizes = np.frombuffer(self._sizes, np.int64)[firsts]
+        self.count += len(sizes)
+        self.size_bytes += int(sizes.clip(0).sum())
+        self.unsized += int((sizes < 0).sum())
 
 
 class _Lottery:

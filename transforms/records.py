@@ -40,8 +40,8 @@ class ImageRef:
             on the web that the run before has a row of, that of its version.
         unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
             how many images are in it, so that it is one, which fails.
-        box: Row of a manifest that holds the box which it is, until PlanShards numbers the boxes of
-            each image; then, and of a whole image, None.
+        box: Place of the box which it is, among all of a manifest, until PlanShards numbers the
+            boxes of each image; then, and of a whole image, None.
         row: Place in the list, counted from 0, if rows of one image are told apart; None once their
             ids do.
     """

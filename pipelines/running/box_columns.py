@@ -39,7 +39,7 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
     if unfit or len(kinds) > 1:
         raise InputError(
             f"--boxes: {unfit[0] if unfit else ' and '.join(sorted(kinds))}: boxes are taken of "
-            "manifests, and of TFRecord or Parquet files, one of the two in a run"
+            "manifests, and of TFRecord, Parquet or tar files, one of these kinds in a run"
         )
     if not kinds and not config.manifest:
         raise InputError(

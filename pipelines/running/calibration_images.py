@@ -76,6 +76,7 @@ def draw_calibration_images(
         sources,
         manifests,
         columns,
+        max_image_bytes=policy.max_image_bytes,
         allow_private_hosts=config.allow_private_hosts,
         draw=size,
         comparison=Comparison((), "", has_same_recipe=False),

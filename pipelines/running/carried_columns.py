@@ -9,16 +9,18 @@ import pyarrow as pa
 from pipelines.cli.run_flags import RunConfig
 from transforms.boxes import BoxColumns, box_names
 from transforms.errors import FlagError, InputError
-from transforms.inputs.carried_types import unify_carried, unify_texts
+from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.columns import rename
 from transforms.inputs.entries import ImageFile
 from transforms.inputs.first_files import FirstFiles
+from transforms.inputs.json_values import is_open
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.listing import list_source
 from transforms.inputs.manifests import manifest_schema
 from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
 from transforms.inputs.partition_columns import partition_values
 from transforms.inputs.source import Source
+from transforms.inputs.tar_fields import unify_fields
 from transforms.records import InputFile, ShardKind
 from transforms.schemas import RESERVED, STATISTICS
 
@@ -81,7 +83,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
             schemas |= _peek_all(config, own, may_lack=True)
         if kind is ShardKind.TAR and schemas:
-            schemas = {next(iter(schemas)): unify_texts(schemas)}
+            schemas = {next(iter(schemas)): unify_fields(schemas)}
         found |= schemas
     if not found:
         return _partition_schema(config, sources)
@@ -128,7 +130,7 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
 def peek_first(
     config: RunConfig, files: Iterable[InputFile], names: Sequence[str]
 ) -> tuple[str, pa.Schema | None]:
-    """Looks for columns in the first file that can be read, of a few.
+    """Looks for columns in the first file that tells their types, or can be read, of a few.
 
     Args:
         config: The flags.
@@ -136,19 +138,20 @@ def peek_first(
         names: Names of the columns, as files have them.
 
     Returns:
-        The uri of the last file that was looked at, empty if there is none; and the columns, or
-        None if no file can be read.
+        The uri of that file, or of the last that was looked at, empty if there is none; and the
+        columns, or None if no file can be read.
 
     Raises:
         InputError: If the file lacks a column, or the image.
     """
-    uri = ""
+    uri, found = "", None
     for file in itertools.islice(files, _FILES_PEEKED):
-        uri = file.uri
-        schema = FILE_KINDS[file.kind].peek(uri, config.image_key, config.image_id_from, names)
-        if schema is not None:
-            return uri, schema
-    return uri, None
+        schema = FILE_KINDS[file.kind].peek(file.uri, config.image_key, config.image_id_from, names)
+        if schema is not None or found is None:
+            uri, found = file.uri, schema
+        if found is not None and not any(map(is_open, found.types)):
+            break
+    return uri, found
 
 
 def _peek(config: RunConfig, files: Iterable[InputFile]) -> dict[str, pa.Schema]:

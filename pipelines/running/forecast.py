@@ -89,29 +89,33 @@ def _take_workload(plan: RunPlan, threads: int) -> Workload:
         launch.sources,
         launch.config.manifest,
         launch.columns,
+        max_image_bytes=launch.policy.max_image_bytes,
         allow_private_hosts=launch.config.allow_private_hosts,
         draw=sample_size(launch.batch_size, threads),
         comparison=Comparison(
-            basis.results, launch.base_fingerprint, has_same_recipe=basis.has_same_recipe
+            basis.results,
+            launch.base_fingerprint,
+            has_same_recipe=basis.has_same_recipe,
+            boxes=launch.columns.boxes,
         ),
     )
 
 
 def _count_shards(plan: RunPlan, workload: Workload) -> int:
     in_files = workload.file_shards(plan.launch.config.rows_per_file)
-    return plan.sizes.count(workload.survey.images) + in_files
+    return plan.sizes.count(workload.survey.rows) + in_files
 
 
 def _try_sample(plan: RunPlan, workload: Workload, threads: int) -> SampleRun:
     survey = workload.survey
-    image_shards = plan.sizes.count(survey.images)
+    image_shards = plan.sizes.count(survey.rows)
     sample = make_sample(
         survey.drawn,
         workload.files_to_compute,
         size=sample_size(plan.launch.batch_size, threads),
         images=workload.listed_to_compute,
         images_in_files=workload.in_files_to_compute,
-        rows_per_shard=-(-survey.images // max(image_shards, 1)),
+        rows_per_shard=-(-survey.rows // max(image_shards, 1)),
         threads=threads,
     )
     return run_sample(plan, sample, threads)

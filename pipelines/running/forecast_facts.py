@@ -16,8 +16,10 @@ def forecast_facts(forecast: Forecast, flags: PlanFlags) -> dict[str, Any]:
         "output": forecast.output,
         "model": forecast.launch.model.handle,
         "images": workload.images,
-        "images_to_compute": workload.images_to_compute,
+        "rows": workload.all_rows,
+        "images_to_compute": workload.rows_to_compute,
         "images_are_counted": all(count.is_exact for count in workload.counts.values()),
+        "rows_are_counted": all(count.is_exact for count in workload.rows.values()),
         "input_bytes": survey.image_bytes + sum(file.size_bytes for file in survey.files),
         "skipped_by_reason": {one.reason: one.total for one in survey.skipped},
         "skipped_examples": {one.reason: one.example for one in survey.skipped},
@@ -36,7 +38,7 @@ def forecast_facts(forecast: Forecast, flags: PlanFlags) -> dict[str, Any]:
     costs = run.costs.of_a_run(forecast.start_seconds)
 
     def seconds(workers: int) -> float:
-        return costs.seconds(workload.images_to_compute, forecast.shards, workers)
+        return costs.seconds(workload.rows_to_compute, forecast.shards, workers)
 
     record = run.record
     facts["sample"] = {
@@ -49,7 +51,7 @@ def forecast_facts(forecast: Forecast, flags: PlanFlags) -> dict[str, Any]:
         "warnings": record["warnings"],
     }
     facts["seconds"] = seconds(1)
-    rows = round(workload.images * run.costs.rows / run.costs.images)
+    rows = round(workload.all_rows * run.costs.rows / run.costs.images)
     facts["output_bytes"] = costs.output_bytes(rows, forecast.shards)
     workers, price = flags.plan_workers, flags.price_per_worker_hour
     if workers is not None:

@@ -72,6 +72,11 @@ class Forecast:
     is_here: bool
     memory_bytes: int
 
+    @property
+    def has_boxes(self) -> bool:
+        """Whether a row is a box of an image."""
+        return self.launch.columns.boxes is not None
+
 
 def format_forecast(forecast: Forecast, flags: PlanFlags) -> str:
     """Says what was found, what the sample showed, and what the run would take."""
@@ -92,19 +97,22 @@ def format_forecast(forecast: Forecast, flags: PlanFlags) -> str:
 
 def _inputs(forecast: Forecast) -> Iterator[_Row]:
     workload = forecast.workload
-    survey, counts = workload.survey, workload.counts
+    survey, rows = workload.survey, workload.rows
     size_bytes = survey.image_bytes + sum(file.size_bytes for file in survey.files)
-    about = _about(counts.values())
-    yield "matched", f"{about}{workload.images:,} images, {describe_size(size_bytes)}"
-    if survey.images and survey.files:
-        yield "", f"{survey.images:,} image files, {describe_size(survey.image_bytes)}"
+    matched = f"{_about(workload.counts.values())}{workload.images:,} images"
+    if forecast.has_boxes:
+        matched = f"{_about(rows.values())}{workload.all_rows:,} boxes of {matched}"
+    yield "matched", f"{matched}, {describe_size(size_bytes)}"
+    if survey.rows and survey.files:
+        listed = "boxes in manifests" if forecast.has_boxes else "image files"
+        yield "", f"{survey.rows:,} {listed}, {describe_size(survey.image_bytes)}"
     for kind, files_of in FILE_KINDS.items():
-        own = {file: count for file, count in counts.items() if file.kind is kind}
+        own = {file: count for file, count in rows.items() if file.kind is kind}
         if own:
-            images = round(sum(count.images for count in own.values()))
+            total = round(sum(count.images for count in own.values()))
             size = describe_size(sum(file.size_bytes for file in own))
             about = _about(own.values())
-            yield "", f"{about}{images:,} in {len(own):,} {files_of.word} files, {size}"
+            yield "", f"{about}{total:,} in {len(own):,} {files_of.word} files, {size}"
     if survey.unsized:
         yield "", f"{survey.unsized:,} whose sizes are not listed, and not in these bytes"
     builds_on_run = forecast.previous is not None
@@ -148,8 +156,9 @@ def _model(forecast: Forecast) -> str:
 
 
 def _sample(forecast: Forecast, run: SampleRun) -> Iterator[_Row]:
-    rate = f"{run.costs.images_per_second:,.1f} images/s"
-    yield "sample", f"{run.costs.images:,} images here, {rate} once it ran"
+    rows = "boxes" if forecast.has_boxes else "images"
+    rate = f"{run.costs.images_per_second:,.1f} {rows}/s"
+    yield "sample", f"{run.costs.images:,} {rows} here, {rate} once it ran"
     if not forecast.is_here:
         yield "", "measured on this machine: the workers of --runner may be others"
     for text in describe_engines(run.record, forecast.workers):
@@ -210,7 +219,7 @@ def _needs(forecast: Forecast, run: SampleRun, flags: PlanFlags) -> Iterator[_Ro
     costs, workload = run.costs.of_a_run(forecast.start_seconds), forecast.workload
 
     def seconds(workers: int) -> float:
-        return costs.seconds(workload.images_to_compute, forecast.shards, workers)
+        return costs.seconds(workload.rows_to_compute, forecast.shards, workers)
 
     once = describe_time(costs.start_seconds)
     yield "time", f"{describe_time(seconds(1))} here, {once} of it to start and to end"
@@ -227,7 +236,7 @@ def _needs(forecast: Forecast, run: SampleRun, flags: PlanFlags) -> Iterator[_Ro
             cost += f", {_money(price * many * seconds(many) / 3600)} on {many:,} workers"
         yield "money", f"{cost}, at {price:g} a worker and hour"
     yield "memory", f"{describe_size(forecast.memory_bytes)} a worker, as here"
-    rows = round(workload.images * run.costs.rows / run.costs.images)
+    rows = round(workload.all_rows * run.costs.rows / run.costs.images)
     size = describe_size(costs.output_bytes(rows, forecast.shards))
     yield "files", f"{forecast.shards:,} (about {size})"
 

@@ -240,6 +240,16 @@ def test_boxes_in_json_may_be_lists_and_tfrecord_holds_them(
     assert read_record(again)["counts"]["written"] == read(tmp_path / "out").num_rows
 
 
+def test_boxes_of_a_list_are_numbered_in_its_order(tmp_path: pathlib.Path, mean_color: str) -> None:
+    write_images(tmp_path)
+    images: dict[str, Boxes] = {"a.png": [(9, 0, 20, 20), (10, 0, 20, 20), (3, 0, 20, 20)]}
+    lines = [{"uri": "a.png", "bbox": images["a.png"]}, {"uri": "a.png", "bbox": [1, 1, 9, 9]}]
+    (tmp_path / "list.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    argv = ["--manifest", str(tmp_path / "list.jsonl"), "--boxes", "xywh=bbox"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    check_rows(tmp_path / "out", {"a.png": [*images["a.png"], (1, 1, 9, 9)]})
+
+
 def test_a_refresh_computes_the_boxes_that_moved_and_keeps_the_others(
     tmp_path: pathlib.Path, mean_color: str
 ) -> None:

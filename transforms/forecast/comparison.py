@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from transforms.boxes import BoxColumns
 from transforms.failure import PASSING_REASONS, Failure
 from transforms.lifecycle.previous_rows import PreviousRows
 from transforms.lifecycle.previous_run import files_of, is_made_alike
@@ -21,7 +22,12 @@ class Comparison:
     """
 
     def __init__(
-        self, previous: Sequence[ShardResult], base_fingerprint: str, *, has_same_recipe: bool
+        self,
+        previous: Sequence[ShardResult],
+        base_fingerprint: str,
+        *,
+        has_same_recipe: bool,
+        boxes: BoxColumns | None = None,
     ) -> None:
         """Reads what the earlier run was given.
 
@@ -29,6 +35,7 @@ class Comparison:
             previous: The earlier run's shards; none if there is no such run.
             base_fingerprint: Fingerprint of this run's recipe and columns, a part of every shard's.
             has_same_recipe: Whether the earlier rows are what this run would make.
+            boxes: Columns of the boxes; None if a row is an image.
 
         Raises:
             OSError: If it cannot be read.
@@ -48,7 +55,9 @@ class Comparison:
                 refs |= {ref.image_id: ref for ref in given}
                 failures |= {failure.image_id: failure for failure in failed}
         self._kept_of_shard: dict[int, frozenset[InputFile]] = {}
-        self._rows = PreviousRows.of_listing(refs, failures)
+        self._rows = PreviousRows.of_listing(
+            refs, failures, box_sides=len(boxes.in_output) if boxes else 0
+        )
         self._changes: collections.Counter[Change] = collections.Counter()
         self._met = 0
         self.images_to_compute = 0
@@ -79,14 +88,14 @@ class Comparison:
         return all(file in self._kept(result) for result in before)
 
     def images_before(self, file: InputFile) -> int:
-        """Returns how many images such a file had in the earlier run; 0 if it was not there."""
+        """Returns how many rows such a file made in the earlier run; 0 if it was not there."""
         return sum(_images_of(file.uri, result) for result in self._files.get(file.uri, ()))
 
     def changes(self, files: Mapping[InputFile, float]) -> dict[Change, int]:
         """Returns what became of all images, also those of TFRecord, Parquet, tar and zip files.
 
         Args:
-            files: Number of images that each of them holds now, about.
+            files: Number of rows that each of them makes now, about.
         """
         changes = self._changes.copy()
         in_files: collections.defaultdict[Change, float] = collections.defaultdict(float)

@@ -1,14 +1,16 @@
 """What a run would read, listed and counted before it, and some of its images drawn."""
 
+import array
+import collections
 import dataclasses
 import functools
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.boxes import WITHOUT_BOXES
+from transforms.boxes import WITHOUT_BOXES, name_box
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source
@@ -31,16 +33,19 @@ class Survey:
     """All inputs of a run, counted.
 
     Attributes:
-        images: Listed images, of directories, globs and manifests.
+        rows: Rows that are listed: images of directories, globs and manifests; of manifests with
+            boxes, these.
+        images: Images of these rows.
         image_bytes: Bytes of the images whose sizes are listed.
         unsized: Images whose sizes are not, as in manifests of remote images.
         files: TFRecord, Parquet, tar and zip files, in order of uri.
         skipped: What in directories is no image.
         unseen: Directories that cannot be listed; each counts as an image.
-        drawn: Some of the listed images: those whose ids have the smallest digests. The same ones
+        drawn: Some of the listed rows: those whose ids have the smallest digests. The same ones
             every time, and spread over the whole listing.
     """
 
+    rows: int
     images: int
     image_bytes: int
     unsized: int
@@ -62,22 +67,22 @@ def take_survey(
 ) -> Survey:
     """Lists every input, as a run does; opens no image.
 
-    Holds eight bytes an image.
+    Holds eight bytes a row; of boxes 16 more, and a number for each of their images.
 
     Args:
         sources: The classified --input patterns.
         manifests: URIs of manifests.
         columns: Columns to take from files, and the carried ones.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
-        draw: Images to draw.
-        is_wanted: Callback, told every listed image; returns whether it may be drawn.
+        draw: Rows to draw.
+        is_wanted: Callback, told every listed row; returns whether it may be drawn.
         previous: Shards of the run before, from which comes what cannot be listed now.
 
     Raises:
         InputError: If there is nothing to read, a file is matched twice, an image_id is not unique,
             or an input cannot be listed.
     """
-    image_bytes = unsized = 0
+    images = _Images(shared=columns.boxes is not None)
     files: list[InputFile] = []
     skipped: dict[str, PassedOver] = {}
     digests = bytearray()
@@ -91,8 +96,7 @@ def take_survey(
             case ImageRef():
                 digest = digest_ids([found.image_id])
                 digests += digest
-                image_bytes += found.size_bytes or 0
-                unsized += found.size_bytes is None
+                images.add(found)
                 if is_wanted(found) and found.unlisted is None:
                     lottery.enter(digest, found)
             case InputFile():
@@ -106,15 +110,45 @@ def take_survey(
     check_matched_once(files)
     if repeated := _repeated(every):
         _refuse_copies(repeated, listed())
+    images.finish()
     return Survey(
-        images=len(every),
-        image_bytes=image_bytes,
-        unsized=unsized,
+        rows=len(every),
+        images=images.count,
+        image_bytes=images.size_bytes,
+        unsized=images.unsized,
         files=tuple(sorted(files, key=lambda file: file.uri)),
         skipped=tuple(add_up(skipped.values())),
         unseen=tuple(unseen),
         drawn=lottery.winners(),
     )
+
+
+class _Images:
+    """Counts images and adds up their bytes, also where several rows have one."""
+
+    def __init__(self, *, shared: bool) -> None:
+        self.count = self.size_bytes = self.unsized = 0
+        self._shared = shared
+        self._uris = bytearray()
+        self._sizes = array.array("q")
+
+    def add(self, ref: ImageRef) -> None:
+        """Adds a row's image."""
+        if self._shared:
+            self._uris += digest_ids([ref.uri])
+            self._sizes.append(-1 if ref.size_bytes is None else ref.size_bytes)
+        else:
+            self.count += 1
+            self.size_bytes += ref.size_bytes or 0
+            self.unsized += ref.size_bytes is None
+
+    def finish(self) -> None:
+        """Counts those that rows share, once each."""
+        _, firsts = np.unique(np.frombuffer(self._uris, np.uint64), return_index=True)
+        sizes = np.frombuffer(self._sizes, np.int64)[firsts]
+        self.count += len(sizes)
+        self.size_bytes += int(sizes.clip(0).sum())
+        self.unsized += int((sizes < 0).sum())
 
 
 class _Lottery:
@@ -167,6 +201,7 @@ def _listed(
                 yield to_image_ref(again, columns.image_id_from, columns.stored)
             else:
                 yield again
+    box_numbers: collections.Counter[tuple[str, str]] = collections.Counter()
     for uri in manifests:
         refs = read_manifest(
             uri,
@@ -176,9 +211,24 @@ def _listed(
             boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
         )
-        for ref in number_rows(refs):
-            lacks_boxes = columns.boxes is not None and ref.box is None
-            yield Skipped(ref.uri, WITHOUT_BOXES) if lacks_boxes else ref
+        if columns.boxes is None:
+            yield from number_rows(refs)
+        else:
+            yield from _number_boxes(refs, box_numbers)
+
+
+def _number_boxes(
+    refs: Iterable[ImageRef], numbers: collections.Counter[tuple[str, str]]
+) -> Iterator[ImageRef | Skipped]:
+    """Gives boxes their ids, a.jpg#box-0, a.jpg#box-1; those of two files are not told apart."""
+    for ref in refs:
+        if ref.box is None:
+            yield Skipped(ref.uri, WITHOUT_BOXES)
+            continue
+        image = ref.image_id, ref.uri
+        box_id = name_box(ref.image_id, numbers[image])
+        yield dataclasses.replace(ref, image_id=box_id, box=None)
+        numbers[image] += 1
 
 
 def _repeated(digests: npt.NDArray[np.uint64]) -> frozenset[bytes]:

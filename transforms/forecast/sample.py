@@ -20,7 +20,8 @@ class Sample:
 
     Attributes:
         shards: The shards. The last one is empty: its file is what every file has besides its rows.
-        images_per_file: Images to read of a TFRecord, Parquet, tar or zip file, in whole batches.
+        images_per_file: Images, or boxes, to read of a TFRecord, Parquet, tar or zip file, in
+            whole batches.
     """
 
     shards: tuple[Shard, ...]

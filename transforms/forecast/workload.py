@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from transforms.forecast.comparison import Comparison
 from transforms.forecast.input_survey import Survey, take_survey
+from transforms.inputs.box_counts import count_rows
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.counts import FileCount, count_in_files
 from transforms.inputs.division import SpanLimits, expected_shards
@@ -21,14 +22,16 @@ class Workload:
     Attributes:
         survey: Survey of all inputs, counted.
         counts: Images in each TFRecord, Parquet, tar and zip file.
-        listed_to_compute: Listed images that the model would be given.
+        rows: Rows, written or failed, that each makes: its images, or their boxes.
+        listed_to_compute: Listed rows that the model would be given.
         files_to_compute: TFRecord, Parquet, tar and zip files whose images it would be given.
-        changes: Images by what became of them since the run before.
+        changes: Rows by what became of them since the run before.
         listing_seconds: Time that the listing took, as it does in a run.
     """
 
     survey: Survey
     counts: Mapping[InputFile, FileCount]
+    rows: Mapping[InputFile, FileCount]
     listed_to_compute: int
     files_to_compute: tuple[InputFile, ...]
     changes: Mapping[Change, int]
@@ -37,16 +40,21 @@ class Workload:
     @property
     def images(self) -> int:
         """Number of all images; an estimate where files do not tell theirs."""
-        return self.survey.images + _images_in(self.counts.values())
+        return self.survey.images + _total(self.counts.values())
+
+    @property
+    def all_rows(self) -> int:
+        """Number of all rows, written or failed: of images, or boxes; likewise an estimate."""
+        return self.survey.rows + _total(self.rows.values())
 
     @property
     def in_files_to_compute(self) -> int:
-        """Number of images in files_to_compute; an estimate where files do not tell theirs."""
-        return _images_in(self.counts[file] for file in self.files_to_compute)
+        """Number of rows of files_to_compute; likewise an estimate."""
+        return _total(self.rows[file] for file in self.files_to_compute)
 
     @property
-    def images_to_compute(self) -> int:
-        """Number of images that the model would be given; likewise an estimate."""
+    def rows_to_compute(self) -> int:
+        """Number of rows that the model would be given; likewise an estimate."""
         return self.listed_to_compute + self.in_files_to_compute
 
     def file_shards(self, rows_per_file: int) -> int:
@@ -69,6 +77,7 @@ def take_workload(
     manifests: tuple[str, ...],
     columns: FileColumns,
     *,
+    max_image_bytes: int,
     allow_private_hosts: bool = False,
     draw: int,
     comparison: Comparison,
@@ -79,9 +88,10 @@ def take_workload(
         sources: The classified --input patterns.
         manifests: URIs of manifests.
         columns: Columns to take from files, and the carried ones.
+        max_image_bytes: Largest encoded image that is read to count its boxes, in bytes.
         allow_private_hosts: Whether manifests on the web may be at addresses that are not public.
-        draw: Listed images to draw, of those to be computed.
-        comparison: Comparison with the run before; it is told every image.
+        draw: Listed rows to draw, of those to be computed.
+        comparison: Comparison with the run before; it is told every listed row.
 
     Raises:
         UserError: If the inputs cannot be read, as the run would.
@@ -99,19 +109,24 @@ def take_workload(
     listing_seconds = time.monotonic() - started
     carried = {file for file in survey.files if comparison.is_carried_over(file)}
     files = tuple(file for file in survey.files if file not in carried)
-    # A file that did not change holds as many images as before: only the others are looked into.
-    counts = count_in_files(files, columns) | {
-        file: FileCount(comparison.images_before(file), is_exact=True) for file in carried
-    }
+    # A file that did not change makes as many rows as before.
+    before = {file: FileCount(comparison.images_before(file), is_exact=True) for file in carried}
+    if columns.boxes is None:
+        counts = rows = count_in_files(files, columns) | before
+    else:
+        counts = count_in_files(survey.files, columns)
+        of_files = {file: counts[file] for file in files}
+        rows = count_rows(of_files, columns, max_image_bytes) | before
     return Workload(
         survey=survey,
         counts=counts,
+        rows=rows,
         listed_to_compute=comparison.images_to_compute,
         files_to_compute=files,
-        changes=comparison.changes({file: count.images for file, count in counts.items()}),
+        changes=comparison.changes({file: count.images for file, count in rows.items()}),
         listing_seconds=listing_seconds,
     )
 
 
-def _images_in(counts: Iterable[FileCount]) -> int:
+def _total(counts: Iterable[FileCount]) -> int:
     return round(sum(count.images for count in counts))

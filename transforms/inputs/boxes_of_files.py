@@ -1,4 +1,4 @@
-"""Boxes of images in TFRecord and Parquet files: from a row an image to a row a box.
+"""Boxes of images in TFRecord, Parquet and tar files: from a row an image to a row a box.
 
 A record of two boxes, with --boxes yxyx=image/object/bbox --carry_columns image/object/class/text:
 
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.boxes import BoxColumns, ImageBox, content_of_box, name_box
-from transforms.errors import CorruptRecordError
+from transforms.errors import CorruptRecordError, InputError
 from transforms.failure import Failure, Step
 from transforms.files.tf_examples import is_list
 from transforms.inputs.columns import FileColumns
@@ -27,7 +27,7 @@ from transforms.inputs.part import ReadPart
 from transforms.records import ShardKind
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, READ_FIELDS, URI, read_schema
 
-KINDS = (ShardKind.TFRECORD, ShardKind.PARQUET)
+KINDS = (ShardKind.TFRECORD, ShardKind.PARQUET, ShardKind.TAR)
 """Kinds of files whose images may have boxes beside them."""
 
 _DEPTH_OF_ONE_BOX = {4: 0, 1: 1}
@@ -50,17 +50,23 @@ def columns_of_files(
     """Says how files are read whose images have boxes, and what is carried of each box.
 
     A feature of TFRecord beside the boxes, as image/object/class/text is beside image/object/bbox,
-    has a value for each box, and so has a list in Parquet, if a row has several boxes.
+    has a value for each box, and so has a list in Parquet, or in a tar's JSON, if a row has several
+    boxes.
 
     Args:
         columns: Columns without boxes.
         boxes: Columns of the boxes.
         kind: Kind of the files, one of KINDS.
         types: The columns of boxes as the first file has them.
+
+    Raises:
+        InputError: If a tar has none of numbers.
     """
     names = names_of_boxes(boxes, kind)
     is_example = kind is ShardKind.TFRECORD
     found = [types.field(name).type for name in names]
+    if kind is ShardKind.TAR:
+        _check_numbers(types)
     numbers = [
         pa.field(name, values if is_example else _with_doubles(values))
         for name, values in zip(names, found, strict=True)
@@ -177,6 +183,19 @@ def _as_carried(values: list[Any], field: pa.Field) -> pa.Array:
 
 def _depth(values: pa.DataType) -> int:
     return 1 + _depth(values.value_type) if is_list(values) else 0
+
+
+def _check_numbers(types: pa.Schema) -> None:
+    """Checks that columns of boxes are numbers, or lists of them, which a tar has in JSON only."""
+    for field in types:
+        values = field.type
+        while is_list(values):
+            values = values.value_type
+        if not pa.types.is_integer(values) and not pa.types.is_floating(values):
+            raise InputError(
+                f"--boxes {field.name}: the first samples hold {field.type} there; a tar's boxes "
+                'are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, 40]]}'
+            )
 
 
 def _with_doubles(values: pa.DataType) -> pa.DataType:

@@ -36,7 +36,7 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
             continue
         fields = []
         for before, now in zip(unified, schema, strict=True):
-            wide = _unify(before.type, now.type)
+            wide = common_type(before.type, now.type)
             if wide is None:
                 earlier = uri_of_type.get((before.name, before.type), first_uri)
                 raise InputError(
@@ -50,20 +50,8 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
     return unified
 
 
-def unify_texts(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
-    """Finds the types of what is text in the first place: a type that all have, else string.
-
-    Args:
-        schemas: The carried fields by the tar's uri, at least one; all have the same names.
-    """
-    first, *others = schemas.values()
-    alike = {field.name for field in first if all(s.field(field.name) == field for s in others)}
-    return pa.schema(
-        field if field.name in alike else pa.field(field.name, pa.string()) for field in first
-    )
-
-
-def _unify(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    """Returns a type that holds what two hold; None if there is none."""
     if first.equals(second):
         return first
     pair = [_plain(first), _plain(second)]

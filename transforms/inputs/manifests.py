@@ -7,6 +7,7 @@ output.
 
 import contextlib
 import io
+import itertools
 import os
 from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import urljoin
@@ -126,8 +127,8 @@ def read_manifest(
         carried: Schema that manifest_schema gave, or of several manifests together.
         image_id_from: None, "uri", "relative_path", "filename", one of IDS_OF_ROWS, or a column.
         uri_column: Name of the column that holds the URIs; None means uri, url or URL.
-        boxes: Columns of the boxes, each of which is an image then, whose `box` is its row; a row
-            that has none is an image without `box`.
+        boxes: Columns of the boxes, each of which is an image then, whose `box` is its place among
+            all boxes; a row that has none is an image without `box`.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
 
     Raises:
@@ -139,6 +140,7 @@ def read_manifest(
     keys = _uri_columns(uri_column)
     own = pa.schema(list(carried)[: len(carried) - len(boxes.in_output) if boxes else None])
     others = [ids.id_column or IMAGE_ID, *own.names, *(boxes.names if boxes else ())]
+    numbers = itertools.count()
     with _open_manifest(uri, allow_private_hosts=allow_private_hosts) as (handle, found):
         if is_web_uri(uri):  # It is fetched again since the peek, and may be another one.
             _carried_schema(handle, found, uri, uri_column, own.names)
@@ -159,14 +161,14 @@ def read_manifest(
                 place = row if ids.tells_rows_apart else None
                 yield ImageRef(key, *_listing(image_uri), carried=carried_values, row=place)
             else:
-                yield from _boxes(key, image_uri, carried_values, row, values, boxes, where)
+                yield from _boxes(key, image_uri, carried_values, numbers, values, boxes, where)
 
 
 def _boxes(
     key: str,
     image_uri: str,
     carried: tuple[object, ...],
-    row: int,
+    numbers: Iterator[int],
     values: dict[str, object],
     boxes: BoxColumns,
     where: str,
@@ -181,7 +183,7 @@ def _boxes(
         return
     uri, size_bytes, version = _listing(image_uri)
     for box in found:
-        yield ImageRef(key, uri, size_bytes, version, (*carried, *box), box=row)
+        yield ImageRef(key, uri, size_bytes, version, (*carried, *box), box=next(numbers))
 
 
 def manifest_format(uri: str) -> ManifestFormat:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from transforms.errors import CorruptRecordError, ImageError, InputError
+from transforms.errors import ImageError, InputError
 from transforms.files.tar_archive import TarArchive, open_tar, skim_tar
 from transforms.files.uris import open_at
 from transforms.inputs.columns import FileColumns, image_id
@@ -32,17 +32,13 @@ from transforms.inputs.part import (
     unreadable_file,
 )
 from transforms.inputs.place import Place
+from transforms.inputs.tar_fields import FieldTypes, fields_of, read_id, read_values
 from transforms.inputs.tar_samples import Sample, read_samples
 from transforms.records import InputFile
-
-CLASS_FIELD = "cls"
-"""The field that is carried as int64 if the first is a whole number; all others are strings."""
 
 PEEK_SAMPLES = 1000
 PEEK_BYTES = 64 << 20
 """How far to look for the fields wanted; most files show them in the first sample."""
-
-_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 def read_tar(
@@ -87,8 +83,8 @@ def peek_tar_schema(
     """Looks at a tar file's first samples for the fields that a run wants.
 
     Returns:
-        The carried fields, each string, or int64 if it is CLASS_FIELD and a whole number; None
-        if the file has no readable sample.
+        The carried columns, whose types tar_fields explains; None if the file has no readable
+        sample.
 
     Raises:
         InputError: If a field or the image is missing, or what is carried is no text.
@@ -96,51 +92,34 @@ def peek_tar_schema(
     for name in carry_columns:
         if "." + name in IMAGE_EXTENSIONS:
             raise InputError(f"{uri}: --carry_columns {name}: only text is carried, not images")
-    as_text = pa.schema([(name, pa.string()) for name in carry_columns])
-    columns = FileColumns(image_key, image_id_from, as_text)
-    seen: set[str] = set()
-    texts: dict[str, str] = {}
+    columns = FileColumns(image_key, image_id_from, pa.schema([]))
+    wanted = [*carry_columns, *([columns.id_column] if columns.id_column else [])]
+    types = FieldTypes(uri, wanted)
     has_image = False
     with contextlib.suppress(ImageError), open_tar(uri) as archive:
-        samples = _samples(archive, columns, max_image_bytes=0)
+        samples = read_samples(archive, image_key, fields_of(wanted), max_image_bytes=0)
         for sample in itertools.islice(samples, PEEK_SAMPLES):
-            seen.update(sample.fields)
+            types.add(sample)
             has_image = has_image or sample.image is not None
-            for name in sample.texts.keys() - texts.keys():
-                texts[name] = _peek_text(uri, sample, name)
-            if archive.offset > PEEK_BYTES or (has_image and texts.keys() == _texts(columns)):
+            if archive.offset > PEEK_BYTES or (has_image and types.are_found):
                 break
-    if not seen:
+    if not types.seen:
         return None
-    missing = sorted(_texts(columns) - texts.keys())
+    missing = sorted(types.missing)
     if not has_image:
         missing.append(image_key or "image")
     if missing:
         raise InputError(
             f"{uri}: its first samples have no {', '.join(missing)}; they have "
-            f"{', '.join(sorted(seen))} (--image_key, --image_id_from and --carry_columns name "
-            "what follows the first dot of a file name)"
+            f"{', '.join(sorted(types.seen))} (--image_key, --image_id_from and --carry_columns "
+            "name what follows the first dot of a file name; json.name is a value in json)"
         )
-    is_number = _WHOLE_NUMBER.fullmatch(texts.get(CLASS_FIELD, "").strip())
-    return pa.schema(
-        (name, pa.int64() if name == CLASS_FIELD and is_number else pa.string())
-        for name in carry_columns
-    )
+    return types.schema(carry_columns)
 
 
 def _texts(columns: FileColumns) -> set[str]:
-    return {*columns.stored.names, *([columns.id_column] if columns.id_column else [])}
-
-
-def _samples(archive: TarArchive, columns: FileColumns, max_image_bytes: int) -> Iterator[Sample]:
-    return read_samples(archive, columns.image_key, _texts(columns), max_image_bytes)
-
-
-def _peek_text(uri: str, sample: Sample, name: str) -> str:
-    try:
-        return sample.text(name) or ""
-    except ImageError as error:
-        raise InputError(f"{uri}: sample {sample.index}: {error}, and cannot be carried") from error
+    own = [columns.id_column] if columns.id_column else []
+    return fields_of([*columns.stored.names, *own])
 
 
 def look_at_tar(file: InputFile, columns: FileColumns) -> Look:
@@ -187,13 +166,13 @@ class _Rows:
     def read(self, samples: Sequence[Sample]) -> ReadPart:
         """Makes a row or a failure of each sample, in order."""
         part = PartBuilder()
-        carried: list[list[str | int | None]] = []
+        carried: list[list[object]] = []
         for sample in samples:
             uri = key = f"{self._file.uri}#{sample.index}"
             try:
                 key = self._image_id(uri, sample)
                 image = sample.encoded_image()
-                values = [_value(sample, field) for field in self._columns.stored]
+                values = read_values(sample, self._columns.stored)
             except ImageError as error:
                 error = told_where(error, self._file, sample.index)
                 part.fail(key, uri, _at(sample, error))
@@ -212,21 +191,7 @@ class _Rows:
         name = self._columns.id_column
         if name is None or sample.damage is not None:
             return sample.key or uri
-        text = (sample.text(name) or "").strip()
-        if not text:
-            raise CorruptRecordError(f"its {name} (--image_id_from) is empty or not there")
-        return text
-
-
-def _value(sample: Sample, field: pa.Field) -> str | int | None:
-    text = sample.text(field.name)
-    if text is None or field.type != pa.int64():
-        return text
-    if not _WHOLE_NUMBER.fullmatch(text.strip()):
-        raise CorruptRecordError(
-            f"its {field.name} is {text[:80]!r}, no whole number as in the first files"
-        )
-    return int(text)
+        return read_id(sample, name)
 
 
 def _size_bytes(sample: Sample) -> int:

@@ -47,13 +47,14 @@ class PreviousRows:
 
     @classmethod
     def of_listing(
-        cls, refs: Mapping[str, ImageRef], failures: Mapping[str, Failure]
+        cls, refs: Mapping[str, ImageRef], failures: Mapping[str, Failure], box_sides: int = 0
     ) -> "PreviousRows":
         """Returns what is known of earlier images without a look at their rows.
 
         Args:
             refs: Images by image_id.
             failures: Failures among them, by image_id.
+            box_sides: Number of the last carried columns that say a box; 0 if images have none.
         """
         return cls(
             is_reusable=False,
@@ -63,6 +64,7 @@ class PreviousRows:
             row_of_content={},
             refs=refs,
             failures=failures,
+            box_sides=box_sides,
         )
 
     def fate(self, image_id: str, content: str | None) -> Change:

@@ -50,7 +50,8 @@ class ReadPolicy:
         deduplicate: Whether images of one shard that have the same bytes are given to the model
             once.
         allow_private_hosts: Whether servers of the web may have addresses that are not public.
-        images_per_file: Images of a file that are enough, in whole batches; None reads it whole.
+        images_per_file: Images of a file that are enough, or boxes of these, in whole batches;
+            None reads it whole.
         limits: What reading from remote stores may take.
     """
 
@@ -201,11 +202,11 @@ class ShardReader:
         policy = self._policy
         read = FILE_KINDS[file.kind].read
         parts = read(file, policy.columns.by_image, policy.batch_size, policy.max_image_bytes)
+        if policy.columns.boxes is not None:
+            parts = (split_boxes(part, policy.columns) for part in parts)
         if policy.images_per_file is not None:
             parts = _first(parts, policy.images_per_file)
-        if policy.columns.boxes is None:
-            return parts
-        return (split_boxes(part, policy.columns) for part in parts)
+        return parts
 
     def _empty_part(self) -> ReadPart:
         schema = read_schema(self._policy.columns.carried)
@@ -230,7 +231,7 @@ def _first(parts: Iterator[ReadPart], images: int) -> Iterator[ReadPart]:
     given = 0
     for part in parts:
         yield part
-        given += part.matched
+        given += part.matched + len(part.without_boxes)
         if given >= images:
             return
 

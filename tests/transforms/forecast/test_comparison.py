@@ -95,7 +95,7 @@ def test_by_another_recipe_all_is_computed_and_the_same_is_said(tmp_path: pathli
 def workload_of(folder: pathlib.Path, *previous: ShardResult) -> Workload:
     comparison = Comparison(previous, BASE, has_same_recipe=True)
     sources = (classify_input(str(folder)),)
-    return take_workload(sources, (), COLUMNS, draw=5, comparison=comparison)
+    return take_workload(sources, (), COLUMNS, max_image_bytes=100, draw=5, comparison=comparison)
 
 
 def test_a_workload_leaves_out_files_that_are_carried_over(tmp_path: pathlib.Path) -> None:
@@ -104,7 +104,7 @@ def test_a_workload_leaves_out_files_that_are_carried_over(tmp_path: pathlib.Pat
     for name, rows in (("old.parquet", 7), ("new.parquet", 3)):
         pq.write_table(pa.table({"image": pa.array([b"1"] * rows, pa.binary())}), tmp_path / name)
     fresh = workload_of(tmp_path)
-    assert (fresh.images, fresh.images_to_compute, fresh.in_files_to_compute) == (12, 12, 10)
+    assert (fresh.images, fresh.rows_to_compute, fresh.in_files_to_compute) == (12, 12, 10)
     new, old = fresh.survey.files
     assert fresh.files_to_compute == (new, old)
 
@@ -115,7 +115,7 @@ def test_a_workload_leaves_out_files_that_are_carried_over(tmp_path: pathlib.Pat
         new: FileCount(3, is_exact=True),
         old: FileCount(6, is_exact=True),
     }
-    assert (later.images, later.images_to_compute, later.in_files_to_compute) == (11, 5, 3)
+    assert (later.images, later.rows_to_compute, later.in_files_to_compute) == (11, 5, 3)
     assert later.changes[Change.UNCHANGED] == 6
     touched = dataclasses.replace(old, version="another")
     assert workload_of(tmp_path, shard_of_file(touched, rows=6)).files_to_compute == (new, old)
@@ -129,4 +129,4 @@ def test_a_workload_of_nothing_new_is_empty(tmp_path: pathlib.Path) -> None:
     (ref,) = workload_of(folder).survey.drawn
     same = workload_of(folder, shard_of(tmp_path, ref))
     assert same.is_empty
-    assert (same.images, same.images_to_compute) == (1, 0)
+    assert (same.images, same.rows_to_compute) == (1, 0)

@@ -1,0 +1,102 @@
+"""Values inside of JSON, by dotted names, and the types that columns of them get.
+
+Of {"key": "a", "objects": {"bbox": [[1, 2, 30, 40]], "label": ["cat"]}}
+
+    key             "a"                 string
+    objects.bbox    [[1, 2, 30, 40]]    list<list<int64>>
+    objects.label   ["cat"]             list<string>
+
+Of a list of objects it is what each of them has: {"objects": [{"bbox": [1, 2, 30, 40]}]} says the
+same of objects.bbox.
+"""
+
+import json
+
+import pyarrow as pa
+
+from transforms.errors import CorruptRecordError
+from transforms.inputs.carried_types import common_type
+
+_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+
+def parse_json(text: str) -> object:
+    """Reads JSON that anybody may have written.
+
+    Raises:
+        CorruptRecordError: If it is none, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptRecordError(f"not JSON: {error}") from error
+
+
+def find_value(content: object, name: str) -> object:
+    """Returns what is inside of an object by its dotted name; None if there is nothing.
+
+    A name of the object that has dots itself goes before.
+
+    Raises:
+        CorruptRecordError: If something on the way there is neither object nor list.
+    """
+    if isinstance(content, dict):
+        parts = name.split(".")
+        for count in (len(parts), *range(1, len(parts))):
+            head, rest = ".".join(parts[:count]), ".".join(parts[count:])
+            if head in content:
+                return find_value(content[head], rest) if rest else content[head]
+        return None
+    if isinstance(content, list):
+        return [find_value(item, name) for item in content]
+    if content is None:
+        return None
+    raise CorruptRecordError(f"no object around {name!r}: {content!r:.100}")
+
+
+def widened(known: pa.DataType, value: object) -> pa.DataType:
+    """Returns a type that holds a value, too; the known type, if there is none."""
+    found = _type_of(value)
+    wide = None if found is None else common_type(known, found)
+    return known if wide is None else wide
+
+
+def is_open(known: pa.DataType) -> bool:
+    """Whether a type is still to be found out: only null, or lists without values, were seen."""
+    return is_open(known.value_type) if pa.types.is_list(known) else pa.types.is_null(known)
+
+
+def _type_of(value: object) -> pa.DataType | None:
+    """Returns the type of a value; None of an object, and of a list of values that differ."""
+    if value is None:
+        return pa.null()
+    if not isinstance(value, list):
+        return _TYPES.get(type(value))
+    items: pa.DataType | None = pa.null()
+    for item in value:
+        found = _type_of(item)
+        items = None if found is None or items is None else common_type(items, found)
+    return None if items is None else pa.list_(items)
+
+
+def fitted(value: object, wanted: pa.DataType) -> object:
+    """Returns a value as its column holds it: 3 as 3.0 in one of doubles, but no 3.5 as integer.
+
+    Args:
+        value: Value of JSON.
+        wanted: Type that `widened` gave.
+
+    Raises:
+        ValueError: If it does not fit.
+        OverflowError: If it is an integer too large for a double.
+    """
+    if value is None:
+        return None
+    if pa.types.is_list(wanted) and isinstance(value, list):
+        return [fitted(item, wanted.value_type) for item in value]
+    if pa.types.is_floating(wanted) and type(value) in (int, float):
+        return float(value)  # type: ignore[arg-type]
+    if _TYPES.get(type(value)) != wanted:
+        raise ValueError(f"{value!r:.100} is no {wanted}")
+    pa.scalar(value, wanted)  # Integers of more bits, and text that is no Unicode, do not fit.
+    return value

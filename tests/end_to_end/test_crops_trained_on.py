@@ -94,11 +94,19 @@ def test_a_classifier_of_crops_is_right_of_all(
 
 
 @pytest.mark.parametrize("kind", ["list", "record"])
-def test_fine_tuning_reads_the_crops_again(tmp_path: pathlib.Path, kind: str) -> None:
-    argv = WRITE[kind](tmp_path)
+def test_fine_tuning_reads_the_crops_again(
+    tmp_path: pathlib.Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*WRITE[kind](tmp_path), "--box_margin", "0.1"]
     gray = save_gray_vision(tmp_path / "gray")
     assert run_embed(gray, tmp_path / "run", *argv) == 0
     metrics = train(tmp_path / "run", tmp_path / "classifier", *TUNE)
     assert metrics["accuracy"] == 1
     assert metrics["fine_tune"]["images"] == 3 * IMAGES
+    source, boxes = {
+        "list": ("--manifest boxes.csv", "x,y,width,height"),
+        "record": ("--input photos/", "yxyx=image/object/bbox"),
+    }[kind]
+    next_step = f"pipelines.classify {source} --boxes {boxes} --box_margin 0.1 --model "
+    assert next_step in capsys.readouterr().out
     check_labels(tmp_path / "classifier", tmp_path / "labels", *argv)

@@ -20,7 +20,7 @@ an output of its own, the same that it would write alone, and is published by it
 
   python -m pipelines.one_pass --config vectors.yaml labels.yaml"""
 
-USAGE = "--config FILE FILE ... [flags]"
+USAGE = "--config FILE FILE ... [flags] [@file]"
 
 _MAKERS: dict[str, Any] = {"embed": embedding_outputs, "classify": class_outputs}
 

@@ -108,9 +108,20 @@ def train(config: TrainConfig) -> Outcome:
         )
     say("compared", compared)
     say("written", f"{config.output}, with metrics.json and confusion.svg")
-    flags = ["--input", "photos/", "--model", config.output, "--output", "labels/"]
+    flags = [*_more_images(runs), "--model", config.output, "--output", "labels/"]
     say("go on", shlex.join(["python", "-m", "pipelines.classify", *flags]))
     return Outcome(facts={**report, "compared": compared, "output": output})
+
+
+def _more_images(runs: EmbeddingRuns) -> list[str]:
+    """Returns flags that read more images like those of the vectors, which may be crops."""
+    if not runs.box_names:
+        return ["--input", "photos/"]
+    given = runs.record["config"]
+    source = ["--manifest", "boxes.csv"] if given["manifest"] else ["--input", "photos/"]
+    margin = given["box_margin"]
+    cut = [] if margin is None else ["--box_margin", f"{margin:g}"]
+    return [*source, "--boxes", given["boxes"], *cut]
 
 
 def _on_the_model_as_it_was(

@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from pipelines import classify, embed, one_pass, search, verify
-from tests.support.images import encode
+from tests.support.int8 import INT8, LOW, SIDE, add_photos, save_network
 from tests.support.runs import (
     contents,
     latest,
@@ -34,29 +33,10 @@ from transforms.steps.saved_model_handler import SavedModelHandler
 
 pytest.importorskip("nncf")
 
-SIDE = 32
-INT8 = ["--engine", "openvino", "--precision", "int8", "--image_size", str(SIDE)]
-LOW = ["--precision_floor", "0.5"]
-"""Random weights, whose vectors lie close together: neighbours change places easily."""
-
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Keras network of convolutions and batch normalizations: a vector of 24 numbers."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    layers: list[Any] = [keras.layers.Input((SIDE, SIDE, 3))]
-    for filters in (16, 32):
-        layers += [
-            keras.layers.Conv2D(filters, 3, 2, use_bias=False),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
-        ]
-    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(24)]
-    directory = str(tmp_path_factory.mktemp("models") / "network")
-    keras.Sequential(layers).export(directory, verbose=False)
-    return directory
+    return save_network(tmp_path_factory.mktemp("models") / "network")
 
 
 @pytest.fixture(autouse=True)
@@ -70,18 +50,6 @@ def photos(tmp_path: pathlib.Path) -> pathlib.Path:
     directory = tmp_path / "photos"
     add_photos(directory, range(80))
     return directory
-
-
-def add_photos(directory: pathlib.Path, numbers: range) -> None:
-    """Draws a gradient of two colours with some grain for each number."""
-    directory.mkdir(exist_ok=True)
-    for number in numbers:
-        random = np.random.default_rng(number)
-        first, second = random.integers(0, 256, (2, 3))
-        share = np.linspace(0, 1, SIDE)[:, None, None] ** random.uniform(0.3, 3)
-        image = first * share + second * (1 - share) + random.normal(0, 12, (SIDE, SIDE, 3))
-        pixels = image.clip(0, 255).astype(np.uint8)
-        (directory / f"{number:03d}.png").write_bytes(encode(pixels, "PNG"))
 
 
 def test_a_run_says_what_int8_costs_and_the_next_one_calibrates_nothing(

@@ -333,7 +333,9 @@ def test_other_runners_make_the_same_of_a_pass(
     assert run_pass(tmp_path / "local", runs) == 0
     runs["labels"]["max_failed_fraction"] = 0.01
     paths = write_files(tmp_path / "other", runs)
-    command = [sys.executable, "-m", "pipelines.one_pass", "--json", "--config", *paths, *flags]
+    (tmp_path / "flags").write_text("\n".join(flags))  # As scripts/flink_up writes them.
+    command = [sys.executable, "-m", "pipelines.one_pass", "--json", "--config", *paths]
+    command.append(f"@{tmp_path / 'flags'}")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr[-5000:]
     told = json.loads(done.stdout)

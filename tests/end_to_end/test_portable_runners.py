@@ -1,12 +1,10 @@
 """The same command on Beam's portable runners: the same bytes as on the local one."""
 
-import contextlib
 import os
 import pathlib
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from pipelines import classify
 from tests.support.metrics import read_metrics
@@ -23,9 +22,10 @@ from tests.support.runners import (
     JOB_SERVER_HERE,
     ROOT,
     Cluster,
-    free_port,
     prism_flags,
     running_cluster,
+    worker_pool,
+    workers,
 )
 from tests.support.runs import contents, read_record, run_embed, solid, write_examples, write_photos
 from transforms.lifecycle.staging import count_commits
@@ -67,8 +67,12 @@ def command(program: str, model: str, output: pathlib.Path, *argv: str) -> list[
 
 def run_program(program: str, model: str, output: pathlib.Path, *argv: str) -> str:
     """Runs a program to its end, as a user does; returns what it says on stderr."""
-    argv_of_it = command(program, model, output, *argv)
-    done = subprocess.run(argv_of_it, cwd=ROOT, capture_output=True, text=True)
+    return run(command(program, model, output, *argv))
+
+
+def run(command: list[str]) -> str:
+    """Runs a command line to its end, without an error; returns what it says on stderr."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
     return done.stderr
 
@@ -84,41 +88,6 @@ def check(output: pathlib.Path, work: Work) -> None:
 def test_job_server_in_this_process(work: Work, tmp_path: pathlib.Path) -> None:
     run_program("embed", work.model, tmp_path / "out", *work.argv, *JOB_SERVER_HERE)
     check(tmp_path / "out", work)
-
-
-@contextlib.contextmanager
-def worker_pool() -> Iterator[int]:
-    """Runs Beam's pool of workers on a free port."""
-    port = free_port()
-    # It starts workers by the name "python".
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
-    pool = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "apache_beam.runners.worker.worker_pool_main",
-            f"--service_port={port}",
-        ],
-        env=environment,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for_port(port)
-        yield port
-    finally:
-        os.killpg(pool.pid, signal.SIGKILL)
-        pool.wait()
-
-
-def wait_for_port(port: int) -> None:
-    """Waits until someone listens."""
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"nobody listens on port {port}")
 
 
 def test_external_workers(work: Work, tmp_path: pathlib.Path) -> None:
@@ -240,6 +209,28 @@ def test_cluster_classifies_into_tfrecords(
     assert any(name.endswith(".tfrecord") for name in classified)
 
 
+def test_cluster_makes_one_pass_of_several_runs(
+    work: Work, cluster: Cluster, logits: str, classified: dict[str, bytes], tmp_path: pathlib.Path
+) -> None:
+    shared = {"input": [work.argv[1]], "rows_per_file": 20, "batch_size": 8}
+    embedding = {"program": "embed", "model": work.model, **shared}
+    classifying = {"program": "classify", "model": logits, **shared}
+    runs: dict[str, dict[str, Any]] = {
+        "vectors": embedding,
+        "again": embedding,  # The model runs once for both.
+        "labels": {**classifying, "top_k": 2, "output_format": "tfrecord"},
+    }
+    paths = []
+    for name, flags in runs.items():
+        paths.append(str(tmp_path / f"{name}.yaml"))
+        output = str(tmp_path / name)
+        pathlib.Path(paths[-1]).write_text(yaml.safe_dump({**flags, "output": output}))
+    run([sys.executable, "-m", "pipelines.one_pass", "--config", *paths, *cluster.flags])
+    for name in ("vectors", "again"):
+        check(tmp_path / name, work)
+    assert contents(tmp_path / "labels") == classified
+
+
 def test_cluster_goes_on_when_a_worker_is_killed(
     request: pytest.FixtureRequest, work: Work, cluster: Cluster, tmp_path: pathlib.Path
 ) -> None:
@@ -279,15 +270,3 @@ def run_killing_workers(
         done = subprocess.CompletedProcess(embed, running.returncode, log.read())
     assert killed
     return done
-
-
-def workers(cluster: Cluster) -> list[int]:
-    """Returns the worker processes of this cluster: they have its environment."""
-    found = []
-    for process in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            is_worker = b"beam_worker.py" in (process / "cmdline").read_bytes()
-            environment = (process / "environ").read_bytes() if is_worker else b""
-            if f"_DIR={cluster.directory}\0".encode() in environment:
-                found.append(int(process.name))
-    return found

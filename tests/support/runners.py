@@ -5,9 +5,11 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -81,3 +83,50 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def workers(cluster: Cluster) -> list[int]:
+    """Returns the worker processes of this cluster: they have its environment."""
+    found = []
+    for process in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            is_worker = b"beam_worker.py" in (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes() if is_worker else b""
+            if f"_DIR={cluster.directory}\0".encode() in environment:
+                found.append(int(process.name))
+    return found
+
+
+@contextlib.contextmanager
+def worker_pool() -> Iterator[int]:
+    """Runs Beam's pool of workers on a free port."""
+    port = free_port()
+    # It starts workers by the name "python".
+    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
+    pool = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "apache_beam.runners.worker.worker_pool_main",
+            f"--service_port={port}",
+        ],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        os.killpg(pool.pid, signal.SIGKILL)
+        pool.wait()
+
+
+def wait_for_port(port: int) -> None:
+    """Waits until someone listens."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nobody listens on port {port}")

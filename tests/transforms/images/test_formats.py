@@ -1,5 +1,6 @@
 """Formats that phones, cameras, games and scientists write: the pixels, or the reason."""
 
+import base64
 import pathlib
 import struct
 import subprocess
@@ -178,6 +179,26 @@ def test_jpeg_xl_in_every_kind(kind: str) -> None:
     file, expected, tolerance = JXL[kind]
     assert read_header(file).format == "JXL"
     assert np.abs(decoded(file).astype(int) - expected).max() <= tolerance
+
+
+ANIMATED_JXL = {
+    "bare": "/wrBBU0AICYIBAEAaABLGIsVANSNjDGoFwgBwJuSDIB+lGB+mh6MEggEBQA8AEsYixWAXer/AE7zwlsTPQ==",
+    "in a container of two pieces": (
+        "AAAADEpYTCANCocKAAAAFGZ0eXBqeGwgAAAAAGp4bCAAAAA0anhscAAAAAD/CsEFTQAgJggEAQBoAEsYixUA1I2M"
+        "MagXCAHAm5IMgH6UYH6aHowSAAAAIWp4bHCAAAABCAQFADwASxiLFYBd6v8ATvPCWxM9"
+    ),
+}
+"""By libjxl 0.11.2, which Pillow gives single images only: 8 x 16 pixels, red beside blue, then
+green.
+"""
+
+
+@pytest.mark.parametrize("kind", ANIMATED_JXL)
+def test_jpeg_xl_that_is_animated_gives_its_first_frame(kind: str) -> None:
+    file = base64.b64decode(ANIMATED_JXL[kind])
+    pixels = decoded(file, Preprocessor(Preprocessing(image_size=(8, 16), dtype="uint8")))
+    assert (pixels[:, :8] == (250, 0, 0)).all()
+    assert (pixels[:, 8:] == (0, 0, 250)).all()
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -1,0 +1,43 @@
+"""Small inputs of the tests of int8: a network, photos to calibrate on, and the flags."""
+
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tests.support.images import encode
+
+SIDE = 32
+INT8 = ["--engine", "openvino", "--precision", "int8", "--image_size", str(SIDE)]
+LOW = ["--precision_floor", "0.5"]
+"""Random weights, whose vectors lie close together: neighbours change places easily."""
+
+
+def save_network(directory: str | os.PathLike[str]) -> str:
+    """Writes a Keras network of convolutions and batch normalizations: a vector of 24 numbers."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers: list[Any] = [keras.layers.Input((SIDE, SIDE, 3))]
+    for filters in (16, 32):
+        layers += [
+            keras.layers.Conv2D(filters, 3, 2, use_bias=False),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+        ]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(24)]
+    keras.Sequential(layers).export(os.fspath(directory), verbose=False)
+    return os.fspath(directory)
+
+
+def add_photos(directory: pathlib.Path, numbers: range) -> None:
+    """Draws a gradient of two colours with some grain for each number."""
+    directory.mkdir(exist_ok=True)
+    for number in numbers:
+        random = np.random.default_rng(number)
+        first, second = random.integers(0, 256, (2, 3))
+        share = np.linspace(0, 1, SIDE)[:, None, None] ** random.uniform(0.3, 3)
+        image = first * share + second * (1 - share) + random.normal(0, 12, (SIDE, SIDE, 3))
+        pixels = image.clip(0, 255).astype(np.uint8)
+        (directory / f"{number:03d}.png").write_bytes(encode(pixels, "PNG"))

@@ -142,11 +142,17 @@ def peek_first(
         columns, or None if no file can be read.
 
     Raises:
-        InputError: If the file lacks a column, or the image.
+        InputError: If the first of them that can be read lacks a column, or the image.
     """
     uri, found = "", None
     for file in itertools.islice(files, _FILES_PEEKED):
-        schema = FILE_KINDS[file.kind].peek(file.uri, config.image_key, config.image_id_from, names)
+        peek = FILE_KINDS[file.kind].peek
+        try:
+            schema = peek(file.uri, config.image_key, config.image_id_from, names)
+        except InputError:
+            if found is None:
+                raise
+            continue
         if schema is not None or found is None:
             uri, found = file.uri, schema
         if found is not None and not any(map(is_open, found.types)):

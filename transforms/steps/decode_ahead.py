@@ -2,8 +2,7 @@
 
 import collections
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -23,9 +22,9 @@ Decoded = TypeVar("Decoded")
 
 Handler = SavedModelHandler | SharedModelHandler
 
-_WAITING_BYTES = 256_000_000 // (os.cpu_count() or 1)
-"""Pixels that may wait for a model that is being loaded, in each thread of a runner's: 400 images
-of 224x224 for the 2 to 5 seconds that it takes, where all cores have one."""
+_WAITING_BYTES = 64_000_000
+"""Pixels that may wait for a model that is being loaded, in each thread of a runner's: 106 images
+of 224x224, for the 2 to 5 seconds that it takes."""
 
 
 class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
@@ -35,14 +34,15 @@ class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
     every runner, also on one with a single thread, at the price of one element's pixels. Order is
     kept, and nothing beyond a bundle.
 
-    Loading a model keeps one core busy. So the first element begins it, and elements are decoded
-    while it lasts, until _WAITING_BYTES of them wait.
+    Loading a model keeps one core busy. So the first element that goes to it begins it, and
+    elements are decoded while it lasts, until _WAITING_BYTES of them wait.
     """
 
     def __init__(self, handlers: Sequence[Handler] = ()) -> None:
         """Keeps the handlers of the models that elements go to."""
         self._handlers = handlers
         self._models: list[ModelOnDemand[Any]] = []
+        self._wanted: set[int] = set()
         self._ahead: ThreadPoolExecutor | None = None
         self._kept: collections.deque[tuple[Future[Decoded], int]] = collections.deque()
 
@@ -52,6 +52,10 @@ class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
 
     def size_bytes(self, element: Encoded) -> int:
         """Returns the size that an element's pixels will have at most."""
+        raise NotImplementedError
+
+    def models_of(self, element: Encoded) -> Iterable[int]:
+        """Returns the places, among the handlers, of the models that an element's pixels go to."""
         raise NotImplementedError
 
     def hand_on(self, decoded: Decoded) -> Iterator[Any]:
@@ -65,19 +69,21 @@ class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
 
     def start_bundle(self) -> None:
         """Begins with nothing kept."""
-        self._kept.clear()  # Of a bundle that failed.
+        # Of a bundle that failed.
+        self._kept.clear()
+        self._wanted.clear()
+        for model in self._models:
+            model.forget_failure()
 
     def process(self, element: Encoded) -> Iterator[Any]:
         """Begins to decode an element, and hands on those before, unless they may wait."""
         assert self._ahead is not None, "setup runs before process"
-        decode, size = self.prepare(element), self.size_bytes(element)
-        if size:
-            for model in self._models:
-                model.begin()
+        decode = self.prepare(element)
+        self._wanted.update(self.models_of(element))
         if self._kept:
             self._kept[-1][0].result()  # Of encoded images no more than one element waits.
-        self._kept.append((self._ahead.submit(decode), size))
-        while len(self._kept) > 1 and not self._may_wait():
+        self._kept.append((self._ahead.submit(decode), self.size_bytes(element)))
+        while not self._may_wait() and len(self._kept) > 1:
             yield from self._next()
 
     def finish_bundle(self) -> Iterator[Any]:
@@ -91,8 +97,17 @@ class DecodeAhead(beam.DoFn, Generic[Encoded, Decoded]):
             self._ahead.shutdown(cancel_futures=True)
 
     def _may_wait(self) -> bool:
-        is_loading = any(model.is_loading for model in self._models)
-        return is_loading and sum(size for _, size in self._kept) < _WAITING_BYTES
+        return self._is_loading() and sum(size for _, size in self._kept) < _WAITING_BYTES
+
+    def _is_loading(self) -> bool:
+        """Begins the next model that is wanted; returns whether one is being loaded."""
+        for place in sorted(self._wanted):
+            loading = self._models[place].begin()
+            if not loading.done():
+                return True
+            if loading.exception():  # It is raised where the model is called.
+                return False
+        return False
 
     def _next(self) -> Iterator[Any]:
         decoded, _ = self._kept.popleft()

@@ -28,28 +28,21 @@ class ModelOnDemand(Generic[M]):
         self._loading: Future[M] | None = None
 
     def begin(self) -> "Future[M]":
-        """Begins to load it, if nobody has."""
+        """Begins to load it, if nobody has; returns what it will be, or has failed by."""
         with self._lock:
             if self._loading is None:
                 self._loading = _LOADER.submit(self._load)
             return self._loading
 
-    @property
-    def is_loading(self) -> bool:
-        """Whether it is being loaded."""
-        loading = self._loading
-        return loading is not None and not loading.done()
+    def forget_failure(self) -> None:
+        """Lets it be loaded again if that has failed: what was away may be back."""
+        with self._lock:
+            if self._loading is not None and self._loading.done() and self._loading.exception():
+                self._loading = None
 
     def __call__(self) -> M:
         """Returns the model, loaded; raises what loading raises, and the next call tries again."""
-        loading = self.begin()
         try:
-            return loading.result()
+            return self.begin().result()
         finally:
-            if loading.done() and loading.exception():
-                self._forget(loading)
-
-    def _forget(self, failed: "Future[M]") -> None:
-        with self._lock:
-            if self._loading is failed:
-                self._loading = None
+            self.forget_failure()

@@ -126,6 +126,9 @@ class _PreprocessBatch(DecodeAhead[EncodedImages, PixelBatch]):
     def size_bytes(self, batch: EncodedImages) -> int:
         return len(batch.encoded) * pixel_bytes(self._policy)
 
+    def models_of(self, batch: EncodedImages) -> range:
+        return range(len(self._handlers) if batch.encoded else 0)
+
     def hand_on(self, decoded: PixelBatch) -> Iterator[PixelBatch]:
         yield decoded
 

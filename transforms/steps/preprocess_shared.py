@@ -105,6 +105,10 @@ class _PreprocessShared(DecodeAhead[SharedImages, dict[int, PixelBatch]]):
         policies = {self._runs[run].policy for run in images.batches}
         return len(images.first.encoded) * sum(map(pixel_bytes, policies))
 
+    def models_of(self, images: SharedImages) -> list[int]:
+        working = {run for run, batch in images.batches.items() if batch.encoded}
+        return [place for place, runs in enumerate(self._groups) if not working.isdisjoint(runs)]
+
     def hand_on(self, decoded: dict[int, PixelBatch]) -> Iterator[Any]:
         for group, runs in enumerate(self._groups):
             batches = {run: decoded[run] for run in runs if run in decoded}

@@ -12,7 +12,6 @@ from transforms.steps.model_on_demand import ModelOnDemand
 def test_nothing_is_loaded_before_somebody_asks() -> None:
     loaded: list[str] = []
     model = ModelOnDemand(lambda: loaded.append("model"))
-    assert not model.is_loading
     assert loaded == []
     model()
     assert loaded == ["model"]
@@ -33,11 +32,10 @@ def test_it_is_loaded_while_others_work() -> None:
         return "model"
 
     model = ModelOnDemand(load)
-    model.begin()
-    assert model.is_loading
+    assert not model.begin().done()
     may_end.set()
     assert model() == "model"
-    assert not model.is_loading
+    assert model.begin().done()
 
 
 def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> None:
@@ -53,4 +51,21 @@ def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> No
     model.begin()
     with pytest.raises(ModelError, match="the store is away"):
         model()
+    assert model() == "model"
+
+
+def test_a_failure_that_nobody_heard_of_can_be_forgotten() -> None:
+    tries = iter((ModelError("the store is away"), None))
+
+    def load() -> str:
+        error = next(tries)
+        if error is not None:
+            raise error
+        return "model"
+
+    model = ModelOnDemand(load)
+    assert isinstance(model.begin().exception(timeout=60), ModelError)
+    model.forget_failure()
+    assert model() == "model"
+    model.forget_failure()
     assert model() == "model"

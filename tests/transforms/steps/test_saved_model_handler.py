@@ -151,7 +151,7 @@ def test_batches_are_decoded_while_the_model_is_loaded(tmp_path: pathlib.Path) -
         assert decoded.result(timeout=60).pixels.shape == (1, 24, 24, 3)
     # The next step has a copy of the handler, and waits for the same model.
     model = pickle.loads(pickle.dumps(slow)).load_model()
-    assert model.is_loading
+    assert not model.begin().done()
     SlowlyLoaded.may_end.set()
     assert model().output_dim == 3
     (first, *others) = step.process(numbered(5)[4])
@@ -180,7 +180,25 @@ def test_a_shard_without_images_loads_no_model(tmp_path: pathlib.Path) -> None:
     step.setup()
     step.start_bundle()
     list(step.process(encoded_images({})))
-    assert not step._models[0].is_loading
+    assert not step._is_loading()
+    step.teardown()
+
+
+def test_a_model_that_was_away_is_looked_for_again_by_the_next_bundle(
+    tmp_path: pathlib.Path,
+) -> None:
+    away = handler(tmp_path)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    step = _PreprocessBatch(POLICY, None, handlers=[away])
+    step.setup()
+    step.start_bundle()
+    list(step.process(numbered(1)[0]))
+    model = away.load_model()
+    assert isinstance(model.begin().exception(timeout=60), ModelError)
+    (tmp_path / "moved").rename(tmp_path / "model")
+    step.start_bundle()
+    list(step.process(numbered(1)[0]))
+    assert model().output_dim == 3
     step.teardown()
 
 

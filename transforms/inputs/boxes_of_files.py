@@ -30,6 +30,11 @@ from transforms.schemas import CONTENT_SHA256, IMAGE_ID, READ_FIELDS, URI, read_
 KINDS = (ShardKind.TFRECORD, ShardKind.PARQUET, ShardKind.TAR)
 """Kinds of files whose images may have boxes beside them."""
 
+MOST_BOXES = 10_000
+"""Boxes of one image; each is a row, and those of a batch of images are in memory at once. 1 MiB of
+hostile JSON can hold a hundred thousand.
+"""
+
 _DEPTH_OF_ONE_BOX = {4: 0, 1: 1}
 """How deep lists are that hold one box, by the number of columns."""
 
@@ -122,6 +127,8 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
     for row, image_id in enumerate(ids):
         try:
             found = boxes.read([column[row] for column in numbers])
+            if len(found) > MOST_BOXES:
+                raise ValueError(f"it has {len(found):,} boxes, more than {MOST_BOXES:,}")
             own_values = {
                 place: _one_a_box(column[row], len(found), columns.stored.names[place])
                 for place, column in split.items()
@@ -140,15 +147,22 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
             )
         for place, several in own_values.items():
             values[place] += several
-    taken = part.rows.take(pa.array(kept, pa.int64()))
-    carried = [
-        _as_carried(values[place], field) if place in split else taken.column(read + place)
-        for place, field in enumerate(list(columns.carried)[:own])
-    ]
+    # Columns that are split hold all values of an image, and are not copied to each box.
+    rows_taken = pa.array(kept, pa.int64())
+    carried = []
+    for place, field in enumerate(list(columns.carried)[:own]):
+        column = part.rows.column(read + place)
+        if place not in split:
+            carried.append(column.take(rows_taken))
+        elif column.type == field.type:  # Of TFRecord, in which every feature is a list.
+            one_each = [None if value is None else [value] for value in values[place]]
+            carried.append(pa.array(one_each, field.type))
+        else:
+            carried.append(pa.array(values[place], field.type))
     by_side = zip(*sides, strict=True) if sides else [()] * len(boxes.in_output)
     arrays = [
         pa.array(rows[IMAGE_ID], pa.string()),
-        taken.column(URI),
+        part.rows.column(URI).take(rows_taken),
         pa.array(rows[CONTENT_SHA256], pa.string()),
         *carried,
         *(pa.array(side, pa.float64()) for side in by_side),
@@ -172,13 +186,6 @@ def _one_a_box(values: Sequence[Any] | None, count: int, name: str) -> Sequence[
     if len(values) != count:
         raise ValueError(f"it has {count} boxes, and {len(values)} values of {name!r}")
     return values
-
-
-def _as_carried(values: list[Any], field: pa.Field) -> pa.Array:
-    """Makes a column of one value a box: as a list of one where every feature is a list."""
-    if not pa.types.is_list(field.type):
-        return pa.array(values, field.type)
-    return pa.array([None if value is None else [value] for value in values], field.type)
 
 
 def _depth(values: pa.DataType) -> int:

@@ -11,11 +11,15 @@ same of objects.bbox.
 """
 
 import json
+import reprlib
 
 import pyarrow as pa
 
 from transforms.errors import CorruptRecordError
 from transforms.inputs.carried_types import common_type
+
+MOST_DEPTH = 8
+"""Lists in lists that are gone through: segmentations of boxes are 3, hostile JSON is hundreds."""
 
 _TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
@@ -38,25 +42,32 @@ def find_value(content: object, name: str) -> object:
     A name of the object that has dots itself goes before.
 
     Raises:
-        CorruptRecordError: If something on the way there is neither object nor list.
+        CorruptRecordError: If something on the way there is neither object nor list, or it lies in
+            more than MOST_DEPTH lists.
     """
+    return _find(content, name, MOST_DEPTH)
+
+
+def _find(content: object, name: str, depth: int) -> object:
     if isinstance(content, dict):
         parts = name.split(".")
         for count in (len(parts), *range(1, len(parts))):
             head, rest = ".".join(parts[:count]), ".".join(parts[count:])
             if head in content:
-                return find_value(content[head], rest) if rest else content[head]
+                return _find(content[head], rest, depth) if rest else content[head]
         return None
     if isinstance(content, list):
-        return [find_value(item, name) for item in content]
+        if not depth:
+            raise CorruptRecordError(f"more than {MOST_DEPTH} lists in lists around {name!r}")
+        return [_find(item, name, depth - 1) for item in content]
     if content is None:
         return None
-    raise CorruptRecordError(f"no object around {name!r}: {content!r:.100}")
+    raise CorruptRecordError(f"no object around {name!r}: {reprlib.repr(content)}")
 
 
 def widened(known: pa.DataType, value: object) -> pa.DataType:
     """Returns a type that holds a value, too; the known type, if there is none."""
-    found = _type_of(value)
+    found = _type_of(value, MOST_DEPTH)
     wide = None if found is None else common_type(known, found)
     return known if wide is None else wide
 
@@ -66,15 +77,22 @@ def is_open(known: pa.DataType) -> bool:
     return is_open(known.value_type) if pa.types.is_list(known) else pa.types.is_null(known)
 
 
-def _type_of(value: object) -> pa.DataType | None:
-    """Returns the type of a value; None of an object, and of a list of values that differ."""
+def _type_of(value: object, depth: int) -> pa.DataType | None:
+    """Returns the type of a value.
+
+    Returns:
+        The type; None of an object, of a list of values that differ, and of more lists in lists
+        than `depth`.
+    """
     if value is None:
         return pa.null()
     if not isinstance(value, list):
         return _TYPES.get(type(value))
+    if not depth:
+        return None
     items: pa.DataType | None = pa.null()
     for item in value:
-        found = _type_of(item)
+        found = _type_of(item, depth - 1)
         items = None if found is None or items is None else common_type(items, found)
     return None if items is None else pa.list_(items)
 
@@ -97,6 +115,6 @@ def fitted(value: object, wanted: pa.DataType) -> object:
     if pa.types.is_floating(wanted) and type(value) in (int, float):
         return float(value)  # type: ignore[arg-type]
     if _TYPES.get(type(value)) != wanted:
-        raise ValueError(f"{value!r:.100} is no {wanted}")
+        raise ValueError(f"{reprlib.repr(value)} is no {wanted}")
     pa.scalar(value, wanted)  # Integers of more bits, and text that is no Unicode, do not fit.
     return value

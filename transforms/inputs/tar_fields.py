@@ -80,7 +80,7 @@ def _value(sample: Sample, column: pa.Field, contents: dict[str, object]) -> obj
         return _text_value(sample, column)
     try:
         return fitted(_find(sample, inside, contents), column.type)
-    except (ValueError, OverflowError, pa.ArrowException, RecursionError) as error:
+    except (ValueError, OverflowError, pa.ArrowException) as error:
         raise CorruptRecordError(
             f"its {column.name} does not fit {column.type}, as in the first files: {error}"
         ) from error
@@ -144,7 +144,7 @@ class FieldTypes:
             try:
                 found = _find(sample, inside, contents)
                 self._types[column] = widened(self._types[column], found)
-            except (ImageError, RecursionError, pa.ArrowException):
+            except ImageError:
                 continue  # Reading the sample will say so.
         for field, content in contents.items():
             if isinstance(content, dict):

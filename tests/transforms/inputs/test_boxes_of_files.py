@@ -1,0 +1,118 @@
+"""Boxes and what is carried of them, from files to rows; no model runs."""
+
+import json
+import pathlib
+import pickle
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.tars import write_tar
+from transforms.boxes import BoxColumns
+from transforms.failure import Failure
+from transforms.inputs.boxes_of_files import MOST_BOXES, columns_of_files, split_boxes
+from transforms.inputs.columns import FileColumns
+from transforms.inputs.kinds import FILE_KINDS
+from transforms.inputs.part import ReadPart
+from transforms.records import InputFile, ShardKind
+
+BOX = [1, 2, 30, 40]
+
+
+def write_samples(path: pathlib.Path, samples: list[Any]) -> InputFile:
+    """Writes a sample of each JSON, of bytes as they are; its image is its number."""
+    members = {}
+    for number, content in enumerate(samples):
+        members[f"{number:05d}.jpg"] = b"%d" % number
+        is_raw = isinstance(content, bytes)
+        members[f"{number:05d}.json"] = content if is_raw else json.dumps(content).encode()
+    write_tar(path, members)
+    return file_of(path, ShardKind.TAR)
+
+
+def file_of(path: pathlib.Path, kind: ShardKind) -> InputFile:
+    return InputFile(kind, str(path), str(path.parent), path.stat().st_size)
+
+
+def columns_for(
+    file: InputFile, boxes: str, carry: list[str], image_id_from: str | None = None
+) -> FileColumns:
+    """Finds the columns out as a run does, by this file alone."""
+    columns = BoxColumns.parse(boxes)
+    peek = FILE_KINDS[file.kind].peek
+    carried = peek(file.uri, None, image_id_from, carry)
+    types = peek(file.uri, None, image_id_from, columns.names)
+    assert carried is not None
+    assert types is not None
+    whole = columns_of_files(FileColumns(None, image_id_from, carried), columns, file.kind, types)
+    restored: FileColumns = pickle.loads(pickle.dumps(whole))  # As it goes to workers.
+    return restored
+
+
+def split(
+    file: InputFile, boxes: str, carry: list[str], image_id_from: str | None = None
+) -> ReadPart:
+    columns = columns_for(file, boxes, carry, image_id_from)
+    (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
+    return split_boxes(part, columns)
+
+
+def messages(failures: tuple[Failure, ...]) -> dict[str, str]:
+    return {failure.image_id: failure.message for failure in failures}
+
+
+def test_each_box_has_its_own_list(tmp_path: pathlib.Path) -> None:
+    tags, points = [["a", "b"], [], None], [[[1, 2], [3, 4]], [[5, 6]], []]
+    content = {"b": [BOX] * 3, "tags": tags, "points": points, "name": "cats"}
+    file = write_samples(tmp_path / "x.tar", [content, {"b": [BOX], "tags": [["c"]]}])
+    rows = split(file, "xywh=json.b", ["json.tags", "json.points", "json.name"]).rows
+    assert rows["image_id"].to_pylist() == [f"00000#box-{n}" for n in range(3)] + ["00001#box-0"]
+    assert rows["json.tags"].to_pylist() == [*tags, ["c"]]
+    assert rows["json.points"].to_pylist() == [*points, None]
+    assert rows["json.name"].to_pylist() == ["cats"] * 3 + [None]
+    table = pa.table({"image": [b"0"], "b": [[BOX] * 3], "tags": [tags]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    rows = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", ["tags"]).rows
+    assert rows["tags"].to_pylist() == tags
+
+
+def test_the_lists_of_an_image_are_not_copied_to_each_of_its_boxes(tmp_path: pathlib.Path) -> None:
+    count = 2000
+    content = {"b": [BOX] * count, "label": ["cat"] * count}
+    file = write_samples(tmp_path / "x.tar", [content] * 8)
+    columns = columns_for(file, "xywh=json.b", ["json.label"])
+    (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
+    pool = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(pool)  # It must outlive the rows.
+    pa.set_memory_pool(counted)
+    try:
+        rows = split_boxes(part, columns).rows
+    finally:
+        pa.set_memory_pool(pool)
+    assert rows.num_rows == 8 * count
+    assert counted.max_memory() < 16 << 20
+    del rows
+
+
+def test_an_image_of_too_many_boxes_is_one_failure(tmp_path: pathlib.Path) -> None:
+    samples = [{"b": [BOX] * count} for count in (1, MOST_BOXES + 1, MOST_BOXES)]
+    part = split(write_samples(tmp_path / "x.tar", samples), "xywh=json.b", [])
+    assert part.rows.num_rows == 1 + MOST_BOXES
+    assert "it has 10,001 boxes, more than 10,000" in messages(part.failures)["00001"]
+
+
+@pytest.mark.parametrize("depth", [9, 100, 480, 900, 100_000])
+def test_a_sample_of_lists_in_lists_is_one_failure(tmp_path: pathlib.Path, depth: int) -> None:
+    """Though it is the first: it decides no type, neither of boxes nor of what is carried."""
+    deep = b"[" * depth + b"1" + b"]" * depth
+    hostile = b'{"b": %b, "label": %b, "uid": %b}' % (deep, deep, deep)
+    named = b'{"b": [[1, 2, 3, 4]], "label": ["a"], "uid": "named"}'
+    of_lists = b'{"b": [[1, 2, 3, 4]], "label": %b, "uid": "listed"}' % deep
+    file = write_samples(tmp_path / "x.tar", [hostile, named, of_lists, deep])
+    part = split(file, "xywh=json.b", ["json.label"], "json.uid")
+    assert part.rows["image_id"].to_pylist() == ["named#box-0"]
+    assert part.rows["json.label"].to_pylist() == ["a"]
+    assert {failure.error_type for failure in part.failures} == {"CorruptRecord"}
+    assert len(part.failures) == 3

@@ -132,6 +132,9 @@ def peek_first(
 ) -> tuple[str, pa.Schema | None]:
     """Looks for columns in the first file that tells their types, or can be read, of a few.
 
+    A tar without the columns of --boxes holds images without boxes, and is passed over while
+    another one has them.
+
     Args:
         config: The flags.
         files: The files.
@@ -145,18 +148,22 @@ def peek_first(
         InputError: If the first of them that can be read lacks a column, or the image.
     """
     uri, found = "", None
+    refused: InputError | None = None
     for file in itertools.islice(files, _FILES_PEEKED):
         peek = FILE_KINDS[file.kind].peek
         try:
             schema = peek(file.uri, config.image_key, config.image_id_from, names)
-        except InputError:
-            if found is None:
+        except InputError as error:
+            if found is None and (config.boxes is None or file.kind is not ShardKind.TAR):
                 raise
+            refused = refused or error
             continue
         if schema is not None or found is None:
             uri, found = file.uri, schema
         if found is not None and not any(map(is_open, found.types)):
             break
+    if found is None and refused is not None:
+        raise refused
     return uri, found
 
 

@@ -207,6 +207,21 @@ def test_a_file_whose_first_samples_have_no_boxes_does_not_tell_types(
     assert read(tmp_path / "out")["json.label"].to_pylist() == ["a0", "a1", "a2"]
 
 
+def test_a_tar_without_such_a_key_is_passed_over_while_another_has_boxes(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_samples(tmp_path / "0.tar", {"empty": {"caption": "no boxes"}})
+    argv = ["--input", str(tmp_path / "*.tar"), "--boxes", "xywh=json.boxes"]
+    argv += ["--carry_columns", "json.label"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 2
+    assert "0.tar: its first samples have no json.label" in capsys.readouterr().err
+    write_samples(tmp_path / "1.tar", {"a": as_lists("a")})
+    write_samples(tmp_path / "2.tar", {"none": None})
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    assert read(tmp_path / "out")["json.label"].to_pylist() == ["a0", "a1", "a2"]
+    assert read_record(tmp_path / "out")["skipped_by_reason"] == {"without boxes": 2}
+
+
 def test_fields_and_names_may_have_dots(tmp_path: pathlib.Path, mean_color: str) -> None:
     objects = {"my.boxes": BOXES["a"], "Label": labels_of("a")}
     write_samples(tmp_path / "x.tar", {"a": {"all.objects": objects}}, "ann.json")

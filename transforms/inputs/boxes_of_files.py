@@ -23,6 +23,7 @@ from transforms.errors import CorruptRecordError, InputError
 from transforms.failure import Failure, Step
 from transforms.files.tf_examples import is_list
 from transforms.inputs.columns import FileColumns
+from transforms.inputs.json_values import depth_of
 from transforms.inputs.part import ReadPart
 from transforms.records import ShardKind
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, READ_FIELDS, URI, read_schema
@@ -72,6 +73,9 @@ def columns_of_files(
     found = [types.field(name).type for name in names]
     if kind is ShardKind.TAR:
         _check_numbers(types)
+    has_several = depth_of(found[0]) > _DEPTH_OF_ONE_BOX[len(names)]
+    if kind is ShardKind.TAR:  # Of all samples, as read_values makes it.
+        found = [_in_lists(pa.float64(), _DEPTH_OF_ONE_BOX[len(names)] + 1)] * len(names)
     numbers = [
         pa.field(name, values if is_example else _with_doubles(values))
         for name, values in zip(names, found, strict=True)
@@ -79,13 +83,12 @@ def columns_of_files(
     of_image = pa.schema([*columns.stored, *numbers])
     fields, split = [], []
     group = "/".join(names[0].split("/")[:-2])
-    has_several = _depth(numbers[0].type) > _DEPTH_OF_ONE_BOX[len(names)]
     for place, (own, stored) in enumerate(zip(columns.carried, columns.stored, strict=True)):
         field = own
         if is_example:
             is_split = bool(group) and stored.name.startswith(f"{group}/")
         else:
-            is_split = has_several and _depth(stored.type) > 0
+            is_split = has_several and depth_of(stored.type) > 0
             field = own.with_type(stored.type.value_type) if is_split else own
         fields.append(field)
         split += [place] if is_split else []
@@ -188,21 +191,23 @@ def _one_a_box(values: Sequence[Any] | None, count: int, name: str) -> Sequence[
     return values
 
 
-def _depth(values: pa.DataType) -> int:
-    return 1 + _depth(values.value_type) if is_list(values) else 0
-
-
 def _check_numbers(types: pa.Schema) -> None:
-    """Checks that columns of boxes are numbers, or lists of them, which a tar has in JSON only."""
+    """Checks that columns of boxes are numbers in lists, which a tar has in JSON only."""
+    of_one = _DEPTH_OF_ONE_BOX[len(types)]
     for field in types:
         values = field.type
         while is_list(values):
             values = values.value_type
-        if not pa.types.is_integer(values) and not pa.types.is_floating(values):
+        are_numbers = pa.types.is_integer(values) or pa.types.is_floating(values)
+        if not are_numbers or depth_of(field.type) not in (of_one, of_one + 1):
             raise InputError(
                 f"--boxes {field.name}: the first samples hold {field.type} there; a tar's boxes "
                 'are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, 40]]}'
             )
+
+
+def _in_lists(values: pa.DataType, depth: int) -> pa.DataType:
+    return pa.list_(_in_lists(values, depth - 1)) if depth else values
 
 
 def _with_doubles(values: pa.DataType) -> pa.DataType:

@@ -32,6 +32,7 @@ class FileColumns:
         of_image: What files of images with boxes are read by: the carried columns, by the names of
             the inputs, then those of the boxes; None if there are no such files.
         split: Places of the carried columns of which each box has a value of its own there.
+        box_columns: Names of the columns of boxes, where files are read by_image.
     """
 
     image_key: str | None
@@ -42,6 +43,7 @@ class FileColumns:
     boxes: BoxColumns | None = None
     of_image: pa.Schema | None = None
     split: tuple[int, ...] = ()
+    box_columns: tuple[str, ...] = ()
 
     @property
     def by_image(self) -> "FileColumns":
@@ -49,7 +51,13 @@ class FileColumns:
         if self.boxes is None:
             return self
         of_image = pa.schema([]) if self.of_image is None else self.of_image
-        return FileColumns(self.image_key, self.image_id_from, of_image, self.uri_column)
+        return FileColumns(
+            self.image_key,
+            self.image_id_from,
+            of_image,
+            self.uri_column,
+            box_columns=self.boxes.names,
+        )
 
     @functools.cached_property
     def stored(self) -> pa.Schema:

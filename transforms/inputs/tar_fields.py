@@ -9,6 +9,7 @@ sample
     json.boxes   [[1, 2, 30, 40]]    list<list<int64>>
 """
 
+import collections
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -17,7 +18,15 @@ import pyarrow as pa
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.inputs.carried_types import unify_carried
-from transforms.inputs.json_values import find_value, fitted, is_open, parse_json, widened
+from transforms.inputs.json_values import (
+    as_numbers,
+    find_value,
+    fitted,
+    is_open,
+    parse_json,
+    type_of,
+    type_of_most,
+)
 from transforms.inputs.tar_samples import Sample
 
 CLASS_FIELD = "cls"
@@ -42,18 +51,28 @@ def _in_json(column: str) -> _InJson | None:
 
 
 def fields_of(columns: Iterable[str]) -> set[str]:
-    """Returns the fields to read for columns."""
+    """Returns the fields that samples have for columns: json of json.boxes.
+
+    A field that is called as the column itself is read, too, where a sample has one.
+    """
     return {inside.field if (inside := _in_json(column)) else column for column in columns}
 
 
-def read_values(sample: Sample, schema: pa.Schema) -> list[object]:
+def read_values(
+    sample: Sample, schema: pa.Schema, box_columns: Collection[str] = ()
+) -> list[object]:
     """Reads the columns of a sample.
+
+    Args:
+        sample: The sample.
+        schema: The columns.
+        box_columns: Those of them in which one box may be without the list around it.
 
     Raises:
         ImageError: If one of them is not as the schema has it.
     """
     contents: dict[str, object] = {}
-    return [_value(sample, column, contents) for column in schema]
+    return [_value(sample, column, contents, column.name in box_columns) for column in schema]
 
 
 def read_id(sample: Sample, column: str) -> str:
@@ -62,8 +81,7 @@ def read_id(sample: Sample, column: str) -> str:
     Raises:
         ImageError: If there is none.
     """
-    inside = _in_json(column)
-    found = sample.text(column) if inside is None else _find(sample, inside, {})
+    found = _find(sample, column, {})
     text = str(found).strip() if type(found) in (str, int) else ""
     if not text:
         raise CorruptRecordError(f"its {column} (--image_id_from) is empty or not there")
@@ -74,31 +92,41 @@ def read_id(sample: Sample, column: str) -> str:
     return text
 
 
-def _value(sample: Sample, column: pa.Field, contents: dict[str, object]) -> object:
-    inside = _in_json(column.name)
-    if inside is None:
-        return _text_value(sample, column)
+def _value(
+    sample: Sample, column: pa.Field, contents: dict[str, object], has_boxes: bool
+) -> object:
+    found = _find(sample, column.name, contents)
+    if _in_json(column.name) is None and column.type == pa.int64():
+        return _whole_number(found, column.name)
+    if has_boxes:
+        found = as_numbers(found, column.type)
     try:
-        return fitted(_find(sample, inside, contents), column.type)
+        return fitted(found, column.type)
     except (ValueError, OverflowError, pa.ArrowException) as error:
         raise CorruptRecordError(
             f"its {column.name} does not fit {column.type}, as in the first files: {error}"
         ) from error
 
 
-def _text_value(sample: Sample, column: pa.Field) -> str | int | None:
-    text = sample.text(column.name)
-    if text is None or column.type != pa.int64():
-        return text
-    if not _WHOLE_NUMBER.fullmatch(text.strip()):
+def _whole_number(text: object, name: str) -> int | None:
+    if text is None:
+        return None
+    if not _WHOLE_NUMBER.fullmatch(str(text).strip()):
         raise CorruptRecordError(
-            f"its {column.name} is {text[:80]!r}, no whole number as in the first files"
+            f"its {name} is {str(text)[:80]!r}, no whole number as in the first files"
         )
-    return int(text)
+    return int(str(text))
 
 
-def _find(sample: Sample, inside: _InJson, contents: dict[str, object]) -> object:
-    """Finds a value in JSON, which is parsed once a sample."""
+def _find(sample: Sample, column: str, contents: dict[str, object]) -> object:
+    """Finds a field, or else a value in JSON, which is parsed once a sample.
+
+    Raises:
+        ImageError: If it is no text, or no JSON.
+    """
+    inside = _in_json(column)
+    if inside is None or column in sample.texts:
+        return sample.text(column)
     if inside.field not in contents:
         text = sample.text(inside.field)
         try:
@@ -119,9 +147,9 @@ class FieldTypes:
         self.seen: set[str] = set()
         self._uri = uri
         self._texts: dict[str, str] = {}
-        self._in_json = {column: inside for column in columns if (inside := _in_json(column))}
-        self._fields = set(columns) - self._in_json.keys()
-        self._types = dict.fromkeys(self._in_json, pa.null())
+        self._in_json = {column for column in columns if _in_json(column)}
+        self._fields = set(columns) - self._in_json
+        self._counts = {column: collections.Counter[pa.DataType]() for column in self._in_json}
         self._samples = 0
 
     def add(self, sample: Sample) -> None:
@@ -140,15 +168,20 @@ class FieldTypes:
                     f"{self._uri}: sample {sample.index}: {error}, and cannot be carried"
                 ) from error
         contents: dict[str, object] = {}
-        for column, inside in self._in_json.items():
+        for column, counts in self._counts.items():
             try:
-                found = _find(sample, inside, contents)
-                self._types[column] = widened(self._types[column], found)
+                known = type_of(_find(sample, column, contents))
             except ImageError:
                 continue  # Reading the sample will say so.
+            if known is not None:
+                counts[known] += 1
         for field, content in contents.items():
             if isinstance(content, dict):
                 self.seen.update(f"{field}.{name}" for name in content)
+
+    @property
+    def _types(self) -> dict[str, pa.DataType]:
+        return {column: type_of_most(counts) for column, counts in self._counts.items()}
 
     @property
     def missing(self) -> set[str]:

@@ -58,8 +58,14 @@ def read_tar(
     rows = _Rows(file, columns)
     try:
         with _open_at_start(file) as archive:
+            names = _names(columns)
             samples = read_samples(
-                archive, columns.image_key, _texts(columns), max_image_bytes, file.first_image
+                archive,
+                columns.image_key,
+                fields_of(names),
+                max_image_bytes,
+                file.first_image,
+                may_have=names,
             )
             while batch := take_batch(samples, batch_size, _size_bytes):
                 yield rows.read(batch)
@@ -97,7 +103,7 @@ def peek_tar_schema(
     types = FieldTypes(uri, wanted)
     has_image = False
     with contextlib.suppress(ImageError), open_tar(uri) as archive:
-        samples = read_samples(archive, image_key, fields_of(wanted), max_image_bytes=0)
+        samples = read_samples(archive, image_key, fields_of(wanted), 0, may_have=wanted)
         for sample in itertools.islice(samples, PEEK_SAMPLES):
             types.add(sample)
             has_image = has_image or sample.image is not None
@@ -117,9 +123,8 @@ def peek_tar_schema(
     return types.schema(carry_columns)
 
 
-def _texts(columns: FileColumns) -> set[str]:
-    own = [columns.id_column] if columns.id_column else []
-    return fields_of([*columns.stored.names, *own])
+def _names(columns: FileColumns) -> list[str]:
+    return [*columns.stored.names, *([columns.id_column] if columns.id_column else [])]
 
 
 def look_at_tar(file: InputFile, columns: FileColumns) -> Look:
@@ -172,7 +177,7 @@ class _Rows:
             try:
                 key = self._image_id(uri, sample)
                 image = sample.encoded_image()
-                values = read_values(sample, self._columns.stored)
+                values = read_values(sample, self._columns.stored, self._columns.box_columns)
             except ImageError as error:
                 error = told_where(error, self._file, sample.index)
                 part.fail(key, uri, _at(sample, error))

@@ -97,6 +97,7 @@ def read_samples(
     texts: Collection[str],
     max_image_bytes: int,
     index: int = 0,
+    may_have: Collection[str] = (),
 ) -> Iterator[Sample]:
     """Groups an archive's members, holding those that are wanted and no other.
 
@@ -106,6 +107,7 @@ def read_samples(
         texts: The other fields that are wanted.
         max_image_bytes: Largest encoded image that is read.
         index: Index of the first sample.
+        may_have: Fields that are held, too, but that a sample is whole without.
 
     Yields:
         The samples in order. If the archive is damaged, the last one says so; it is the one that
@@ -129,12 +131,12 @@ def read_samples(
                 sample.fields.append(field if member.is_file else f"{field} (no plain file)")
             if member.is_file and _is_image(field, image_key):
                 sample.image = _read_image(sample, member, archive, max_image_bytes)
-            elif member.is_file and field in texts:
+            elif member.is_file and (field in texts or field in may_have):
                 sample.texts[field] = _read_text(sample, field, member, archive)
     except TruncatedFileError as error:
         if sample is None:
             sample = Sample(index, archive.offset)
-        elif isinstance(sample.image, bytes) and sample.texts.keys() == set(texts):
+        elif isinstance(sample.image, bytes) and sample.texts.keys() >= set(texts):
             yield sample  # It lacks nothing that is wanted.
             sample = Sample(index + 1, archive.offset)
         sample.damage = error

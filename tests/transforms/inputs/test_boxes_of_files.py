@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.tars import write_tar
 from transforms.boxes import BoxColumns
+from transforms.errors import InputError
 from transforms.failure import Failure
 from transforms.inputs.boxes_of_files import MOST_BOXES, columns_of_files, split_boxes
 from transforms.inputs.columns import FileColumns
@@ -116,3 +117,32 @@ def test_a_sample_of_lists_in_lists_is_one_failure(tmp_path: pathlib.Path, depth
     assert part.rows["json.label"].to_pylist() == ["a"]
     assert {failure.error_type for failure in part.failures} == {"CorruptRecord"}
     assert len(part.failures) == 3
+
+
+def test_one_box_may_be_without_its_list(tmp_path: pathlib.Path) -> None:
+    """In the first sample, in most, and in one that is read later."""
+    sides = dict(zip("xywh", BOX, strict=True))
+    flat = {"b": BOX, **sides}
+    two = {"b": [BOX, BOX], **{side: [number] * 2 for side, number in sides.items()}}
+    for number, samples in enumerate(([flat, two, two], [flat, flat, two], [two] * 20 + [flat])):
+        file = write_samples(tmp_path / f"{number}.tar", samples)
+        for boxes in ("xywh=json.b", "xywh=json.x,json.y,json.w,json.h"):
+            part = split(file, boxes, [])
+            assert part.failures == ()
+            assert part.rows.num_rows == sum(2 if sample is two else 1 for sample in samples)
+            assert set(part.rows["box_width"].to_pylist()) == {30.0}
+
+
+def test_where_each_image_has_one_box_without_a_list_a_carried_list_is_the_images(
+    tmp_path: pathlib.Path,
+) -> None:
+    samples = [{"b": BOX, "tags": ["a", "b"]}] * 2
+    rows = split(write_samples(tmp_path / "x.tar", samples), "xywh=json.b", ["json.tags"]).rows
+    assert rows["json.tags"].to_pylist() == [["a", "b"]] * 2
+
+
+@pytest.mark.parametrize("content", [3, [[BOX]], [BOX, [BOX]], "none", [True] * 4])
+def test_what_are_no_boxes_is_refused_at_launch(tmp_path: pathlib.Path, content: object) -> None:
+    file = write_samples(tmp_path / "x.tar", [{"b": content}])
+    with pytest.raises(InputError, match=r"json\.b"):
+        columns_for(file, "xywh=json.b", [])

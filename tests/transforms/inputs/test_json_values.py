@@ -1,7 +1,18 @@
+import collections
+
+import pyarrow as pa
 import pytest
 
 from transforms.errors import CorruptRecordError
-from transforms.inputs.json_values import MOST_DEPTH, find_value, parse_json
+from transforms.inputs.json_values import (
+    MOST_DEPTH,
+    as_numbers,
+    find_value,
+    fitted,
+    parse_json,
+    type_of,
+    type_of_most,
+)
 
 
 def nested(depth: int, inner: object = 1) -> object:
@@ -29,3 +40,40 @@ def test_what_is_on_the_way_is_told_however_deep_it_is() -> None:
 def test_what_is_no_json_is_told(text: str) -> None:
     with pytest.raises(CorruptRecordError, match="not JSON"):
         parse_json(text)
+
+
+def test_most_values_decide_a_type_and_the_others_widen_it() -> None:
+    samples = [7, "a", "b", None, "c"]
+    counts = collections.Counter(type_of(value) for value in samples)
+    assert type_of_most(counts) == pa.string()
+    numbers = collections.Counter(type_of(value) for value in [1, 2, 0.5, "x", []])
+    assert type_of_most(numbers) == pa.float64()
+    lists = collections.Counter(type_of(value) for value in [[], [], [[]], [[1]], [[0.5, None]]])
+    assert type_of_most(lists) == pa.list_(pa.list_(pa.float64()))
+    assert type_of_most({}) == pa.null()
+
+
+def test_no_integer_is_rounded() -> None:
+    assert fitted([1, 2**53, 0.5], pa.list_(pa.float64())) == [1.0, 2.0**53, 0.5]
+    for value in (2**53 + 1, -(2**53) - 1, 10**300):
+        with pytest.raises(ValueError, match="would be rounded to"):
+            fitted([value], pa.list_(pa.float64()))
+    with pytest.raises(OverflowError):
+        fitted(10**400, pa.float64())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([5, 5, 20, 20], [[5, 5, 20, 20]]),
+        ([[5, 5, 20, 20]], [[5, 5, 20, 20]]),
+        ([], []),
+        ([None], [None]),
+        (None, None),
+        (3, 3),
+        (["a"], ["a"]),
+        (nested(100), nested(100)),
+    ],
+)
+def test_one_box_gets_a_list_around_it(value: object, expected: object) -> None:
+    assert as_numbers(value, pa.list_(pa.list_(pa.float64()))) == expected

@@ -293,6 +293,60 @@ def test_a_field_that_is_not_there_is_refused_at_launch(
     assert file.uri in str(caught.value)
 
 
+def test_most_samples_decide_the_type_of_a_value_in_json(tmp_path: pathlib.Path) -> None:
+    members = {}
+    for number in range(20):
+        members[f"{number:02}.jpg"] = b"%d" % number
+        members[f"{number:02}.json"] = b'{"label": "a"}' if number else b'{"label": 7}'
+    file = make_file(tmp_path / "x.tar", members)
+    carried = peek_tar_schema(file.uri, None, None, ["json.label"])
+    assert carried == pa.schema([("json.label", pa.string())])
+    (part,) = read(file, FileColumns(None, None, carried), batch_size=99)
+    assert part.rows.num_rows == 19
+    assert "its json.label does not fit string, as in the first files: 7 is no" in (
+        part.failures[0].message
+    )
+
+
+def test_a_field_goes_before_a_value_in_json(tmp_path: pathlib.Path) -> None:
+    members = {
+        "0.jpg": b"0",
+        "0.json.txt": b"a field",
+        "1.jpg": b"1",
+        "1.json": b'{"txt": "in it"}',
+    }
+    file = make_file(tmp_path / "x.tar", members)
+    carried = peek_tar_schema(file.uri, None, "json.txt", ["json.txt", "json"])
+    assert carried == pa.schema([("json.txt", pa.string()), ("json", pa.string())])
+    (part,) = read(file, FileColumns(None, "json.txt", carried))
+    assert part.failures == ()
+    assert part.rows["json.txt"].to_pylist() == ["a field", "in it"]
+    assert part.rows["image_id"].to_pylist() == ["a field", "in it"]
+
+
+def test_a_field_of_another_type_than_the_value_in_json_costs_its_row(
+    tmp_path: pathlib.Path,
+) -> None:
+    members = {"0.jpg": b"0", "0.json": b'{"n": 1}', "1.jpg": b"1", "1.json.n": b"1"}
+    file = make_file(tmp_path / "x.tar", members)
+    (part,) = read(file, FileColumns(None, None, pa.schema([("json.n", pa.int64())])))
+    assert part.rows["json.n"].to_pylist() == [1]
+    assert "its json.n does not fit int64, as in the first files: '1' is no" in (
+        part.failures[0].message
+    )
+
+
+def test_a_cut_file_keeps_a_sample_that_has_all_but_a_field_of_a_values_name(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "x.tar"
+    whole = make_file(path, {"0.jpg": b"0", "0.json": b'{"n": 1}', "1.jpg": b"1"})
+    path.write_bytes(path.read_bytes()[: 4 * 512 + 100])
+    (part,) = read(whole, FileColumns(None, None, pa.schema([("json.n", pa.int64())])))
+    assert part.rows["json.n"].to_pylist() == [1]
+    assert part.failures[0].error_type == "TruncatedFile"
+
+
 def test_a_tar_without_images_is_refused_at_launch(tmp_path: pathlib.Path) -> None:
     file = make_file(tmp_path / "x.tar", {"setup.py": b"", "setup.cfg": b""})
     with pytest.raises(InputError, match="no image; they have cfg, py"):

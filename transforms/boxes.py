@@ -18,6 +18,7 @@ import itertools
 import json
 import math
 import re
+import reprlib
 import struct
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
@@ -199,21 +200,21 @@ class BoxColumns(NamedTuple):
             return []
         if len(values) == 1:
             found = _parsed(values[0]) if isinstance(values[0], str) else values[0]
-            rows = found if _are_lists(found) else [found]
+            rows = found if _are_boxes(found) else [found]
         elif _are_lists(values):
             rows = list(zip(*values, strict=True))
         else:
             rows = [values]
-        return [self._as_output(row) for row in rows]
+        return [self._as_output(row, number) for number, row in enumerate(rows)]
 
-    def _as_output(self, values: object) -> tuple[float, ...]:
+    def _as_output(self, values: object, number: int) -> tuple[float, ...]:
         """Turns four numbers of the layout into those of the output's columns."""
         if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != _SIDES:
-            raise ValueError(f"{values!r:.100} are not four numbers")
+            raise _no_box(values, number)
         try:
             first, second, third, fourth = map(float, values)
-        except (TypeError, OverflowError):
-            raise ValueError(f"{values!r:.100} are not four numbers") from None
+        except (TypeError, ValueError, OverflowError):
+            raise _no_box(values, number) from None
         if self.layout == "xyxy":
             return first, second, third - first, fourth - second
         return first, second, third, fourth
@@ -224,6 +225,18 @@ def _parsed(text: str) -> object:
         return json.loads(text)
     except RecursionError:
         raise ValueError("brackets in brackets") from None
+
+
+def _no_box(values: object, number: int) -> ValueError:
+    return ValueError(f"box {number} is {reprlib.repr(values)}, not four numbers")
+
+
+def _are_boxes(values: object) -> TypeGuard[Sequence[object]]:
+    """Whether values are a box each, of which some may be none, and not the sides of one."""
+    if not isinstance(values, Sequence):
+        return False
+    are_lists = [isinstance(value, list | tuple) for value in values]
+    return any(are_lists) or all(value is None for value in values)
 
 
 def _are_lists(values: object) -> TypeGuard[Sequence[Sequence[object]]]:

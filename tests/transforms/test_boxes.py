@@ -90,6 +90,20 @@ def test_what_is_no_box_is_refused(values: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([[1, 2, 3, 4], None], "box 1 is None, not four numbers"),
+        ([None], "box 0 is None, not four numbers"),
+        ([[1, 2, 3, 4], [], [5]], r"box 1 is \[\], not four numbers"),
+        ([1, None, 3, 4], r"box 0 is \[1, None, 3, 4\], not four numbers"),
+    ],
+)
+def test_the_box_is_told_that_is_none(value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BoxColumns("xywh", ("a",)).read([value])
+
+
+@pytest.mark.parametrize(
     ("box", "margin", "pixels"),
     [
         (ImageBox(20, 10, 60, 60, True), 0, (20, 10, 40, 50)),

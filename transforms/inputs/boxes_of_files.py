@@ -137,7 +137,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
                 for place, column in split.items()
             }
         except ValueError as error:
-            fault = CorruptRecordError(f"--boxes: {error}")
+            fault = CorruptRecordError(f"--boxes {','.join(boxes.names)}: {error}")
             failures.append(Failure(image_id, uris[row], Step.READ, fault.error_type, str(fault)))
             continue
         kept += [row] * len(found)

@@ -35,6 +35,9 @@ CLASS_FIELD = "cls"
 LEAST_SAMPLES = 16
 """Samples that decide the types of values in JSON."""
 
+_NAMES_TOLD = 20
+_CHARACTERS_TOLD = 80
+
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _IN_JSON = re.compile(r"((?:[^.]+\.)*?json)\.(.+)")
 
@@ -137,19 +140,16 @@ def _find(sample: Sample, column: str, contents: dict[str, object]) -> object:
 
 
 class FieldTypes:
-    """Finds out what columns there are in a file, and their types, by its first samples.
-
-    Attributes:
-        seen: Fields that samples have, and names in their JSON, for messages.
-    """
+    """Finds out what columns there are in a file, and their types, by its first samples."""
 
     def __init__(self, uri: str, columns: Collection[str]) -> None:
-        self.seen: set[str] = set()
+        self._seen: set[str] = set()
         self._uri = uri
         self._texts: dict[str, str] = {}
         self._in_json = {column for column in columns if _in_json(column)}
         self._fields = set(columns) - self._in_json
         self._counts = {column: collections.Counter[pa.DataType]() for column in self._in_json}
+        self._faults: dict[str, list[str]] = {column: [] for column in self._in_json}
         self._samples = 0
 
     def add(self, sample: Sample) -> None:
@@ -159,7 +159,7 @@ class FieldTypes:
             InputError: If a field that is wanted as text is none.
         """
         self._samples += 1
-        self.seen.update(sample.fields)
+        self._seen.update(sample.fields)
         for field in (self._fields & sample.texts.keys()) - self._texts.keys():
             try:
                 self._texts[field] = sample.text(field) or ""
@@ -170,14 +170,18 @@ class FieldTypes:
         contents: dict[str, object] = {}
         for column, counts in self._counts.items():
             try:
-                known = type_of(_find(sample, column, contents))
-            except ImageError:
-                continue  # Reading the sample will say so.
+                found = _find(sample, column, contents)
+            except ImageError as error:  # Reading the sample will say so.
+                self._faults[column].append(str(error))
+                continue
+            known = type_of(found)
             if known is not None:
                 counts[known] += 1
+            else:
+                self._faults[column].append(_told(found))
         for field, content in contents.items():
             if isinstance(content, dict):
-                self.seen.update(f"{field}.{name}" for name in content)
+                self._seen.update(f"{field}.{name}" for name in content)
 
     @property
     def _types(self) -> dict[str, pa.DataType]:
@@ -188,6 +192,28 @@ class FieldTypes:
         """Columns that no sample has."""
         absent = {column for column, known in self._types.items() if pa.types.is_null(known)}
         return absent | (self._fields - self._texts.keys())
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether there was any."""
+        return bool(self._seen)
+
+    def tell_missing(self) -> list[str]:
+        """Says which columns no sample has, and what there is in their place."""
+        told = []
+        for column in sorted(self.missing):
+            faults = self._faults.get(column, [])
+            is_null = not faults and column in self._seen
+            why = f" ({len(faults)} of {self._samples}: {faults[0]})" if faults else ""
+            told.append(f"{column} (it is null)" if is_null else column + why)
+        return told
+
+    def tell_seen(self) -> str:
+        """Says what samples have, the first of it: fields, and names in their JSON."""
+        names = [name if name.isprintable() else ascii(name) for name in sorted(self._seen)]
+        more = len(names) - _NAMES_TOLD
+        names = [name[:_CHARACTERS_TOLD] for name in names[:_NAMES_TOLD]]
+        return ", ".join(names) + (f" and {more:,} more" if more > 0 else "")
 
     @property
     def are_found(self) -> bool:
@@ -202,6 +228,13 @@ class FieldTypes:
         text = {CLASS_FIELD: pa.int64()} if is_number else {}
         known = self._types | text
         return pa.schema((column, known.get(column, pa.string())) for column in columns)
+
+
+def _told(value: object) -> str:
+    """Says what a value is that has no type."""
+    if isinstance(value, dict):
+        return "it is an object, of which a value has one name more"
+    return "it is a list of objects, of values that differ, or of too many lists"
 
 
 def unify_fields(schemas: Mapping[str, pa.Schema]) -> pa.Schema:

@@ -109,15 +109,15 @@ def peek_tar_schema(
             has_image = has_image or sample.image is not None
             if archive.offset > PEEK_BYTES or (has_image and types.are_found):
                 break
-    if not types.seen:
+    if not types.has_samples:
         return None
-    missing = sorted(types.missing)
+    missing = types.tell_missing()
     if not has_image:
         missing.append(image_key or "image")
     if missing:
         raise InputError(
             f"{uri}: its first samples have no {', '.join(missing)}; they have "
-            f"{', '.join(sorted(types.seen))} (--image_key, --image_id_from and --carry_columns "
+            f"{types.tell_seen()} (--image_key, --image_id_from and --carry_columns "
             "name what follows the first dot of a file name; json.name is a value in json)"
         )
     return types.schema(carry_columns)

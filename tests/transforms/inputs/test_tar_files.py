@@ -347,6 +347,37 @@ def test_a_cut_file_keeps_a_sample_that_has_all_but_a_field_of_a_values_name(
     assert part.failures[0].error_type == "TruncatedFile"
 
 
+@pytest.mark.parametrize(
+    ("content", "column", "message"),
+    [
+        (b'{"v": {"a": 1}}', "json.v", r"json\.v \(2 of 2: it is an object, of which"),
+        (b'{"v": [1, "a"]}', "json.v", r"json\.v \(2 of 2: it is a list of objects, of values"),
+        (b'{"v": [{"a": 1}]}', "json.v", r"json\.v \(2 of 2: it is a list of objects"),
+        (b'{"v": null}', "json.v", r"json\.v \(it is null\); they have jpg, json, json\.v "),
+        (b'{"w": 1}', "json.v", r"no json\.v; they have jpg, json, json\.w "),
+        (b"{bad", "json.v", r"json\.v \(2 of 2: its json is not JSON: "),
+        (b'"text"', "json.v", r"json\.v \(2 of 2: no object around 'v': 'text'\)"),
+        (b'{"\\u001b[31m": 1}', "json.v", r"they have '\\x1b\[31m'|json\.\\x1b"),
+    ],
+)
+def test_what_json_holds_in_a_values_place_is_told(
+    tmp_path: pathlib.Path, content: bytes, column: str, message: str
+) -> None:
+    members = {"0.jpg": b"", "0.json": content, "1.jpg": b"", "1.json": content}
+    file = make_file(tmp_path / "x.tar", members)
+    with pytest.raises(InputError, match=message) as caught:
+        peek_tar_schema(file.uri, None, None, [column])
+    assert str(caught.value).isprintable()
+
+
+def test_the_first_names_of_many_are_told(tmp_path: pathlib.Path) -> None:
+    content = "{" + ", ".join(f'"k{number:05}": 1' for number in range(30_000)) + "}"
+    file = make_file(tmp_path / "x.tar", {"0.jpg": b"", "0.json": content.encode()})
+    with pytest.raises(InputError, match=r"json\.k00017 and 29,982 more") as caught:
+        peek_tar_schema(file.uri, None, None, ["json.v"])
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_tar_without_images_is_refused_at_launch(tmp_path: pathlib.Path) -> None:
     file = make_file(tmp_path / "x.tar", {"setup.py": b"", "setup.cfg": b""})
     with pytest.raises(InputError, match="no image; they have cfg, py"):

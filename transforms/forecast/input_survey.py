@@ -5,6 +5,7 @@ import collections
 import dataclasses
 import functools
 import heapq
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ from transforms.lifecycle.recall import Unseen, recall, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, PassedOver
 from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
-from transforms.runs.row_ids import number_rows
+from transforms.runs.row_ids import number_rows, place_in_list
 from transforms.steps.match_inputs import to_image_ref
 from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
 
@@ -67,7 +68,8 @@ def take_survey(
 ) -> Survey:
     """Lists every input, as a run does; opens no image.
 
-    Holds eight bytes a row; of boxes 16 more, and a number for each of their images.
+    Holds eight bytes a row. Of boxes in lists it holds 16 more, and about 90 for each of their
+    images.
 
     Args:
         sources: The classified --input patterns.
@@ -201,9 +203,8 @@ def _listed(
                 yield to_image_ref(again, columns.image_id_from, columns.stored)
             else:
                 yield again
-    box_numbers: collections.Counter[tuple[str, str]] = collections.Counter()
-    for uri in manifests:
-        refs = read_manifest(
+    lists = [
+        read_manifest(
             uri,
             columns.stored,
             columns.image_id_from,
@@ -211,21 +212,29 @@ def _listed(
             boxes=columns.boxes,
             allow_private_hosts=allow_private_hosts,
         )
-        if columns.boxes is None:
-            yield from number_rows(refs)
-        else:
-            yield from _number_boxes(refs, box_numbers)
+        for uri in manifests
+    ]
+    # Rows of one image in several lists are numbered as sorted_by_id does it.
+    if columns.boxes is not None:
+        yield from _number_boxes(heapq.merge(*lists, key=_place_of_box))
+    elif columns.tells_rows_apart:
+        yield from number_rows(heapq.merge(*lists, key=place_in_list))
+    else:
+        yield from itertools.chain.from_iterable(lists)
 
 
-def _number_boxes(
-    refs: Iterable[ImageRef], numbers: collections.Counter[tuple[str, str]]
-) -> Iterator[ImageRef | Skipped]:
+def _place_of_box(ref: ImageRef) -> tuple[int, str]:
+    return (-1, "") if ref.box is None else (ref.box, repr(ref.carried))
+
+
+def _number_boxes(refs: Iterable[ImageRef]) -> Iterator[ImageRef | Skipped]:
     """Gives boxes their ids, a.jpg#box-0, a.jpg#box-1; those of two files are not told apart."""
+    numbers: collections.Counter[int] = collections.Counter()  # By digests, which are small.
     for ref in refs:
         if ref.box is None:
             yield Skipped(ref.uri, WITHOUT_BOXES)
             continue
-        image = ref.image_id, ref.uri
+        image = int.from_bytes(digest_ids([f"{ref.image_id}\0{ref.uri}"]), "big")
         box_id = name_box(ref.image_id, numbers[image])
         yield dataclasses.replace(ref, image_id=box_id, box=None)
         numbers[image] += 1

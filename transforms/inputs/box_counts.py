@@ -64,5 +64,5 @@ def _read(file: InputFile, columns: FileColumns, most: int, max_image_bytes: int
         if images >= most:
             return _Read(images, rows, is_whole=False)
         images += part.matched
-        rows += split_boxes(part, columns).matched
+        rows += sum(boxes.matched for boxes in split_boxes(part, columns))
     return _Read(images, rows, is_whole=True)

@@ -13,8 +13,8 @@ Both have the bytes of a.jpg, as one object.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -32,8 +32,11 @@ KINDS = (ShardKind.TFRECORD, ShardKind.PARQUET, ShardKind.TAR)
 """Kinds of files whose images may have boxes beside them."""
 
 MOST_BOXES = 10_000
-"""Boxes of one image; each is a row, and those of a batch of images are in memory at once. 1 MiB of
-hostile JSON can hold a hundred thousand.
+"""Boxes of one image. Each is a row, and 1 MiB of hostile JSON holds a hundred thousand."""
+
+ROWS_AT_ONCE = 512
+"""Boxes that become rows together. Each has a copy of what is carried of its image, as 1 MiB of
+JSON.
 """
 
 _DEPTH_OF_ONE_BOX = {4: 0, 1: 1}
@@ -102,7 +105,23 @@ def columns_of_files(
     )
 
 
-def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
+class _Box(NamedTuple):
+    """A box of some images.
+
+    Attributes:
+        row: Place of its image among them.
+        number: Place among the boxes of the image.
+        sides: What the columns of the output say of it.
+        values: Its own values of the columns that are split.
+    """
+
+    row: int
+    number: int
+    sides: tuple[float, ...]
+    values: tuple[Any, ...]
+
+
+def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
     """Makes a row of each box of some images.
 
     An image whose boxes cannot be told is one failure; one that has none is neither row nor
@@ -111,20 +130,17 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
     Args:
         part: Images as read, with the columns `columns.of_image`.
         columns: What is carried of each box.
+
+    Yields:
+        Parts of at most ROWS_AT_ONCE boxes, at least one. An image that has no more is in one part.
     """
     boxes = columns.boxes
     assert boxes is not None, "only then is anything split"
-    read = len(READ_FIELDS)
-    ids, uris, contents = (
-        part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI, CONTENT_SHA256)
-    )
-    own = len(columns.carried) - len(boxes.in_output)
-    numbers = [column.to_pylist() for column in part.rows.columns[read + own :]]
-    split = {place: part.rows.column(read + place).to_pylist() for place in columns.split}
-    kept: list[int] = []
-    rows: dict[str, list[Any]] = {IMAGE_ID: [], CONTENT_SHA256: []}
-    sides: list[tuple[float, ...]] = []
-    values: dict[int, list[Any]] = {place: [] for place in split}
+    ids, uris = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI))
+    own = part.rows.columns[len(READ_FIELDS) :]
+    numbers = [column.to_pylist() for column in own[len(columns.carried) - len(boxes.in_output) :]]
+    split = {columns.stored.names[place]: own[place].to_pylist() for place in columns.split}
+    waiting: list[_Box] = []
     failures = list(part.failures)
     without_boxes: list[str] = []
     for row, image_id in enumerate(ids):
@@ -132,49 +148,58 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> ReadPart:
             found = boxes.read([column[row] for column in numbers])
             if len(found) > MOST_BOXES:
                 raise ValueError(f"it has {len(found):,} boxes, more than {MOST_BOXES:,}")
-            own_values = {
-                place: _one_a_box(column[row], len(found), columns.stored.names[place])
-                for place, column in split.items()
-            }
+            values = [_one_a_box(column[row], len(found), name) for name, column in split.items()]
         except ValueError as error:
             fault = CorruptRecordError(f"--boxes {','.join(boxes.names)}: {error}")
             failures.append(Failure(image_id, uris[row], Step.READ, fault.error_type, str(fault)))
             continue
-        kept += [row] * len(found)
         without_boxes += [] if found else [uris[row]]
-        sides += found
-        for number, box in enumerate(found):
-            rows[IMAGE_ID].append(name_box(image_id, number))
-            rows[CONTENT_SHA256].append(
-                content_of_box(contents[row], ImageBox.of(box, in_pixels=boxes.in_pixels))
-            )
-        for place, several in own_values.items():
-            values[place] += several
-    # Columns that are split hold all values of an image, and are not copied to each box.
-    rows_taken = pa.array(kept, pa.int64())
-    carried = []
-    for place, field in enumerate(list(columns.carried)[:own]):
-        column = part.rows.column(read + place)
-        if place not in split:
-            carried.append(column.take(rows_taken))
-        elif column.type == field.type:  # Of TFRecord, in which every feature is a list.
-            one_each = [None if value is None else [value] for value in values[place]]
-            carried.append(pa.array(one_each, field.type))
-        else:
-            carried.append(pa.array(values[place], field.type))
-    by_side = zip(*sides, strict=True) if sides else [()] * len(boxes.in_output)
-    arrays = [
-        pa.array(rows[IMAGE_ID], pa.string()),
-        part.rows.column(URI).take(rows_taken),
-        pa.array(rows[CONTENT_SHA256], pa.string()),
-        *carried,
-        *(pa.array(side, pa.float64()) for side in by_side),
+        if waiting and len(waiting) + len(found) > ROWS_AT_ONCE:
+            yield _rows_of(waiting, part, columns, boxes)
+            waiting = []
+        waiting += [
+            _Box(row, number, box, tuple(column[number] for column in values))
+            for number, box in enumerate(found)
+        ]
+        while len(waiting) > ROWS_AT_ONCE:
+            yield _rows_of(waiting[:ROWS_AT_ONCE], part, columns, boxes)
+            waiting = waiting[ROWS_AT_ONCE:]
+    rest = _rows_of(waiting, part, columns, boxes)
+    yield rest._replace(failures=tuple(failures), without_boxes=tuple(without_boxes))
+
+
+def _rows_of(
+    found: Sequence[_Box], part: ReadPart, columns: FileColumns, boxes: BoxColumns
+) -> ReadPart:
+    """Makes rows of some boxes. Lists that are split are not copied to each, as they are long."""
+    places = pa.array([box.row for box in found], pa.int64())
+    ids, uris, contents = (
+        part.rows.column(name).take(places) for name in (IMAGE_ID, URI, CONTENT_SHA256)
+    )
+    named = [name_box(key, box.number) for key, box in zip(ids.to_pylist(), found, strict=True)]
+    of_boxes = [
+        content_of_box(content, ImageBox.of(box.sides, in_pixels=boxes.in_pixels))
+        for content, box in zip(contents.to_pylist(), found, strict=True)
     ]
+    carried = []
+    for place, field in enumerate(list(columns.carried)[: -len(boxes.in_output)]):
+        column = part.rows.column(len(READ_FIELDS) + place)
+        if place not in columns.split:
+            carried.append(column.take(places))
+            continue
+        values = [box.values[columns.split.index(place)] for box in found]
+        if column.type == field.type:  # Of TFRecord, in which every feature is a list.
+            values = [None if value is None else [value] for value in values]
+        carried.append(pa.array(values, field.type))
+    sides = [
+        pa.array([box.sides[side] for box in found], pa.float64())
+        for side in range(len(boxes.in_output))
+    ]
+    arrays = [pa.array(named, pa.string()), uris, pa.array(of_boxes, pa.string()), *carried, *sides]
     return ReadPart(
         pa.RecordBatch.from_arrays(arrays, schema=read_schema(columns.carried)),
-        tuple(part.encoded[row] for row in kept),
-        tuple(failures),
-        without_boxes=tuple(without_boxes),
+        tuple(part.encoded[box.row] for box in found),
+        (),
     )
 
 

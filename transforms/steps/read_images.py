@@ -203,7 +203,7 @@ class ShardReader:
         read = FILE_KINDS[file.kind].read
         parts = read(file, policy.columns.by_image, policy.batch_size, policy.max_image_bytes)
         if policy.columns.boxes is not None:
-            parts = (split_boxes(part, policy.columns) for part in parts)
+            parts = (boxes for part in parts for boxes in split_boxes(part, policy.columns))
         if policy.images_per_file is not None:
             parts = _first(parts, policy.images_per_file)
         return parts

@@ -13,7 +13,7 @@ from tests.support.tars import write_tar
 from transforms.boxes import BoxColumns
 from transforms.errors import InputError
 from transforms.failure import Failure
-from transforms.inputs.boxes_of_files import MOST_BOXES, columns_of_files, split_boxes
+from transforms.inputs.boxes_of_files import MOST_BOXES, ROWS_AT_ONCE, columns_of_files, split_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.part import ReadPart
@@ -57,7 +57,12 @@ def split(
 ) -> ReadPart:
     columns = columns_for(file, boxes, carry, image_id_from)
     (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
-    return split_boxes(part, columns)
+    parts = list(split_boxes(part, columns))
+    assert not any(part.failures for part in parts[:-1])
+    return parts[-1]._replace(
+        rows=pa.concat_batches([part.rows for part in parts]),
+        encoded=tuple(image for part in parts for image in part.encoded),
+    )
 
 
 def messages(failures: tuple[Failure, ...]) -> dict[str, str]:
@@ -79,22 +84,38 @@ def test_each_box_has_its_own_list(tmp_path: pathlib.Path) -> None:
     assert rows["tags"].to_pylist() == tags
 
 
-def test_the_lists_of_an_image_are_not_copied_to_each_of_its_boxes(tmp_path: pathlib.Path) -> None:
-    count = 2000
-    content = {"b": [BOX] * count, "label": ["cat"] * count}
-    file = write_samples(tmp_path / "x.tar", [content] * 8)
-    columns = columns_for(file, "xywh=json.b", ["json.label"])
+def test_memory_does_not_grow_with_the_boxes_of_an_image(tmp_path: pathlib.Path) -> None:
+    """Neither the image's lists nor long text of it are there for all of its boxes at once."""
+    count = 5000
+    content = {"b": [BOX] * count, "label": ["cat"] * count, "text": "long" * 10_000}
+    file = write_samples(tmp_path / "x.tar", [content] * 3)
+    columns = columns_for(file, "xywh=json.b", ["json.label", "json.text"])
     (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
     pool = pa.default_memory_pool()
     counted = pa.proxy_memory_pool(pool)  # It must outlive the rows.
     pa.set_memory_pool(counted)
+    rows = 0
     try:
-        rows = split_boxes(part, columns).rows
+        for boxes in split_boxes(part, columns):
+            assert boxes.rows.num_rows == len(boxes.encoded) <= ROWS_AT_ONCE
+            rows += boxes.rows.num_rows
+            del boxes
     finally:
         pa.set_memory_pool(pool)
-    assert rows.num_rows == 8 * count
-    assert counted.max_memory() < 16 << 20
-    del rows
+    assert rows == 3 * count
+    # Of text there are 20 MB at once, of 600 MB; lists would be as many.
+    assert counted.max_memory() < 100 << 20
+
+
+def test_images_stay_whole_if_they_have_few_boxes(tmp_path: pathlib.Path) -> None:
+    counts = [300, 300, 0, 200, 1300, 1]
+    samples = [{"b": [BOX] * count} for count in counts]
+    file = write_samples(tmp_path / "x.tar", samples)
+    columns = columns_for(file, "xywh=json.b", [])
+    (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
+    parts = list(split_boxes(part, columns))
+    assert [part.rows.num_rows for part in parts] == [300, 500, 512, 512, 277]
+    assert [len(part.without_boxes) for part in parts] == [0, 0, 0, 0, 1]
 
 
 def test_an_image_of_too_many_boxes_is_one_failure(tmp_path: pathlib.Path) -> None:

@@ -147,7 +147,7 @@ class BoxColumns(NamedTuple):
         """Reads "x,y,width,height" or "xywh=bbox".
 
         Raises:
-            FlagError: If it names neither one column nor four, or says no layout.
+            FlagError: If it names neither one column nor four different ones, or says no layout.
         """
         layout, _, named = text.partition("=")
         if layout not in LAYOUTS:
@@ -156,7 +156,8 @@ class BoxColumns(NamedTuple):
         if not layout:
             ends = tuple(re.split(r"[/._-]", name)[-1].lower() for name in names)
             layout = next((layout for layout, own in LAYOUTS.items() if own == ends), "")
-        if not layout or len(names) not in (1, _SIDES) or not all(names):
+        different = len(set(names))
+        if not layout or different != len(names) or different not in (1, _SIDES) or not all(names):
             raise FlagError(
                 f"--boxes {text}: wanted four columns x,y,width,height or xmin,ymin,xmax,ymax "
                 "(pixels), or ymin,xmin,ymax,xmax (shares of the image); or, of other names, "

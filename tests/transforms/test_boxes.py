@@ -39,7 +39,20 @@ def test_the_flag_names_columns_and_how_to_read_them(
     assert BoxColumns.parse(text) == (layout, names or tuple(text.split(",")))
 
 
-@pytest.mark.parametrize("text", ["", "bbox", "a,b,c,d", "x,y,width", "xywh=", "xywh=a,b", "w=a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "bbox",
+        "a,b,c,d",
+        "x,y,width",
+        "xywh=",
+        "xywh=a,b",
+        "w=a",
+        "xywh=a,a,a,a",
+        "xywh=a,b,c,c",
+    ],
+)
 def test_a_flag_that_says_no_layout_is_refused_with_the_cure(text: str) -> None:
     with pytest.raises(FlagError, match="wanted four columns x,y,width,height"):
         BoxColumns.parse(text)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from pipelines.cli.flag import flag
-from transforms.boxes import BoxColumns
 from transforms.errors import FlagError
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.id_sources import IDS_OF_ROWS, ROW
 
 MAX_MARGIN = 10.0

@@ -6,8 +6,9 @@ import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
 from pipelines.running.carried_columns import peek_first
-from transforms.boxes import PIXEL_NAMES, SHARE_NAMES, BoxColumns
+from transforms.boxes import PIXEL_NAMES, SHARE_NAMES
 from transforms.errors import FlagError, InputError
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import FirstFiles

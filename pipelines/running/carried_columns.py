@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
-from transforms.boxes import BoxColumns, box_names
+from transforms.boxes import box_names
 from transforms.errors import FlagError, InputError
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.columns import rename
 from transforms.inputs.entries import ImageFile

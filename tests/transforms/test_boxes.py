@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.boxes import (
-    BoxColumns,
     ImageBox,
     content_of_box,
     distinct_sizes,
@@ -16,6 +15,7 @@ from transforms.boxes import (
     same_runs,
 )
 from transforms.errors import BoxOutsideError, EmptyBoxError, FlagError
+from transforms.inputs.box_columns import BoxColumns
 
 PIXELS = BoxColumns("xywh", ("x", "y", "width", "height"))
 

@@ -4,8 +4,8 @@ import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from transforms.boxes import BoxColumns
 from transforms.failure import PASSING_REASONS, Failure
+from transforms.inputs.box_columns import BoxColumns
 from transforms.lifecycle.previous_rows import PreviousRows
 from transforms.lifecycle.previous_run import files_of, is_made_alike
 from transforms.records import Change, ImageRef, InputFile, ShardKind

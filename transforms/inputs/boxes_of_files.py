@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from transforms.boxes import BoxColumns, ImageBox, content_of_box, name_box
+from transforms.boxes import ImageBox, content_of_box, name_box
 from transforms.errors import CorruptRecordError, InputError
 from transforms.failure import Failure, Step
 from transforms.files.tf_examples import is_list
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.json_values import depth_of
 from transforms.inputs.part import ReadPart

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from transforms.boxes import BoxColumns
 from transforms.errors import InputError
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.id_sources import IDS_FROM_NAMES, IDS_OF_ROWS, ROW
 
 

@@ -14,13 +14,13 @@ from urllib.parse import urljoin
 
 import pyarrow as pa
 
-from transforms.boxes import BoxColumns
 from transforms.errors import ImageError, InputError
 from transforms.files.file_uris import is_of_no_text, path_of_uri, uri_of_path, without_file_scheme
 from transforms.files.unicode_forms import in_form_on_disk
 from transforms.files.uris import is_local, open_buffered
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.json_manifests import PEEK_ROWS
 from transforms.inputs.manifest_format import ManifestFormat

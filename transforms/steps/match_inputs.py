@@ -9,7 +9,8 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import AsList, PCollection, TaggedOutput
 
-from transforms.boxes import WITHOUT_BOXES, BoxColumns
+from transforms.boxes import WITHOUT_BOXES
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.listing import list_source

@@ -3,8 +3,9 @@ import pathlib
 import pyarrow as pa
 import pytest
 
-from transforms.boxes import PIXEL_NAMES, BoxColumns
+from transforms.boxes import PIXEL_NAMES
 from transforms.forecast.input_survey import take_survey
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.manifests import read_manifest
 from transforms.steps.plan_shards import sorted_by_id

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.tars import write_tar
-from transforms.boxes import BoxColumns
 from transforms.errors import InputError
 from transforms.failure import Failure
+from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.boxes_of_files import MOST_BOXES, ROWS_AT_ONCE, columns_of_files, split_boxes
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.kinds import FILE_KINDS

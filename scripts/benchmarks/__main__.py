@@ -43,8 +43,9 @@ def measure_speed(data: pathlib.Path, arguments: argparse.Namespace) -> int:
     if "large" in counts:
         counts["large"] = arguments.large_images
     make_models(data, arguments.models)
-    make_photos("small", data / CALIBRATION, (CALIBRATION_PHOTOS,))
     contenders = choose_contenders(arguments.contenders)
+    if any("calibration_images" in contender.arguments for contender in contenders.values()):
+        make_photos("small", data / CALIBRATION, (CALIBRATION_PHOTOS,))
     results: list[Results] = []
     targets: list[Target] = []
     for photos, images in counts.items():

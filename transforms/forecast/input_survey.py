@@ -24,7 +24,12 @@ from transforms.results import ShardResult
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.row_ids import number_rows, place_in_list
 from transforms.steps.match_inputs import to_image_ref
-from transforms.steps.plan_shards import check_matched_once, check_not_empty, sorted_by_id
+from transforms.steps.plan_shards import (
+    check_matched_once,
+    check_not_empty,
+    place_of_box,
+    sorted_by_id,
+)
 
 _Found = ImageRef | InputFile | Skipped | Unseen
 
@@ -216,15 +221,11 @@ def _listed(
     ]
     # Rows of one image in several lists are numbered as sorted_by_id does it.
     if columns.boxes is not None:
-        yield from _number_boxes(heapq.merge(*lists, key=_place_of_box))
+        yield from _number_boxes(heapq.merge(*lists, key=place_of_box))
     elif columns.tells_rows_apart:
         yield from number_rows(heapq.merge(*lists, key=place_in_list))
     else:
         yield from itertools.chain.from_iterable(lists)
-
-
-def _place_of_box(ref: ImageRef) -> tuple[int, str]:
-    return (-1, "") if ref.box is None else (ref.box, repr(ref.carried))
 
 
 def _number_boxes(refs: Iterable[ImageRef]) -> Iterator[ImageRef | Skipped]:

@@ -10,6 +10,7 @@ sample
 """
 
 import collections
+import functools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -47,6 +48,7 @@ class _InJson(NamedTuple):
     name: str
 
 
+@functools.cache  # Of each sample it is asked for the same few columns.
 def _in_json(column: str) -> _InJson | None:
     """Splits json.boxes into the field json and the name boxes; None if it is a field."""
     found = _IN_JSON.fullmatch(column)
@@ -220,7 +222,8 @@ class FieldTypes:
         """Whether more samples are not needed."""
         if self._in_json and self._samples < LEAST_SAMPLES:
             return False
-        return not self.missing and not any(map(is_open, self._types.values()))
+        have_fields = self._fields <= self._texts.keys()
+        return have_fields and not any(map(is_open, self._types.values()))
 
     def schema(self, columns: Sequence[str]) -> pa.Schema:
         """Returns the types of columns that are not missing."""

@@ -99,7 +99,7 @@ def peek_tar_schema(
         if "." + name in IMAGE_EXTENSIONS:
             raise InputError(f"{uri}: --carry_columns {name}: only text is carried, not images")
     columns = FileColumns(image_key, image_id_from, pa.schema([]))
-    wanted = [*carry_columns, *([columns.id_column] if columns.id_column else [])]
+    wanted = [*carry_columns, *_names(columns)]
     types = FieldTypes(uri, wanted)
     has_image = False
     with contextlib.suppress(ImageError), open_tar(uri) as archive:

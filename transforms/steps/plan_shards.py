@@ -46,6 +46,11 @@ def sorted_by_id(refs: Iterable[ImageRef]) -> tuple[ImageRef, ...]:
     return ordered
 
 
+def place_of_box(ref: ImageRef) -> tuple[int, str]:
+    """Returns what sorts the boxes of an image as their lists have them; no boxes come first."""
+    return (-1, "") if ref.box is None else (ref.box, repr(ref.carried))
+
+
 def numbered(refs: Iterable[ImageRef]) -> list[ImageRef]:
     """Gives boxes their ids, in the order of their rows: a.jpg#box-0, a.jpg#box-1.
 
@@ -57,7 +62,7 @@ def numbered(refs: Iterable[ImageRef]) -> list[ImageRef]:
     for ref in refs:
         (chosen if ref.box is None else boxes[ref.image_id]).append(ref)
     for image_id, own in boxes.items():
-        own.sort(key=lambda ref: (ref.uri, ref.box, repr(ref.carried)))
+        own.sort(key=lambda ref: (ref.uri, *place_of_box(ref)))
         if own[0].uri != own[-1].uri:
             raise InputError(
                 f"image_id {image_id!r} is not unique: boxes of {own[0].uri} and of {own[-1].uri} "

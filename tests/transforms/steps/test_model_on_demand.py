@@ -38,7 +38,8 @@ def test_it_is_loaded_while_others_work() -> None:
     assert model.begin().done()
 
 
-def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> None:
+def away_at_first() -> ModelOnDemand[str]:
+    """Makes a model that can be loaded the second time."""
     tries = iter((ModelError("the store is away"), None))
 
     def load() -> str:
@@ -47,7 +48,11 @@ def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> No
             raise error
         return "model"
 
-    model = ModelOnDemand(load)
+    return ModelOnDemand(load)
+
+
+def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> None:
+    model = away_at_first()
     model.begin()
     with pytest.raises(ModelError, match="the store is away"):
         model()
@@ -55,15 +60,7 @@ def test_a_failure_is_told_to_all_who_wait_and_the_next_call_tries_again() -> No
 
 
 def test_a_failure_that_nobody_heard_of_can_be_forgotten() -> None:
-    tries = iter((ModelError("the store is away"), None))
-
-    def load() -> str:
-        error = next(tries)
-        if error is not None:
-            raise error
-        return "model"
-
-    model = ModelOnDemand(load)
+    model = away_at_first()
     assert isinstance(model.begin().exception(timeout=60), ModelError)
     model.forget_failure()
     assert model() == "model"

@@ -25,11 +25,6 @@ _CONTENT_TYPE = "application/octet-stream"
 _ATTEMPT = "create-attempt"
 
 
-def is_cloud_uri(uri: str) -> bool:
-    """Whether a URI is on gs://."""
-    return uri.startswith("gs://")
-
-
 class GoogleStore:
     """The store of gs://bucket/name; see ObjectStore. A version is generation and crc32c."""
 

@@ -5,7 +5,7 @@ Our own data files are read in transforms.runs.formats.parquet.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,8 +17,10 @@ _BUFFER_BYTES = 1 << 20
 
 
 def open_parquet(handle: BinaryIO) -> pq.ParquetFile:
-    """Reads a Parquet file's footer."""
-    return pq.ParquetFile(handle, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+    """Reads a Parquet file's footer; pages that have a checksum are held against it."""
+    return pq.ParquetFile(
+        handle, pre_buffer=False, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
+    )
 
 
 def iter_batches(
@@ -31,6 +33,73 @@ def iter_batches(
     yield from parquet.iter_batches(
         batch_size, columns=names, row_groups=row_groups, use_threads=False
     )
+
+
+class DamagedRows(NamedTuple):
+    """Rows that follow one another and cannot be read.
+
+    Attributes:
+        rows: Number of them.
+        error: What is wrong with the first.
+    """
+
+    rows: int
+    error: CorruptRecordError
+
+
+def iter_past_damage(
+    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str], row_groups: Sequence[int]
+) -> Iterator[pa.RecordBatch | DamagedRows]:
+    """Reads as iter_batches does; damage costs the rows behind it in its row group, and no others.
+
+    Of groups of 4 rows, of which the second is damaged in its third page, in batches of 6:
+
+        rows 0 to 5, together            damaged
+        each group by itself from there  rows 0 to 3; 4 and 5, then two damaged rows; 8 to 11
+
+    Raises:
+        CorruptRecordError: If a page is damaged, and the footer lies about the rows of groups.
+    """
+    done = 0
+    try:
+        with damage_reported():
+            for batch in iter_batches(parquet, batch_size, names, row_groups):
+                done += batch.num_rows
+                yield batch
+            return
+    except CorruptRecordError:
+        rows = rows_of_groups(parquet.metadata)
+        if min(rows, default=0) < 0 or sum(rows) != parquet.metadata.num_rows:
+            raise
+    for group in row_groups:
+        known = min(done, rows[group])
+        done -= known
+        yield from _iter_group(parquet, batch_size, names, group, known)
+
+
+def _iter_group(
+    parquet: pq.ParquetFile, batch_size: int, names: Sequence[str], group: int, known: int
+) -> Iterator[pa.RecordBatch | DamagedRows]:
+    """Reads a row group behind the rows that are known; at last come those that are damaged."""
+    count, place = parquet.metadata.row_group(group).num_rows, 0
+    if known == count:
+        return
+    error = CorruptRecordError(f"the footer promises {count} rows in a row group, there are fewer")
+    try:
+        with damage_reported():
+            for batch in iter_batches(parquet, batch_size, names, [group]):
+                place += batch.num_rows
+                if place > known:
+                    yield batch.slice(max(batch.num_rows - (place - known), 0))
+    except CorruptRecordError as damage:
+        error = damage
+    if count > max(place, known):
+        yield DamagedRows(count - max(place, known), error)
+
+
+def rows_of_groups(footer: pq.FileMetaData) -> list[int]:
+    """Returns the number of rows in each row group."""
+    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
 
 
 def rows_that_fit(footer: pq.FileMetaData, size_bytes: int) -> int:

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
 from transforms.files.foreign_parquet import (
+    BatchLimits,
     DamagedRows,
     damage_reported,
     iter_past_damage,
     open_parquet,
     rows_of_groups,
-    rows_that_fit,
 )
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
@@ -88,7 +88,7 @@ def read_parquet(
     row that cannot be read is a failure; a file whose footer cannot be read is one. An empty list
     is no image.
 
-    Memory is that of a batch and a page, whatever the size of the row groups.
+    Memory is that of a batch and a page, whatever the size of the row groups and of dictionaries.
 
     Raises:
         OSError: If the storage fails; trying again may help.
@@ -104,9 +104,9 @@ def read_parquet(
             is_as_wanted = False
             check_columns(schema, columns, columns.stored.names)
             is_as_wanted = True
-            rows = min(batch_size, rows_that_fit(parquet.metadata, BATCH_BYTES))
+            limits = BatchLimits(batch_size, BATCH_BYTES)
             names = _names_to_read(schema, columns)
-            for found in iter_past_damage(parquet, rows, names, groups):
+            for found in iter_past_damage(parquet, limits, names, groups):
                 if isinstance(found, DamagedRows):
                     yield from batches.lose(found.rows, found.error, batch_size)
                 else:

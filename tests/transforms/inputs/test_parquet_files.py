@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from transforms.errors import InputError
 from transforms.failure import Step
-from transforms.files.foreign_parquet import damage_reported, open_parquet
+from transforms.files.foreign_parquet import (
+    BatchLimits,
+    damage_reported,
+    iter_full_batches,
+    open_parquet,
+)
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import read_parquet
 from transforms.inputs.parquet_footers import peek_parquet_schema
@@ -304,6 +309,24 @@ def test_a_large_row_group_is_not_held_in_memory(tmp_path: pathlib.Path) -> None
     tracemalloc.stop()
     assert rows == 400
     assert peak_bytes < 20_000_000  # Of 100,000,000 in the file.
+
+
+def test_a_dictionary_that_stands_for_many_large_images_costs_no_more_than_a_batch(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "x.parquet"
+    images = pa.array([bytes(4_000_000)], pa.binary())
+    table = pa.table({"image": pa.DictionaryArray.from_arrays([0] * 200, images)})
+    pq.write_table(table.cast(pa.schema([("image", pa.binary())])), path, compression="zstd")
+    assert path.stat().st_size < 10_000
+    limits = BatchLimits(256, 24_000_000)
+    with open(path, "rb") as handle:
+        batches = iter_full_batches(open_parquet(handle), limits, ["image"], [0])
+        sizes = [(batch.num_rows, batch.nbytes) for batch in batches]
+    assert sum(rows for rows, _ in sizes) == 200
+    assert max(size_bytes for _, size_bytes in sizes) < 30_000_000
+    file = InputFile(ShardKind.PARQUET, str(path), str(tmp_path), path.stat().st_size)
+    assert sum(part.rows.num_rows for part in read_parquet(file, COLUMNS, 256, 10**7)) == 200
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)

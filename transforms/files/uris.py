@@ -24,6 +24,7 @@ from transforms.files.packing import UNPACKERS, PackedFile, Packing
 from transforms.files.stores import store_of
 
 REST_LOST = "the rest of the file is lost"
+PART_LOST = "what was there is lost"
 """End of what is said of a file that cannot be read to its end."""
 
 BEGINNING_BYTES = 4096

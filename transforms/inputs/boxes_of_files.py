@@ -71,13 +71,13 @@ def columns_of_files(
         types: The columns of boxes as the first file has them.
 
     Raises:
-        InputError: If a tar has none of numbers.
+        InputError: If a tar or a Parquet file has none of numbers.
     """
     names = names_of_boxes(boxes, kind)
     is_example = kind is ShardKind.TFRECORD
     found = [types.field(name).type for name in names]
-    if kind is ShardKind.TAR:
-        _check_numbers(types)
+    if not is_example:
+        _check_numbers(types, kind)
     has_several = depth_of(found[0]) > _DEPTH_OF_ONE_BOX[len(names)]
     if kind is ShardKind.TAR:  # Of all samples, as read_values makes it.
         found = [_in_lists(pa.float64(), _DEPTH_OF_ONE_BOX[len(names)] + 1)] * len(names)
@@ -233,18 +233,27 @@ def _one_a_box(values: Sequence[Any] | None, count: int, name: str) -> Sequence[
     return values
 
 
-def _check_numbers(types: pa.Schema) -> None:
-    """Checks that columns of boxes are numbers in lists, which a tar has in JSON only."""
+def _check_numbers(types: pa.Schema, kind: ShardKind) -> None:
+    """Checks that columns of boxes are numbers: in a tar in JSON only, in Parquet perhaps as text.
+
+    Of text, each row tells whether it is a box.
+    """
     of_one = _DEPTH_OF_ONE_BOX[len(types)]
     for field in types:
         values = field.type
         while is_list(values):
             values = values.value_type
         are_numbers = pa.types.is_integer(values) or pa.types.is_floating(values)
-        if not are_numbers or depth_of(field.type) not in (of_one, of_one + 1):
+        if kind is ShardKind.TAR:
+            if not are_numbers or depth_of(field.type) not in (of_one, of_one + 1):
+                raise InputError(
+                    f"--boxes {field.name}: the first samples hold {field.type} there; a tar's "
+                    'boxes are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, '
+                    "40]]}"
+                )
+        elif pa.types.is_nested(values) or pa.types.is_binary(values):
             raise InputError(
-                f"--boxes {field.name}: the first samples hold {field.type} there; a tar's boxes "
-                'are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, 40]]}'
+                f"--boxes {field.name}: the first file holds {field.type} there, wanted numbers"
             )
 
 
@@ -253,4 +262,10 @@ def _in_lists(values: pa.DataType, depth: int) -> pa.DataType:
 
 
 def _with_doubles(values: pa.DataType) -> pa.DataType:
-    return pa.list_(_with_doubles(values.value_type)) if is_list(values) else pa.float64()
+    if is_list(values):
+        return pa.list_(_with_doubles(values.value_type))
+    return pa.string() if _is_text(values) else pa.float64()
+
+
+def _is_text(values: pa.DataType) -> bool:
+    return pa.types.is_string(values) or pa.types.is_large_string(values)

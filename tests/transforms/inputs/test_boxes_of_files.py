@@ -169,3 +169,40 @@ def test_what_are_no_boxes_is_refused_at_launch(tmp_path: pathlib.Path, content:
     file = write_samples(tmp_path / "x.tar", [{"b": content}])
     with pytest.raises(InputError, match=r"json\.b"):
         columns_for(file, "xywh=json.b", [])
+
+
+def test_text_in_parquet_is_read_a_row_at_a_time(tmp_path: pathlib.Path) -> None:
+    """One that is no box is one failure, and not that of its file."""
+    boxes = ["[1, 2, 30, 40]", "[[1, 2, 30, 40], [3, 4, 5, 6]]", "", None, "x"]
+    table = pa.table({"image": [b"0"] * 5, "b": boxes, "image_id": list("abcde")})
+    pq.write_table(table, tmp_path / "x.parquet")
+    part = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", [])
+    assert part.rows["image_id"].to_pylist() == ["a#box-0", "b#box-0", "b#box-1"]
+    assert part.rows["box_width"].to_pylist() == [30, 30, 5]
+    assert len(part.without_boxes) == 2
+    assert "'x' is not JSON, wanted four numbers" in messages(part.failures)["e"]
+
+    sides = {name: ["1", "2", "x"] for name in ("x", "y", "width", "height")}
+    pq.write_table(pa.table({"image": [b"0"] * 3, **sides}), tmp_path / "y.parquet")
+    part = split(file_of(tmp_path / "y.parquet", ShardKind.PARQUET), "x,y,width,height", [])
+    assert part.rows["box_x"].to_pylist() == [1, 2]
+    assert len(part.failures) == 1
+
+
+def test_objects_in_parquet_are_no_boxes(tmp_path: pathlib.Path) -> None:
+    pq.write_table(pa.table({"image": [b"0"], "b": [{"x": 1}]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="--boxes b: the first file holds struct<x: int64> there"):
+        columns_for(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", [])
+
+
+def test_lists_of_unlike_lengths_are_told(tmp_path: pathlib.Path) -> None:
+    sides = {"x": [[1, 2]], "y": [[3]], "width": [[4]], "height": [[5]]}
+    pq.write_table(pa.table({"image": [b"0"], "image_id": ["a"], **sides}), tmp_path / "x.parquet")
+    part = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "x,y,width,height", [])
+    assert "their lists have [2, 1, 1, 1] numbers" in messages(part.failures)["a"]
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path: pathlib.Path) -> None:
+    marked = "\ufeff" + json.dumps({"b": [BOX]})
+    part = split(write_samples(tmp_path / "x.tar", [marked.encode()]), "xywh=json.b", [])
+    assert part.rows.num_rows == 1

@@ -74,7 +74,8 @@ class ImageBox(NamedTuple):
             margin: Share of the box's height and width that is added on each side.
 
         Raises:
-            EmptyBoxError: If it has no area, or a side that is no number.
+            EmptyBoxError: If it has no area, a side that is no number, or a part of the first pixel
+                alone, as shares have that are said to be pixels.
             BoxOutsideError: If it has none in the image.
         """
         scale_y, scale_x = (1, 1) if self.in_pixels else (height, width)
@@ -86,6 +87,11 @@ class ImageBox(NamedTuple):
             or right <= left
         ):
             raise EmptyBoxError(f"its box {self} has no area")
+        if self.in_pixels and max(bottom, right) <= 1 and (bottom - top < 1 or right - left < 1):
+            raise EmptyBoxError(
+                f"its box {self} is a part of the first pixel; of shares of the image say --boxes "
+                "yxyx=NAMES"
+            )
         if bottom <= 0 or right <= 0 or top >= height or left >= width:
             raise BoxOutsideError(
                 f"its box {self} is outside of the image, {height} x {width} pixels as it is shown"

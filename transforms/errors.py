@@ -108,7 +108,7 @@ class CorruptImageError(ImageError):
 
 
 class EmptyBoxError(ImageError):
-    """A box of an image that has no area."""
+    """A box of an image that has no area, or no more than a part of the first pixel."""
 
 
 class BoxOutsideError(ImageError):

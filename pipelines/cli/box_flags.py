@@ -23,7 +23,10 @@ def boxes() -> Any:  # noqa: ANN401 - as flag
 def box_margin() -> Any:  # noqa: ANN401 - as flag
     """Describes --box_margin."""
     return flag(
-        "share of a box's size to add on each side (default: 0)", "images", read=float, metavar="F"
+        "share of a box's size to add on each side (default: the model's or 0)",
+        "images",
+        read=float,
+        metavar="F",
     )
 
 

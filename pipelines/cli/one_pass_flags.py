@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -95,6 +96,13 @@ def read_run_files(paths: Sequence[str]) -> list[RunFile]:
     for file in files:
         if (first := places.setdefault(file.place, file)) is not file:
             raise FlagError(f"--config: {first.path} and {file.path} both write to {file.place}")
+    for outer, inner in itertools.permutations(files, 2):
+        is_run = not isinstance(outer.config, RefreshConfig)
+        if is_run and inner.place.startswith(f"{outer.place}/"):
+            raise FlagError(
+                f"--config: {inner.path} writes to {inner.place}, inside of {outer.place}, the "
+                f"output of {outer.path}; choose a directory beside it"
+            )
     return files
 
 

@@ -56,12 +56,12 @@ class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
                 raise FlagError(f"--{field.name} does nothing with --program {self.program}")
 
     def uses(self, flag: str) -> bool:
-        """Whether a flag is of the program that is refreshed, or of every one."""
+        """Whether a flag has any effect: of the other program none has."""
         other = ClassifyFlags if self.program == "embed" else EmbedFlags
         shared, of_other = (
             {field.name for field in dataclasses.fields(flags)} for flags in (RunConfig, other)
         )
-        return flag in shared or flag not in of_other
+        return super().uses(flag) and (flag in shared or flag not in of_other)
 
 
 def output_of(config: RunConfig) -> str:

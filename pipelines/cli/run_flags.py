@@ -25,12 +25,13 @@ from transforms.runs.formats import FORMATS
 INPUT_FORMATS = (AUTO, *(kind.value for kind in ShardKind))
 
 _POLICY = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
-_OF_THE_RUN = {"image_size", "dtype", "box_margin", *LIMITS}
+_OF_THE_RUN = {"image_size", "dtype", *LIMITS}
 _READ_LIMITS = ("max_reads", "max_read_memory", "storage_timeout")
 _FROM_ONE = ("batch_size", "rows_per_file", "num_model_threads", *_READ_LIMITS)
 
 NOTED = {
     **{name: value for name, value in _POLICY.items() if name not in _OF_THE_RUN},
+    "box_margin": 0.0,
     "activation": ACTIVATIONS[0],
 }
 """Flags that belong to a model, and what they are where neither the user nor its notes say."""
@@ -245,7 +246,7 @@ class RunConfig(LauncherFlags):
 
     def uses(self, flag: str) -> bool:
         """Whether a flag has any effect; refresh has those of two programs."""
-        return True
+        return flag != "box_margin" or self.boxes is not None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

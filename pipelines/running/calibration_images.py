@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.cli.engine_flags import CALIBRATION_IMAGES, LEAST_CALIBRATION_IMAGES
 from pipelines.cli.run_flags import RunConfig
-from transforms.errors import FlagError
+from transforms.errors import FlagError, InputError
 from transforms.forecast.comparison import Comparison
 from transforms.forecast.sample import make_sample
 from transforms.forecast.workload import take_workload
@@ -68,19 +69,21 @@ def draw_calibration_images(
     origin = "the inputs"
     if isinstance(wanted, str):
         origin = f"--calibration_images {wanted}"
-        sources, manifests = tuple(classify_inputs(wanted, None)), ()
+        with _naming(origin):
+            sources, manifests = tuple(classify_inputs(wanted, None)), ()
         columns = FileColumns(None, None, pa.schema([]))
         wanted = CALIBRATION_IMAGES
     size = round(2 * wanted * _SPARE)
-    workload = take_workload(
-        sources,
-        manifests,
-        columns,
-        max_image_bytes=policy.max_image_bytes,
-        allow_private_hosts=config.allow_private_hosts,
-        draw=size,
-        comparison=Comparison((), "", has_same_recipe=False),
-    )
+    with _naming(origin):
+        workload = take_workload(
+            sources,
+            manifests,
+            columns,
+            max_image_bytes=policy.max_image_bytes,
+            allow_private_hosts=config.allow_private_hosts,
+            draw=size,
+            comparison=Comparison((), "", has_same_recipe=False),
+        )
     sample = make_sample(
         workload.survey.drawn,
         workload.files_to_compute,
@@ -121,3 +124,12 @@ def draw_calibration_images(
     return CalibrationImages(
         calibration, control, hashlib.sha256(b"".join(order[:half])).hexdigest()
     )
+
+
+@contextlib.contextmanager
+def _naming(origin: str) -> Iterator[None]:
+    """Says of what is wrong with images to calibrate on whose they are, the run's or a flag's."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error

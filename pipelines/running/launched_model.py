@@ -22,8 +22,7 @@ def make_policy(config: RunConfig, model: LaunchedModel) -> Preprocessing:
     # --resize_mode becomes Preprocessing.resize_mode: a flag and its field have one name.
     fields = {field.name for field in dataclasses.fields(Preprocessing)}
     flags = {name: value for name, value in vars(config).items() if name in fields}
-    margin = None if config.boxes is None else config.box_margin or 0.0
-    own = {"image_size": model.image_size, "dtype": model.spec.dtype, "box_margin": margin}
+    own = {"image_size": model.image_size, "dtype": model.spec.dtype}
     return Preprocessing(**{**flags, **own})
 
 

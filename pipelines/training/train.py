@@ -119,9 +119,7 @@ def _more_images(runs: EmbeddingRuns) -> list[str]:
         return ["--input", "photos/"]
     given = runs.record["config"]
     source = ["--manifest", "boxes.csv"] if given["manifest"] else ["--input", "photos/"]
-    margin = given["box_margin"]
-    cut = [] if margin is None else ["--box_margin", f"{margin:g}"]
-    return [*source, "--boxes", given["boxes"], *cut]
+    return [*source, "--boxes", given["boxes"]]
 
 
 def _on_the_model_as_it_was(

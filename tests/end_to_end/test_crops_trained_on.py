@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from pipelines import classify, train_classifier
 from tests.support.images import exif, save
-from tests.support.runs import read, run_embed
+from tests.support.runs import read, read_record, run_embed
 from tests.support.trainable_models import save_gray_vision
+from transforms.inference.settled_model import settle_model
 
 COLOURS = {"red": (240, 0, 0), "green": (0, 240, 0), "blue": (0, 0, 240)}
 IMAGES = 20
@@ -97,9 +98,9 @@ def test_a_classifier_of_crops_is_right_of_all(
 def test_fine_tuning_reads_the_crops_again(
     tmp_path: pathlib.Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    argv = [*WRITE[kind](tmp_path), "--box_margin", "0.1"]
+    argv = WRITE[kind](tmp_path)
     gray = save_gray_vision(tmp_path / "gray")
-    assert run_embed(gray, tmp_path / "run", *argv) == 0
+    assert run_embed(gray, tmp_path / "run", *argv, "--box_margin", "0.1") == 0
     metrics = train(tmp_path / "run", tmp_path / "classifier", *TUNE)
     assert metrics["accuracy"] == 1
     assert metrics["fine_tune"]["images"] == 3 * IMAGES
@@ -107,6 +108,41 @@ def test_fine_tuning_reads_the_crops_again(
         "list": ("--manifest boxes.csv", "x,y,width,height"),
         "record": ("--input photos/", "yxyx=image/object/bbox"),
     }[kind]
-    next_step = f"pipelines.classify {source} --boxes {boxes} --box_margin 0.1 --model "
+    next_step = f"pipelines.classify {source} --boxes {boxes} --model "
     assert next_step in capsys.readouterr().out
     check_labels(tmp_path / "classifier", tmp_path / "labels", *argv)
+    assert read_record(tmp_path / "labels")["preprocessing"]["box_margin"] == 0.1
+
+
+def test_a_classifier_has_the_margin_of_its_crops(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = write_list(tmp_path)
+    assert run_embed(mean_color, tmp_path / "run", *argv, "--box_margin", "0.2") == 0
+    classifier = tmp_path / "classifier"
+    train(tmp_path / "run", classifier)
+    capsys.readouterr()
+
+    check_labels(classifier, tmp_path / "noted", *argv)
+    assert "image_model.json of the model says --box_margin 0.2\n" in capsys.readouterr().out
+    assert read_record(tmp_path / "noted")["preprocessing"]["box_margin"] == 0.2
+
+    check_labels(classifier, tmp_path / "given", *argv, "--box_margin", "0")
+    assert "--box_margin 0.2, which your flags overrule" in capsys.readouterr().out
+    assert read_record(tmp_path / "given")["preprocessing"]["box_margin"] == 0
+
+    whole = ["--input", str(tmp_path / "0.png"), "--output", str(tmp_path / "whole")]
+    assert classify.main(["--model", str(classifier), *whole]) == 0
+    assert "box_margin" not in read_record(tmp_path / "whole")["preprocessing"]
+    whole_images = settle_model(
+        str(classifier),
+        signature=None,
+        output_key=None,
+        image_size=None,
+        preprocessing={},
+        engine="tensorflow",
+        precision="float32",
+        num_threads=None,
+        batch_size=8,
+    )
+    assert whole_images.policy.box_margin is None

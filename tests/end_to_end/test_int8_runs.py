@@ -90,6 +90,31 @@ def test_a_run_says_what_int8_costs_and_the_next_one_calibrates_nothing(
     assert verify.main([str(tmp_path / "once")]) == 1
 
 
+def test_another_calibration_of_the_same_makes_the_same_bytes(
+    network: str, photos: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
+) -> None:
+    """A nightly run in a new container has no cache, and one of a pass is not the first."""
+    argv = ["--input", str(photos), *INT8, *LOW]
+    assert run_embed(network, tmp_path / "a", *argv) == 0
+    shutil.rmtree(cache)
+    assert run_embed(network, tmp_path / "b", *argv) == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["empty", "missing"])
+def test_images_to_calibrate_on_that_are_not_there_are_named(
+    network: str,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    argv = ["--input", str(photos), *INT8, "--calibration_images", str(tmp_path / name)]
+    assert run_embed(network, tmp_path / "out", *argv) == 2
+    assert f"--calibration_images {tmp_path / name}: " in capsys.readouterr().err
+
+
 def test_of_boxes_the_crops_calibrate(
     network: str, photos: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -265,6 +265,7 @@ def test_refreshes_of_unlike_elders_share_a_pass(
         ({"json": True}, "{b}: json belongs on the command line, for all runs"),
         ({"plan": True}, "{b}: plan is for a run alone"),
         ({"top_k": 0}, "{b}: "),
+        ({"output": "/nowhere/a/b"}, "{b} writes to /nowhere/a/b, inside of /nowhere/a, "),
     ],
 )
 def test_what_is_wrong_with_a_run_stops_all_before_any_work(
@@ -276,6 +277,7 @@ def test_what_is_wrong_with_a_run_stops_all_before_any_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     runs = three_runs(models, input=[str(photos)])
+    runs["vectors"] |= {"output": "/nowhere/a"} if "output" in changed else {}
     runs["labels"] |= changed
     assert run_pass(tmp_path / "out", runs) == 2
     names = {"a": tmp_path / "out" / "vectors.yaml", "b": tmp_path / "out" / "labels.yaml"}

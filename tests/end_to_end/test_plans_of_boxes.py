@@ -200,4 +200,25 @@ def test_a_plan_of_images_without_boxes_ends_as_the_run_does(
     said = capsys.readouterr().err
     assert run_embed(mean_color, tmp_path / "out", *argv) == 1
     assert said == capsys.readouterr().err
-    assert "no images found" in said
+    assert "no boxes found: the 10 images that were read have none" in said
+
+
+def test_a_plan_says_that_the_first_images_have_no_boxes(
+    tmp_path: pathlib.Path, mean_color: str, capsys: Capsys
+) -> None:
+    argv = write_parquet(tmp_path / "x.parquet", [*[[]] * 1500, [(1, 2, 9, 9)]])
+    argv += ["--input", str(tmp_path / "x.parquet")]
+    assert run_embed(mean_color, tmp_path / "out", *argv, "--plan") == 1
+    assert "that were read have none; nothing is published" in capsys.readouterr().err
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 0
+    assert rows_of(tmp_path / "out") == 1
+
+
+def test_a_manifest_without_boxes_says_so(
+    tmp_path: pathlib.Path, mean_color: str, capsys: Capsys
+) -> None:
+    (tmp_path / "list.csv").write_text("uri,x,y,width,height\na.jpg,,,,")
+    argv = ["--manifest", str(tmp_path / "list.csv"), "--boxes", "x,y,width,height"]
+    for more in ([], ["--plan"]):
+        assert run_embed(mean_color, tmp_path / "out", *argv, *more) == 2
+        assert "holds any (with --boxes: any that has a box)" in capsys.readouterr().err

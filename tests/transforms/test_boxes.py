@@ -141,6 +141,8 @@ def test_a_box_is_whole_pixels_of_its_image(
         (ImageBox(20, 60, 30, 10, True), EmptyBoxError),
         (ImageBox(float("nan"), 0, 30, 10, True), EmptyBoxError),
         (ImageBox(0, 0, float("inf"), 10, True), EmptyBoxError),
+        (ImageBox(0.1, 0.2, 0.5, 0.9, True), EmptyBoxError),  # Shares, said to be pixels.
+        (ImageBox(0, 0.2, 1, 0.9, True), EmptyBoxError),
         (ImageBox(100, 0, 120, 10, True), BoxOutsideError),
         (ImageBox(0, -9, 10, 0, True), BoxOutsideError),
         (ImageBox(1, 0, 1.5, 0.5, False), BoxOutsideError),

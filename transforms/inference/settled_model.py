@@ -66,7 +66,8 @@ def settle_model(
         input_range=str(chosen.get("input_range", fields["input_range"])),
         is_assumed="input_range" not in chosen,
     )
-    own = {"image_size": launched.image_size, "dtype": launched.spec.dtype}
+    whole = {"box_margin": None}  # Elements have no boxes.
+    own = {"image_size": launched.image_size, "dtype": launched.spec.dtype, **whole}
     policy = Preprocessing(**{**chosen, **own})
     settings = settle_engine(launched, policy, **engine)
     return SettledModel(launched.spec, policy, make_handler(launched, settings), notes)

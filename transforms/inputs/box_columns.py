@@ -106,6 +106,9 @@ class BoxColumns(NamedTuple):
             found = _parsed(values[0]) if isinstance(values[0], str) else values[0]
             rows = found if _are_boxes(found) else [found]
         elif _are_lists(values):
+            counts = list(map(len, values))
+            if len(set(counts)) > 1:
+                raise ValueError(f"their lists have {counts} numbers, wanted one a box in each")
             rows = list(zip(*values, strict=True))
         else:
             rows = [values]
@@ -129,6 +132,9 @@ def _parsed(text: str) -> object:
         return json.loads(text)
     except RecursionError:
         raise ValueError("brackets in brackets") from None
+    except ValueError as error:
+        wanted = "wanted four numbers, [10, 20, 50, 40], or a list of such lists"
+        raise ValueError(f"{reprlib.repr(text)} is not JSON, {wanted}: {error}") from None
 
 
 def _no_box(values: object, number: int) -> ValueError:

@@ -36,8 +36,9 @@ MOST_BOXES = 10_000
 """Boxes of one image. Each is a row, and 1 MiB of hostile JSON holds a hundred thousand."""
 
 ROWS_AT_ONCE = 512
-"""Boxes that become rows together. Each has a copy of what is carried of its image, as 1 MiB of
-JSON.
+COPIED_BYTES = 16 << 20
+"""Boxes that become rows together, and what they may be with the copies that each has of what is
+carried of its image, as 1 MiB of JSON.
 """
 
 _DEPTH_OF_ONE_BOX = {4: 0, 1: 1}
@@ -70,13 +71,13 @@ def columns_of_files(
         types: The columns of boxes as the first file has them.
 
     Raises:
-        InputError: If a tar has none of numbers.
+        InputError: If a tar or a Parquet file has none of numbers.
     """
     names = names_of_boxes(boxes, kind)
     is_example = kind is ShardKind.TFRECORD
     found = [types.field(name).type for name in names]
-    if kind is ShardKind.TAR:
-        _check_numbers(types)
+    if not is_example:
+        _check_numbers(types, kind)
     has_several = depth_of(found[0]) > _DEPTH_OF_ONE_BOX[len(names)]
     if kind is ShardKind.TAR:  # Of all samples, as read_values makes it.
         found = [_in_lists(pa.float64(), _DEPTH_OF_ONE_BOX[len(names)] + 1)] * len(names)
@@ -133,7 +134,8 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
         columns: What is carried of each box.
 
     Yields:
-        Parts of at most ROWS_AT_ONCE boxes, at least one. An image that has no more is in one part.
+        Parts of at most ROWS_AT_ONCE boxes and COPIED_BYTES, at least one. An image that has no
+        more is in one part.
     """
     boxes = columns.boxes
     assert boxes is not None, "only then is anything split"
@@ -141,6 +143,7 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
     own = part.rows.columns[len(READ_FIELDS) :]
     numbers = [column.to_pylist() for column in own[len(columns.carried) - len(boxes.in_output) :]]
     split = {columns.stored.names[place]: own[place].to_pylist() for place in columns.split}
+    most = _rows_at_once(part, columns, boxes)
     waiting: list[_Box] = []
     failures = list(part.failures)
     without_boxes: list[str] = []
@@ -155,18 +158,31 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
             failures.append(Failure(image_id, uris[row], Step.READ, fault.error_type, str(fault)))
             continue
         without_boxes += [] if found else [uris[row]]
-        if waiting and len(waiting) + len(found) > ROWS_AT_ONCE:
+        if waiting and len(waiting) + len(found) > most:
             yield _rows_of(waiting, part, columns, boxes)
             waiting = []
         waiting += [
             _Box(row, number, box, tuple(column[number] for column in values))
             for number, box in enumerate(found)
         ]
-        while len(waiting) > ROWS_AT_ONCE:
-            yield _rows_of(waiting[:ROWS_AT_ONCE], part, columns, boxes)
-            waiting = waiting[ROWS_AT_ONCE:]
+        while len(waiting) > most:
+            yield _rows_of(waiting[:most], part, columns, boxes)
+            waiting = waiting[most:]
     rest = _rows_of(waiting, part, columns, boxes)
     yield rest._replace(failures=tuple(failures), without_boxes=tuple(without_boxes))
+
+
+def _rows_at_once(part: ReadPart, columns: FileColumns, boxes: BoxColumns) -> int:
+    """Returns how many boxes may become rows together, of the images that most is carried of."""
+    copied = part.rows.select(
+        [
+            len(READ_FIELDS) + place
+            for place, name in enumerate(columns.carried.names)
+            if name not in boxes.in_output and place not in columns.split
+        ]
+    )
+    largest = max((copied.slice(row, 1).nbytes for row in range(copied.num_rows)), default=0)
+    return max(1, min(ROWS_AT_ONCE, COPIED_BYTES // max(largest, 1)))
 
 
 def _rows_of(
@@ -217,18 +233,27 @@ def _one_a_box(values: Sequence[Any] | None, count: int, name: str) -> Sequence[
     return values
 
 
-def _check_numbers(types: pa.Schema) -> None:
-    """Checks that columns of boxes are numbers in lists, which a tar has in JSON only."""
+def _check_numbers(types: pa.Schema, kind: ShardKind) -> None:
+    """Checks that columns of boxes are numbers: in a tar in JSON only, in Parquet perhaps as text.
+
+    Of text, each row tells whether it is a box.
+    """
     of_one = _DEPTH_OF_ONE_BOX[len(types)]
     for field in types:
         values = field.type
         while is_list(values):
             values = values.value_type
         are_numbers = pa.types.is_integer(values) or pa.types.is_floating(values)
-        if not are_numbers or depth_of(field.type) not in (of_one, of_one + 1):
+        if kind is ShardKind.TAR:
+            if not are_numbers or depth_of(field.type) not in (of_one, of_one + 1):
+                raise InputError(
+                    f"--boxes {field.name}: the first samples hold {field.type} there; a tar's "
+                    'boxes are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, '
+                    "40]]}"
+                )
+        elif pa.types.is_nested(values) or pa.types.is_binary(values):
             raise InputError(
-                f"--boxes {field.name}: the first samples hold {field.type} there; a tar's boxes "
-                'are numbers inside of JSON, as json.boxes of {"boxes": [[10, 20, 50, 40]]}'
+                f"--boxes {field.name}: the first file holds {field.type} there, wanted numbers"
             )
 
 
@@ -237,4 +262,10 @@ def _in_lists(values: pa.DataType, depth: int) -> pa.DataType:
 
 
 def _with_doubles(values: pa.DataType) -> pa.DataType:
-    return pa.list_(_with_doubles(values.value_type)) if is_list(values) else pa.float64()
+    if is_list(values):
+        return pa.list_(_with_doubles(values.value_type))
+    return pa.string() if _is_text(values) else pa.float64()
+
+
+def _is_text(values: pa.DataType) -> bool:
+    return pa.types.is_string(values) or pa.types.is_large_string(values)

@@ -86,7 +86,7 @@ class Sample:
         if isinstance(content, ImageError):
             raise content
         try:
-            return None if content is None else content.decode()
+            return None if content is None else content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise CorruptRecordError(f"its {name} is no text in UTF-8") from error
 

@@ -134,7 +134,15 @@ def start_quantized(
 
 
 def _serialize(model: "Model") -> tuple[bytes, bytes]:
-    """Returns OpenVINO's graph and its weights."""
+    """Returns OpenVINO's graph and its weights, the same bytes for the same model.
+
+    OpenVINO counts through a process to name operations and tensors: Constant_12025. They get their
+    place in the graph, or the same images would make another model where a cache is gone.
+    """
+    for place, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{place}")
+        for output in operation.outputs():
+            output.set_names(set())
     with tempfile.TemporaryDirectory(prefix="image-inference-int8-") as directory:
         xml, weights = (os.path.join(directory, name) for name in ("model.xml", "model.bin"))
         import_openvino().serialize(model, xml, weights)

@@ -98,7 +98,10 @@ def check_not_empty(image_count: int, files: Sequence[object]) -> None:
         InputError: If there is not.
     """
     if not image_count and not files:
-        raise InputError("no images found: none of the --input and --manifest holds any")
+        raise InputError(
+            "no images found: none of the --input and --manifest holds any (with --boxes: any that "
+            "has a box)"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
+from transforms.boxes import WITHOUT_BOXES
 from transforms.errors import RunError
 from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
@@ -58,7 +59,7 @@ def publish_run(
         record = run_record(publication, chosen, skipped, [*warnings, *truncated])
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         if not any(result.images for result in chosen):
-            raise RunError("no images found: the input files hold none; nothing is published")
+            raise RunError(f"{_nothing_found(record)}; nothing is published")
         _check_failed(publication, chosen, record)
         _check_truncated(publication, chosen, truncated)
         _check_deleted(publication, record)
@@ -146,6 +147,13 @@ def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Itera
     """Calls a function that waits for files, many at once; the results are in order."""
     with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="publish") as threads:
         yield from threads.map(function, *arguments)
+
+
+def _nothing_found(record: Mapping[str, Any]) -> str:
+    count = record["skipped_by_reason"].get(WITHOUT_BOXES, 0)
+    if count:
+        return f"no boxes found: the {count:,} images that were read have none"
+    return "no images found: the input files hold none"
 
 
 def _check_failed(

@@ -84,10 +84,12 @@ def test_each_box_has_its_own_list(tmp_path: pathlib.Path) -> None:
     assert rows["tags"].to_pylist() == tags
 
 
-def test_memory_does_not_grow_with_the_boxes_of_an_image(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("count", "text_bytes"), [(5000, 40_000), (300, 800_000)])
+def test_memory_does_not_grow_with_the_boxes_of_an_image(
+    tmp_path: pathlib.Path, count: int, text_bytes: int
+) -> None:
     """Neither the image's lists nor long text of it are there for all of its boxes at once."""
-    count = 5000
-    content = {"b": [BOX] * count, "label": ["cat"] * count, "text": "long" * 10_000}
+    content = {"b": [BOX] * count, "label": ["cat"] * count, "text": "x" * text_bytes}
     file = write_samples(tmp_path / "x.tar", [content] * 3)
     columns = columns_for(file, "xywh=json.b", ["json.label", "json.text"])
     (part,) = FILE_KINDS[file.kind].read(file, columns.by_image, 1000, 1 << 20)
@@ -103,7 +105,7 @@ def test_memory_does_not_grow_with_the_boxes_of_an_image(tmp_path: pathlib.Path)
     finally:
         pa.set_memory_pool(pool)
     assert rows == 3 * count
-    # Of text there are 20 MB at once, of 600 MB; lists would be as many.
+    # Of text there are 16 MiB at once, of 600 and 720 MB; lists would be as many.
     assert counted.max_memory() < 100 << 20
 
 
@@ -167,3 +169,40 @@ def test_what_are_no_boxes_is_refused_at_launch(tmp_path: pathlib.Path, content:
     file = write_samples(tmp_path / "x.tar", [{"b": content}])
     with pytest.raises(InputError, match=r"json\.b"):
         columns_for(file, "xywh=json.b", [])
+
+
+def test_text_in_parquet_is_read_a_row_at_a_time(tmp_path: pathlib.Path) -> None:
+    """One that is no box is one failure, and not that of its file."""
+    boxes = ["[1, 2, 30, 40]", "[[1, 2, 30, 40], [3, 4, 5, 6]]", "", None, "x"]
+    table = pa.table({"image": [b"0"] * 5, "b": boxes, "image_id": list("abcde")})
+    pq.write_table(table, tmp_path / "x.parquet")
+    part = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", [])
+    assert part.rows["image_id"].to_pylist() == ["a#box-0", "b#box-0", "b#box-1"]
+    assert part.rows["box_width"].to_pylist() == [30, 30, 5]
+    assert len(part.without_boxes) == 2
+    assert "'x' is not JSON, wanted four numbers" in messages(part.failures)["e"]
+
+    sides = {name: ["1", "2", "x"] for name in ("x", "y", "width", "height")}
+    pq.write_table(pa.table({"image": [b"0"] * 3, **sides}), tmp_path / "y.parquet")
+    part = split(file_of(tmp_path / "y.parquet", ShardKind.PARQUET), "x,y,width,height", [])
+    assert part.rows["box_x"].to_pylist() == [1, 2]
+    assert len(part.failures) == 1
+
+
+def test_objects_in_parquet_are_no_boxes(tmp_path: pathlib.Path) -> None:
+    pq.write_table(pa.table({"image": [b"0"], "b": [{"x": 1}]}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="--boxes b: the first file holds struct<x: int64> there"):
+        columns_for(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", [])
+
+
+def test_lists_of_unlike_lengths_are_told(tmp_path: pathlib.Path) -> None:
+    sides = {"x": [[1, 2]], "y": [[3]], "width": [[4]], "height": [[5]]}
+    pq.write_table(pa.table({"image": [b"0"], "image_id": ["a"], **sides}), tmp_path / "x.parquet")
+    part = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "x,y,width,height", [])
+    assert "their lists have [2, 1, 1, 1] numbers" in messages(part.failures)["a"]
+
+
+def test_a_byte_order_mark_is_no_damage(tmp_path: pathlib.Path) -> None:
+    marked = "\ufeff" + json.dumps({"b": [BOX]})
+    part = split(write_samples(tmp_path / "x.tar", [marked.encode()]), "xywh=json.b", [])
+    assert part.rows.num_rows == 1

@@ -11,6 +11,7 @@ from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.any_model import AnyModel, last_kind, load_model
 from transforms.models.batch_sizing import BatchSizing
+from transforms.models.chance import refuse_chance
 from transforms.models.cosines import cosines
 from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
 from transforms.models.first_layer import check_assumed_range
@@ -252,6 +253,7 @@ class ImageModel:
         outputs = np.concatenate([pair, *others])
         if not np.isfinite(outputs).all():
             raise ModelError("the model returns values that are not finite for random images")
+        refuse_chance(loaded, lambda: self._call(pixels[:1], self._engine))
         if np.abs(pair[0] - alone[0]).max() > _INDEPENDENCE_TOLERANCE * np.abs(alone).max():
             raise ModelError(
                 "the model's answer to an image depends on the rest of the batch, or on chance: it "

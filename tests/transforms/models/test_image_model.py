@@ -196,6 +196,48 @@ def test_a_model_whose_answers_make_no_sense_is_refused_at_load(
         load(saved_model(name))
 
 
+def pinned(images: tf.Tensor) -> tf.Tensor:
+    """The right edge, which a flip changes."""
+    return tf.reduce_mean(images[:, :, -4:], axis=[1, 2])
+
+
+def flipped_in_a_branch(images: tf.Tensor) -> tf.Tensor:
+    is_flipped = tf.random.uniform([]) < 0.5
+    return pinned(tf.cond(is_flipped, lambda: tf.reverse(images, [2]), lambda: images))
+
+
+def faintly_noisy(images: tf.Tensor) -> tf.Tensor:
+    return pinned(images) * tf.random.normal([], mean=1, stddev=1e-3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda images: pinned(tf.image.random_flip_left_right(images)),
+        flipped_in_a_branch,
+        faintly_noisy,
+    ],
+    ids=["flip", "flip in a branch", "faint noise"],
+)
+def test_a_model_that_draws_random_numbers_is_refused_at_load(
+    tmp_path: pathlib.Path, answer: Callable[[tf.Tensor], tf.Tensor]
+) -> None:
+    with pytest.raises(ModelError, match=r"same image differs from call to call: .*\(Random"):
+        load(save_output(tmp_path, answer))
+
+
+def test_a_model_that_draws_random_numbers_and_does_without_them_is_loaded(
+    tmp_path: pathlib.Path,
+) -> None:
+    def answer(images: tf.Tensor) -> tf.Tensor:
+        is_training = tf.reduce_max(images) > 1e6
+        kept = tf.cond(is_training, lambda: tf.nn.dropout(images, 0.5), lambda: images)
+        return tf.reduce_mean(kept, axis=[1, 2])
+
+    model = load(save_output(tmp_path, answer))
+    np.testing.assert_allclose(model(plain_images(RED)), [RED], atol=1e-6)
+
+
 @pytest.mark.parametrize("declared", [None, [None, None, None, 3]])
 def test_a_feature_map_of_undeclared_shape_is_refused_at_load(
     tmp_path: pathlib.Path, declared: list[int | None] | None

@@ -1,4 +1,4 @@
-"""What Hugging Face's files beside an ONNX model say of images, as flags of this pipeline.
+"""What Hugging Face's files beside a model say of images, as flags of this pipeline.
 
     preprocessor_config.json                            is
     "size": {"shortest_edge": 256}, "resample": 3       --interpolation bicubic --antialias
@@ -6,14 +6,13 @@
     "rescale_factor": 0.0039, "image_mean": [0.5, ...]  --input_range -1,1
     "image_mean": [0.481, 0.458, 0.408], CLIP's         --input_range 0,1, and the rest in the model
 
-timm's config.json says the same in "pretrained_cfg". Where a file says what no flag does, such as
+timm's files say the same in other words. Where a file says what no flag does, such as
 to squash first and to crop then, `unsaid` has it in words.
 
 Source: the image processors of transformers 5.24, timm 1.0.31's data/transforms_factory.py.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,9 +20,9 @@ from typing import Any, NamedTuple
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_RANGES, MAX_SIDE
 from transforms.images.range_scaling import scale_and_shift
-from transforms.models.onnx_files import CONFIG_FILE, PREPROCESSOR_FILE, file_beside
+from transforms.models.onnx_files import CONFIG_FILE, is_onnx
+from transforms.models.processor_files import find_processor_file
 
-_MAX_BYTES = 16 * 2**20
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of resampling filters that --interpolation has."""
 
@@ -32,6 +31,9 @@ _NO_CROP_FROM = 384
 
 _TOLERANCE = 1e-4
 """Of scale and shift, below which a mean and deviation are those of an --input_range."""
+
+_SCALING = ("do_rescale", "rescale_factor", "do_normalize", "image_mean")
+"""Fields that say in which range pixels are wanted. Without one, nobody has said it."""
 
 _UNIT = "0,1"
 _SQUASH: Mapping[str, Any] = {"resize_mode": "squash"}
@@ -67,35 +69,39 @@ class ImageProcessor:
     unsaid: str = ""
 
 
-def read_image_processor(path: str) -> ImageProcessor:
-    """Reads what the files beside an ONNX model say of images; of none, nothing.
+def read_image_processor(model_dir: str) -> ImageProcessor:
+    """Reads what the files beside a model say of images; of none, nothing.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
 
     Raises:
         ModelError: If they cannot be read, or make no sense.
     """
-    config_path = file_beside(path, CONFIG_FILE)
-    config = {} if config_path is None else _read(config_path)
-    processor_path = file_beside(path, PREPROCESSOR_FILE)
-    if processor_path is not None:
-        return _of_transformers(_Said(_read(processor_path), processor_path), PREPROCESSOR_FILE)
-    timm = config.get("pretrained_cfg")
-    if isinstance(timm, dict):
-        return _of_timm(_Said(timm, str(config_path)), CONFIG_FILE)
-    if "image_size" in config:
-        size = _Said(config, str(config_path)).size("image_size")
-        return ImageProcessor(source=CONFIG_FILE, image_size=size)
-    return ImageProcessor()
+    found = find_processor_file(model_dir)
+    if found is None:
+        return ImageProcessor()
+    said = _Said(found.fields, found.path)
+    if found.is_timm or (found.name == CONFIG_FILE and "image_size" not in found.fields):
+        processor = _of_timm(said, found.name)
+    elif found.name == CONFIG_FILE:
+        return ImageProcessor(source=found.name, image_size=said.size("image_size"))
+    else:
+        processor = _of_transformers(said, found.name)
+    return processor if is_onnx(model_dir) else _of_flags_alone(processor)
 
 
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.loads(file.read(_MAX_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no JSON object")
-    return content
+def _of_flags_alone(processor: ImageProcessor) -> ImageProcessor:
+    """Returns what flags do of it, and the rest in words: nothing is put before a SavedModel."""
+    if not processor.scale:
+        return processor
+    flags = {name: value for name, value in processor.flags.items() if name != "input_range"}
+    return ImageProcessor(
+        source=processor.source,
+        flags=flags,
+        image_size=processor.image_size,
+        unsaid=processor.unsaid or "it standardizes pixels by a mean and deviation of its own",
+    )
 
 
 class _Said:
@@ -115,8 +121,10 @@ class _Said:
             raise self._refusal(name, value, "a number over 0")
         return float(value)
 
-    def colour(self, name: str, default: Sequence[float], *, is_positive: bool = False) -> Any:  # noqa: ANN401
-        value = self.get(name, default)
+    def colour(
+        self, name: str, default: Sequence[float] = (), *, is_positive: bool = False
+    ) -> tuple[float, ...]:
+        value = self.get(name, default or None)
         values = [value] * 3 if isinstance(value, int | float) else value
         is_colour = (
             isinstance(values, Sequence)
@@ -160,10 +168,11 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
         form = form._replace(unsaid="it pads images")
     factor = 255 * said.number("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 255.0
     offset = -1.0 if said.get("rescale_offset") else 0.0
-    mean, deviation = (0.0,) * 3, (1.0,) * 3
+    mean: tuple[float, ...] = (0.0,) * 3
+    deviation: tuple[float, ...] = (1.0,) * 3
     if said.get("do_normalize", said.get("image_mean") is not None):
-        mean = said.colour("image_mean", mean)
-        deviation = said.colour("image_std", deviation, is_positive=True)
+        mean = said.colour("image_mean")
+        deviation = said.colour("image_std", is_positive=True)
     scale = tuple(factor / width for width in deviation)
     shift = tuple((offset - middle) / width for middle, width in zip(mean, deviation, strict=True))
     if kind.startswith("EfficientNet") and said.get("include_top"):
@@ -173,7 +182,11 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
     resample = said.get("resample", 2)
     filters = next((it for code, it in _INTERPOLATIONS.items() if code == resample), None)
     is_bgr = bool(said.get("do_flip_channel_order"))
-    return _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
+    found = _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
+    if any(said.get(name) is not None for name in _SCALING):
+        return found
+    flags = {name: value for name, value in found.flags.items() if name != "input_range"}
+    return dataclasses.replace(found, flags=flags)
 
 
 def _of_timm(said: _Said, source: str) -> ImageProcessor:

@@ -1,8 +1,8 @@
 """Whether a model's outputs are probabilities already, or logits that an activation is wanted for.
 
-Several outputs are told by their sum; or by a sigmoid, where each class holds for itself. One output
-alone is told by its range, and by what computes it: the logits of a head such as Keras' `Dense(1)`
-can lie in [0, 1] by chance.
+Several outputs are told by their sum, or by a sigmoid, where each class holds for itself. One alone
+is told by its range, and by what computes it: the logits of a head such as Keras' `Dense(1)` can
+lie in [0, 1] by chance.
 
     GlobalAveragePooling2D --> MatMul --> BiasAdd                logits, whatever their range
     GlobalAveragePooling2D --> MatMul --> BiasAdd --> Sigmoid    probabilities

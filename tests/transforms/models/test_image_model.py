@@ -60,6 +60,8 @@ RED, GREEN, GRAY = (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.25, 0.25, 0.25)
         "fixed_batch",
         "several_sizes",
         "rank_4_output",
+        "map_of_one",
+        "ragged_output",
         "float16_output",
         "loop_and_table",
         "signature_only",

@@ -72,6 +72,8 @@ SIGNATURE = {
         ("uint8", {"dtype": "uint8"}),
         ("dict_output", {"output_keys": ("logits", "probabilities"), "output_key": "logits"}),
         ("rank_4_output", {"output_rank": 4}),
+        ("map_of_one", {"output_rank": 4}),
+        ("ragged_output", {"output_keys": ("vectors",), "output_key": "vectors"}),
         ("tuple_output", {"output_keys": ("0",), "output_key": "0"}),
         ("channels_first", {"layout": Layout.CHANNELS_FIRST, "output_dim": 24}),
         ("float16_output", {}),

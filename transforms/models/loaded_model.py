@@ -9,9 +9,10 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework import convert_to_constants
 
+from transforms.errors import ModelError
 from transforms.models.changed_variables import refuse_changes
 from transforms.models.endpoint import ONLY_OUTPUT
-from transforms.models.load_errors import as_model_error
+from transforms.models.load_errors import as_model_error, cause
 from transforms.models.model_files import check_files
 from transforms.models.outputs import is_map_of_one
 from transforms.models.plain_path import plain_path
@@ -114,7 +115,12 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     """
     check_files(model_dir, spec.files)
     with as_model_error("cannot load the model"):
-        owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
+        try:
+            owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
+        except tf.errors.DataLossError as error:
+            raise ModelError(
+                f"the model is not whole: its variables are damaged ({cause(error)}); copy it again"
+            ) from error
         if spec.kind is EndpointKind.SIGNATURE and not (spec.switches or spec.defaults):
             return without_references(owner, spec.endpoint, spec.output_key)
         return owner

@@ -13,15 +13,16 @@ Source: the image processors of transformers 5.24, timm 1.0.31's data/transforms
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from transforms.errors import ModelError
-from transforms.images.policy import INPUT_RANGES, MAX_SIDE
+from transforms.images.policy import INPUT_RANGES
 from transforms.images.range_scaling import scale_and_shift
 from transforms.models.onnx_files import CONFIG_FILE, is_onnx
-from transforms.models.processor_files import find_processor_file
+from transforms.models.onnx_proto import read_metadata
+from transforms.models.processor_files import Fields, SaidFields, find_processor_file
 
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of resampling filters that --interpolation has."""
@@ -36,13 +37,18 @@ _SCALING = ("do_rescale", "rescale_factor", "do_normalize", "image_mean")
 """Fields that say in which range pixels are wanted. Without one, nobody has said it."""
 
 _UNIT = "0,1"
+_NOMINAL_RANGES = {
+    "NominalRange_0_255": "0,255",
+    "Normalized_0_1": "0,1",
+    "Normalized_1_1": "-1,1",
+}
+"""Ranges of pixels by ONNX' words for them, but for that of video, from 16 to 235."""
+
 _SQUASH: Mapping[str, Any] = {"resize_mode": "squash"}
 _SQUASHING = ("Beit", "DeiT", "ViT")
 """Processors that make one number as size a square, whatever they cut out of it."""
 
 _LEVIT_ENLARGES = 256 / 224
-
-Fields = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,8 +86,8 @@ def read_image_processor(model_dir: str) -> ImageProcessor:
     """
     found = find_processor_file(model_dir)
     if found is None:
-        return ImageProcessor()
-    said = _Said(found.fields, found.path)
+        return _of_metadata(model_dir) if is_onnx(model_dir) else ImageProcessor()
+    said = SaidFields(found.fields, found.path)
     if found.is_timm or (found.name == CONFIG_FILE and "image_size" not in found.fields):
         processor = _of_timm(said, found.name)
     elif found.name == CONFIG_FILE:
@@ -104,62 +110,7 @@ def _of_flags_alone(processor: ImageProcessor) -> ImageProcessor:
     )
 
 
-class _Said:
-    """Fields of a JSON file, each checked as it is asked for."""
-
-    def __init__(self, fields: Fields, path: str) -> None:
-        self._fields = fields
-        self._path = path
-
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - of JSON
-        value = self._fields.get(name)
-        return default if value is None else value
-
-    def number(self, name: str, default: float) -> float:
-        value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
-            raise self._refusal(name, value, "a number over 0")
-        return float(value)
-
-    def colour(
-        self, name: str, default: Sequence[float] = (), *, is_positive: bool = False
-    ) -> tuple[float, ...]:
-        value = self.get(name, default or None)
-        values = [value] * 3 if isinstance(value, int | float) else value
-        is_colour = (
-            isinstance(values, Sequence)
-            and len(values) in (1, 3)
-            and all(isinstance(v, int | float) and abs(v) < 1e6 for v in values)
-            and (not is_positive or all(v > 0 for v in values))
-        )
-        if not is_colour:
-            raise self._refusal(name, value, "three numbers" + (" over 0" if is_positive else ""))
-        return tuple(map(float, values)) * (3 // len(values))
-
-    def size(self, name: str) -> tuple[int, int]:
-        value = self.get(name)
-        if isinstance(value, dict):
-            pair = (value.get("height"), value.get("width"))
-        elif isinstance(value, list | tuple):
-            pair = tuple(value[-2:]) if len(value) in (2, 3) else (None, None)
-        else:
-            pair = (value, value)
-        return self._side(name, pair[0]), self._side(name, pair[1])
-
-    def edge(self, name: str) -> int:
-        value = self.get(name)
-        return self._side(name, value.get("shortest_edge") if isinstance(value, dict) else value)
-
-    def _side(self, name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
-            raise self._refusal(name, value, f"a side from 1 to {MAX_SIDE} pixels")
-        return value
-
-    def _refusal(self, name: str, value: object, wanted: str) -> ModelError:
-        return ModelError(f"{self._path}: {name} is {str(value)[:80]!r}, want {wanted}")
-
-
-def _of_transformers(said: _Said, source: str) -> ImageProcessor:
+def _of_transformers(said: SaidFields, source: str) -> ImageProcessor:
     kind = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
     form = _Form()
     if said.get("do_resize", True) and said.get("size") is not None:
@@ -189,7 +140,7 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
     return dataclasses.replace(found, flags=flags)
 
 
-def _of_timm(said: _Said, source: str) -> ImageProcessor:
+def _of_timm(said: SaidFields, source: str) -> ImageProcessor:
     side = said.size("input_size")
     fraction = said.number("crop_pct", 0.875)
     mode = said.get("crop_mode", "center")
@@ -207,6 +158,23 @@ def _of_timm(said: _Said, source: str) -> ImageProcessor:
     return _processor(source, form, filters, scale, shift)
 
 
+def _of_metadata(path: str) -> ImageProcessor:
+    """Returns what an ONNX file says of pixels itself, as those of Custom Vision do.
+
+    Source: ONNX' MetadataProps.md. Where it says an order and no range, Custom Vision's own
+    programs give it [0, 1].
+    """
+    said = read_metadata(path)
+    name = _NOMINAL_RANGES.get(said.get("Image.NominalPixelRange", ""))
+    if said.get("Image.BitmapPixelFormat") in ("Bgr8", "Bgra8"):
+        scale, shift = scale_and_shift(name or _UNIT)
+        processor = ImageProcessor(flags={"input_range": _UNIT}, scale=scale, shift=shift)
+        return dataclasses.replace(processor, source=os.path.basename(path), is_bgr=True)
+    if name is None:
+        return ImageProcessor()
+    return ImageProcessor(source=os.path.basename(path), flags={"input_range": name})
+
+
 class _Form(NamedTuple):
     """How images come to their size.
 
@@ -221,7 +189,7 @@ class _Form(NamedTuple):
     unsaid: str = ""
 
 
-def _form_of_transformers(said: _Said, kind: str) -> _Form:
+def _form_of_transformers(said: SaidFields, kind: str) -> _Form:
     crops, size = bool(said.get("do_center_crop")), said.get("size")
     keeps_aspect = isinstance(size, dict) and "shortest_edge" in size
     if isinstance(size, int):  # Of files written before 2023.

@@ -5,10 +5,14 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 
-from tests.support.onnx_models import CLIP, write_json
+from tests.support.onnx_models import CLIP, answers, write_json, write_mean_color
 from transforms.errors import ModelError
+from transforms.models.contract import inspect_model
+from transforms.models.image_model import ImageModel
 from transforms.models.image_processor import ImageProcessor, read_image_processor
 from transforms.models.notes import beyond_flags, encode_notes, name_notes, read_notes
 
@@ -178,6 +182,47 @@ def test_the_files_beside_several_saved_models_are_let_lie(
     assert read_notes(str(tmp_path / "one")) == {}
 
 
+def with_metadata(path: pathlib.Path, **said: str) -> str:
+    """Writes a graph of mean colours that says something of its pixels, as Custom Vision does."""
+    write_mean_color(path)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {f"Image.{name}": value for name, value in said.items()})
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("nominal", "flags"),
+    [
+        ("NominalRange_0_255", {"input_range": "0,255"}),
+        ("Normalized_0_1", {"input_range": "0,1"}),
+        ("Normalized_1_1", {"input_range": "-1,1"}),
+        ("NominalRange_16_235", {}),
+        ("", {}),
+    ],
+)
+def test_what_an_onnx_file_says_itself_becomes_flags(
+    tmp_path: pathlib.Path, nominal: str, flags: dict[str, Any]
+) -> None:
+    said = {"BitmapPixelFormat": "Rgb8", "NominalPixelRange": nominal}
+    path = with_metadata(tmp_path / "cats.onnx", **said)
+    assert read_notes(path) == flags
+    assert name_notes(path) == ("cats.onnx" if flags else "image_model.json")
+    write_json(tmp_path, "preprocessor_config.json", WHOLE)
+    assert read_notes(path)["input_range"] == "-1,1"
+
+
+def test_an_onnx_file_that_wants_levels_of_blue_first_gets_them(tmp_path: pathlib.Path) -> None:
+    said = {"BitmapPixelFormat": "Bgr8", "NominalPixelRange": "NominalRange_0_255"}
+    path = with_metadata(tmp_path / "model.onnx", **said)
+    assert read_notes(path) == {"input_range": "0,1"}
+    images = np.random.default_rng(0).random((3, 24, 24, 3), np.float32)
+    spec = inspect_model(path)
+    vectors = ImageModel(path, spec.for_range("0,1"), image_size=(24, 24))(images)
+    levels = 255 * images[..., ::-1].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(vectors, answers(path, levels), rtol=1e-5)
+
+
 def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:
     said = {
         "image_processor_type": "DeiTImageProcessor", "size": {"height": 256, "width": 256},
@@ -199,7 +244,7 @@ def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:
 
 
 def test_our_own_notes_come_before_theirs(tmp_path: pathlib.Path) -> None:
-    model = str(tmp_path / "model.onnx")
+    model = write_mean_color(tmp_path / "model.onnx")
     assert (read_notes(model), name_notes(model)) == ({}, "image_model.json")
     write_json(tmp_path, "preprocessor_config.json", CLIP)
     assert name_notes(model) == "preprocessor_config.json"

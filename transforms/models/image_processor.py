@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from transforms.images.policy import INPUT_RANGES
 from transforms.images.range_scaling import scale_and_shift
 from transforms.models.onnx_files import CONFIG_FILE, is_onnx
-from transforms.models.onnx_proto import read_metadata
+from transforms.models.onnx_proto import read_metadata, takes_uint8
 from transforms.models.processor_files import Fields, SaidFields, find_processor_file
 
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
@@ -94,20 +94,23 @@ def read_image_processor(model_dir: str) -> ImageProcessor:
         return ImageProcessor(source=found.name, image_size=said.size("image_size"))
     else:
         processor = _of_transformers(said, found.name)
-    return processor if is_onnx(model_dir) else _of_flags_alone(processor)
+    if not is_onnx(model_dir):
+        return _of_flags_alone(processor)
+    return _without_range(processor) if takes_uint8(model_dir) else processor
+
+
+def _without_range(processor: ImageProcessor) -> ImageProcessor:
+    """Leaves out what becomes of pixels after the resizing: the graph itself scales levels."""
+    flags = {name: value for name, value in processor.flags.items() if name != "input_range"}
+    return dataclasses.replace(processor, flags=flags, scale=(), shift=())
 
 
 def _of_flags_alone(processor: ImageProcessor) -> ImageProcessor:
     """Returns what flags do of it, and the rest in words: nothing is put before a SavedModel."""
     if not processor.scale:
         return processor
-    flags = {name: value for name, value in processor.flags.items() if name != "input_range"}
-    return ImageProcessor(
-        source=processor.source,
-        flags=flags,
-        image_size=processor.image_size,
-        unsaid=processor.unsaid or "it standardizes pixels by a mean and deviation of its own",
-    )
+    unsaid = processor.unsaid or "it standardizes pixels by a mean and deviation of its own"
+    return dataclasses.replace(_without_range(processor), is_bgr=False, unsaid=unsaid)
 
 
 def _of_transformers(said: SaidFields, source: str) -> ImageProcessor:
@@ -134,10 +137,8 @@ def _of_transformers(said: SaidFields, source: str) -> ImageProcessor:
     filters = next((it for code, it in _INTERPOLATIONS.items() if code == resample), None)
     is_bgr = bool(said.get("do_flip_channel_order"))
     found = _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
-    if any(said.get(name) is not None for name in _SCALING):
-        return found
-    flags = {name: value for name, value in found.flags.items() if name != "input_range"}
-    return dataclasses.replace(found, flags=flags)
+    is_said = any(said.get(name) is not None for name in _SCALING)
+    return found if is_said else _without_range(found)
 
 
 def _of_timm(said: SaidFields, source: str) -> ImageProcessor:

@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 
-from tests.support.onnx_models import CLIP, answers, write_json, write_mean_color
+from tests.support.onnx_models import (
+    CLIP,
+    answers,
+    mean_nodes,
+    node,
+    write_json,
+    write_mean_color,
+    write_onnx,
+)
 from transforms.errors import ModelError
 from transforms.models.contract import inspect_model
 from transforms.models.image_model import ImageModel
@@ -32,7 +41,7 @@ IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.2
 
 def read(directory: pathlib.Path, name: str, content: object) -> ImageProcessor:
     write_json(directory, name, content)
-    return read_image_processor(str(directory / "model.onnx"))
+    return read_image_processor(write_mean_color(directory / "model.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +230,19 @@ def test_an_onnx_file_that_wants_levels_of_blue_first_gets_them(tmp_path: pathli
     vectors = ImageModel(path, spec.for_range("0,1"), image_size=(24, 24))(images)
     levels = 255 * images[..., ::-1].transpose(0, 3, 1, 2)
     np.testing.assert_allclose(vectors, answers(path, levels), rtol=1e-5)
+
+
+@pytest.mark.parametrize("said", [WHOLE, CLIP], ids=["a range", "a mean of its own"])
+def test_a_graph_of_uint8_images_scales_them_itself(
+    tmp_path: pathlib.Path, said: dict[str, Any]
+) -> None:
+    write_json(tmp_path, "preprocessor_config.json", said)
+    nodes = [node("Cast", "images", "levels", to=TensorProto.FLOAT), *mean_nodes("levels")]
+    path = tmp_path / "model.onnx"
+    write_onnx(path, nodes, {"vectors": ["N", 3]}, dtype=TensorProto.UINT8)
+    found = read_image_processor(str(path))
+    assert "input_range" not in found.flags
+    assert (found.scale, found.flags["resize_mode"]) == ((), "crop")
 
 
 def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:

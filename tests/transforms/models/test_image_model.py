@@ -18,6 +18,7 @@ from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.isolation import predict_isolating
+from transforms.models.made_up_pixels import darken
 from transforms.models.tensorflow_engine import TensorFlowEngine
 
 SavedModel = Callable[[str], str]
@@ -196,6 +197,23 @@ def test_a_model_whose_answers_make_no_sense_is_refused_at_load(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         load(saved_model(name))
+
+
+def test_a_model_that_scales_by_the_batch_is_refused_at_load(tmp_path: pathlib.Path) -> None:
+    model_dir = save_output(
+        tmp_path, lambda images: tf.reduce_mean(images / tf.reduce_max(images), axis=[1, 2])
+    )
+    with pytest.raises(ModelError, match="depends on the rest of the batch"):
+        load(model_dir)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_images_are_darkened_towards_black(dtype: str) -> None:
+    images = np.array([[0, 40, 200], [0, 120, 80]], dtype)
+    darkened = darken(images)
+    assert darkened.dtype == images.dtype
+    np.testing.assert_array_equal(darkened, images / 4)
+    np.testing.assert_array_equal(darken(np.array([-1.0, 1.0])), [-1, -0.5])
 
 
 def pinned(images: tf.Tensor) -> tf.Tensor:

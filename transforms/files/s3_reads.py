@@ -143,6 +143,7 @@ class S3Reads:
             headers = {
                 header: value.decode("latin-1") if isinstance(value, bytes) else value
                 for header, value in request.headers.items()
+                if header.lower() != "range"  # Of this read alone.
             }
             context = dict(request.context)
             self._noted.signed = _Signed(request_signer, request.url, headers, context)

@@ -128,6 +128,13 @@ def test_a_range_is_read_in_one_request(bucket: Bucket) -> None:
     assert store(bucket).read_range(bucket.put("empty", b""), 0, 10) == b""
 
 
+def test_a_range_that_is_read_first_says_nothing_of_other_reads(bucket: Bucket) -> None:
+    uri = bucket.put("a.jpg", CONTENT)
+    assert store(bucket).read_range(uri, 0, 10) == CONTENT[:10]
+    assert store(bucket).read(uri, len(CONTENT)) == CONTENT
+    assert store(bucket).read_range(uri, 5, 20) == CONTENT[5:20]
+
+
 def test_what_is_absent_is_not_found(bucket: Bucket) -> None:
     found, scheme = store(bucket), bucket.uri.partition(":")[0]
     absent = [f"{bucket.uri}/zz.jpg", f"{scheme}://no-such-bucket/a.jpg", bucket.uri]

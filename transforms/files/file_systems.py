@@ -110,7 +110,8 @@ def open_as_stored(path: str) -> BinaryIO:
     if (store := store_of(path)) is None:
         return _beams(path).open(path, compression_type="uncompressed")
     with os_errors(path):
-        return cast(BinaryIO, _StoredFile(store, path, store.stat(path).size_bytes))
+        found = store.stat(path)
+        return cast(BinaryIO, _StoredFile(store, path, found.size_bytes, found.version))
 
 
 def create_as_stored(path: str) -> BinaryIO:
@@ -213,8 +214,8 @@ class _StoredFile(ObjectStream):
 
     mode = "rb"  # Beam asks for it where it unpacks a file.
 
-    def __init__(self, store: ObjectStore, uri: str, size_bytes: int) -> None:
-        super().__init__(store, uri, size_bytes)
+    def __init__(self, store: ObjectStore, uri: str, size_bytes: int, version: str | None) -> None:
+        super().__init__(store, uri, size_bytes, version)
         self._path = uri
 
     def read(self, size: int | None = -1) -> bytes:

@@ -97,7 +97,7 @@ def read_parquet(
     end_row = 0
     is_as_wanted = True
     try:
-        with open_uri(file.uri) as handle, damage_reported():
+        with open_uri(file.uri, file.version if file.span else None) as handle, damage_reported():
             parquet = open_parquet(handle)
             groups, end_row = _groups_and_end(parquet.metadata, file.span)
             schema = parquet.schema_arrow

@@ -56,7 +56,7 @@ def with_zeros(file: bytes, start: float, end: float) -> bytes:
 def test_zeros_in_the_place_of_pixels_are_damage(name: str) -> None:
     file = WRITERS[name](SCENE)
     assert run(file).errors == {}
-    places = [(0.3, 1), (0.6, 1), (0.8, 1)]
+    places = [(0.3, 1.0), (0.6, 1.0), (0.8, 1.0)]
     places += [] if name == "webp" else [(0.4, 0.5), (0.6, 0.65)]
     for start, end in places:
         with pytest.raises(CorruptImageError, match="in the place of pixels"):

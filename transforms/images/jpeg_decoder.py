@@ -20,6 +20,7 @@ _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _QUANTIZATION, _HUFFMAN, _CONDITIONING, _RESTART_INTERVAL = 0xDB, 0xC4, 0xCC, 0xDD
 _FRAMES = {*range(0xC0, 0xD0)} - {_HUFFMAN, 0xC8, _CONDITIONING}
 _SEQUENTIAL = {0xC0, 0xC1, 0xC9}
+_PROGRESSIVE = 0xC2
 _COMMON = {0xC0, 0xC1, 0xC2}
 """Frames of Huffman-coded cosine transforms: not lossless, not arithmetic-coded."""
 _JFIF, _ADOBE = 0xE0, 0xEE
@@ -84,6 +85,8 @@ def _decode(
             frames.add(kind)
         elif kind == _QUANTIZATION and _is_wiped(encoded[start + 4 : end]):
             raise ValueError("Quantization table of zeros")
+    if _PROGRESSIVE in frames:
+        check_last_scan(encoded)
     is_cmyk = colours in ("CMYK", "YCCK")
     if not frames <= _COMMON:
         _simplejpeg(encoded, colorspace="CMYK" if is_cmyk else "RGB")

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from transforms.errors import CorruptImageError
-from transforms.images.stripped import MARKER, MAX_PARTS
+from transforms.images.stripped import MARKER, MAX_PARTS, jpeg_segments
 
 _START_OF_SCAN, _HUFFMAN, _RESTART_INTERVAL, _END_OF_IMAGE = 0xDA, 0xC4, 0xDD, 0xD9
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1}, {0xC2, 0xCA}
 _FRAMES = {*range(0xC0, 0xD0)} - {_HUFFMAN, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
+_SCAN_MARKER, _END_MARKER = b"\xff\xda", b"\xff\xd9"
 _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _RESTART = re.compile(rb"\xff+([\xd0-\xd7])")
 
@@ -93,10 +94,11 @@ def check_scans(encoded: bytes) -> None:
 
 
 def check_last_scan(encoded: bytes) -> None:
-    """Checks that a progressive JPEG without an end marker has all its scans.
+    """Checks that a progressive JPEG has all its scans.
 
     Each scan adds some coefficients, but for so many of their last bits; later ones add those. A
-    file that was cut between two scans is a whole picture to libjpeg, of the first ones:
+    file that was cut between two scans is a whole picture to libjpeg, of the first ones, whether or
+    not a program has closed it with an end marker since:
 
         ff da  DC, but for 1 bit    ff da  AC 1 to 5, but for 2 bits  | cut |  ff da  ...  ff d9
 
@@ -104,17 +106,24 @@ def check_last_scan(encoded: bytes) -> None:
         CorruptImageError: If coefficients, or bits of them, are missing.
     """
     lacking: dict[int, list[int]] = {}
-    is_progressive = False
-    for kind, content, _ in _segments(encoded):
-        if kind == _END_OF_IMAGE:
-            return
-        is_progressive |= kind in _PROGRESSIVE
-        if kind == _START_OF_SCAN and content and len(content) == 4 + 2 * content[0]:
+    segments = list(jpeg_segments(encoded))
+    if not any(segment.kind[0] in _PROGRESSIVE for segment in segments):
+        return
+    place = segments[-1].start - 4
+    # Codes of pixels never hold the two bytes of these markers.
+    end = encoded.find(_END_MARKER, place)
+    end = end if end >= 0 else len(encoded)
+    while place >= 0:
+        start = place + 4
+        length = int.from_bytes(encoded[start - 2 : start], "big")
+        content = encoded[start : start - 2 + length]
+        if content and len(content) == 4 + 2 * content[0]:
             first, last, bits = content[-3], min(content[-2], 63), content[-1] & 15
             for name in content[1:-3:2]:
                 component = lacking.setdefault(name, [1] * 64)
                 component[first : last + 1] = [bits] * max(last + 1 - first, 0)
-    if is_progressive and any(any(bits) for bits in lacking.values()):
+        place = encoded.find(_SCAN_MARKER, start, end)
+    if any(any(bits) for bits in lacking.values()):
         raise CorruptImageError("damaged JPEG data: it ends before its last scan")
 
 

@@ -9,6 +9,7 @@ import PIL.Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
+from transforms.images.coded_zeros import CODED_FORMATS, check_coded_zeros
 from transforms.images.color_profile import MAX_PROFILE_BYTES, embedded_profile, to_srgb
 from transforms.images.fax_strips import check_fax_strips
 from transforms.images.header import ImageHeader
@@ -50,6 +51,8 @@ def decode_with_pillow(
     try:
         if header.format == "TIFF":
             check_strips(encoded)
+        elif header.format in CODED_FORMATS:
+            check_coded_zeros(encoded, header.format)
         elif header.format == "PNG":
             check_png_data(encoded)
         elif header.format == "ICO":

@@ -4,12 +4,15 @@ import struct
 import zlib
 from typing import NamedTuple
 
+import numpy as np
+import simplejpeg
 from PIL.TiffImagePlugin import (
     BITSPERSAMPLE,
     COMPRESSION,
     FILLORDER,
     IMAGELENGTH,
     IMAGEWIDTH,
+    JPEGTABLES,
     PHOTOMETRIC_INTERPRETATION,
     PLANAR_CONFIGURATION,
     ROWSPERSTRIP,
@@ -22,13 +25,19 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
+from transforms.errors import CorruptImageError
 from transforms.images.deflated import check_stream
+from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.orientation import Entry, first_directory
 
 _DEFLATE = {8, 32946}
 """Compressions that are zlib streams: TIFF Technical Note 2, and the number before it."""
 _PACK_BITS = 32773
 """TIFF 6.0, section 9."""
+_JPEG = 7
+"""TIFF Technical Note 2; the one before, 6, is not looked at."""
+_MOST_TIMES = 4
+"""Pixels of a strip for each that it has room for: three layers are decoded, whatever it has."""
 _YCBCR = 6
 """A photometric interpretation; its rows may have fewer bytes than their samples."""
 
@@ -45,7 +54,7 @@ _MOST_RUN_BYTES = 16_000_000
 
 
 def check_strips(encoded: bytes) -> None:
-    """Checks that each deflated strip or tile is whole, and that PackBits end with the last row.
+    """Checks that deflated and JPEG strips or tiles are whole, and PackBits end with the last row.
 
     Where damage leaves valid code, libtiff decodes it to other pixels and is content. But a
     deflated strip ends with a checksum, and runs out of step seldom end where the rows do:
@@ -53,8 +62,9 @@ def check_strips(encoded: bytes) -> None:
         78 9c  ..................  2f a1 03 c4      fe 07    02 01 02 03   fb 00
         zlib   bits of 1,440 rows  Adler-32         3 times  3 bytes       6 times: 12 bytes
 
-    Nothing is kept of what is decoded, and no more than a strip has room for. Other compressions
-    have neither; of LZW, libtiff sees most damage by itself.
+    Nothing is kept of what is decoded, and no more than a strip has room for. JPEG strips are held
+    against what libjpeg says of them. Other compressions have none of it; of LZW, libtiff sees most
+    damage by itself.
 
     Args:
         encoded: A TIFF file whose tags have been checked by `check_tags`.
@@ -72,7 +82,7 @@ def check_strips(encoded: bytes) -> None:
         for tag in (COMPRESSION, FILLORDER)
     )
     # In the other fill order every byte is stored backwards, which is rare.
-    if fill_order == 2 or (compression not in _DEFLATE and compression != _PACK_BITS):
+    if fill_order == 2 or compression not in (*_DEFLATE, _PACK_BITS, _JPEG):
         return
     tags = {tag: _numbers(encoded, order, entries[tag]) for tag in _READ & entries.keys()}
     layout = _layout(tags)
@@ -81,6 +91,10 @@ def check_strips(encoded: bytes) -> None:
         photometric = tags.get(PHOTOMETRIC_INTERPRETATION, (0,))[0]
         if sum(layout.sizes) <= _MOST_RUN_BYTES and photometric != _YCBCR:
             _check_runs(data, layout)
+        return
+    if compression == _JPEG:
+        tables = entries.get(JPEGTABLES)
+        _check_jpegs(encoded, layout, _bytes(encoded, order, tables) if tables else b"")
         return
     for number, offset in enumerate(layout.offsets):
         try:
@@ -175,6 +189,38 @@ def _is_whole(runs: memoryview, size: int) -> bool:
     # Some fill up to whole words, or say more bytes than there are.
     rest = bytes(runs[place:])
     return left == 0 and place <= end and (len(rest) < 4 or not rest.strip(b"\0\x80"))
+
+
+def _check_jpegs(encoded: bytes, layout: _Layout, tables: bytes) -> None:
+    """Decodes JPEG strips by themselves, for libtiff does not hand on what libjpeg warns of.
+
+    The tables that they have in common are a JPEG without a picture:
+
+        tables   ff d8  ff db ..  ff c4 ..  ff d9
+        strip    ff d8                             ff c0 ..  ff da .. (scan)  ff d9
+    """
+    shared = tables[:-2] if tables.endswith(b"\xff\xd9") else b"\xff\xd8"
+    room = np.empty(0, np.uint8)
+    for number, (offset, size) in enumerate(zip(layout.offsets, layout.sizes, strict=False)):
+        strip = shared + encoded[offset + 2 : offset + size]
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(strip)
+        except ValueError:
+            continue  # libtiff refuses it, or knows better.
+        values = height * width * 3
+        if values > _MOST_TIMES * layout.rows * layout.row_bytes:
+            continue  # libtiff refuses it.
+        room = np.empty(values, np.uint8) if room.size < values else room
+        try:
+            decode_jpeg(strip, (height, width), 1, room)
+        except CorruptImageError as error:
+            raise ValueError(f"{layout.name(number)}: {error}") from error
+
+
+def _bytes(encoded: bytes, order: str, entry: Entry) -> bytes:
+    """Returns the value of an entry that is bytes, and not in it."""
+    (offset,) = struct.unpack(f"{order}{'Q' if len(entry.value) == 8 else 'L'}", entry.value)
+    return encoded[offset : offset + entry.values]
 
 
 def _numbers(encoded: bytes, order: str, entry: Entry) -> tuple[int, ...]:

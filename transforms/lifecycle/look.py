@@ -13,7 +13,7 @@ from transforms.lifecycle.swap import where_it_lies
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import SUCCESS_FILE
 from transforms.runs.recipe import describe_differences, differences
-from transforms.runs.record import is_published, read_record
+from transforms.runs.record import holds_run, read_record
 
 COMPARED = ("recipe", "columns", "layout", "software")
 """Parts of a plan that a run must share with the one it resumes, save what costs no row."""
@@ -58,8 +58,7 @@ def look(
 
 def is_left_over(plan: Mapping[str, Any]) -> bool:
     """Whether the run of a plan is published: it died while it cleared its staging directory."""
-    output = plan["output"]
-    return is_published(output) and read_record(output)["run_id"] == plan["run_id"]
+    return holds_run(plan["output"], plan["run_id"])
 
 
 @contextlib.contextmanager

@@ -205,6 +205,24 @@ def read_record(directory: str) -> dict[str, Any]:
     return record
 
 
+def holds_run(directory: str, run_id: str) -> bool:
+    """Tells whether a directory holds the complete run of that id, by its record.
+
+    A record that is damaged or gone, as a machine leaves it that lost its power, is nobody's.
+
+    Raises:
+        InputError: If it cannot be read now; trying again may help.
+    """
+    try:
+        return is_published(directory) and read_record(directory).get("run_id") == run_id
+    except InputError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(
+            error.__cause__, FileNotFoundError
+        ):
+            raise
+        return False
+
+
 def read_published_run(directory: str) -> PublishedRun:
     """Reads a published run's record.
 

@@ -26,7 +26,7 @@ from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
 from transforms.runs.failures import failure_line
 from transforms.runs.file_accounts import file_of
 from transforms.runs.inputs_file import read_inputs
-from transforms.runs.record import is_published, read_record
+from transforms.runs.record import holds_run
 
 T = TypeVar("T")
 
@@ -85,10 +85,7 @@ def publish_run(
 
 def is_done(publication: Publication) -> bool:
     """Tells whether this very run is published."""
-    return (
-        is_published(publication.output)
-        and read_record(publication.output).get("run_id") == publication.run_id
-    )
+    return holds_run(publication.output, publication.run_id)
 
 
 def _make_visible(publication: Publication, results: list[ShardResult], text: str) -> None:

@@ -192,6 +192,22 @@ def test_a_run_that_works_there_or_died_there_is_said_and_left_alone(
     assert tree(staging) == before
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_plan_that_is_damaged_is_named_with_what_to_do(
+    tmp_path: pathlib.Path, mean_color: str, capsys: Capsys, content: str
+) -> None:
+    write_photos(tmp_path / "photos", 1)
+    staging = pathlib.Path(staging_path(str(tmp_path / "out")))
+    staging.mkdir()
+    (staging / "plan.json").write_text(content)
+    for flags in ([], ["--resume"], ["--overwrite"]):
+        argv = ["--input", str(tmp_path / "photos"), *flags]
+        assert run_embed(mean_color, tmp_path / "out", *argv) == 2
+        complaint = capsys.readouterr().err
+        assert f"{staging / 'plan.json'} is damaged: " in complaint
+        assert f"delete {staging}, and run again" in complaint
+
+
 def test_images_in_files_are_counted_and_tried(
     tmp_path: pathlib.Path, mean_color: str, capsys: Capsys
 ) -> None:

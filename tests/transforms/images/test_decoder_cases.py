@@ -99,7 +99,7 @@ REASONS = {
     "jpeg-corrupt": ("CorruptImage", "damaged JPEG header"),
     "jpeg-truncated-recoverable": ("CorruptImage", "damaged JPEG"),
     "jpeg-lossless-etc": ("CorruptImage", "damaged JPEG data: bad Huffman code"),
-    "jpeg-progressive": ("CorruptImage", "damaged JPEG data: libjpeg says: "),
+    "jpeg-progressive": ("CorruptImage", "damaged JPEG data: "),
     "jpeg-silently-different": (
         "CorruptImage",
         "libjpeg says: Corrupt JPEG data: 260 extraneous bytes before marker 0xd9",

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,21 @@ def test_swapped_blocks_of_progressive_files_fail() -> None:
     rng = np.random.default_rng(7)
     whole = [encode(scene(400, 600, seed), "JPEG", progressive=True) for seed in range(8)]
     assert len(preprocessor()([swapped(file, rng) for file in whole * 4]).errors) == 32
+
+
+@pytest.mark.parametrize("end", [b"", END, END + b"\0" * 600], ids=["cut", "closed", "padded"])
+@pytest.mark.parametrize("decode", ["exact", "fast"])
+def test_a_progressive_file_without_its_last_scans_is_half_an_image(
+    end: bytes, decode: str
+) -> None:
+    for options in ({}, {"subsampling": 0}, {"quality": 40}):
+        file = encode(scene(200, 300, 0), "JPEG", progressive=True, **options)
+        assert preprocessor(decode)([file, file[:-2] + end]).errors == {}
+        scans = [found.start() for found in re.finditer(b"\xff\xda", file)]
+        # The tables of a scan are in front of it.
+        cut = [file[: file.rindex(b"\xff\xc4", 0, scan)] + end for scan in scans[1:]]
+        assert len(cut) == 9
+        assert len(preprocessor(decode)(cut).errors) == len(cut)
 
 
 JPEG = encode(scene(200, 300, 0), "JPEG", quality=90)

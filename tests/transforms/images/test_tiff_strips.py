@@ -180,3 +180,42 @@ def test_strips_that_decode_to_gigabytes_cost_nothing() -> None:
     with pytest.raises(CorruptImageError, match="strip 0 of 5: it decodes to more than its 5376"):
         decode(in_strips([bomb] * 5))
     assert time.process_time() - started < 1
+
+
+def jpeg_tiles() -> bytes:
+    """Writes tiles that are JPEG files, each with tables of its own."""
+    padded = np.pad(RGB, ((0, -HEIGHT % TILE), (0, -WIDTH % TILE), (0, 0)))
+    parts = [
+        encode(padded[y : y + TILE, x : x + TILE], "JPEG", subsampling=0)
+        for y in range(0, HEIGHT, TILE)
+        for x in range(0, WIDTH, TILE)
+    ]
+    own = {259: ("H", [7]), 262: ("H", [6]), 322: ("I", [TILE]), 323: ("I", [TILE])}
+    return with_tags_renamed(directory(tags() | own, parts), {273: 324, 279: 325})
+
+
+def jpeg_strips(mode: str) -> bytes:
+    image = PIL.Image.fromarray(RGB).convert(mode)
+    stream = io.BytesIO()
+    image.save(stream, "TIFF", compression="jpeg", tiffinfo={278: STRIP})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK", "tiles"])
+def test_damage_in_the_jpeg_strips_of_a_tiff_is_told(kind: str) -> None:
+    file = jpeg_tiles() if kind == "tiles" else jpeg_strips(kind)
+    decode_with_pillow(file, read_header(file))
+    with PIL.Image.open(io.BytesIO(file)) as image:
+        tile_tags = (324, 325) if kind == "tiles" else (273, 279)
+        places = list(zip(*(image.tag_v2[tag] for tag in tile_tags), strict=True))  # type: ignore[attr-defined]
+    assert len(places) >= 5
+    told = 0
+    for offset, size in places:
+        # The codes of the last third, but for the end marker.
+        start, end = offset + size * 2 // 3, offset + size - 2
+        damaged = file[:start] + bytes(end - start) + file[end:]
+        with contextlib.suppress(CorruptImageError):
+            decode_with_pillow(damaged, read_header(damaged))
+            continue
+        told += 1
+    assert told == len(places)

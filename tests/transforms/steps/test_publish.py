@@ -141,6 +141,18 @@ def test_an_earlier_run_is_replaced_with_all_its_files(place: Place) -> None:
     assert not list(place.staging.iterdir())
 
 
+@pytest.mark.parametrize("content", [b"", b'{"run_id"', b"[]", None])
+def test_an_earlier_run_whose_record_is_damaged_is_replaced(
+    place: Place, content: bytes | None
+) -> None:
+    publish_run([place.stage(0, 1, "ab")], [], place.publication())
+    record = place.output / "_run.json"
+    record.unlink() if content is None else record.write_bytes(content)
+    publish_run([place.stage(0, 1, "cd")], [], place.publication(run_id="next run"))
+    assert place.record()["run_id"] == "next run"
+    assert sorted(place.read().column("image_id").to_pylist()) == ["c", "d"]
+
+
 def test_publishing_again_after_a_crash_half_way_completes(place: Place) -> None:
     results = [place.stage(0, 2, "ab", bad="x"), place.stage(1, 2, "cd")]
     # As after a crash between two files.

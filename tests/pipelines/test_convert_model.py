@@ -33,6 +33,8 @@ KINDS = {
     "features_and_logits": "--output_key feature_vector",
     "tuple_output": "--output_key 0 --input_range 0,255",
     "rank_4_output": "--input_range -1,1",
+    "map_of_one": "--input_range -1,1",
+    "ragged_output": "--input_range 0,255",
     "channels_first": "--input_range -1,1",
     "gray": "--input_range imagenet",
     "float16_output": "",

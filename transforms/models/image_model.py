@@ -22,6 +22,7 @@ from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
 from transforms.models.quantized_engine import start_quantized
 from transforms.models.reference_engine import reference_engine
+from transforms.models.served_scaling import refuse_unscaled_call
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine
@@ -118,6 +119,8 @@ class ImageModel:
         self.first_layer = look_at_first_layer(loaded)
         if assumed_range is not None:
             check_assumed_range(self.first_layer, assumed_range)
+            if isinstance(loaded, LoadedModel):
+                refuse_unscaled_call(model_dir, spec, loaded, self.first_layer, assumed_range)
         # Before an engine lets go of the variables.
         self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
         self._engine: Engine

@@ -118,6 +118,9 @@ def _of_transformers(said: SaidFields, source: str) -> ImageProcessor:
     form = _Form()
     if said.get("do_resize", True) and said.get("size") is not None:
         form = _form_of_transformers(said, kind)
+    elif said.get("do_center_crop") and said.get("crop_size") is not None:
+        cut = said.size("crop_size")
+        form = _Form(cut, unsaid=f"it cuts {_by(cut)} out of the middle and resizes nothing")
     if said.get("do_pad"):
         form = form._replace(unsaid="it pads images")
     factor = 255 * said.number("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 255.0
@@ -193,6 +196,8 @@ class _Form(NamedTuple):
 def _form_of_transformers(said: SaidFields, kind: str) -> _Form:
     crops, size = bool(said.get("do_center_crop")), said.get("size")
     keeps_aspect = isinstance(size, dict) and "shortest_edge" in size
+    if isinstance(size, dict) and not size.keys() & {"shortest_edge", "height"}:
+        return _Form(unsaid=f"it resizes to {str(size)[:80]}")
     if isinstance(size, int):  # Of files written before 2023.
         keeps_aspect = crops and not kind.startswith(_SQUASHING)
     if kind.startswith("ConvNext"):
@@ -212,6 +217,8 @@ def _form_of_transformers(said: SaidFields, kind: str) -> _Form:
             return _Form(cut, _crop(cut[0] / side))
         return _Form(cut, unsaid=f"it makes the shorter side {side:g} and cuts {_by(cut)} out")
     whole = said.size("size")
+    if kind.startswith("Perceiver") and whole[0] == whole[1] <= cut[0] == cut[1]:
+        return _Form(whole, _crop(whole[0] / cut[0]))  # It crops before it resizes.
     if whole == cut:
         return _Form(cut, _SQUASH)
     return _Form(cut, unsaid=f"it squashes to {_by(whole)} and cuts {_by(cut)} out of the middle")

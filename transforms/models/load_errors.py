@@ -35,6 +35,21 @@ _AROUND = re.compile(
 )
 
 
+_KNOWN = (
+    (
+        r"Could not find callback with key",
+        "it calls Python code, by tf.py_function or tf.numpy_function, which no SavedModel keeps; "
+        "save it with TensorFlow's own operations in its place",
+    ),
+    (
+        r"Op type not registered '(\w+)'",
+        r"it has the operation \1, which TensorFlow lacks: that of another package, as "
+        "tensorflow_text or tensorflow_addons, or of a newer version; save it without",
+    ),
+)
+"""What TensorFlow says of a model, and what that means."""
+
+
 @contextlib.contextmanager
 def as_model_error(what: str) -> Iterator[None]:
     """Makes whatever is raised inside a ModelError: "what: cause".
@@ -56,5 +71,8 @@ def as_model_error(what: str) -> Iterator[None]:
 def cause(error: BaseException) -> str:
     """Returns an error's message on one line, without anybody's stack in it."""
     text = str(getattr(error, "message", None) or error)
+    for pattern, words in _KNOWN:
+        if found := re.search(pattern, text):
+            return found.expand(words)
     text = _AROUND.sub("", _FRAME.sub("", f"{text}\n"))
     return brief(Exception(text) if text.strip() else error)

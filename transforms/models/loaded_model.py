@@ -95,7 +95,7 @@ def load_saved_model(
     with as_model_error("cannot load the model"):
         function = _trace(owner, spec, image_size, joined_keys)
     refuse_changes(function)
-    variables = tuple({id(item): item for item in function.graph.variables}.values())
+    variables = _variables_of(function)
     trainable = [variable for variable in variables if variable.trainable]
     return LoadedModel(
         function=function,
@@ -105,6 +105,23 @@ def load_saved_model(
         num_trainable_variables=len(getattr(owner, "trainable_variables", trainable)),
         num_regularization_losses=len(getattr(owner, "regularization_losses", ())),
     )
+
+
+def retrace(loaded: LoadedModel, spec: ModelSpec, image_size: tuple[int, int]) -> LoadedModel:
+    """Traces another entry of a loaded model.
+
+    Raises:
+        ModelError: If TensorFlow cannot.
+    """
+    with as_model_error("cannot load the model"):
+        function = _trace(loaded.owner, spec, image_size, ())
+    return loaded._replace(
+        function=function, graph=_inline(function), variables=_variables_of(function)
+    )
+
+
+def _variables_of(function: tf.types.experimental.ConcreteFunction) -> tuple[tf.Variable, ...]:
+    return tuple({id(item): item for item in function.graph.variables}.values())
 
 
 def restore(model_dir: str, spec: ModelSpec) -> tf.Module:

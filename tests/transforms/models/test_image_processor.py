@@ -84,6 +84,14 @@ def read(directory: pathlib.Path, name: str, content: object) -> ImageProcessor:
              "input_range": "imagenet"},
         ),
         (
+            {"image_processor_type": "PerceiverImageProcessor",
+             "size": {"height": 224, "width": 224}, "do_center_crop": True,
+             "crop_size": {"height": 256, "width": 256}, "resample": 3, **IMAGENET},
+            (224, 224),
+            {"resize_mode": "crop", "crop_fraction": 0.875, "interpolation": "bicubic",
+             "antialias": True, "input_range": "imagenet"},
+        ),
+        (
             {"image_processor_type": "MobileNetV2ImageProcessor", "rescale_factor": 1 / 127.5,
              "rescale_offset": True, "do_resize": False, "do_normalize": False},
             None,
@@ -261,6 +269,10 @@ def test_what_no_flag_does_is_said(tmp_path: pathlib.Path) -> None:
         assert read(tmp_path, "preprocessor_config.json", other).unsaid == (
             "it resizes by another filter"
         )
+    long = {"size": {"longest_edge": 512}, "resample": 2}
+    assert "it resizes to {'long" in read(tmp_path, "preprocessor_config.json", long).unsaid
+    cut = {"do_resize": False, "do_center_crop": True, "crop_size": 224}
+    assert "resizes nothing" in read(tmp_path, "preprocessor_config.json", cut).unsaid
     wide = {"size": {"shortest_edge": 224}, "resample": 2}
     assert "cuts nothing" in read(tmp_path, "preprocessor_config.json", wide).unsaid
 

@@ -37,6 +37,16 @@ IN_CODE = """in user code:
         (RESTORE, "Read less bytes than requested"),
         (IN_CODE, "ValueError: no head"),
         ("plain words", "plain words"),
+        (
+            "ValueError: Could not find callback with key=pyfunc_0 in the registry.",
+            "it calls Python code, by tf.py_function or tf.numpy_function, which no SavedModel "
+            "keeps; save it with TensorFlow's own operations in its place",
+        ),
+        (
+            "Op type not registered 'RegexSplit' in binary running on vm. Make sure",
+            "it has the operation RegexSplit, which TensorFlow lacks: that of another package, as "
+            "tensorflow_text or tensorflow_addons, or of a newer version; save it without",
+        ),
     ],
 )
 def test_a_cause_is_told_without_a_stack(text: str, kept: str) -> None:

@@ -174,7 +174,7 @@ class Predictions(Batch):
 
     Attributes:
         outputs: float32 [rows, output_dim], finite.
-        outputs_are_probabilities: Whether the probe's outputs are and sum to 1.
+        outputs_are_probabilities: Whether the probe's outputs are that already.
         warnings: Sentences on what the model's probe noticed; the same for every batch of a run.
         range_doubt: Sentence on the range of the pixels, if first images speak for another.
         engine: Engine, precision and device that ran the model.

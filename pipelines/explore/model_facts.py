@@ -105,7 +105,7 @@ def describe_output(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
         kind = "one logit" if not model.outputs_are_probabilities else "one probability, in [0, 1]"
         kind += ", of the positive class of two"
     elif model.outputs_are_probabilities:
-        kind = "probabilities: not negative, and each row sums to 1"
+        kind = "probabilities: each row sums to 1, or each is a sigmoid's"
     elif low >= 0 and high <= 1:
         kind = "all in [0, 1] without summing to 1: sigmoid probabilities or features, either"
     rows += [("values", kind), ("range", f"{low:.4g} to {high:.4g} on random images")]

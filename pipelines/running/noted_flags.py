@@ -38,7 +38,10 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
         print(f"{source} of the model says {printable(against)}, which your flags overrule")
     if "resize_mode" not in given and (unsaid := beyond_flags(model_dir)):
-        warn(f"{printable(unsaid)}, which no flag does; --resize_mode says what is done instead")
+        warn(
+            f"{printable(unsaid)}, which no flag does; --resize_mode and --input_range say what is "
+            "done instead"
+        )
     defaults = {n: NOTED[n] for n in names if n != "activation"}
     return dataclasses.replace(config, **{**defaults, **taken, **given})
 

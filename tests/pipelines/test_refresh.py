@@ -410,6 +410,38 @@ def test_the_images_of_a_new_file_are_new(tmp_path: pathlib.Path, mean_color: st
     assert changes(root) == {**NONE, "new": 3, "unchanged": 1, "reused": 1}
 
 
+def test_the_images_of_a_file_that_is_empty_now_are_deleted_once(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    source, root = tmp_path / "in", tmp_path / "root"
+    source.mkdir()
+    for name in "ab":
+        write_examples(source / f"{name}.tfrecord", {f"{name}{n}": solid(n, 0, 0) for n in (1, 2)})
+    assert run_refresh(mean_color, root, "--input", str(source)) == 0
+    write_examples(source / "b.tfrecord", {})
+    # Half of the images may be gone, by default.
+    assert run_refresh(mean_color, root, "--input", str(source)) == 0
+    assert changes(root) == {**NONE, "unchanged": 2, "deleted": 2, "reused": 2}
+
+
+def test_what_a_link_led_to_that_leads_nowhere_keeps_its_rows(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, far, root = tmp_path / "photos", tmp_path / "far", tmp_path / "root"
+    write_photos(photos, 10)
+    write_photos(far, 4)
+    (photos / "disk").symlink_to(far)
+    argv = ["--input", str(photos), "--follow_links"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    far.rename(tmp_path / "away")
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "new": 1, "unchanged": 14, "reused": 14}
+    assert f"{photos / 'disk'} could not be listed: a link that leads" in capsys.readouterr().err
+    (tmp_path / "away").rename(far)
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "unchanged": 14, "reused": 14}
+
+
 def test_a_shard_whose_images_all_failed_is_built_on(
     tmp_path: pathlib.Path, mean_color: str
 ) -> None:

@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from apache_beam.internal.gcp import auth
@@ -26,6 +26,7 @@ from google.cloud.storage import Client
 from transforms.files import google_client
 
 _LISTING = re.compile(r"/storage/v1/b/([^/]+)/o")
+_READ = re.compile(r"/download/storage/v1/b/([^/]+)/o/([^?]+)")
 _BUCKET = re.compile(r"/(?:upload/|download/)?storage/v1/b/([^/]+)")
 _REFUSALS = {
     403: "Anonymous caller does not have storage.objects.list access to the bucket.",
@@ -101,6 +102,13 @@ class _Handler(RequestHandler):  # type: ignore[misc]
 
     def do_DELETE(self) -> None:
         self._answer(super().do_DELETE)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        super().send_response(code, message)
+        read = _READ.match(self.path)
+        if read and self.command == "GET":
+            there = self.storage.objects.get(read[1], {}).get(unquote(read[2]), {})
+            self.send_header("X-Goog-Generation", there.get("generation", "0"))
 
     def _answer(self, emulate: Callable[[], None]) -> None:
         self.storage.requests.append(f"{self.command} {self.path}")

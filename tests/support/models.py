@@ -402,6 +402,16 @@ MODELS: dict[str, Callable[[str], str]] = {
     "rank_4_output": lambda path: save_output(
         path, lambda images: tf.reduce_mean(images, axis=[1, 2], keepdims=True)
     ),
+    "map_of_one": lambda path: save_output(
+        path, lambda images: tf.reduce_mean(images, axis=[1, 2])[:, :, None, None]
+    ),
+    "ragged_output": lambda path: save_output(
+        path,
+        lambda images: {
+            "vectors": tf.reduce_mean(images, axis=[1, 2]),
+            "rows": tf.RaggedTensor.from_tensor(tf.reduce_mean(images, axis=2)),
+        },
+    ),
     "float16_output": lambda path: save_output(
         path, lambda images: tf.cast(tf.reduce_mean(images, axis=[1, 2]), tf.float16)
     ),

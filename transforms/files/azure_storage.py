@@ -8,6 +8,7 @@ azure_account says which account that is, and who asks.
 
 import base64
 import contextlib
+import functools
 import hashlib
 import re
 import time
@@ -31,6 +32,8 @@ from transforms.errors import FileTooLargeError, NotFoundError, PermissionDenied
 from transforms.files import object_store
 from transforms.files.azure_account import service_of
 from transforms.files.azure_reads import get_blob
+from transforms.files.http_get import Answer
+from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.object_writer import ObjectWriter
 from transforms.files.store_errors import http_error
@@ -81,16 +84,21 @@ class AzureStore:
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
-        content, md5 = self._read(uri, None, max_bytes)
-        if md5 and hashlib.md5(content, usedforsecurity=False).digest() != md5:
+        answer = self._read(uri, None, max_bytes)
+        md5 = hashlib.md5(answer.body, usedforsecurity=False).digest()
+        if answer.headers.get("Content-MD5") not in (None, base64.b64encode(md5).decode()):
             raise TransientError(
                 f"{uri}: what came has not the MD5 that is noted of it", reason="checksum"
             )
-        return content
+        return answer.body
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         """Reads a part of an object."""
-        return self._read(uri, (start, stop), stop - start)[0] if stop > start else b""
+        if stop <= start:
+            return b""
+        answer = read_part(functools.partial(self._read, uri), uri, start, stop)
+        check_version(uri, answer.headers.get("ETag"), version)
+        return answer.body
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""
@@ -132,42 +140,38 @@ class AzureStore:
                 if error.error_code != "BlobNotFound":
                     raise
 
-    def _read(
-        self, uri: str, part: tuple[int, int] | None, max_bytes: int
-    ) -> tuple[bytes, bytes | None]:
-        """Returns what is read, and the MD5 of the whole object, where it comes with it."""
+    def _read(self, uri: str, part: str | None, max_bytes: int) -> Answer:
+        """Sends one request; the answer has the status 200, 206 or 416."""
         with _own_errors(uri):
-            wanted = f"bytes={part[0]}-{part[1] - 1}" if part else None
             service, container, name = _place(uri)
-            answer = get_blob(service, container, name, wanted, max_bytes, uri)
-            if answer.status == _BEYOND:
-                return b"", None
-            if answer.status in _GOOD:
-                return answer.body, base64.b64decode(answer.headers.get("Content-MD5", ""))
+            answer = get_blob(service, container, name, part, max_bytes, uri)
+            if answer.status in _GOOD or (answer.status == _BEYOND and part is not None):
+                return answer
             # The client knows what a refusal means, and how to answer one that asks who asks.
             return self._read_by_client(uri, part, max_bytes)
 
-    def _read_by_client(
-        self, uri: str, part: tuple[int, int] | None, max_bytes: int
-    ) -> tuple[bytes, bytes | None]:
-        start, size_bytes = (part[0], max_bytes) if part else (0, max_bytes + 1)
+    def _read_by_client(self, uri: str, part: str | None, max_bytes: int) -> Answer:
+        start = 0 if part is None else int(part.removeprefix("bytes=").partition("-")[0])
+        size_bytes = max_bytes + (part is None)
         try:
             answer = _blob(uri).download_blob(
                 start, size_bytes, max_concurrency=1, decompress=False, retry_total=0
             )
             content: bytes = answer.readall()
         except HttpResponseError as error:
-            if error.status_code != _BEYOND:
+            if error.status_code != _BEYOND:  # Which an empty object answers, too.
                 raise
-            return b"", None
+            return Answer(_BEYOND, {}, b"")
         if len(content) != answer.size:
             raise TransientError(
                 f"{uri}: {len(content)} bytes came of {answer.size}", reason="short_body"
             )
         if len(content) > max_bytes:
             raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
-        md5 = answer.properties.content_settings.content_md5
-        return content, bytes(md5) if md5 else None
+        headers = {"ETag": answer.properties.etag}
+        if md5 := answer.properties.content_settings.content_md5:
+            headers["Content-MD5"] = base64.b64encode(md5).decode()
+        return Answer(HTTPStatus.PARTIAL_CONTENT, headers, content)
 
 
 class _Upload:

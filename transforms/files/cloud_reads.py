@@ -17,6 +17,7 @@ from google.cloud.storage import Client
 from transforms.errors import NotFoundError
 from transforms.files.google_client import bucket_and_name, client
 from transforms.files.http_get import Answer, get, make_connections
+from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import TransientError
 from transforms.files.store_errors import http_error
 
@@ -49,15 +50,19 @@ def read_object(uri: str, max_bytes: int) -> bytes:
     return answer.body
 
 
-def read_object_range(uri: str, start: int, stop: int) -> bytes:
+def read_object_range(uri: str, start: int, stop: int, generation: str | None) -> bytes:
     """Reads an object's bytes from start up to stop, or to its end, in one request.
 
     Raises:
         NotFoundError, PermissionDeniedError, TransientError: As read_object; only the whole has a
             checksum.
+        UnavailableError: If the object is of another generation than that.
     """
-    answer = _get(uri, stop - start, {"Range": f"bytes={start}-{stop - 1}"})
-    return b"" if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE else answer.body
+    answer = read_part(
+        lambda part, max_bytes: _get(uri, max_bytes, {"Range": part}), uri, start, stop
+    )
+    check_version(uri, answer.headers.get("X-Goog-Generation"), generation)
+    return answer.body
 
 
 def _get(uri: str, max_bytes: int, headers: Mapping[str, str]) -> Answer:

@@ -25,11 +25,6 @@ _CONTENT_TYPE = "application/octet-stream"
 _ATTEMPT = "create-attempt"
 
 
-def is_cloud_uri(uri: str) -> bool:
-    """Whether a URI is on gs://."""
-    return uri.startswith("gs://")
-
-
 class GoogleStore:
     """The store of gs://bucket/name; see ObjectStore. A version is generation and crc32c."""
 
@@ -58,9 +53,12 @@ class GoogleStore:
         """Reads an object whole."""
         return read_object(uri, max_bytes)
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         """Reads a part of an object."""
-        return read_object_range(uri, start, stop) if stop > start else b""
+        if stop <= start:
+            return b""
+        generation = None if version is None else version.partition("/")[0]
+        return read_object_range(uri, start, stop, generation)
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""

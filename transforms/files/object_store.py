@@ -109,8 +109,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
-        """Reads bytes from start up to stop, or to the object's end; b"" if it ends before."""
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
+        """Reads bytes from start up to stop, or to the object's end; b"" if it ends before.
+
+        Raises:
+            UnavailableError: If the object is of another version than that, and tells it.
+        """
         ...
 
     def create(self, uri: str) -> BinaryIO:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from transforms.errors import ImageError
 from transforms.files.flight import FLIGHT
+from transforms.files.object_parts import replaced
 from transforms.files.object_store import TransientError
 from transforms.files.pace import Pace
 from transforms.files.read_ahead import Read, ReadAhead
@@ -30,7 +31,7 @@ _PACE = Pace()
 class SupportsReadRange(Protocol):
     """A store whose objects can be read in parts."""
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         """Reads bytes from start up to stop, or to the object's end, in a single attempt."""
 
 
@@ -43,21 +44,25 @@ class ObjectStream(io.RawIOBase):
 
         the last 64 kB;  bytes 0 to 999,999;  1,000,000 to 2,999,999, 3,000,000 to 6,999,999, ...
 
-    Each range is tried again on its own.
+    Each range is tried again on its own. All are of one version of the object.
     """
 
-    def __init__(self, store: SupportsReadRange, uri: str, size_bytes: int) -> None:
+    def __init__(
+        self, store: SupportsReadRange, uri: str, size_bytes: int, version: str | None = None
+    ) -> None:
         """Reads nothing.
 
         Args:
             store: The store.
             uri: The object.
             size_bytes: Size of it.
+            version: Version of it; None if that is not known.
         """
         super().__init__()
         self._store = store
         self._uri = uri
         self._size_bytes = size_bytes
+        self._version = version
         self._position = 0
         self._runs: list[_Run] = []  # The one used last comes last.
 
@@ -83,7 +88,7 @@ class ObjectStream(io.RawIOBase):
         """Reads so many bytes, or up to the end.
 
         Raises:
-            UnavailableError: If they did not come in time.
+            UnavailableError: If they did not come in time, or the object was replaced.
             NotFoundError, PermissionDeniedError: If the object is not there any more.
         """
         left = max(0, self._size_bytes - self._position)
@@ -134,7 +139,9 @@ class ObjectStream(io.RawIOBase):
             start, size = stop, min(2 * size, RANGE_BYTES)
 
     def _read_range(self, start: int, stop: int) -> bytes:
-        content = self._store.read_range(self._uri, start, stop)
+        content = self._store.read_range(self._uri, start, stop, self._version)
+        if not content:  # It ends before, and did not when its size was asked for.
+            raise replaced(self._uri, "opened")
         if len(content) != stop - start:
             raise TransientError(
                 f"{self._uri}: {len(content):,} bytes came of {stop - start:,}",

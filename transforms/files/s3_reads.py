@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpchecksum import handle_checksum_body
 from botocore.signers import RequestSigner
+from urllib3 import HTTPHeaderDict
 
 from transforms.errors import FileTooLargeError
 from transforms.files.http_get import Answer, get, make_connections
@@ -69,14 +70,14 @@ class S3Reads:
         self._unstreamed = client.meta.service_model.operation_model("HeadObject")
         client.meta.events.register("before-sign.s3.GetObject", self._note)
 
-    def read(self, bucket: str, name: str, max_bytes: int, part: str | None, uri: str) -> bytes:
-        """Reads an object, or a part of it.
+    def read(self, bucket: str, name: str, max_bytes: int, part: str | None, uri: str) -> Answer:
+        """Reads an object, or a part of it; the answer has the status 200, 206 or 416.
 
         Args:
             bucket: Name of its bucket.
             name: Name of it.
             max_bytes: Largest size of what is read.
-            part: Bytes of it, as the header Range names them; None is all. Beyond its end are none.
+            part: Bytes of it, as the header Range names them; None is all.
             uri: URI of it, for messages.
 
         Raises:
@@ -88,10 +89,8 @@ class S3Reads:
         known = self._buckets.get(bucket)
         if known is not None and not _DOTS.fullmatch(name):
             answer = self._ask(known, name, headers, max_bytes, uri)
-            if answer.status == _BEYOND:
-                return b""
-            if answer.status in _GOOD:
-                return answer.body
+            if answer.status in _GOOD or (answer.status == _BEYOND and part is not None):
+                return answer
         return self._read_by_client(bucket, name, headers, max_bytes)
 
     def _ask(
@@ -111,12 +110,12 @@ class S3Reads:
 
     def _read_by_client(
         self, bucket: str, name: str, headers: dict[str, str], max_bytes: int
-    ) -> bytes:
+    ) -> Answer:
         try:
             answer = self.client.get_object(Bucket=bucket, Key=name, **headers)
         except ClientError as error:
-            if status_of(error) == _BEYOND:
-                return b""
+            if status_of(error) == _BEYOND and headers:
+                return Answer(_BEYOND, {}, b"")
             raise
         self._learn(bucket, name)
         with answer["Body"] as body:
@@ -128,7 +127,8 @@ class S3Reads:
                 content = body.read()
         if max(size_bytes or 0, len(content)) > max_bytes:
             raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
-        return content
+        told = answer["ResponseMetadata"]
+        return Answer(told["HTTPStatusCode"], HTTPHeaderDict(told["HTTPHeaders"]), content)
 
     def _note(
         self,
@@ -143,6 +143,7 @@ class S3Reads:
             headers = {
                 header: value.decode("latin-1") if isinstance(value, bytes) else value
                 for header, value in request.headers.items()
+                if header.lower() != "range"  # Of this read alone.
             }
             context = dict(request.context)
             self._noted.signed = _Signed(request_signer, request.url, headers, context)

@@ -22,6 +22,8 @@ from botocore.exceptions import ClientError
 
 from transforms.errors import NotFoundError
 from transforms.files import object_store
+from transforms.files.http_get import Answer
+from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import CONNECTIONS, StoredObject
 from transforms.files.object_writer import ObjectWriter
 from transforms.files.s3_errors import s3_errors, status_of
@@ -72,15 +74,20 @@ class S3Store:
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
         with s3_errors(uri):
-            return _reads().read(*_bucket_and_object(uri), max_bytes, None, uri)
+            return _reads().read(*_bucket_and_object(uri), max_bytes, None, uri).body
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         """Reads a part of an object."""
         if stop <= start:
             return b""
-        part = f"bytes={start}-{stop - 1}"
+
+        def ask(part: str, max_bytes: int) -> Answer:
+            return _reads().read(*_bucket_and_object(uri), max_bytes, part, uri)
+
         with s3_errors(uri):
-            return _reads().read(*_bucket_and_object(uri), stop - start, part, uri)
+            answer = read_part(ask, uri, start, stop)
+        check_version(uri, answer.headers.get("ETag"), version)
+        return answer.body
 
     def create(self, uri: str) -> BinaryIO:
         """Opens an object to write."""

@@ -30,12 +30,8 @@ from typing import BinaryIO
 
 from transforms.errors import TruncatedFileError
 from transforms.files.packing import DamagedStreamError, Packing
-from transforms.files.uris import REST_LOST, open_to_skim, open_unpacked, stored_offset
-
-MAX_PADDING_BYTES = 4 << 20
-"""Of zeros that may follow the last member; tar itself fills records of 10 kB, tapes some of 1 MB.
-A copy that stopped into a file that was made at its full size ends in as many as are missing.
-"""
+from transforms.files.tar_padding import MAX_PADDING_BYTES, Padding
+from transforms.files.uris import PART_LOST, REST_LOST, open_to_skim, open_unpacked, stored_offset
 
 MAX_EXTENSION_BYTES = 1 << 20
 """Of a header that extends another, with a long name or pax records; most have a few hundred."""
@@ -119,30 +115,33 @@ class TarArchive:
     def members(self) -> Iterator[Member]:
         """Yields the members in order, also of archives put one behind the other.
 
-        An empty file has none. Damage hides where the next member starts, and ends the iteration.
+        An empty file has none. Damage hides where the next member starts, and ends the iteration;
+        of zeros in the place of members the end tells.
 
         Raises:
             TruncatedFileError: If the file is damaged, or has no mark at its end: it may be cut.
             OSError: If the storage fails; trying again may help.
         """
-        is_ended = True
-        end = self.offset
+        is_ended, end, padding = True, self.offset, Padding(self.offset)
         while self.offset != self._stop and (block := self._read_block(may_end=True)):
             is_ended = not any(block)
             if not is_ended:
+                padding.pass_over(end, self.offset - _BLOCK_BYTES)
                 yield self._member(block)
                 self._skip()
                 end = self.offset
             elif self.offset - end > MAX_PADDING_BYTES:
-                raise self._damage(
-                    f"more zeros than any archive ends in, {MAX_PADDING_BYTES:,} bytes from byte "
-                    f"{end}"
-                )
+                most = f"{MAX_PADDING_BYTES:,} bytes from byte {end}"
+                raise self._damage(f"more zeros than any archive ends in, {most}")
+        if padding.hole:
+            raise TruncatedFileError(f"{padding.hole}; {PART_LOST}")
         if self._stop is not None:
             if self.offset != self._stop:
                 raise self._damage(f"no member ends at byte {self._stop}, as one did before")
         elif not is_ended:
             raise self._damage("the file ends without the mark that ends an archive")
+        elif not padding.may_end(end, self.offset):
+            raise self._damage(f"more zeros than end an archive of its size, from byte {end}")
 
     def read(self) -> bytes:
         """Reads the content of the member given last, once, before the next is asked for.

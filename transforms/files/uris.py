@@ -19,11 +19,13 @@ from transforms.errors import (
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
+from transforms.files.object_parts import replaced
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import UNPACKERS, PackedFile, Packing
 from transforms.files.stores import store_of
 
 REST_LOST = "the rest of the file is lost"
+PART_LOST = "what was there is lost"
 """End of what is said of a file that cannot be read to its end."""
 
 BEGINNING_BYTES = 4096
@@ -37,24 +39,36 @@ def is_local(uri: str) -> bool:
     return FileSystems.get_scheme(uri) is None
 
 
-def open_uri(uri: str) -> BinaryIO:
+def open_uri(uri: str, version: str | None = None) -> BinaryIO:
     """Opens a file to read its bytes as they are stored, never decompressed.
+
+    Args:
+        uri: The file.
+        version: Version by the listing that it must have still, where that can be told.
 
     Raises:
         NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
             be one.
         PermissionDeniedError: If it may not be read.
-        UnavailableError: If a store did not answer in time; reading may raise it, too.
+        UnavailableError: If a store did not answer in time, or the file is of another version;
+            reading may raise it, too.
         OSError: If another storage fails; trying again may help.
     """
     with _own_errors(uri):
         store = store_of(uri)
     if store is not None:
-        size_bytes = FLIGHT.backoff.call(lambda: store.stat(uri).size_bytes)
-        return cast(BinaryIO, ObjectStream(store, uri, size_bytes))
+        found = FLIGHT.backoff.call(lambda: store.stat(uri))
+        if version not in (None, found.version):
+            raise replaced(uri, "listed")
+        return cast(BinaryIO, ObjectStream(store, uri, found.size_bytes, found.version))
     with _own_errors(uri):
         path = path_of_uri(uri)
-        return _open_local(path) if is_local(path) else open_as_stored(path)
+        handle = _open_local(path) if is_local(path) else open_as_stored(path)
+    found_now = version_of(handle)
+    if version is not None and found_now is not None and str(found_now[1]) != version:
+        handle.close()
+        raise replaced(uri, "listed")
+    return handle
 
 
 def read_remote(uri: str, max_bytes: int) -> bytes:
@@ -157,9 +171,9 @@ def is_in_memory(handle: BinaryIO) -> bool:
         return False
 
 
-def open_buffered(uri: str) -> io.BufferedReader:
+def open_buffered(uri: str, version: str | None = None) -> io.BufferedReader:
     """Opens a file like open_uri, for many small reads: remote handles keep no buffer."""
-    return _buffered(open_uri(uri))
+    return _buffered(open_uri(uri, version))
 
 
 def _buffered(handle: BinaryIO) -> io.BufferedReader:
@@ -190,9 +204,9 @@ def open_to_skim(
         yield skimmed if packing is Packing.NONE else None
 
 
-def open_at(uri: str, start: int) -> BinaryIO:
+def open_at(uri: str, start: int, version: str | None = None) -> BinaryIO:
     """Opens a file like open_buffered, at a byte of it."""
-    handle = open_buffered(uri)
+    handle = open_buffered(uri, version)
     handle.seek(start)
     return cast(BinaryIO, handle)
 

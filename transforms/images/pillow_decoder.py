@@ -13,6 +13,7 @@ from transforms.images.color_profile import MAX_PROFILE_BYTES, embedded_profile,
 from transforms.images.fax_strips import check_fax_strips
 from transforms.images.header import ImageHeader
 from transforms.images.pillow_files import PILLOW_ERRORS, open_with_pillow, reason
+from transforms.images.png_data import check_icon, check_png_data
 from transforms.images.run_lengths import unpack_run_lengths
 from transforms.images.tiff_strips import check_strips
 
@@ -49,7 +50,11 @@ def decode_with_pillow(
     try:
         if header.format == "TIFF":
             check_strips(encoded)
-        if header.format in ("BMP", "DIB"):
+        elif header.format == "PNG":
+            check_png_data(encoded)
+        elif header.format == "ICO":
+            check_icon(encoded)
+        elif header.format in ("BMP", "DIB"):
             encoded = unpack_run_lengths(encoded)
         with open_with_pillow(encoded, header.format) as image:
             tags = getattr(image, "tag_v2", {})

@@ -22,6 +22,7 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
+from transforms.images.deflated import check_stream
 from transforms.images.orientation import Entry, first_directory
 
 _DEFLATE = {8, 32946}
@@ -36,7 +37,7 @@ _READ |= {PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION, TILEWIDTH, TILELENGT
 _READ |= {STRIPOFFSETS, STRIPBYTECOUNTS, TILEOFFSETS, TILEBYTECOUNTS}
 
 _NUMBERS = {3: "H", 4: "L", 16: "Q"}
-_PIECE_BYTES, _OUTPUT_BYTES = 65_536, 1_048_576
+_PIECE_BYTES = 65_536
 _PADDING_BYTES = 1_024
 """What a strip may hold more than its rows; libtiff reads no further than these."""
 _MOST_RUN_BYTES = 16_000_000
@@ -83,7 +84,12 @@ def check_strips(encoded: bytes) -> None:
         return
     for number, offset in enumerate(layout.offsets):
         try:
-            _check_stream(data[offset:], layout.rows * layout.row_bytes + _PADDING_BYTES)
+            pieces = (
+                bytes(data[start : start + _PIECE_BYTES])
+                for start in range(offset, len(data), _PIECE_BYTES)
+            )
+            if not check_stream(pieces, layout.rows * layout.row_bytes, _PADDING_BYTES):
+                raise ValueError("it ends early")
         except (zlib.error, ValueError) as error:
             raise ValueError(f"{layout.name(number)}: {error}") from error
 
@@ -178,24 +184,3 @@ def _numbers(encoded: bytes, order: str, entry: Entry) -> tuple[int, ...]:
         return struct.unpack_from(form, entry.value)
     (offset,) = struct.unpack(f"{order}{'Q' if len(entry.value) == 8 else 'L'}", entry.value)
     return struct.unpack_from(form, encoded, offset)
-
-
-def _check_stream(data: memoryview, most_bytes: int) -> None:
-    """Decompresses a zlib stream up to its checksum, and keeps nothing.
-
-    How long it is said to be plays no part: it says so itself.
-
-    Raises:
-        zlib.error, ValueError: If it is damaged, ends early, or decodes to more.
-    """
-    stream, size = zlib.decompressobj(), 0
-    for start in range(0, len(data), _PIECE_BYTES):
-        piece = bytes(data[start : start + _PIECE_BYTES])
-        while piece:
-            size += len(stream.decompress(piece, _OUTPUT_BYTES))
-            if size > most_bytes:
-                raise ValueError(f"it decodes to more than its {most_bytes - _PADDING_BYTES} bytes")
-            piece = stream.unconsumed_tail
-            if stream.eof:
-                return
-    raise ValueError("it ends early")

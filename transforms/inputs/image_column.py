@@ -115,7 +115,23 @@ def paths(column: pa.Array) -> list[str | None]:
     """Reads the path of each row's image."""
     if not has_paths(column.type):
         return [None] * len(column)
-    return pc.struct_field(column, PATH).cast(pa.string()).to_pylist()
+    return texts(pc.struct_field(column, PATH))
+
+
+def texts(column: pa.Array) -> list[str | None]:
+    """Reads a column of text, bytes or numbers as text; None stands for what is not UTF-8, too."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (is_text(column.type) or _is_bytes(column.type)):
+        column = column.cast(pa.string())
+    return [_text(found) for found in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _text(found: bytes | None) -> str | None:
+    try:
+        return None if found is None else found.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _single(column: pa.Array) -> list[Cell]:

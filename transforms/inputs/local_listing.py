@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from transforms.files.file_uris import uri_of_path
 from transforms.inputs.entries import EXCLUDED, Entry, Skipped, Unlisted
+from transforms.inputs.first_bytes import is_told_by_name
 from transforms.inputs.glob_pattern import has_wildcards
 from transforms.inputs.source import Source
 
@@ -17,8 +18,9 @@ def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
     Links to directories come as Skipped, or are followed, but for those that lead to a directory
     that they are in. Pipes come as Skipped, and so does what is excluded: a directory once for all
     below it, which is not looked into. Directories that may not be read, or fail, come as Unlisted.
-    A broken link is a file without a size: opening it says what is wrong. A name that is not UTF-8
-    comes as a file: URI.
+    A broken link is a file without a size: opening it says what is wrong; but where links to
+    directories are followed, one without a known extension comes as Unlisted. A name that is not
+    UTF-8 comes as a file: URI.
     """
     # Not FileSystems.match: it drops broken links, unreadable and linked directories unseen.
     # A name may hold wildcards; one without them is a file even if it went away since.
@@ -44,7 +46,11 @@ def list_local(source: Source) -> Iterator[Entry | Skipped | Unlisted]:
             subfolders.clear()
             continue
         paths = (os.path.join(folder, name) for name in sorted(names))
-        yield from (_entry(path, source) for path in paths if source.matches(path))
+        for path in paths:
+            if source.follows_links and _was_directory(path, source):
+                errors.append(OSError(0, "a link that leads nowhere", path))
+            elif source.matches(path):
+                yield _entry(path, source)
         below = {name: os.path.join(folder, name) for name in subfolders}
         excluded = {name: path for name, path in below.items() if source.excludes_directory(path)}
         subfolders[:] = [name for name in subfolders if name not in excluded]
@@ -104,6 +110,17 @@ def _why_closed(folder: str, names: list[str]) -> OSError | None:
     except OSError:  # This one went away, or fails by itself.
         return None
     return None
+
+
+def _was_directory(path: str, source: Source) -> bool:
+    """Tells whether a link leads nowhere, and may have led to a directory with files of a source.
+
+    Editors lock files with hidden links that lead nowhere.
+    """
+    if not os.path.islink(path) or os.path.exists(path) or os.path.basename(path).startswith("."):
+        return False
+    is_wanted = source.may_match_below(path) and source.excluded_part(path) is None
+    return is_wanted and not is_told_by_name(path)
 
 
 def _entry(path: str, source: Source) -> Entry | Skipped:

@@ -18,16 +18,18 @@ import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, TruncatedFileError
 from transforms.files.foreign_parquet import (
+    BatchLimits,
+    DamagedRows,
     damage_reported,
-    iter_batches,
+    iter_past_damage,
     open_parquet,
-    rows_that_fit,
+    rows_of_groups,
 )
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns, image_id
 from transforms.inputs.file_kind import FileKind
 from transforms.inputs.files_beside import read_beside
-from transforms.inputs.image_column import PATH, Cell, cells, has_paths, holds_several, paths
+from transforms.inputs.image_column import PATH, Cell, cells, has_paths, holds_several, paths, texts
 from transforms.inputs.nested_columns import (
     column_field,
     find_column,
@@ -42,7 +44,6 @@ from transforms.inputs.parquet_footers import (
     look_at_parquet,
     parquet_places,
     peek_parquet_schema,
-    rows_of_groups,
 )
 from transforms.inputs.part import (
     BATCH_BYTES,
@@ -87,7 +88,7 @@ def read_parquet(
     row that cannot be read is a failure; a file whose footer cannot be read is one. An empty list
     is no image.
 
-    Memory is that of a batch and a page, whatever the size of the row groups.
+    Memory is that of a batch and a page, whatever the size of the row groups and of dictionaries.
 
     Raises:
         OSError: If the storage fails; trying again may help.
@@ -96,16 +97,20 @@ def read_parquet(
     end_row = 0
     is_as_wanted = True
     try:
-        with open_uri(file.uri) as handle, damage_reported():
+        with open_uri(file.uri, file.version if file.span else None) as handle, damage_reported():
             parquet = open_parquet(handle)
             groups, end_row = _groups_and_end(parquet.metadata, file.span)
             schema = parquet.schema_arrow
             is_as_wanted = False
             check_columns(schema, columns, columns.stored.names)
             is_as_wanted = True
-            rows = min(batch_size, rows_that_fit(parquet.metadata, BATCH_BYTES))
-            for batch in iter_batches(parquet, rows, _names_to_read(schema, columns), groups):
-                yield from in_batches(batches.read(batch), batch_size)
+            limits = BatchLimits(batch_size, BATCH_BYTES)
+            names = _names_to_read(schema, columns)
+            for found in iter_past_damage(parquet, limits, names, groups):
+                if isinstance(found, DamagedRows):
+                    yield from batches.lose(found.rows, found.error, batch_size)
+                else:
+                    yield from in_batches(batches.read(found), batch_size)
             if batches.rows_left(end_row):
                 raise CorruptRecordError(f"the footer promises {end_row} rows, there are fewer")
     except ImageError as error:
@@ -117,18 +122,17 @@ def read_parquet(
                 error = batches.cut(error)
             yield unreadable_file(file.uri, columns.carried, error)
             return
-        while left := batches.rows_left(end_row):
-            yield batches.lose(min(batch_size, left), error)
+        yield from batches.lose(left, error, batch_size)
 
 
-def _groups_and_end(footer: pq.FileMetaData, span: Span | None) -> tuple[list[int] | None, int]:
-    """Returns which row groups to read, None for all, and the row at which they end.
+def _groups_and_end(footer: pq.FileMetaData, span: Span | None) -> tuple[list[int], int]:
+    """Returns which row groups to read, and the row at which they end.
 
     Raises:
         CorruptRecordError: If the file has other row groups than when it was divided.
     """
     if span is None:
-        return None, footer.num_rows
+        return list(range(footer.num_row_groups)), footer.num_rows
     rows = rows_of_groups(footer)
     groups = list(range(len(rows)))[span.start : span.stop]
     count = sum(rows[group] for group in groups)
@@ -206,14 +210,16 @@ class _Batches:
         """Returns how many of the rows before that one are not accounted for."""
         return end_row - self._next_row
 
-    def lose(self, count: int, error: ImageError) -> ReadPart:
-        """Makes a failure of each of the next rows."""
-        part = PartBuilder()
-        for row in range(self._next_row, self._next_row + count):
-            uri = f"{self._file.uri}#{row}"
-            part.fail(uri, uri, error)
-        self._next_row += count
-        return part.finish(self._columns.carried.empty_table())
+    def lose(self, count: int, error: ImageError, batch_size: int) -> Iterator[ReadPart]:
+        """Makes a failure of each of the next rows, batch_size at a time."""
+        end = self._next_row + count
+        while self._next_row < end:
+            part = PartBuilder()
+            for row in range(self._next_row, min(self._next_row + batch_size, end)):
+                uri = f"{self._file.uri}#{row}"
+                part.fail(uri, uri, error)
+                self._next_row += 1
+            yield part.finish(self._columns.carried.empty_table())
 
     def cut(self, error: ImageError) -> ImageError:
         """Says that the file's readable part ends here."""
@@ -230,14 +236,14 @@ class _Batches:
     def _names(self, batch: pa.RecordBatch) -> list[str | None]:
         id_key = id_column(self._columns)
         column = None if id_key is None else take_column(batch, id_key)
-        return [None] * batch.num_rows if column is None else column.cast(pa.string()).to_pylist()
+        return [None] * batch.num_rows if column is None else texts(column)
 
     def _image_id(self, uri: str, name: str | None, path: str | None) -> str:
         key = self._columns.id_column
         if key is None and self._columns.image_id_from is not None:
             return image_id(uri, self._file.root, self._columns.image_id_from)
         if key is not None and not name:
-            raise CorruptRecordError(f"its column {key!r} (--image_id_from) is empty")
+            raise CorruptRecordError(f"its column {key!r} (--image_id_from) is empty, or not UTF-8")
         return name or path or uri
 
     def _encoded(self, content: bytes | ImageError | None) -> bytes:

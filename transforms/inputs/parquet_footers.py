@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.errors import CorruptRecordError, ImageError, InputError
-from transforms.files.foreign_parquet import damage_reported, open_parquet
+from transforms.files.foreign_parquet import damage_reported, open_parquet, rows_of_groups
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_column import check_image_type, has_bytes
@@ -142,11 +142,6 @@ def parquet_places(file: InputFile) -> Iterator[Place]:
     for group, (first, offset, count) in enumerate(zip(firsts, offsets, rows, strict=False)):
         if count:
             yield Place(first, group, offset)
-
-
-def rows_of_groups(footer: pq.FileMetaData) -> list[int]:
-    """Returns the number of rows in each row group."""
-    return [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
 
 
 def _stored_bytes(group: pq.RowGroupMetaData) -> int:

@@ -16,7 +16,7 @@ from transforms.errors import (
     UnavailableError,
 )
 from transforms.failure import Failure, Step
-from transforms.files.uris import REST_LOST
+from transforms.files.uris import PART_LOST, REST_LOST
 from transforms.records import InputFile
 from transforms.schemas import read_schema
 
@@ -162,7 +162,7 @@ def told_where(error: ImageError, file: InputFile, images_before: int) -> ImageE
         file: The file.
         images_before: Number of images, good or bad, that were read before.
     """
-    if not isinstance(error, TruncatedFileError):
+    if not isinstance(error, TruncatedFileError) or str(error).endswith(PART_LOST):
         return error
     what = str(error).removesuffix(f"; {REST_LOST}")
     return type(error)(

@@ -79,7 +79,7 @@ def _open_at_start(file: InputFile) -> Iterator[TarArchive]:
         with open_tar(file.uri) as archive:
             yield archive
         return
-    with open_at(file.uri, file.span.start) as handle:
+    with open_at(file.uri, file.span.start, file.version) as handle:
         yield TarArchive(handle, start=file.span.start, stop=file.span.stop)
 
 

@@ -88,7 +88,7 @@ def read_tfrecord(
 def _open_at_start(file: InputFile) -> contextlib.AbstractContextManager[BinaryIO]:
     if file.span is None:
         return open_tfrecord(file.uri)
-    return open_at(file.uri, file.span.start)
+    return open_at(file.uri, file.span.start, file.version)
 
 
 def _records(

@@ -70,7 +70,7 @@ def read_zip(
     """
     images_before = 0
     try:
-        with open_at(file.uri, 0) as handle:
+        with open_at(file.uri, 0, file.version if file.span else None) as handle:
             archive = ZipArchive(handle)
             start, stop = (file.span.start, file.span.stop) if file.span else (None, None)
             images = _images(archive.directory, columns.image_key, file.first_image, start, stop)

@@ -161,7 +161,8 @@ def _changes(publication: Publication, results: list[ShardResult]) -> dict[str, 
     whole: set[str] = set()
     for result in results:
         changes.update(result.changes)
-        is_compared = not FATES.isdisjoint(result.changes)
+        # A file that is empty now has lost images, and has none.
+        is_compared = not (FATES | {Change.DELETED}).isdisjoint(result.changes)
         if publication.builds_on_runs and not is_compared:
             changes[Change.NEW] += result.images
         for account in result.files:

@@ -10,6 +10,7 @@ _NOT_CALLED = (
     "apache_beam.io.gcp.gcsfilesystem",
     "apache_beam.io.aws.s3filesystem",
     "apache_beam.io.azure.blobstoragefilesystem",
+    "google.cloud.dataflow",
     # Errors of Google's that Beam tries again.
     "apitools",
     # Types of columns.
@@ -17,7 +18,8 @@ _NOT_CALLED = (
 )
 """Modules that `import apache_beam` asks for, and passes over where they are not installed: Beam
 without its extras [gcp], [aws], [azure] and [dataframe]. (apache_beam/io/__init__.py,
-io/filesystems.py, utils/retry.py and typehints/__init__.py of 2.77)"""
+io/filesystems.py, runners/dataflow/dataflow_runner.py, utils/retry.py and typehints/__init__.py of
+2.77)"""
 
 
 def import_beam_for_here() -> None:

@@ -7,9 +7,15 @@ import threading
 from transforms.machine.garbage import importing
 from transforms.machine.hidden_modules import hidden_modules
 
-_LOADED_BY_TENSORFLOW = "keras.src.optimizers"
-"""The one module of Keras 3 that `import tensorflow` asks for, and passes over where there is none.
-(tensorflow/__init__.py of 2.21)"""
+_NOT_CALLED = (
+    "keras.src.optimizers",
+    # For what TensorFlow 1 made of Keras, and for TPUs that are looked up at Google's.
+    "h5py",
+    "scipy",
+    "googleapiclient",
+)
+"""Modules that `import tensorflow` asks for, and passes over where they are not installed.
+(tensorflow/__init__.py, python/keras/engine/ and python/distribute/cluster_resolver/ of 2.21)"""
 
 _IMPORTING = threading.Lock()
 
@@ -51,5 +57,5 @@ def import_tensorflow() -> None:
     SavedModel calls it: saved optimizers are tf_keras's, which the loader imports itself. Whoever
     needs Keras imports it afterwards.
     """
-    with hidden_modules(_LOADED_BY_TENSORFLOW):
+    with hidden_modules(*_NOT_CALLED):
         importlib.import_module("tensorflow")

@@ -11,6 +11,7 @@ from transforms.errors import ImageError, ModelError
 from transforms.files.file_systems import FileSystems
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
+from transforms.images.signatures import LFS_POINTER
 from transforms.models.label_files import labels_within
 
 BACKGROUND = "background"
@@ -20,7 +21,7 @@ POSITIVE = "positive"
 MAX_LABELS_BYTES = 64 * 2**20
 """Largest labels file read; the longest known one (ImageNet-21k lemmas) is under 1 MB."""
 
-_NUMBERED = re.compile(r"(\d{1,9})(?: |: ?|\t)(.*\S.*)")
+_NUMBERED = re.compile(r"(\d{1,9})(?:: ?|[ \t]+)(\S.*)")
 
 
 def check_labels_uri(uri: str) -> None:
@@ -153,6 +154,11 @@ def _read_text(uri: str, *, allow_private_hosts: bool) -> str:
     except (OSError, ValueError, ImageError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ModelError(f"cannot read labels {uri}: {reason}") from error
+    if content.startswith(LFS_POINTER):
+        raise ModelError(
+            f"labels {uri} are a Git LFS pointer, not the file itself; run git lfs pull where the "
+            "model was cloned"
+        )
     if len(content) > MAX_LABELS_BYTES:
         raise ModelError(f"labels {uri} exceed {MAX_LABELS_BYTES} bytes; is it a labels file?")
     try:

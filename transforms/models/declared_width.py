@@ -109,5 +109,5 @@ def _widths(tensor: bytes, shape_field: int, dtype_field: int) -> Iterator[int |
         return
     sizes = [dict(fields(axis)).get(1, 0) for axis in messages(shape, 2)]
     if len(sizes) in (2, 4):
-        width = sizes[-1]
+        width = sizes[1] if sizes[2:] == [1, 1] else sizes[-1]
         yield width if isinstance(width, int) and width < 1 << 63 else None

@@ -28,6 +28,9 @@ from transforms.models.endpoint import ONLY_OUTPUT, Endpoint, Trace
 from transforms.models.spec import EndpointKind, Scalar, Training
 from transforms.models.tensor_info import TensorInfo
 
+_COMPOSITES = {"coo_sparse": "sparse tensor", "composite_tensor": "composite tensor"}
+"""Words for what is more than one tensor, by its encoding in a signature."""
+
 _KERAS_INTERNAL = ("_", "call_and_return_", "keras_api", "layer-", "layer_with_weights-")
 
 
@@ -94,6 +97,9 @@ def _signature_endpoint(name: str, signature: meta_graph_pb2.SignatureDef) -> En
 
 
 def _from_proto(name: str, info: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    kind = info.WhichOneof("encoding")
+    if kind in _COMPOSITES:
+        return TensorInfo(name, _COMPOSITES[kind], None)
     shape = None
     if not info.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)

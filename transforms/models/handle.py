@@ -24,6 +24,7 @@ from transforms.models.cache import (
     write_member,
 )
 from transforms.models.hub_download import download_hub_model
+from transforms.models.lfs_pointer import refuse_pointer
 from transforms.models.onnx_files import (
     check_onnx_files,
     find_onnx,
@@ -33,16 +34,11 @@ from transforms.models.onnx_files import (
     model_files,
     split_remote,
 )
+from transforms.models.strangers import describe_stranger
 
 SAVED_MODEL = "saved_model.pb"
 
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-_STRANGERS = {
-    ".pt": "a PyTorch", ".pth": "a PyTorch", ".safetensors": "a safetensors",
-    ".tflite": "a TensorFlow Lite",
-}  # fmt: skip
-"""Files of models that are neither SavedModels nor ONNX, by the ends of their names."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _logger = logging.getLogger(__name__)
@@ -136,12 +132,9 @@ def _resolve_local(path: str, cache: pathlib.Path) -> str:
     if is_onnx(path):
         check_onnx_files(path)
         return path
-    if path.lower().endswith(_KERAS_SUFFIXES):
-        raise ModelError(f"{path} is a Keras file; export it first: model.export(directory)")
-    if stranger := _STRANGERS.get(os.path.splitext(path)[1].lower()):
-        raise ModelError(
-            f"{path} is {stranger} file; wanted a TF2 SavedModel or ONNX file made of that model"
-        )
+    refuse_pointer(path)
+    if stranger := describe_stranger(os.path.basename(path)):
+        raise ModelError(f"{path} is {stranger}")
     if os.path.basename(path) == SAVED_MODEL:
         directory = os.path.dirname(path) or "."
         raise ModelError(f"{path} is part of a model; give its directory {directory}")
@@ -281,7 +274,7 @@ def _latest_version(paths: Iterable[str], handle: str) -> str | None:
 
 def _not_a_model(handle: str, names: Iterable[str]) -> str:
     names = sorted(names)
-    if any(name.lower().endswith(_KERAS_SUFFIXES) for name in names):
-        return f"{handle} holds a Keras file; export it first: model.export(directory)"
+    if stranger := next(filter(None, map(describe_stranger, names)), None):
+        return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {stranger}"
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {listed or 'nothing'}"

@@ -11,12 +11,13 @@ from transforms.errors import ModelError
 from transforms.machine.garbage import no_collection
 from transforms.models.any_model import AnyModel, last_kind, load_model
 from transforms.models.batch_sizing import BatchSizing
+from transforms.models.chance import refuse_chance
 from transforms.models.cosines import cosines
 from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel
-from transforms.models.made_up_pixels import draw_images
+from transforms.models.made_up_pixels import darken, draw_images
 from transforms.models.openvino_engine import OpenVinoEngine
 from transforms.models.probabilities import are_probabilities
 from transforms.models.quantized_engine import start_quantized
@@ -230,6 +231,8 @@ class ImageModel:
     def _probe(self, spec: ModelSpec, loaded: AnyModel) -> None:
         """Looks at the model's answers to a few random images."""
         pixels = self.random_images(_PROBE_IMAGES)
+        # A dark image beside a bright one: x / tf.reduce_max(x) is over the batch.
+        pixels[:1] = darken(pixels[:1])
         with as_model_error("the model fails on random images"):
             # A model of batch 1 never sees two images together.
             size = min(self._fixed_batch_size or 2, 2)
@@ -252,10 +255,12 @@ class ImageModel:
         outputs = np.concatenate([pair, *others])
         if not np.isfinite(outputs).all():
             raise ModelError("the model returns values that are not finite for random images")
+        refuse_chance(loaded, lambda: self._call(pixels[:1], self._engine))
         if np.abs(pair[0] - alone[0]).max() > _INDEPENDENCE_TOLERANCE * np.abs(alone).max():
             raise ModelError(
                 "the model's answer to an image depends on the rest of the batch, or on chance: it "
-                "was saved in training mode; save it with training=False"
+                "was saved in training mode, and must be saved with training=False; or it scales "
+                "images by the whole batch, as x / tf.reduce_max(x) does"
             )
         self.output_range = float(outputs.min()), float(outputs.max())
         if self.output_dim == 1:  # A logit that leaves [0, 1] anywhere does so at black or white.

@@ -41,13 +41,14 @@ _JOINS = {"Concat", "ConcatV2", "Pack", "ParallelConcat"}
 """Operations that lay several parts of an image side by side."""
 
 _ELEMENTWISE = {
-    "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ClipByValue", "Div", "DivNoNan",
-    "EnsureShape", "Equal", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
-    "FakeQuantWithMinMaxVarsPerChannel", "Floor", "FusedBatchNorm", "FusedBatchNormV2",
-    "FusedBatchNormV3", "Greater", "GreaterEqual", "Identity", "IdentityN", "Less", "LessEqual",
-    "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum", "Minimum", "Mul", "MulNoNan", "Neg",
-    "NotEqual", "PlaceholderWithDefault", "PreventGradient", "RealDiv", "Relu", "Relu6", "Rint",
-    "Round", "Select", "SelectV2", "Snapshot", "StopGradient", "Sub",
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Div",
+    "DivNoNan", "EnsureShape", "Equal", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel", "Floor", "FloorDiv", "FloorMod", "FusedBatchNorm",
+    "FusedBatchNormV2", "FusedBatchNormV3", "Greater", "GreaterEqual", "Identity", "IdentityN",
+    "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum", "Minimum", "Mul",
+    "MulNoNan", "Neg", "NotEqual", "PlaceholderWithDefault", "PreventGradient", "RealDiv", "Relu",
+    "Relu6", "Rint", "Round", "Select", "SelectV2", "Sigmoid", "Snapshot", "Square", "StopGradient",
+    "Sub", "Tanh",
 }  # fmt: skip
 """Operations that do the same to every pixel, each for itself."""
 

@@ -1,4 +1,4 @@
-"""What Hugging Face's files beside an ONNX model say of images, as flags of this pipeline.
+"""What Hugging Face's files beside a model say of images, as flags of this pipeline.
 
     preprocessor_config.json                            is
     "size": {"shortest_edge": 256}, "resample": 3       --interpolation bicubic --antialias
@@ -6,24 +6,24 @@
     "rescale_factor": 0.0039, "image_mean": [0.5, ...]  --input_range -1,1
     "image_mean": [0.481, 0.458, 0.408], CLIP's         --input_range 0,1, and the rest in the model
 
-timm's config.json says the same in "pretrained_cfg". Where a file says what no flag does, such as
+timm's files say the same in other words. Where a file says what no flag does, such as
 to squash first and to crop then, `unsaid` has it in words.
 
 Source: the image processors of transformers 5.24, timm 1.0.31's data/transforms_factory.py.
 """
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from transforms.errors import ModelError
-from transforms.images.policy import INPUT_RANGES, MAX_SIDE
+from transforms.images.policy import INPUT_RANGES
 from transforms.images.range_scaling import scale_and_shift
-from transforms.models.onnx_files import CONFIG_FILE, PREPROCESSOR_FILE, file_beside
+from transforms.models.onnx_files import CONFIG_FILE, is_onnx
+from transforms.models.onnx_proto import read_metadata, takes_uint8
+from transforms.models.processor_files import Fields, SaidFields, find_processor_file
 
-_MAX_BYTES = 16 * 2**20
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of resampling filters that --interpolation has."""
 
@@ -33,14 +33,22 @@ _NO_CROP_FROM = 384
 _TOLERANCE = 1e-4
 """Of scale and shift, below which a mean and deviation are those of an --input_range."""
 
+_SCALING = ("do_rescale", "rescale_factor", "do_normalize", "image_mean")
+"""Fields that say in which range pixels are wanted. Without one, nobody has said it."""
+
 _UNIT = "0,1"
+_NOMINAL_RANGES = {
+    "NominalRange_0_255": "0,255",
+    "Normalized_0_1": "0,1",
+    "Normalized_1_1": "-1,1",
+}
+"""Ranges of pixels by ONNX' words for them, but for that of video, from 16 to 235."""
+
 _SQUASH: Mapping[str, Any] = {"resize_mode": "squash"}
 _SQUASHING = ("Beit", "DeiT", "ViT")
 """Processors that make one number as size a square, whatever they cut out of it."""
 
 _LEVIT_ENLARGES = 256 / 224
-
-Fields = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,91 +75,45 @@ class ImageProcessor:
     unsaid: str = ""
 
 
-def read_image_processor(path: str) -> ImageProcessor:
-    """Reads what the files beside an ONNX model say of images; of none, nothing.
+def read_image_processor(model_dir: str) -> ImageProcessor:
+    """Reads what the files beside a model say of images; of none, nothing.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
 
     Raises:
         ModelError: If they cannot be read, or make no sense.
     """
-    config_path = file_beside(path, CONFIG_FILE)
-    config = {} if config_path is None else _read(config_path)
-    processor_path = file_beside(path, PREPROCESSOR_FILE)
-    if processor_path is not None:
-        return _of_transformers(_Said(_read(processor_path), processor_path), PREPROCESSOR_FILE)
-    timm = config.get("pretrained_cfg")
-    if isinstance(timm, dict):
-        return _of_timm(_Said(timm, str(config_path)), CONFIG_FILE)
-    if "image_size" in config:
-        size = _Said(config, str(config_path)).size("image_size")
-        return ImageProcessor(source=CONFIG_FILE, image_size=size)
-    return ImageProcessor()
+    found = find_processor_file(model_dir)
+    if found is None:
+        return _of_metadata(model_dir) if is_onnx(model_dir) else ImageProcessor()
+    said = SaidFields(found.fields, found.path)
+    if found.is_timm or (found.name == CONFIG_FILE and "image_size" not in found.fields):
+        processor = _of_timm(said, found.name)
+    elif found.name == CONFIG_FILE:
+        return ImageProcessor(source=found.name, image_size=said.size("image_size"))
+    else:
+        processor = _of_transformers(said, found.name)
+    if not is_onnx(model_dir):
+        return _of_flags_alone(processor)
+    return _without_range(processor) if takes_uint8(model_dir) else processor
 
 
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.loads(file.read(_MAX_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no JSON object")
-    return content
+def _without_range(processor: ImageProcessor) -> ImageProcessor:
+    """Leaves out what becomes of pixels after the resizing: the graph itself scales levels."""
+    flags = {name: value for name, value in processor.flags.items() if name != "input_range"}
+    return dataclasses.replace(processor, flags=flags, scale=(), shift=())
 
 
-class _Said:
-    """Fields of a JSON file, each checked as it is asked for."""
-
-    def __init__(self, fields: Fields, path: str) -> None:
-        self._fields = fields
-        self._path = path
-
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - of JSON
-        value = self._fields.get(name)
-        return default if value is None else value
-
-    def number(self, name: str, default: float) -> float:
-        value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
-            raise self._refusal(name, value, "a number over 0")
-        return float(value)
-
-    def colour(self, name: str, default: Sequence[float], *, is_positive: bool = False) -> Any:  # noqa: ANN401
-        value = self.get(name, default)
-        values = [value] * 3 if isinstance(value, int | float) else value
-        is_colour = (
-            isinstance(values, Sequence)
-            and len(values) in (1, 3)
-            and all(isinstance(v, int | float) and abs(v) < 1e6 for v in values)
-            and (not is_positive or all(v > 0 for v in values))
-        )
-        if not is_colour:
-            raise self._refusal(name, value, "three numbers" + (" over 0" if is_positive else ""))
-        return tuple(map(float, values)) * (3 // len(values))
-
-    def size(self, name: str) -> tuple[int, int]:
-        value = self.get(name)
-        if isinstance(value, dict):
-            pair = (value.get("height"), value.get("width"))
-        elif isinstance(value, list | tuple):
-            pair = tuple(value[-2:]) if len(value) in (2, 3) else (None, None)
-        else:
-            pair = (value, value)
-        return self._side(name, pair[0]), self._side(name, pair[1])
-
-    def edge(self, name: str) -> int:
-        value = self.get(name)
-        return self._side(name, value.get("shortest_edge") if isinstance(value, dict) else value)
-
-    def _side(self, name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
-            raise self._refusal(name, value, f"a side from 1 to {MAX_SIDE} pixels")
-        return value
-
-    def _refusal(self, name: str, value: object, wanted: str) -> ModelError:
-        return ModelError(f"{self._path}: {name} is {str(value)[:80]!r}, want {wanted}")
+def _of_flags_alone(processor: ImageProcessor) -> ImageProcessor:
+    """Returns what flags do of it, and the rest in words: nothing is put before a SavedModel."""
+    if not processor.scale:
+        return processor
+    unsaid = processor.unsaid or "it standardizes pixels by a mean and deviation of its own"
+    return dataclasses.replace(_without_range(processor), is_bgr=False, unsaid=unsaid)
 
 
-def _of_transformers(said: _Said, source: str) -> ImageProcessor:
+def _of_transformers(said: SaidFields, source: str) -> ImageProcessor:
     kind = str(said.get("image_processor_type") or said.get("feature_extractor_type") or "")
     form = _Form()
     if said.get("do_resize", True) and said.get("size") is not None:
@@ -160,10 +122,11 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
         form = form._replace(unsaid="it pads images")
     factor = 255 * said.number("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 255.0
     offset = -1.0 if said.get("rescale_offset") else 0.0
-    mean, deviation = (0.0,) * 3, (1.0,) * 3
+    mean: tuple[float, ...] = (0.0,) * 3
+    deviation: tuple[float, ...] = (1.0,) * 3
     if said.get("do_normalize", said.get("image_mean") is not None):
-        mean = said.colour("image_mean", mean)
-        deviation = said.colour("image_std", deviation, is_positive=True)
+        mean = said.colour("image_mean")
+        deviation = said.colour("image_std", is_positive=True)
     scale = tuple(factor / width for width in deviation)
     shift = tuple((offset - middle) / width for middle, width in zip(mean, deviation, strict=True))
     if kind.startswith("EfficientNet") and said.get("include_top"):
@@ -173,10 +136,12 @@ def _of_transformers(said: _Said, source: str) -> ImageProcessor:
     resample = said.get("resample", 2)
     filters = next((it for code, it in _INTERPOLATIONS.items() if code == resample), None)
     is_bgr = bool(said.get("do_flip_channel_order"))
-    return _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
+    found = _processor(source, form, filters, scale, shift, is_bgr=is_bgr)
+    is_said = any(said.get(name) is not None for name in _SCALING)
+    return found if is_said else _without_range(found)
 
 
-def _of_timm(said: _Said, source: str) -> ImageProcessor:
+def _of_timm(said: SaidFields, source: str) -> ImageProcessor:
     side = said.size("input_size")
     fraction = said.number("crop_pct", 0.875)
     mode = said.get("crop_mode", "center")
@@ -194,6 +159,23 @@ def _of_timm(said: _Said, source: str) -> ImageProcessor:
     return _processor(source, form, filters, scale, shift)
 
 
+def _of_metadata(path: str) -> ImageProcessor:
+    """Returns what an ONNX file says of pixels itself, as those of Custom Vision do.
+
+    Source: ONNX' MetadataProps.md. Where it says an order and no range, Custom Vision's own
+    programs give it [0, 1].
+    """
+    said = read_metadata(path)
+    name = _NOMINAL_RANGES.get(said.get("Image.NominalPixelRange", ""))
+    if said.get("Image.BitmapPixelFormat") in ("Bgr8", "Bgra8"):
+        scale, shift = scale_and_shift(name or _UNIT)
+        processor = ImageProcessor(flags={"input_range": _UNIT}, scale=scale, shift=shift)
+        return dataclasses.replace(processor, source=os.path.basename(path), is_bgr=True)
+    if name is None:
+        return ImageProcessor()
+    return ImageProcessor(source=os.path.basename(path), flags={"input_range": name})
+
+
 class _Form(NamedTuple):
     """How images come to their size.
 
@@ -208,7 +190,7 @@ class _Form(NamedTuple):
     unsaid: str = ""
 
 
-def _form_of_transformers(said: _Said, kind: str) -> _Form:
+def _form_of_transformers(said: SaidFields, kind: str) -> _Form:
     crops, size = bool(said.get("do_center_crop")), said.get("size")
     keeps_aspect = isinstance(size, dict) and "shortest_edge" in size
     if isinstance(size, int):  # Of files written before 2023.

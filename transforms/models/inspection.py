@@ -108,8 +108,14 @@ def _read_meta_graph(
         refuse_pointer(path)
         with open(path, "rb") as file:
             saved_model.ParseFromString(file.read())
-    except (OSError, DecodeError) as error:
+    except OSError as error:
         raise ModelError(f"cannot read {path}: {error}") from error
+    except DecodeError as error:
+        raise ModelError(
+            f"{path} is no SavedModel, or not whole: {error}; copy it again"
+        ) from error
+    if not saved_model.meta_graphs:
+        raise ModelError(f"{path} is not whole: it holds no graph; copy it again")
     wanted = set() if hub_module else {"serve"}
     graphs = list(saved_model.meta_graphs)
     matching = [graph for graph in graphs if set(graph.meta_info_def.tags) == wanted]

@@ -15,6 +15,7 @@ import json
 import os
 
 from transforms.models.onnx_files import CONFIG_FILE, LABELS_FILE, file_beside, is_onnx
+from transforms.models.places import places_above
 
 _MAX_JSON_BYTES = 16 * 2**20
 
@@ -29,24 +30,17 @@ def find_labels(model_dir: str) -> str | None:
         beside = (file_beside(model_dir, name) for name in (LABELS_FILE, CONFIG_FILE))
         return next((path for path in beside if path and _holds_labels(path)), None)
     places = [
-        os.path.join(model_dir, name) for name in (LABELS_FILE, os.path.join("assets", LABELS_FILE))
+        os.path.join(model_dir, name)
+        for name in (
+            LABELS_FILE,
+            os.path.join("assets", LABELS_FILE),
+            "signature.json",
+            CONFIG_FILE,
+        )
     ]
-    places += [os.path.join(model_dir, name) for name in ("signature.json", "config.json")]
-    # One level up only where that holds this model alone: a directory of models is no model's.
-    parent = os.path.dirname(os.path.abspath(model_dir))
-    if _is_alone(model_dir, parent):
-        places += [os.path.join(parent, name) for name in (LABELS_FILE, "config.json")]
-        above = os.path.dirname(parent)
-        if os.path.basename(parent) == "saved_model" and _is_alone(parent, above):
-            places.append(os.path.join(above, "config.json"))
+    for above in places_above(model_dir):
+        places += [os.path.join(above, name) for name in (LABELS_FILE, CONFIG_FILE)]
     return next((path for path in places if _holds_labels(path)), None)
-
-
-def _is_alone(directory: str, parent: str) -> bool:
-    """Tells whether a directory is the only one in its parent, but for hidden ones."""
-    with os.scandir(parent) as entries:
-        names = [it.name for it in entries if it.is_dir() and not it.name.startswith((".", "__"))]
-    return names == [os.path.basename(os.path.abspath(directory))]
 
 
 def _holds_labels(path: str) -> bool:

@@ -9,10 +9,12 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework import convert_to_constants
 
+from transforms.errors import ModelError
 from transforms.models.changed_variables import refuse_changes
 from transforms.models.endpoint import ONLY_OUTPUT
-from transforms.models.load_errors import as_model_error
+from transforms.models.load_errors import as_model_error, cause
 from transforms.models.model_files import check_files
+from transforms.models.outputs import is_map_of_one
 from transforms.models.plain_path import plain_path
 from transforms.models.reference_variables import without_references
 from transforms.models.spec import EndpointKind, ModelSpec, Training
@@ -113,7 +115,12 @@ def restore(model_dir: str, spec: ModelSpec) -> tf.Module:
     """
     check_files(model_dir, spec.files)
     with as_model_error("cannot load the model"):
-        owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
+        try:
+            owner = tf.saved_model.load(plain_path(model_dir), tags=list(spec.tags))
+        except tf.errors.DataLossError as error:
+            raise ModelError(
+                f"the model is not whole: its variables are damaged ({cause(error)}); copy it again"
+            ) from error
         if spec.kind is EndpointKind.SIGNATURE and not (spec.switches or spec.defaults):
             return without_references(owner, spec.endpoint, spec.output_key)
         return owner
@@ -132,7 +139,7 @@ def image_function(
     arguments: Mapping[str, object] = NO_ARGUMENTS,
     joined_keys: Sequence[str] = (),
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns what maps images to the output in use, as float32 of the model's own shape.
+    """Returns what maps images to the output in use: float32 of the model's own shape, or a row.
 
     Args:
         owner: The restored object.
@@ -146,17 +153,20 @@ def image_function(
     def run(images: tf.Tensor) -> tf.Tensor:
         outputs = call(_in_layout(images, spec.layout))
         if not joined_keys:
-            return tf.cast(_output(outputs, spec.output_key), tf.float32)
-        rows = [tf.cast(_output(outputs, key), tf.float32) for key in joined_keys]
+            return _output(outputs, spec.output_key)
+        rows = [_output(outputs, key) for key in joined_keys]
         return tf.concat([row[:, 0, 0, :] if row.shape.rank == 4 else row for row in rows], axis=1)
 
     return run
 
 
 def _output(outputs: Any, key: str) -> tf.Tensor:  # noqa: ANN401 - as the model returns them
-    if key == ONLY_OUTPUT:
-        return outputs
-    return outputs[int(key) if isinstance(outputs, tuple | list) else key]
+    """Returns an output as float32; a map of one place, [batch, output_dim, 1, 1], as a row."""
+    if key != ONLY_OUTPUT:
+        outputs = outputs[int(key) if isinstance(outputs, tuple | list) else key]
+    output = tf.cast(outputs, tf.float32)
+    is_map = output.shape.rank is not None and is_map_of_one(output.shape.as_list())
+    return tf.squeeze(output, [2, 3]) if is_map else output
 
 
 def _in_layout(images: tf.Tensor, layout: Layout) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """What a model cannot say of itself: the flags it wants, in files beside it.
 
-image_model.json is this pipeline's own. An ONNX model may have Hugging Face's files as well; where
-both say something, image_model.json does.
+image_model.json is this pipeline's own. A model may have Hugging Face's files as well; where both
+say something, image_model.json does.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from transforms.errors import ModelError
 from transforms.models.image_processor import read_image_processor
-from transforms.models.onnx_files import directory_of, is_onnx
+from transforms.models.onnx_files import directory_of
 
 NOTES_FILE = "image_model.json"
 
@@ -36,16 +36,14 @@ def read_notes(model_dir: str) -> dict[str, Any]:
     Raises:
         ModelError: If the notes cannot be read, or are of another form.
     """
-    own = _read_own(model_dir)
-    return {**read_image_processor(model_dir).flags, **own} if is_onnx(model_dir) else own
+    return {**read_image_processor(model_dir).flags, **_read_own(model_dir)}
 
 
 def name_notes(model_dir: str) -> str:
     """Returns the names of the files that read_notes reads, for messages."""
-    names = [NOTES_FILE] if _read_own(model_dir) or not is_onnx(model_dir) else []
-    if is_onnx(model_dir) and (source := read_image_processor(model_dir).source):
-        names.append(source)
-    return " and ".join(names) or NOTES_FILE
+    names = [NOTES_FILE] if _read_own(model_dir) else []
+    names.append(read_image_processor(model_dir).source)
+    return " and ".join(filter(None, names)) or NOTES_FILE
 
 
 def beyond_flags(model_dir: str) -> str:
@@ -53,8 +51,8 @@ def beyond_flags(model_dir: str) -> str:
 
     Such as "preprocessor_config.json: it squashes to 256x256 and cuts 224x224 out of the middle".
     """
-    processor = read_image_processor(model_dir) if is_onnx(model_dir) else None
-    return f"{processor.source}: {processor.unsaid}" if processor and processor.unsaid else ""
+    processor = read_image_processor(model_dir)
+    return f"{processor.source}: {processor.unsaid}" if processor.unsaid else ""
 
 
 def _read_own(model_dir: str) -> dict[str, Any]:

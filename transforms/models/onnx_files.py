@@ -19,8 +19,12 @@ from transforms.models.onnx_proto import external_locations
 
 ONNX_SUFFIX = ".onnx"
 PREPROCESSOR_FILE = "preprocessor_config.json"
+PROCESSOR_FILE = "processor_config.json"
 CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.txt"
+
+_SAYING = (PREPROCESSOR_FILE, PROCESSOR_FILE, CONFIG_FILE)
+"""Files that say what a model wants of images."""
 
 _SUBDIRECTORY = "onnx"
 """Where exporters put the graph, below the directory of the JSON files."""
@@ -108,7 +112,7 @@ def keep_beside(paths: Collection[str], graph: str) -> set[str]:
     near = {
         path
         for path in paths
-        if path.rpartition("/")[0] == place or path in (CONFIG_FILE, PREPROCESSOR_FILE, LABELS_FILE)
+        if path.rpartition("/")[0] == place or path in (*_SAYING, LABELS_FILE)
     }
     others = tuple(path for path in near if is_onnx(path) and path != graph)
     return {path for path in near if not path.startswith(others)}
@@ -157,7 +161,7 @@ def model_files(path: str) -> list[tuple[str, pathlib.Path]]:
         ModelError: As check_onnx_files.
     """
     weights = check_onnx_files(path)
-    beside = [file_beside(path, name) for name in (PREPROCESSOR_FILE, CONFIG_FILE)]
+    beside = [file_beside(path, name) for name in _SAYING]
     named = [(_USUAL, path)]
     named += [(os.path.basename(file), file) for file in beside if file is not None]
     named += [(os.path.relpath(file, directory_of(path)), file) for file in weights]

@@ -16,6 +16,7 @@ import numpy as np
 from transforms.errors import ModelError
 from transforms.machine.openvino_runtime import import_openvino, openvino_cause
 from transforms.models.onnx_files import check_onnx_files
+from transforms.models.outputs import is_map_of_one
 from transforms.models.spec import ModelSpec
 from transforms.models.tensor_info import LUMA
 
@@ -191,9 +192,13 @@ def _constant(values: Sequence[float], given: str) -> "Node":
 
 
 def _float_output(output: "Output") -> "Output":
-    if output.get_element_type().get_type_name() == "f32":
-        return output
-    return import_openvino().opset13.convert(output, "f32").output(0)
+    """Returns an output as float32; a map of one place, [batch, output_dim, 1, 1], as a row."""
+    ops = import_openvino().opset13
+    if output.get_element_type().get_type_name() != "f32":
+        output = ops.convert(output, "f32").output(0)
+    if not output.get_partial_shape().rank.is_dynamic and is_map_of_one(sides(output)):
+        output = ops.squeeze(output, np.array([2, 3], np.int64)).output(0)
+    return output
 
 
 def _side_by_side(outputs: Sequence["Output"]) -> "Output":

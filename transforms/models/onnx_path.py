@@ -28,10 +28,11 @@ _NATURES = {
     "Concat": Nature.JOIN,
     **dict.fromkeys(
         (
-            "Add", "BatchNormInference", "Ceiling", "Clamp", "Convert", "ConvertLike", "Divide",
-            "Equal", "FakeConvert", "FakeQuantize", "Floor", "Greater", "GreaterEqual", "Identity",
-            "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr", "Maximum", "Minimum",
-            "Multiply", "Negative", "NotEqual", "Relu", "Round", "Select", "Subtract",
+            "Abs", "Add", "BatchNormInference", "Ceiling", "Clamp", "Convert", "ConvertLike",
+            "Divide", "Equal", "FakeConvert", "FakeQuantize", "Floor", "FloorMod", "Greater",
+            "GreaterEqual", "Identity", "Less", "LessEqual", "LogicalAnd", "LogicalNot",
+            "LogicalOr", "Maximum", "Minimum", "Multiply", "Negative", "NotEqual", "Relu", "Round",
+            "Select", "Sigmoid", "Subtract", "Tanh",
         ),
         Nature.ELEMENTWISE,
     ),

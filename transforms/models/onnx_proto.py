@@ -27,7 +27,9 @@ _WITHIN = {
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external data"},
 }
-_PRODUCER_NAME, _PRODUCER_VERSION, _GRAPH, _OPSETS = 2, 3, 7, 8
+_PRODUCER_NAME, _PRODUCER_VERSION, _GRAPH, _OPSETS, _METADATA = 2, 3, 7, 8, 14
+_FIRST_INPUT_DTYPE = (_GRAPH, 11, 2, 1, 1)  # graph, input, type, tensor_type, elem_type
+_UINT8 = 2
 
 
 def external_locations(path: str) -> tuple[str, ...]:
@@ -72,6 +74,29 @@ def written_by(path: str) -> str:
     ]
     opset = f", opset {versions[0]}" if versions else ""
     return (" ".join(filter(None, names)) or "an unknown program") + opset
+
+
+def read_metadata(path: str) -> dict[str, str]:
+    """Returns what an ONNX file says of itself by keys, such as "Image.NominalPixelRange".
+
+    Raises:
+        ModelError: If the file is no ONNX, or cut short.
+    """
+    entries = [value for number, value in _fields(_open(path)) if number == _METADATA]
+    return {_text(it, 1): _text(it, 2) for it in entries if isinstance(it, memoryview)}
+
+
+def takes_uint8(path: str) -> bool:
+    """Whether the first input of an ONNX graph is uint8.
+
+    Raises:
+        ModelError: If the file is no ONNX, or cut short.
+    """
+    message: Message | int | None = _open(path)
+    for wanted in _FIRST_INPUT_DTYPE:
+        fields = _fields(message) if isinstance(message, memoryview) else ()
+        message = next((value for number, value in fields if number == wanted), None)
+    return message == _UINT8
 
 
 def _open(path: str) -> Message:

@@ -1,6 +1,6 @@
 """Which output of a model is used: those that could never be one row of numbers are not offered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from transforms.errors import ModelError
 from transforms.models.endpoint import ONLY_OUTPUT, Endpoint
@@ -15,9 +15,11 @@ _FEATURES = "feature_vector"
 def usable_outputs(outputs: Mapping[str, TensorInfo]) -> tuple[str, ...]:
     """Returns the names of the outputs that may be one row of numbers an image.
 
-    Of {"Confidences": float32 [N, 2], "Prediction": string [N]} that is "Confidences".
+    Of {"Confidences": float32 [N, 2], "Prediction": string [N]} that is "Confidences". A map of one
+    place counts where there is nothing else: it is mostly what the others are made of.
     """
-    return tuple(key for key, output in outputs.items() if _is_rows(output))
+    rows = {key: output.shape or () for key, output in outputs.items() if _is_rows(output)}
+    return tuple(key for key, shape in rows.items() if not is_map_of_one(shape)) or tuple(rows)
 
 
 def choose_output(
@@ -52,7 +54,7 @@ def choose_output(
         listed = "; ".join(map(str, outputs.values()))
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {listed or 'nothing'}, want one row of "
-            "numbers an image, [N, D] or [N, 1, 1, D]"
+            "numbers an image, [N, D], [N, 1, 1, D] or [N, D, 1, 1]"
             + ("" if _is_whole(endpoint) else "; choose another with --signature")
         )
     if len(usable) == 1:
@@ -81,9 +83,17 @@ def output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, in
     if not _is_rows(output):
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
-            f"[N, D] or [N, 1, 1, D]; choose another with --output_key{_or_signature(endpoint)}"
+            "[N, D], [N, 1, 1, D] or [N, D, 1, 1]; choose another with "
+            f"--output_key{_or_signature(endpoint)}"
         )
-    return (None, None) if output.shape is None else (len(output.shape), output.shape[-1])
+    if output.shape is None:
+        return None, None
+    return len(output.shape), output.shape[1 if is_map_of_one(output.shape) else -1]
+
+
+def is_map_of_one(shape: Sequence[int | None]) -> bool:
+    """Whether a shape is [batch, output_dim, 1, 1], as of pooled maps with their channels first."""
+    return len(shape) == 4 and tuple(shape[2:]) == (1, 1)
 
 
 def _or_signature(endpoint: Endpoint) -> str:
@@ -101,4 +111,6 @@ def _is_rows(output: TensorInfo) -> bool:
         return False
     if shape is None or len(shape) == 2:
         return True
-    return len(shape) == 4 and all(side in (1, None) for side in shape[1:3])
+    return is_map_of_one(shape) or (
+        len(shape) == 4 and all(side in (1, None) for side in shape[1:3])
+    )

@@ -1,7 +1,8 @@
 """Whether a model's outputs are probabilities already, or logits that an activation is wanted for.
 
-Several outputs are told by their sum. One output alone is told by its range, and by what computes
-it: the logits of a head such as Keras' `Dense(1)` can lie in [0, 1] by chance.
+Several outputs are told by their sum, or by a sigmoid, where each class holds for itself. One alone
+is told by its range, and by what computes it: the logits of a head such as Keras' `Dense(1)` can
+lie in [0, 1] by chance.
 
     GlobalAveragePooling2D --> MatMul --> BiasAdd                logits, whatever their range
     GlobalAveragePooling2D --> MatMul --> BiasAdd --> Sigmoid    probabilities
@@ -28,7 +29,9 @@ def are_probabilities(outputs: npt.NDArray[np.float32], last_kind: str) -> bool:
         return False
     if outputs.shape[1] == 1:
         return bool(outputs.max() <= 1) and last_kind not in _LINEAR
-    return np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
+    return last_kind == "Sigmoid" or np.allclose(
+        outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2
+    )
 
 
 def last_operation(function: tf.types.experimental.ConcreteFunction) -> str:

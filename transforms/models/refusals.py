@@ -49,7 +49,8 @@ def _takes(tensors: tuple[TensorInfo, ...]) -> str | None:
     if len(shape) == 5:
         return f"volumes or films, {tensor}"
     if len(shape) == 4:
-        return f"images of {shape[3]} channels, {tensor}"
+        channels = sorted(side for side in (shape[1], shape[3]) if side is not None)
+        return f"images of {channels[0] if channels else '?'} channels, {tensor}"
     if len(shape) == 3:
         return f"images without channels, or sequences, {tensor}"
     if tensor.dtype.startswith("int"):

@@ -10,7 +10,7 @@ from transforms.models.tensor_info import Layout
 
 Scalar: TypeAlias = bool | int | float | str
 
-INSPECTION_VERSION = 1
+INSPECTION_VERSION = 2
 """Raised with each change of what is found out of the same model. A refresh takes the spec that the
 run before recorded, if it is of this version."""
 
@@ -50,7 +50,8 @@ class ModelSpec:
             fine-tuning.
         output_keys: Names of the outputs that can be used; "" for a bare tensor.
         output_key: Name of the output in use.
-        output_rank: 2, or 4 for [batch, 1, 1, output_dim]; None if undeclared. For _run.json.
+        output_rank: 2, or 4 for [batch, 1, 1, output_dim] and [batch, output_dim, 1, 1]; None if
+            undeclared. For _run.json.
         output_dim: Width of the output, or None where it is not declared.
         signatures: All signatures.
         sub_callables: All attributes that take images, for --signature.

@@ -26,6 +26,7 @@ class Layout(enum.StrEnum):
         return self in (Layout.CHANNELS_FIRST, Layout.GRAY_CHANNELS_FIRST)
 
 
+_NO_PIXELS = ("string", "resource", "variant", "bool", "sparse tensor", "composite tensor")
 _CHANNELS_LAST = {3: Layout.RGB, 1: Layout.GRAY}
 _CHANNELS_FIRST = {3: Layout.CHANNELS_FIRST, 1: Layout.GRAY_CHANNELS_FIRST}
 
@@ -64,7 +65,7 @@ class TensorInfo:
 
         [N, 28, 28, 1] is gray, [N, 3, 224, 224] has its channels first, [N, 64, 64, 4] is nothing.
         """
-        if self.dtype in ("string", "resource", "variant", "bool"):
+        if self.dtype in _NO_PIXELS:
             return None
         if self.shape is None:
             return Layout.RGB

@@ -13,7 +13,12 @@ import pytest
 from tests.support.buckets import Bucket
 from tests.support.cloud import Cloud
 from tests.support.s3 import S3Bucket
-from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
+from transforms.errors import (
+    FileTooLargeError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from transforms.files import object_store, object_writer
 from transforms.files.directory_listing import list_directory
 from transforms.files.file_systems import (
@@ -27,6 +32,7 @@ from transforms.files.file_systems import (
 )
 from transforms.files.object_store import ObjectStore, TransientError
 from transforms.files.stores import store_of
+from transforms.files.uris import open_uri
 
 CONTENT = random.Random(0).randbytes(100_000)
 NAMES = [
@@ -126,6 +132,37 @@ def test_a_range_is_read_in_one_request(bucket: Bucket) -> None:
     assert len(bucket.requests) == 3
     assert store(bucket).read_range(uri, 7, 7) == b""
     assert store(bucket).read_range(bucket.put("empty", b""), 0, 10) == b""
+
+
+def test_a_range_that_is_read_first_says_nothing_of_other_reads(bucket: Bucket) -> None:
+    uri = bucket.put("a.jpg", CONTENT)
+    assert store(bucket).read_range(uri, 0, 10) == CONTENT[:10]
+    assert store(bucket).read(uri, len(CONTENT)) == CONTENT
+    assert store(bucket).read_range(uri, 5, 20) == CONTENT[5:20]
+
+
+def test_ranges_are_of_one_version(bucket: Bucket) -> None:
+    uri = bucket.put("a.bin", b"old" * 100_000)
+    with open_as_stored(uri) as stream, open_as_stored(uri) as other:
+        assert stream.read(10) == b"old" * 3 + b"o"
+        bucket.put("a.bin", b"new" * 200_000)
+        with pytest.raises(OSError, match="it was replaced after it was opened"):
+            stream.read()
+        bucket.put("a.bin", b"")
+        with pytest.raises(OSError, match="it was replaced after it was opened"):
+            other.read(10)
+    version = store(bucket).stat(bucket.put("a.bin", CONTENT)).version
+    assert store(bucket).read_range(uri, 5, 10, version) == CONTENT[5:10]
+
+
+def test_a_file_is_opened_in_the_version_that_was_listed(bucket: Bucket) -> None:
+    uri = bucket.put("a.bin", CONTENT)
+    version = store(bucket).stat(uri).version
+    with open_uri(uri, version) as stream:
+        assert stream.read() == CONTENT
+    bucket.put("a.bin", CONTENT[1:])
+    with pytest.raises(UnavailableError, match=f"^{uri}: it was replaced after it was listed$"):
+        open_uri(uri, version)
 
 
 def test_what_is_absent_is_not_found(bucket: Bucket) -> None:

@@ -35,7 +35,7 @@ class Store:
         self._content = content
         self._lost = lost
 
-    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+    def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         self.ranges.append((start, stop))
         if start in self._lost:
             raise TransientError(f"{uri}: lost")

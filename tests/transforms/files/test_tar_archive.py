@@ -15,11 +15,11 @@ from tests.support.tars import END, PACKERS, header, padded, write_tar
 from transforms.errors import CorruptRecordError, TruncatedFileError
 from transforms.files.tar_archive import (
     MAX_EXTENSION_BYTES,
-    MAX_PADDING_BYTES,
     Member,
     TarArchive,
     open_tar,
 )
+from transforms.files.tar_padding import MAX_PADDING_BYTES
 
 
 def walk(content: bytes) -> tuple[dict[str, bytes], str]:
@@ -140,10 +140,33 @@ def test_a_cut_inside_the_mark_at_the_end_loses_nothing(kept: int) -> None:
 
 
 def test_a_tail_of_zeros_that_no_archive_has_is_what_a_copy_left_out() -> None:
-    assert walk(GOOD + bytes(MAX_PADDING_BYTES)) == ({"a": b"abc"}, "")
+    for record in (10_240, 1 << 16, 1 << 20, MAX_PADDING_BYTES):
+        assert walk(GOOD + bytes(record - len(GOOD))) == ({"a": b"abc"}, "")
+    for zeros in (20_000, 100_352, MAX_PADDING_BYTES - 512):
+        found, message = walk(GOOD + bytes(zeros))
+        assert found == {"a": b"abc"}
+        assert message.startswith("more zeros than end an archive of its size, from byte 1024")
     found, message = walk(GOOD + bytes(MAX_PADDING_BYTES + 512))
     assert found == {"a": b"abc"}
     assert message.startswith("more zeros than any archive ends in, 4,194,304 bytes from byte 1024")
+
+
+def test_zeros_in_the_place_of_members_are_told_at_the_end(tmp_path: pathlib.Path) -> None:
+    images = {f"{n:02}.jpg": bytes([65 + n]) * 20_000 for n in range(12)}
+    write_tar(tmp_path / "x.tar", images)
+    starts = [member.offset for member in members_of(tmp_path / "x.tar")]
+    content = (tmp_path / "x.tar").read_bytes()
+    damaged = content[: starts[3]] + bytes(starts[6] - starts[3]) + content[starts[6] :]
+    found, message = walk(damaged)
+    assert found.keys() == images.keys() - {"03.jpg", "04.jpg", "05.jpg"}
+    assert message == (
+        f"zeros from byte {starts[3]} to {starts[6]} in the place of members; what was there is "
+        "lost"
+    )
+    # As a copy leaves it that stopped in a file of the full size.
+    found, message = walk(content[: starts[6]].ljust(len(content), b"\0"))
+    assert found.keys() == {f"{n:02}.jpg" for n in range(6)}
+    assert message.startswith(f"more zeros than end an archive of its size, from byte {starts[6]}")
 
 
 GOOD = header("a", 3) + padded(b"abc")

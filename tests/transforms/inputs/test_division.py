@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import os
 import pathlib
 import tarfile
 
@@ -50,7 +51,10 @@ def write(path: pathlib.Path, count: int = IMAGES) -> pathlib.Path:
 
 
 def listed(path: pathlib.Path) -> InputFile:
-    return InputFile(kind_of_name(path.name), str(path), str(path.parent), path.stat().st_size, "1")
+    status = path.stat()
+    version = str(status.st_mtime_ns)
+    kind = kind_of_name(path.name)
+    return InputFile(kind, str(path), str(path.parent), status.st_size, version)
 
 
 def read(file: InputFile) -> tuple[list[tuple[str, str, bytes]], list[Failure]]:
@@ -101,7 +105,7 @@ def test_a_file_in_a_bucket_is_divided_alike(
     path = write(tmp_path / name)
     local = divide(listed(path), FIVE)
     uri = cloud.put(name, path.read_bytes())
-    stored = dataclasses.replace(listed(path), uri=uri)
+    stored = dataclasses.replace(listed(path), uri=uri, version=None)
     cloud.requests.clear()
     spans = divide(stored, FIVE)
     assert len(cloud.requests) <= 4  # None an image.
@@ -112,6 +116,19 @@ def test_a_file_in_a_bucket_is_divided_alike(
         [],
     )
     assert [image_uri for _, image_uri, _ in images] == [f"{uri}#{n}" for n in range(IMAGES)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_spans_are_of_the_file_that_was_divided(tmp_path: pathlib.Path, name: str) -> None:
+    file = listed(write(tmp_path / name))
+    spans = divide(file, FIVE)
+    os.utime(write(tmp_path / name), ns=(0, int(file.version or 0) + 10_000_000))
+    assert len(read(file)[0]) == IMAGES
+    for span in spans:
+        images, (failure,) = read(span)
+        assert images == []
+        assert failure.reason == "read/InterruptedFile"
+        assert "it was replaced after it was listed" in failure.message
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tar"])
@@ -150,7 +167,8 @@ def test_damage_in_the_middle_ends_the_file_in_its_last_span(
 def test_a_file_that_has_changed_since_loses_the_rest_of_a_span_and_says_so(
     tmp_path: pathlib.Path, name: str
 ) -> None:
-    spans = divide(listed(write(tmp_path / name)), FIVE)
+    file = dataclasses.replace(listed(write(tmp_path / name)), version=None)
+    spans = divide(file, FIVE)
     write(tmp_path / name, 8)
     for span in spans[1:-1]:
         images, failures = read(span)

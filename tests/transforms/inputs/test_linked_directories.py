@@ -98,4 +98,19 @@ def test_a_linked_directory_that_cannot_be_listed_is_a_failure(tmp_path: pathlib
     (tmp_path / "far").chmod(0)
     found = found_in(tmp_path / "in")
     (tmp_path / "far").chmod(0o700)
-    assert found == {"b.jpg": "image", "l": "permission denied", "gone": "no extension"}
+    nowhere = "a link that leads nowhere"
+    assert found == {"b.jpg": "image", "l": "permission denied", "gone": nowhere}
+
+
+def test_a_link_that_leads_nowhere_may_have_led_to_a_directory(tmp_path: pathlib.Path) -> None:
+    links = dict.fromkeys(["in__gone", "in__.lock", "in__x.jpg", "in__notes.txt"], "../nowhere")
+    make(tmp_path, "in/b.jpg", **links)
+    nowhere = "a link that leads nowhere"
+    names = {"b.jpg": "image", ".lock": "hidden", "x.jpg": "image", "notes.txt": ".txt"}
+    assert found_in(tmp_path / "in") == {**names, "gone": nowhere}
+    assert found_in(tmp_path / "in", follows_links=False) == {**names, "gone": "no extension"}
+    assert found_in(tmp_path / "in", "", "gone") == {**names, "gone": "excluded"}
+    found = found_in(tmp_path / "in", "**/*.jpg")
+    assert found == {"b.jpg": "image", "x.jpg": "image", "gone": nowhere}
+    assert found_in(tmp_path / "in", "*.jpg").keys() == {"b.jpg", "x.jpg"}
+    assert found_in(tmp_path / "in", "*")["gone"] == "image"

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from transforms.errors import InputError
 from transforms.failure import Step
-from transforms.files.foreign_parquet import damage_reported, open_parquet
+from transforms.files.foreign_parquet import (
+    BatchLimits,
+    damage_reported,
+    iter_full_batches,
+    open_parquet,
+)
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import read_parquet
 from transforms.inputs.parquet_footers import peek_parquet_schema
@@ -155,20 +160,76 @@ def test_a_file_that_cannot_be_read_is_one_failure(tmp_path: pathlib.Path) -> No
         assert message in failure.message
 
 
-def test_rows_before_the_damage_are_kept(tmp_path: pathlib.Path) -> None:
+def overwrite(file: InputFile, row_group: int, content: bytes, *, column: int = 0) -> None:
+    """Writes over the beginning of a row group's pages of a column."""
+    pages = pq.ParquetFile(file.uri).metadata.row_group(row_group).column(column)
+    with open(file.uri, "r+b") as handle:
+        handle.seek(pages.dictionary_page_offset or pages.data_page_offset)
+        handle.write(content)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 12, 100])
+def test_damage_costs_the_rows_of_its_row_group(tmp_path: pathlib.Path, batch_size: int) -> None:
     images = [b"image %d" % n * 9 for n in range(20)]
     table = pa.table({"image": images, "n": range(20)})
     file = make_file(tmp_path / "x.parquet", table, row_group_size=5)
-    pages = pq.ParquetFile(file.uri).metadata.row_group(2).column(0)
-    start = pages.dictionary_page_offset or pages.data_page_offset
-    content = bytearray((tmp_path / "x.parquet").read_bytes())
-    content[start : start + 30] = b"\xff" * 30
-    (tmp_path / "x.parquet").write_bytes(content)
-    parts = read(file, batch_size=5)
-    assert [content for part in parts for content in part.encoded] == images[:10]
+    overwrite(file, 2, b"\xff" * 30)
+    parts = read(file, batch_size=batch_size)
+    assert [content for part in parts for content in part.encoded] == images[:10] + images[15:]
     failures = [failure for part in parts for failure in part.failures]
-    assert [failure.uri for failure in failures] == [f"{file.uri}#{n}" for n in range(10, 20)]
+    assert [failure.uri for failure in failures] == [f"{file.uri}#{n}" for n in range(10, 15)]
     assert all(failure.message.startswith("damaged Parquet") for failure in failures)
+    assert ids(parts) == [f"{file.uri}#{n}" for n in (*range(10), *range(15, 20))]
+
+
+def test_rows_before_the_damage_are_kept_in_its_row_group(tmp_path: pathlib.Path) -> None:
+    images = [b"image %d" % n * 9 for n in range(20)]
+    path = tmp_path / "x.parquet"
+    options = {"compression": "none", "use_dictionary": False, "write_batch_size": 4}
+    pq.write_table(
+        pa.table({"image": images}), path, data_page_size=1, row_group_size=12, **options
+    )
+    content = path.read_bytes().replace(b"image 8image", b"IMAGE 8image")
+    start = content.index(b"IMAGE 8") - 40  # A page of rows 8 to 11 begins here or a little later.
+    path.write_bytes(content[:start] + b"\xff" * 40 + content[start + 40 :])
+    file = InputFile(ShardKind.PARQUET, str(path), str(tmp_path), path.stat().st_size)
+    parts = read(file, batch_size=2)
+    found = [content for part in parts for content in part.encoded]
+    assert found == images[: len(found) - 8] + images[12:]
+    assert 4 <= len(found) - 8 <= 8
+    assert len(found) + sum(len(part.failures) for part in parts) == 20
+
+
+def test_pages_are_held_against_their_checksums(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "x.parquet"
+    table = pa.table(
+        {"image": [b"image %d" % n for n in range(8)], "label": ["ant", "cow", "dog", "eel"] * 2}
+    )
+    options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    pq.write_table(table, path, row_group_size=4, **options)
+    place = path.read_bytes().index(b"cow")
+    with open(path, "r+b") as handle:
+        handle.seek(place)
+        handle.write(b"sow")
+    file = InputFile(ShardKind.PARQUET, str(path), str(tmp_path), path.stat().st_size)
+    parts = read(file, FileColumns(None, None, pa.schema([("label", pa.string())])))
+    assert ids(parts) == [f"{file.uri}#{n}" for n in range(4, 8)]
+    failures = [failure for part in parts for failure in part.failures]
+    assert len(failures) == 4
+    assert "CRC checksum verification failed" in failures[0].message
+
+
+@pytest.mark.parametrize("names_type", [pa.binary(), pa.string()])
+def test_an_id_that_is_not_utf8_costs_no_other_row(
+    tmp_path: pathlib.Path, names_type: pa.DataType
+) -> None:
+    names = pa.array([b"a", b"caf\xe9", b"c", "é".encode()])
+    names = pa.Array.from_buffers(names_type, 4, names.buffers())
+    file = make_file(tmp_path / "x.parquet", pa.table({"image": IMAGES[:4], "image_id": names}))
+    assert ids(read(file)) == ["a", f"{file.uri}#1", "c", "é"]
+    parts = read(file, FileColumns(None, "image_id", NOTHING))
+    assert ids(parts) == ["a", "c", "é"]
+    assert ["not UTF-8" in failure.message for part in parts for failure in part.failures] == [True]
 
 
 def test_a_file_with_another_type_in_a_carried_column_is_cast_or_one_failure(
@@ -248,6 +309,24 @@ def test_a_large_row_group_is_not_held_in_memory(tmp_path: pathlib.Path) -> None
     tracemalloc.stop()
     assert rows == 400
     assert peak_bytes < 20_000_000  # Of 100,000,000 in the file.
+
+
+def test_a_dictionary_that_stands_for_many_large_images_costs_no_more_than_a_batch(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "x.parquet"
+    images = pa.array([bytes(4_000_000)], pa.binary())
+    table = pa.table({"image": pa.DictionaryArray.from_arrays([0] * 200, images)})
+    pq.write_table(table.cast(pa.schema([("image", pa.binary())])), path, compression="zstd")
+    assert path.stat().st_size < 10_000
+    limits = BatchLimits(256, 24_000_000)
+    with open(path, "rb") as handle:
+        batches = iter_full_batches(open_parquet(handle), limits, ["image"], [0])
+        sizes = [(batch.num_rows, batch.nbytes) for batch in batches]
+    assert sum(rows for rows, _ in sizes) == 200
+    assert max(size_bytes for _, size_bytes in sizes) < 30_000_000
+    file = InputFile(ShardKind.PARQUET, str(path), str(tmp_path), path.stat().st_size)
+    assert sum(part.rows.num_rows for part in read_parquet(file, COLUMNS, 256, 10**7)) == 200
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)

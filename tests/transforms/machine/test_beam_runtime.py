@@ -25,7 +25,7 @@ pipeline = beam.Pipeline(runner=FnApiRunner())
 pipeline | beam.Create([1, 2]) | beam.Map(lambda x: 2 * x) | beam.Map(print)
 pipeline.run()
 clients = {'google.cloud.storage', 'google.cloud.bigquery', 'boto3', 'azure.storage.blob'}
-print(sys.modules.keys() & {*clients, 'apitools', 'pandas'})
+print(sys.modules.keys() & {*clients, 'google.cloud.dataflow', 'apitools', 'pandas'})
 """
     assert run_python(IMPORT + run) == "2\n4\nset()\n"
 

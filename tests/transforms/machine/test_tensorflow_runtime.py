@@ -29,10 +29,11 @@ def run_python(code: str) -> str:
         "from tensorflow.keras import layers; print(layers.Dense(3)(tf.zeros([1, 2])).shape)",
         "print(tf.keras.layers.Dense(3)(tf.zeros([1, 2])).shape)",
         "import tf_keras; print(tf_keras.layers.Dense(3)(tf.zeros([1, 2])).shape)",
+        "import h5py, scipy.sparse; print(scipy.sparse.csr_matrix((1, 3)).shape)",
     ],
 )
-def test_keras_is_not_imported_and_can_be(use: str) -> None:
-    modules = "print(sys.modules.keys() & {'keras', 'sklearn'})\n"
+def test_what_is_not_called_is_not_imported_and_can_be(use: str) -> None:
+    modules = "print(sys.modules.keys() & {'keras', 'sklearn', 'h5py', 'scipy'})\n"
     assert run_python(WITHOUT_KERAS + modules + use) == "set()\n(1, 3)\n"
 
 

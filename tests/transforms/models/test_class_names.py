@@ -28,6 +28,7 @@ IMAGENET = tuple(f"class {number}" for number in range(1000))
         ("map.json", '["tench", "goldfish"]', ("tench", "goldfish")),
         ("labels_map.txt", '{"0": "tench"}', ("tench",)),
         ("labels.txt", "0 Class 1\n1 Class 2\n", ("Class 1", "Class 2")),
+        ("labels.txt", "0  background\n1  tench\n", ("background", "tench")),
         ("labels.txt", "0:tench\n1: shark\n", ("tench", "shark")),
         ("labels.txt", "0\ttench\r\n1\tshark\r\n", ("tench", "shark")),
         ("labels.txt", "1 Euro\n2 Euro\n", ("1 Euro", "2 Euro")),
@@ -61,6 +62,7 @@ def test_labels_are_read_in_the_order_of_their_ids(
     [
         ("labels.txt", b"", "no labels"),
         ("labels.txt", b"\xff\xfe\x00", "not UTF-8"),
+        ("labels.txt", b"version https://git-lfs.github.com/spec/v1\noid 1\n", "Git LFS pointer"),
         ("map.csv", b"index,label\n0,tench\n", r"columns \['index', 'label'\], want id and name"),
         ("map.csv", b"id,name\n0,tench\n2,shark\n", "none is 1"),
         ("map.csv", b"id,name\n0,tench\n0,shark\n", "the id 0 twice"),

@@ -284,11 +284,20 @@ def test_concurrent_workers_copy_a_model_once(bucket: pathlib.Path, cache: str) 
             "no saved_model.pb and no .onnx file in .*m, which holds a, b",
         ),
         (["m/model.keras"], "m", r"export it first: model\.export\(directory\)"),
-        (["m/weights.h5", "m/a.txt"], "m", "export it first"),
+        (["m/m.h5", "m/a.txt"], "m", "export it first"),
+        (["m/m.weights.h5", "m/a.txt"], "m", "of weights alone; build the model, load them, and"),
         (["m.keras"], "m.keras", "is a Keras file; export it first"),
         (["m.onnx"], "m.onnx", "m.onnx is no ONNX model, or not whole: "),
         (["m.PT"], "m.PT", "is a PyTorch file; "),
-        (["m.zip"], "m.zip", "is no model: want a directory, or a file that ends in .tar.gz"),
+        (["m.zip"], "m.zip", "m.zip is a zip archive; unpack it, and give the directory"),
+        (["m.bz2"], "m.bz2", "is no model: want a directory, or a file that ends in .tar.gz"),
+        (["m/model_unquant.tflite", "m/labels.txt"], "m", "which holds a TensorFlow Lite file; "),
+        (["m/model.safetensors", "m/config.json"], "m", "which holds a safetensors file; wanted"),
+        (["m/pytorch_model.bin"], "m", "which holds a PyTorch file; wanted"),
+        (["m/frozen_inference_graph.pb"], "m", "which holds a frozen graph; wanted"),
+        (["m/checkpoint", "m/model.ckpt-1.index"], "m", "which holds a checkpoint, of weights"),
+        (["m/saved_model.pbtxt"], "m", "which holds a graph as text; wanted the binary"),
+        (["m/fingerprint.pb", "m/variables/x"], "m", "which holds fingerprint.pb, variables"),
         (["m/saved_model.pb"], "m/saved_model.pb", "give its directory .*m"),
         (
             ["m/a/saved_model.pb", "m/b/saved_model.pb"],
@@ -306,6 +315,12 @@ def test_what_is_no_model_is_named(
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ModelError, match=message):
         resolve_model(str(tmp_path / handle) if handle else "")
+
+
+def test_a_pointer_in_place_of_an_archive_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "m.tar.gz").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match=r"m\.tar\.gz is a Git LFS pointer, not the file itself"):
+        resolve_model(str(tmp_path / "m.tar.gz"))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from transforms.models.engine_settings import ENGINES, EngineSettings
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.isolation import predict_isolating
+from transforms.models.made_up_pixels import darken
 from transforms.models.tensorflow_engine import TensorFlowEngine
 
 SavedModel = Callable[[str], str]
@@ -60,6 +61,8 @@ RED, GREEN, GRAY = (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.25, 0.25, 0.25)
         "fixed_batch",
         "several_sizes",
         "rank_4_output",
+        "map_of_one",
+        "ragged_output",
         "float16_output",
         "loop_and_table",
         "signature_only",
@@ -194,6 +197,65 @@ def test_a_model_whose_answers_make_no_sense_is_refused_at_load(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         load(saved_model(name))
+
+
+def test_a_model_that_scales_by_the_batch_is_refused_at_load(tmp_path: pathlib.Path) -> None:
+    model_dir = save_output(
+        tmp_path, lambda images: tf.reduce_mean(images / tf.reduce_max(images), axis=[1, 2])
+    )
+    with pytest.raises(ModelError, match="depends on the rest of the batch"):
+        load(model_dir)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_images_are_darkened_towards_black(dtype: str) -> None:
+    images = np.array([[0, 40, 200], [0, 120, 80]], dtype)
+    darkened = darken(images)
+    assert darkened.dtype == images.dtype
+    np.testing.assert_array_equal(darkened, images / 4)
+    np.testing.assert_array_equal(darken(np.array([-1.0, 1.0])), [-1, -0.5])
+
+
+def pinned(images: tf.Tensor) -> tf.Tensor:
+    """The right edge, which a flip changes."""
+    return tf.reduce_mean(images[:, :, -4:], axis=[1, 2])
+
+
+def flipped_in_a_branch(images: tf.Tensor) -> tf.Tensor:
+    is_flipped = tf.random.uniform([]) < 0.5
+    return pinned(tf.cond(is_flipped, lambda: tf.reverse(images, [2]), lambda: images))
+
+
+def faintly_noisy(images: tf.Tensor) -> tf.Tensor:
+    return pinned(images) * tf.random.normal([], mean=1, stddev=1e-3)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda images: pinned(tf.image.random_flip_left_right(images)),
+        flipped_in_a_branch,
+        faintly_noisy,
+    ],
+    ids=["flip", "flip in a branch", "faint noise"],
+)
+def test_a_model_that_draws_random_numbers_is_refused_at_load(
+    tmp_path: pathlib.Path, answer: Callable[[tf.Tensor], tf.Tensor]
+) -> None:
+    with pytest.raises(ModelError, match=r"same image differs from call to call: .*\(Random"):
+        load(save_output(tmp_path, answer))
+
+
+def test_a_model_that_draws_random_numbers_and_does_without_them_is_loaded(
+    tmp_path: pathlib.Path,
+) -> None:
+    def answer(images: tf.Tensor) -> tf.Tensor:
+        is_training = tf.reduce_max(images) > 1e6
+        kept = tf.cond(is_training, lambda: tf.nn.dropout(images, 0.5), lambda: images)
+        return tf.reduce_mean(kept, axis=[1, 2])
+
+    model = load(save_output(tmp_path, answer))
+    np.testing.assert_allclose(model(plain_images(RED)), [RED], atol=1e-6)
 
 
 @pytest.mark.parametrize("declared", [None, [None, None, None, 3]])

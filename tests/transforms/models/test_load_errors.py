@@ -57,7 +57,7 @@ def test_damage_that_shows_only_as_it_loads_is_one_sentence_without_a_stack(
     model_dir = str(shutil.copytree(saved_model("tf1_serving"), tmp_path / "model"))
     data = tmp_path / "model" / "variables" / "variables.data-00000-of-00001"
     data.write_bytes(b"x" * data.stat().st_size)
-    with pytest.raises(ModelError, match=r"^cannot load the model: .*Checksum does not") as error:
+    with pytest.raises(ModelError, match=r"^the model is not whole: .*Checksum does not") as error:
         ImageModel(model_dir, inspect_saved_model(model_dir), image_size=(24, 24))
     assert "File " not in str(error.value)
 

@@ -186,6 +186,12 @@ def words(images: tf.Tensor) -> dict[str, tf.Tensor]:
             r"takes images of 4 channels, x: float32 \[N, 64, 64, 4\]",
         ),
         (
+            {"x": ([None, 4, 64, 64], "float32")},
+            None,
+            r"takes images of 4 channels, x: float32 \[N, 4, 64, 64\]",
+        ),
+        ({"x": ([None] * 4, "bool")}, None, r"takes images of \? channels, x: bool \[N, \?, \?"),
+        (
             {"x": ([None, 28, 28], "float32")},
             None,
             r"takes images without channels, or sequences, x: float32 \[N, 28, 28\]",

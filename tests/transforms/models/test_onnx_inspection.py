@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
@@ -20,6 +21,7 @@ from tests.support.onnx_models import (
 )
 from transforms.errors import ModelError
 from transforms.models.contract import inspect_model
+from transforms.models.image_model import ImageModel
 from transforms.models.spec import EndpointKind, ModelSpec
 from transforms.models.tensor_info import Layout
 
@@ -76,6 +78,20 @@ def test_the_pooled_output_of_a_transformer_is_taken(tmp_path: pathlib.Path) -> 
     assert (spec.output_keys, spec.output_key, spec.output_dim) == (
         ("pooler_output",), "pooler_output", 12
     )  # fmt: skip
+
+
+def test_the_pooled_map_of_a_network_is_taken(tmp_path: pathlib.Path) -> None:
+    nodes = [node("Relu", "images", "map"), node("GlobalAveragePool", "map", "pooled")]
+    shapes = {"map": ["N", 3, 24, 24], "pooled": ["N", 3, 1, 1]}
+    path = write_onnx(tmp_path / "m.onnx", nodes, shapes)
+    spec = inspect_model(path)
+    assert (spec.output_key, spec.output_dim, spec.output_rank) == ("pooled", 3, 4)
+    pixels = np.random.default_rng(0).random((3, 24, 24, 3), np.float32)
+    vectors = ImageModel(path, spec, image_size=(24, 24))(pixels)
+    np.testing.assert_allclose(vectors, pixels.mean(axis=(1, 2)), atol=1e-6)
+    nodes.append(node("Flatten", "pooled", "vectors"))
+    write_onnx(tmp_path / "m.onnx", nodes, {**shapes, "vectors": ["N", 3]})
+    assert inspect_model(path).output_key == "vectors"
 
 
 def test_tokens_are_refused_and_the_class_token_is_offered(tmp_path: pathlib.Path) -> None:

@@ -210,6 +210,17 @@ def test_the_right_range_of_a_model_that_scales_is_told(tmp_path: pathlib.Path) 
         ImageModel(path, spec, image_size=(SIDE, SIDE), assumed_range="0,1")
 
 
+def test_a_graph_that_draws_random_numbers_is_refused(tmp_path: pathlib.Path) -> None:
+    nodes, weights = network()
+    noise = [
+        node("RandomNormalLike", "vectors", "noise", scale=1e-3),
+        node("Add", "vectors noise", "noisy"),
+    ]
+    path = write_onnx(tmp_path / "model.onnx", [*nodes, *noise], {"noisy": ["N", 8]}, weights)
+    with pytest.raises(ModelError, match=r"same image differs from call to call: .*\(Random"):
+        load(path)
+
+
 def test_the_order_of_channels_is_told(tmp_path: pathlib.Path) -> None:
     nodes, weights = network()
     nodes = [node("Gather", "images turned", "bgr", axis=1), *nodes]

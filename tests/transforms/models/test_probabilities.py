@@ -19,6 +19,10 @@ def mean(images: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(images, axis=[1, 2, 3])[:, None]
 
 
+def colors(images: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(images, axis=[1, 2])
+
+
 def load(model_dir: str) -> ImageModel:
     return ImageModel(model_dir, inspect_saved_model(model_dir), image_size=(24, 24))
 
@@ -35,6 +39,22 @@ def load(model_dir: str) -> ImageModel:
     ],
 )
 def test_one_output_is_told_by_its_range_and_by_what_computes_it(
+    tmp_path: pathlib.Path, function: Callable[[Any], Any], expected: bool
+) -> None:
+    assert load(save_output(tmp_path, function)).outputs_are_probabilities is expected
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda images: tf.sigmoid(colors(images)), True),
+        (lambda images: tf.cast(tf.sigmoid(colors(images)), tf.float16), True),
+        (lambda images: tf.nn.softmax(colors(images)), True),
+        (lambda images: colors(images), False),  # in [0, 1] by chance
+        (lambda images: tf.sigmoid(colors(images)) * colors(images), False),
+    ],
+)
+def test_several_outputs_are_told_by_their_sum_or_by_a_sigmoid(
     tmp_path: pathlib.Path, function: Callable[[Any], Any], expected: bool
 ) -> None:
     assert load(save_output(tmp_path, function)).outputs_are_probabilities is expected

@@ -168,11 +168,12 @@ def test_every_size_is_kept_or_one_is_chosen(
         load_reusable(model_dir, spec, image_size=(20, 20))
 
 
+@pytest.mark.parametrize("name", ["rank_4_output", "map_of_one"])
 def test_the_signature_is_what_the_call_gives(
-    saved_model: SavedModel, tmp_path: pathlib.Path
+    saved_model: SavedModel, tmp_path: pathlib.Path, name: str
 ) -> None:
     saved = str(tmp_path / "reusable")
-    save_reusable(load(saved_model("rank_4_output"), input_range="-1,1"), saved, SIZE)
+    save_reusable(load(saved_model(name), input_range="-1,1"), saved, SIZE)
     restored = tf.saved_model.load(saved)
     (outputs,) = restored.signatures["serving_default"](images=gray(0.75)).values()
     np.testing.assert_allclose(outputs, np.full((2, 3), 0.5), atol=1e-6)

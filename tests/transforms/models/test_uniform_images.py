@@ -335,3 +335,23 @@ def test_a_range_that_nobody_chose_is_refused_where_another_is_right(
     assert twice.seen["0,1"].is_degenerate
     check_assumed_range(twice, "0,1")
     check_assumed_range(FirstLayer(obstacle="Mean comes before its first layer"), "0,1")
+
+
+UNCLEAR: dict[str, Start] = {
+    "digits on black": lambda x: (x - 33.3) / 78.5,
+    "clothes on black": lambda x: (x - 72.9) / 90.0,
+    "bright pages": lambda x: (x - 200) / 40,
+    "to eight": lambda x: x / 32,
+    "rounded": lambda x: x // 16 / 16,
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+def test_a_range_that_nobody_chose_is_refused_where_the_right_one_cannot_be_told(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    layer = look(save_output(tmp_path, lambda images: convolve(UNCLEAR[name](images))))
+    assert (layer.obstacle, layer.wanted) == ("", None)
+    with pytest.raises(ModelError, match=r"next to nothing; look up .*--input_range 0,255, of"):
+        check_assumed_range(layer, "0,1")
+    check_assumed_range(layer, "0,255")

@@ -225,10 +225,13 @@ def test_two_runs_are_trained_on_together(folder: pathlib.Path, tmp_path: pathli
 def test_vectors_of_two_makings_are_refused_with_both_values(
     folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embed(folder, "normalized", "--resize_mode", "crop", "--normalize", "l2")
-    argv = ["--embeddings", str(folder / "vectors"), str(folder / "normalized")]
+    flags = ["--resize_mode", "crop", "--normalize", "l2", "--exif", "ignore"]
+    embed(folder, "otherwise", *flags)
+    argv = ["--embeddings", str(folder / "vectors"), str(folder / "otherwise")]
     assert train_classifier.main([*argv, "--output", str(tmp_path / "out")]) == 2
-    assert 'outputs.normalize was "none", is "l2"' in last_error(capsys)
+    said = last_error(capsys)
+    assert 'outputs.normalize was "none", is "l2"' in said
+    assert 'preprocessing.exif was "apply", is "ignore"' in said
 
 
 def test_too_low_an_accuracy_writes_nothing(

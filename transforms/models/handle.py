@@ -93,7 +93,8 @@ def find_model(handle: str) -> str | None:
 def fingerprint_model(model_dir: str) -> str:
     """Computes the sha256 over the relative paths and contents of all files of a model.
 
-    Of an ONNX model these are the graph, its weights, and what says what it wants of images.
+    Of an ONNX model these are the graph, its weights, and what says what it wants of images; it
+    may be renamed.
 
     Raises:
         ModelError: If it is ONNX, and not whole.

@@ -152,19 +152,20 @@ def check_onnx_files(path: str) -> tuple[str, ...]:
 
 
 def model_files(path: str) -> list[tuple[str, pathlib.Path]]:
-    """Returns the files that decide what an ONNX model answers, with their paths from it, sorted.
+    """Returns the files that decide what an ONNX model answers, with names for them, sorted.
+
+    Weights have the names that the graph has for them. The others have their usual ones, wherever
+    they lie: net.onnx that is renamed is the same model.
 
     Raises:
         ModelError: As check_onnx_files.
     """
     weights = check_onnx_files(path)
     beside = [file_beside(path, name) for name in _SAYING]
-    files = [path, *weights, *(file for file in beside if file is not None)]
-    root = os.path.abspath(directory_of(path))
-    return sorted(
-        (pathlib.Path(os.path.relpath(os.path.abspath(file), root)).as_posix(), pathlib.Path(file))
-        for file in files
-    )
+    named = [(_USUAL, path)]
+    named += [(os.path.basename(file), file) for file in beside if file is not None]
+    named += [(os.path.relpath(file, directory_of(path)), file) for file in weights]
+    return sorted((name, pathlib.Path(file)) for name, file in named)
 
 
 def _weight_files(path: str) -> tuple[str, ...]:

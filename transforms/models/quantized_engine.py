@@ -31,6 +31,9 @@ MIN_PROBE_COSINE = 0.9999
 """Least cosine of a worker's answer to a made-up image and the launching machine's: both compute in
 whole numbers. A processor whose sums overflow is far below."""
 
+_FUSED_NAMES = "fused_names_0"
+"""OpenVINO's note on an operation, of the names of those that became it."""
+
 _PROBES = 8
 _BATCH_SIZE = 32
 
@@ -141,6 +144,9 @@ def _serialize(model: "Model") -> tuple[bytes, bytes]:
     """
     for place, operation in enumerate(model.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{place}")
+        notes = operation.get_rt_info()
+        if _FUSED_NAMES in notes:
+            del notes[_FUSED_NAMES]
         for output in operation.outputs():
             output.set_names(set())
     with tempfile.TemporaryDirectory(prefix="image-inference-int8-") as directory:

@@ -146,12 +146,13 @@ def read_quantized(file: WrittenFile) -> QuantizedModel:
         content = read_whole(file.path)
     except OSError as error:
         raise ModelError(
-            f"cannot read the int8 model {file.path}: {error.strerror or error}"
+            f"cannot read the int8 model {file.path}: {error.strerror or error}; put it back, or "
+            "compute the run again"
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise ModelError(
-            f"{file.path}: this worker found int8 model {found[:12]}, the launch put "
-            f"{file.sha256[:12]} there; leave it alone while a run lasts"
+            f"{file.path} is the int8 model {found[:12]}, and the run began with "
+            f"{file.sha256[:12]}; leave it alone, or compute the run again"
         )
     return unpack(content)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from transforms.boxes import ImageBox, box_names, boxes_of
 from transforms.errors import InputError, brief
+from transforms.images.policy import LIMITS
 from transforms.records import ImageRef
 from transforms.results import ShardResult
 from transforms.runs.data_file import read_schema
@@ -210,5 +211,9 @@ def _making(run: PublishedRun) -> Mapping[str, Any]:
     """Returns what decides a vector; the file format does not, nor the limits on images."""
     recipe = run.record["recipe"]
     outputs = {name: value for name, value in recipe["outputs"].items() if name != "format"}
-    fingerprint = run.record["preprocessing"]["fingerprint"]
-    return {"model": recipe["model"], "preprocessing": fingerprint, "outputs": outputs}
+    policy = {
+        name: value
+        for name, value in run.record["preprocessing"].items()
+        if name not in {*LIMITS, "fingerprint"}
+    }
+    return {"model": recipe["model"], "preprocessing": policy, "outputs": outputs}

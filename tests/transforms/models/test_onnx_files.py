@@ -1,5 +1,6 @@
 """Which ONNX file is meant, whether it is whole, and what can be no model."""
 
+import os
 import pathlib
 import shutil
 
@@ -93,6 +94,11 @@ def test_a_model_with_weights_of_its_own_file_is_taken_and_fingerprinted(
     assert inspect_model(path).output_dim == 8
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert fingerprint_model(str(tmp_path / "b" / "model.onnx")) == before
+    os.rename(tmp_path / "b" / "model.onnx", tmp_path / "b" / "net.onnx")
+    assert fingerprint_model(str(tmp_path / "b" / "net.onnx")) == before
+    os.rename(tmp_path / "b" / "weights.bin", tmp_path / "b" / "other.bin")
+    with pytest.raises(ModelError, match="the model is not whole"):
+        fingerprint_model(str(tmp_path / "b" / "net.onnx"))
     weights = tmp_path / "a" / "weights.bin"
     content = bytearray(weights.read_bytes())
     content[5] ^= 1

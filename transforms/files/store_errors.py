@@ -10,6 +10,12 @@ from transforms.files.object_store import TransientError
 NO_ANSWER = "short_body"
 """Reason of the errors of no_answer."""
 
+NO_CREDENTIALS = (
+    "it is not public, and there are no credentials of Google's; "
+    "make some by gcloud auth application-default login"
+)
+"""What is said where gs:// is read by nobody."""
+
 _THROTTLED = (429, 503)
 _TRANSIENT = (408, *_THROTTLED)
 

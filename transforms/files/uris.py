@@ -20,6 +20,7 @@ from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
 from transforms.files.object_parts import replaced
+from transforms.files.object_store import ObjectStore, TransientError
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import UNPACKERS, PackedFile, Packing
 from transforms.files.stores import store_of
@@ -70,22 +71,36 @@ def open_uri(uri: str, version: str | None = None) -> BinaryIO:
     return handle
 
 
-def read_remote(uri: str, max_bytes: int) -> bytes:
+def read_remote(uri: str, max_bytes: int, size_bytes: int | None = None) -> bytes:
     """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Args:
         uri: The file.
         max_bytes: Largest size of it.
+        size_bytes: Size by the listing, if it is known. A store that gives another is asked which
+            one is right: an object may have no checksum, and a proxy may send half of it.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
+        TransientError: If a store gave more or less than the file.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
     with _own_errors(uri):
         if (store := store_of(uri)) is not None:
-            return store.read(uri, max_bytes)
+            content = store.read(uri, max_bytes)
+            if size_bytes not in (None, len(content)):
+                _check_size_now(store, uri, len(content))
+            return content
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
+
+
+def _check_size_now(store: ObjectStore, uri: str, size_bytes: int) -> None:
+    stored_bytes = store.stat(uri).size_bytes
+    if stored_bytes != size_bytes:
+        raise TransientError(
+            f"{uri}: {size_bytes:,} bytes came of {stored_bytes:,}", reason="short_body"
+        )
 
 
 def read_within(handle: BinaryIO, max_bytes: int) -> bytes:

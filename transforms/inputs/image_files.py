@@ -137,7 +137,7 @@ class ImageFiles:
     ) -> Callable[[], bytes]:
         if is_web_uri(ref.uri):
             return functools.partial(self._read_web, ref, versions, unchanged)
-        return functools.partial(read_remote, ref.uri, self._max_image_bytes)
+        return functools.partial(read_remote, ref.uri, self._max_image_bytes, ref.size_bytes)
 
     def _read_web(
         self, ref: ImageRef, versions: dict[str, str | None], unchanged: set[int]

@@ -16,6 +16,7 @@ from transforms.errors import FileTooLargeError, NotFoundError, PermissionDenied
 from transforms.files import listing_pages, object_store, s3_storage
 from transforms.files.object_store import TransientError
 from transforms.files.s3_storage import S3Store
+from transforms.files.uris import read_remote
 
 S3 = S3Store()
 CONTENT = bytes(range(256)) * 100
@@ -106,6 +107,26 @@ def test_a_store_that_redirects_everything_is_refused(
     ):
         with pytest.raises(OSError, match="the store redirects every request; check AWS_ENDPOINT"):
             look()
+
+
+def test_a_body_of_another_size_than_was_listed_is_asked_about(
+    read_before: S3Bucket, between: Callable[..., Between]
+) -> None:
+    uri = read_before.put("a.jpg", CONTENT)
+    read_before.requests.clear()
+    assert read_remote(uri, len(CONTENT), len(CONTENT)) == CONTENT
+    assert len(read_before.requests) == 1
+    assert read_remote(uri, len(CONTENT), 123) == CONTENT  # It was replaced since.
+
+    def say_sorry(environ: dict[str, Any]) -> Answer:
+        is_look = environ["REQUEST_METHOD"] == "HEAD"
+        return (
+            None if is_look else ("200 OK", {"Content-Type": "text/html"}, b"<html>Sorry!</html>")
+        )
+
+    between(say_sorry)
+    with pytest.raises(TransientError, match=f"^{uri}: 19 bytes came of 25,600$"):
+        read_remote(uri, len(CONTENT), len(CONTENT))
 
 
 def test_what_a_proxy_takes_is_not_written(

@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from transforms.errors import RunError
+from transforms.errors import OutputError, RunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
@@ -67,11 +67,19 @@ def write_plan(staging: str, plan: Mapping[str, Any]) -> None:
 
 
 def read_plan(staging: str) -> dict[str, Any] | None:
-    """Reads the plan of the run that works or worked here; None if there is none."""
+    """Reads the plan of the run that works or worked here; None if there is none.
+
+    Raises:
+        OutputError: If what is there is no plan.
+    """
     path = FileSystems.join(staging, PLAN_FILE)
     if not FileSystems.exists(path):
         return None
-    return json.loads(read_whole(path))
+    try:
+        plan: dict[str, Any] = json.loads(read_whole(path))
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged ({error}); delete {staging} and run again") from error
+    return plan
 
 
 def commit(staging: str, result: ShardResult) -> None:

@@ -59,6 +59,7 @@ def publish_run(
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         if not any(result.images for result in chosen):
             raise RunError("no images found: the input files hold none; nothing is published")
+        _check_is_alone(publication)
         _check_failed(publication, chosen, record)
         _check_truncated(publication, chosen, truncated)
         _check_deleted(publication, record)
@@ -75,11 +76,18 @@ def publish_run(
             ) from error
         if gate is not None and answers is not None:
             gate.keep(answers)
-    if publication.root is not None:
-        publication.root.point_to(publication.output)
-        publication.root.prune()
-    staging.clear_staging(publication.staging)
-    release_handed_over(publication.staging)
+    try:
+        if publication.root is not None:
+            publication.root.point_to(publication.output)
+            publication.root.prune()
+        staging.clear_staging(publication.staging)
+        release_handed_over(publication.staging)
+    except OSError as error:
+        raise RunError(
+            f"{publication.output} is published, but what comes after that failed: "
+            f"{error.filename or publication.staging}: {error.strerror or error}; run again with "
+            "--resume once that is mended, which then has little to do"
+        ) from error
 
 
 def is_done(publication: Publication) -> bool:
@@ -146,6 +154,16 @@ def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Itera
     """Calls a function that waits for files, many at once; the results are in order."""
     with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="publish") as threads:
         yield from threads.map(function, *arguments)
+
+
+def _check_is_alone(publication: Publication) -> None:
+    """Refuses a run whose place another one took, as one does whose holder was silent for long."""
+    plan = staging.read_plan(publication.staging)
+    if plan is not None and plan["run_id"] != publication.run_id:
+        raise RunError(
+            f"another run, of {plan['started_at']}, took over in {publication.staging}, since this "
+            "one gave no sign of life for long; nothing is published by this one"
+        )
 
 
 def _check_failed(

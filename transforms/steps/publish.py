@@ -52,30 +52,7 @@ def publish_run(
         RuntimeError: If a shard is missing.
     """
     if not is_done(publication):
-        every = list(results)
-        chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-        truncated = list(_describe_truncated(chosen))
-        record = run_record(publication, chosen, skipped, [*warnings, *truncated])
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        if not any(result.images for result in chosen):
-            raise RunError("no images found: the input files hold none; nothing is published")
-        _check_is_alone(publication)
-        _check_failed(publication, chosen, record)
-        _check_truncated(publication, chosen, truncated)
-        _check_deleted(publication, record)
-        gate, answers = publication.canary_gate, None
-        if gate is not None:
-            canary = next(result for result in every if result.shard.is_canaries)
-            answers = gate.pass_or_raise(canary)
-        try:
-            _make_visible(publication, chosen, text)
-        except OSError as error:
-            raise RunError(
-                f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
-                "published; run again with --resume once that is mended"
-            ) from error
-        if gate is not None and answers is not None:
-            gate.keep(answers)
+        _publish_anew(list(results), skipped, publication, warnings)
     try:
         if publication.root is not None:
             publication.root.point_to(publication.output)
@@ -88,6 +65,37 @@ def publish_run(
             f"{error.filename or publication.staging}: {error.strerror or error}; run again with "
             "--resume once that is mended, which then has little to do"
         ) from error
+
+
+def _publish_anew(
+    every: list[ShardResult],
+    skipped: Iterable[PassedOver],
+    publication: Publication,
+    warnings: Iterable[str],
+) -> None:
+    chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
+    gate, answers = publication.canary_gate, None
+    try:
+        truncated = list(_describe_truncated(chosen))
+        record = run_record(publication, chosen, skipped, [*warnings, *truncated])
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        if not any(result.images for result in chosen):
+            raise RunError("no images found: the input files hold none; nothing is published")
+        _check_is_alone(publication)
+        _check_failed(publication, chosen, record)
+        _check_truncated(publication, chosen, truncated)
+        _check_deleted(publication, record)
+        if gate is not None:
+            canary = next(result for result in every if result.shard.is_canaries)
+            answers = gate.pass_or_raise(canary)
+        _make_visible(publication, chosen, text)
+    except OSError as error:
+        raise RunError(
+            f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
+            "published; run again with --resume once that is mended"
+        ) from error
+    if gate is not None and answers is not None:
+        gate.keep(answers)
 
 
 def is_done(publication: Publication) -> bool:

@@ -3,7 +3,10 @@
 import datetime
 import json
 import pathlib
+import time
+from collections.abc import Callable, Iterable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -11,8 +14,10 @@ from pipelines import embed, refresh
 from tests.support.buckets import ids_in, put_photos
 from tests.support.cloud import Cloud
 from tests.support.runs import solid
+from tests.support.s3 import S3Bucket
 from tests.support.tars import write_tar
 from transforms.errors import OutputError
+from transforms.lifecycle import lock
 from transforms.lifecycle.lock import DEAD_SECONDS, living_owner, run_lock
 from transforms.lifecycle.owner import this_process
 
@@ -159,8 +164,8 @@ def test_the_lock_of_a_dead_process_of_this_machine_is_taken_at_once(cloud: Clou
     fields = {name: getattr(owner, name) for name in owner.__dataclass_fields__}
     now = datetime.datetime.now(datetime.UTC).isoformat()
     for machine, is_taken in ((owner.machine, False), ("another boot", True)):
-        lock = {**fields, "process": 2**22 + 1, "machine": machine, "seen_at": now}
-        cloud.put("out/_staging/lock.json", json.dumps(lock).encode())
+        held = {**fields, "process": 2**22 + 1, "machine": machine, "seen_at": now}
+        cloud.put("out/_staging/lock.json", json.dumps(held).encode())
         assert (living_owner(staging) is not None) == is_taken
         if is_taken:
             with pytest.raises(OutputError), run_lock(staging, this_process("2", "embed")):
@@ -174,11 +179,62 @@ def test_a_lock_that_is_left_to_a_job_is_not_free_though_its_process_is_dead(clo
     staging = f"{cloud.uri}/out/_staging"
     owner = this_process("1", "embed")
     fields = {name: getattr(owner, name) for name in owner.__dataclass_fields__}
-    lock = {**fields, "process": 2**22 + 1, "seen_at": "2026-01-01T00:00:00+00:00"}
-    cloud.put("out/_staging/lock.json", json.dumps({**lock, "is_handed_over": True}).encode())
+    held = {**fields, "process": 2**22 + 1, "seen_at": "2026-01-01T00:00:00+00:00"}
+    cloud.put("out/_staging/lock.json", json.dumps({**held, "is_handed_over": True}).encode())
     assert living_owner(staging) is not None
     with (
         pytest.raises(OutputError, match="left its work to a Dataflow job"),
         run_lock(staging, this_process("2", "embed")),
     ):
         pass
+
+
+def test_a_lock_that_another_took_is_left_alone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "SIGN_OF_LIFE_SECONDS", 0.05)
+    staging = f"{cloud.uri}/out/_staging"
+    with run_lock(staging, this_process("1", "embed")):
+        other = {**json.loads(cloud.get("out/_staging/lock.json")), "run_id": "2"}
+        cloud.put("out/_staging/lock.json", json.dumps(other).encode())
+        time.sleep(0.3)
+        assert json.loads(cloud.get("out/_staging/lock.json")) == other
+    assert json.loads(cloud.get("out/_staging/lock.json")) == other
+
+
+def test_what_is_no_lock_or_plan_is_one_line(
+    cloud: Cloud, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_photos(cloud, 1)
+    argv = ["--input", f"{cloud.uri}/photos", "--model", mean_color, "--output"]
+    for name, content, said in (
+        ("lock.json", b"", "is no lock that a run wrote; see that no run works there, and"),
+        ("lock.json", b"[1]", "is no lock that a run wrote"),
+        ("plan.json", b'{"run', "is damaged (Unterminated string"),
+    ):
+        at = f"_staging/{name}"
+        cloud.put(f"out/{at}", content)
+        assert embed.main([*argv, f"{cloud.uri}/out"]) == 2
+        assert f"embed: {cloud.uri}/out/{at} {said}" in capsys.readouterr().err
+        cloud.delete(f"out/{at}")
+
+
+def test_who_may_not_delete_is_told_so_before_any_work(
+    s3: S3Bucket, mean_color: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(solid(1, 2, 3))
+    application = s3.faults._application
+
+    def refuse(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "DELETE":
+            return s3.faults._refuse(environ, start, 403)
+        return application(environ, start)
+
+    s3.faults._application = refuse
+    try:
+        argv = ["--input", str(tmp_path / "a.png"), "--model", mean_color]
+        assert embed.main([*argv, "--output", f"{s3.uri}/out"]) == 2
+    finally:
+        s3.faults._application = application
+    assert "whoever runs this may not delete there, and a run deletes" in capsys.readouterr().err
+    assert s3.names() == []

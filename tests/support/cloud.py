@@ -29,6 +29,8 @@ _LISTING = re.compile(r"/storage/v1/b/([^/]+)/o")
 _READ = re.compile(r"/download/storage/v1/b/([^/]+)/o/([^?]+)")
 _BUCKET = re.compile(r"/(?:upload/|download/)?storage/v1/b/([^/]+)")
 _REFUSALS = {
+    400: "Bucket is a requester pays bucket but no user project provided.",
+    401: "Anonymous caller does not have storage.objects.get access to the object.",
     403: "Anonymous caller does not have storage.objects.list access to the bucket.",
     404: "The specified bucket does not exist.",
     412: "At least one of the pre-conditions you specified did not hold.",

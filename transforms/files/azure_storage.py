@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DeserializationError,
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
@@ -33,10 +34,11 @@ from transforms.files import object_store
 from transforms.files.azure_account import service_of
 from transforms.files.azure_reads import get_blob
 from transforms.files.http_get import Answer
+from transforms.files.listing_pages import Page, each_page
 from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.object_writer import ObjectWriter
-from transforms.files.store_errors import http_error
+from transforms.files.store_errors import http_error, no_answer
 
 COPY_LOOKS_SECONDS = 0.5
 """Pause between looks at a copy that the store has not done at once."""
@@ -56,31 +58,21 @@ class AzureStore:
 
     def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Lists the objects whose URI begins so."""
-        bucket = self.bucket_of(prefix_uri)
-        with _own_errors(bucket, "no such container"):
-            container, prefix = _container_and_name(prefix_uri)
-            for blob in container.list_blobs(prefix, **_LISTING, **_page()):
-                if not _is_directory(blob):
-                    yield _stored(f"{bucket}/{blob.name}", blob)
+        for entry in self._list(prefix_uri, in_folder=False):
+            assert isinstance(entry, StoredObject), "without a delimiter there are no prefixes"
+            yield entry
 
     def list_folder(self, folder_uri: str) -> Iterator[StoredObject | str]:
         """Lists what is right in a folder."""
-        bucket = self.bucket_of(folder_uri)
-        with _own_errors(bucket, "no such container"):
-            container, prefix = _container_and_name(folder_uri)
-            for blob in container.walk_blobs(prefix, delimiter="/", **_LISTING, **_page()):
-                if isinstance(blob, BlobPrefix):
-                    yield f"{bucket}/{blob.name}"
-                elif not _is_directory(blob):
-                    yield _stored(f"{bucket}/{blob.name}", blob)
+        return self._list(folder_uri, in_folder=True)
 
     def stat(self, uri: str) -> StoredObject:
         """Returns one object as a listing has it."""
         with _own_errors(uri):
             found = _blob(uri).get_blob_properties()
-        if _is_directory(found):
-            raise NotFoundError(f"{uri}: it is a directory")
-        return _stored(uri, found)
+            if _is_directory(found):
+                raise NotFoundError(f"{uri}: it is a directory")
+            return _stored(uri, found)
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
@@ -173,6 +165,25 @@ class AzureStore:
             headers["Content-MD5"] = base64.b64encode(md5).decode()
         return Answer(HTTPStatus.PARTIAL_CONTENT, headers, content)
 
+    def _list(self, uri: str, *, in_folder: bool) -> Iterator[StoredObject | str]:
+        bucket = self.bucket_of(uri)
+
+        def fetch(token: str | None) -> Page:
+            with _own_errors(bucket, "no such container"):
+                container, prefix = _container_and_name(uri)
+                blobs = container.walk_blobs if in_folder else container.list_blobs
+                pages = blobs(prefix, **_LISTING, **_page()).by_page(token)
+                entries = [
+                    f"{bucket}/{blob.name}"
+                    if isinstance(blob, BlobPrefix)
+                    else _stored(f"{bucket}/{blob.name}", blob)
+                    for blob in next(pages)
+                    if isinstance(blob, BlobPrefix) or not _is_directory(blob)
+                ]
+                return Page(entries, pages.continuation_token)
+
+        return each_page(fetch, bucket)
+
 
 class _Upload:
     """An object on its way; see object_writer.Upload."""
@@ -218,6 +229,8 @@ def _own_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
         raise TransientError(f"{uri}: {_first_line(error)}", reason="stall") from error
     except AzureError as error:  # No answer, or half of one.
         raise TransientError(f"{uri}: {_first_line(error)}", reason="reset") from error
+    except (DeserializationError, AttributeError) as error:  # The client takes nothing for None.
+        raise no_answer(uri) from error
     except ValueError as error:  # What cannot be a container, or an account.
         raise NotFoundError(f"{uri}: {error}") from error
 
@@ -225,6 +238,8 @@ def _own_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
 def _of_answer(uri: str, error: HttpResponseError, absent: str) -> Exception:
     status, code = error.status_code, getattr(error, "error_code", None)
     said = _first_line(error)
+    if status is not None and status < HTTPStatus.MULTIPLE_CHOICES:  # Half a page.
+        return no_answer(uri)
     if status is None:
         if isinstance(error, ClientAuthenticationError):
             return PermissionDeniedError(f"{uri}: {said}")

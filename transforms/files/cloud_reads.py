@@ -81,8 +81,10 @@ def _get(uri: str, max_bytes: int, headers: Mapping[str, str]) -> Answer:
     is_beyond = answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers
     if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or is_beyond:
         return answer
-    if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):  # Or no name of one.
-        raise http_error(uri, HTTPStatus.NOT_FOUND, "no such object")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        raise http_error(uri, answer.status, "no such object")
+    if answer.status == HTTPStatus.BAD_REQUEST:  # No name of one, or whoever asks must pay.
+        raise http_error(uri, HTTPStatus.NOT_FOUND, _message(answer))
     raise http_error(uri, answer.status, _message(answer))
 
 

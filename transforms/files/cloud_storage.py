@@ -17,6 +17,7 @@ from transforms.files import object_store
 from transforms.files.cloud_reads import read_object, read_object_range
 from transforms.files.google_client import bucket_and_name, client
 from transforms.files.google_errors import google_errors
+from transforms.files.listing_pages import Page, each_page
 from transforms.files.object_store import StoredObject
 from transforms.files.object_writer import PART_BYTES, ObjectWriter
 
@@ -92,21 +93,23 @@ class GoogleStore:
 
     def _list(self, uri: str, delimiter: str | None = None) -> Iterator[StoredObject | str]:
         bucket = self.bucket_of(uri)
-        with google_errors(bucket, "no such bucket"):
-            name, prefix = bucket_and_name(uri)
-            blobs = client().list_blobs(
-                name,
-                prefix=prefix,
-                delimiter=delimiter,
-                fields=_FIELDS,
-                page_size=object_store.PAGE_OBJECTS,
-            )
-            given: set[str] = set()
-            for page in blobs.pages:
-                yield from map(_stored, page)
-                for folder in blobs.prefixes - given:
-                    yield f"{bucket}/{folder}"
-                given |= blobs.prefixes
+
+        def fetch(token: str | None) -> Page:
+            with google_errors(bucket, "no such bucket"):
+                name, prefix = bucket_and_name(uri)
+                blobs = client().list_blobs(
+                    name,
+                    prefix=prefix,
+                    delimiter=delimiter,
+                    fields=_FIELDS,
+                    page_size=object_store.PAGE_OBJECTS,
+                    page_token=token,
+                )
+                entries: list[StoredObject | str] = list(map(_stored, next(blobs.pages)))
+                entries += (f"{bucket}/{folder}" for folder in sorted(blobs.prefixes))
+                return Page(entries, blobs.next_page_token)
+
+        return each_page(fetch, bucket)
 
 
 class _Upload:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import requests
 from google.api_core.exceptions import GoogleAPICallError, RetryError
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.exceptions import GoogleAuthError, InvalidOperation, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from transforms.errors import NotFoundError, PermissionDeniedError
 from transforms.files.object_store import TransientError
-from transforms.files.store_errors import http_error
+from transforms.files.store_errors import NO_CREDENTIALS, http_error, no_answer
 
 _REQUEST = re.compile(r"^[A-Z]+ https?://\S+: ")
 _MESSAGE = re.compile(r'"message": *("(?:[^"\\]|\\.)*")')
@@ -44,10 +44,14 @@ def google_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
         raise TransientError(
             f"{uri}: what came has not the checksum of the object", reason="checksum"
         ) from error
+    except (requests.JSONDecodeError, AttributeError) as error:  # The client takes nothing for b"".
+        raise no_answer(uri) from error
     except requests.Timeout as error:
         raise TransientError(f"{uri}: {error}", reason="stall") from error
     except (requests.RequestException, TransportError) as error:
         raise TransientError(f"{uri}: {error}", reason="reset") from error
+    except InvalidOperation as error:
+        raise PermissionDeniedError(f"{uri}: {NO_CREDENTIALS}") from error
     except GoogleAuthError as error:
         raise PermissionDeniedError(f"{uri}: {error}") from error
     except ValueError as error:  # No bucket, or a name that cannot be.

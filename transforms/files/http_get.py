@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 import urllib3
-from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.exceptions import GoogleAuthError, InvalidOperation, RefreshError
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, ProtocolError, TimeoutError
 
 from transforms.errors import FileTooLargeError, PermissionDeniedError
 from transforms.files.object_store import READ_UNTIL, TransientError
-from transforms.files.store_errors import http_error
+from transforms.files.store_errors import NO_CREDENTIALS, http_error
 
 STALL_SECONDS = 10.0
 """Time without a byte after which a connection is given up."""
@@ -104,6 +104,8 @@ def get(
         except BaseException:
             response.close()  # What is left in the connection is of no use.
             raise
+    except InvalidOperation as error:  # Of nobody's credentials, there is nothing to refresh.
+        raise PermissionDeniedError(f"{uri}: {NO_CREDENTIALS}") from error
     except RefreshError as error:
         if error.retryable:
             raise TransientError(f"{uri}: {error}", reason="credentials") from error

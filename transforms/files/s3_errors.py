@@ -21,11 +21,15 @@ from urllib3.exceptions import HTTPError
 
 from transforms.errors import NotFoundError, PermissionDeniedError
 from transforms.files.object_store import TransientError
-from transforms.files.store_errors import http_error
+from transforms.files.store_errors import http_error, no_answer
 
 _DENIED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
 _TRANSIENT = {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout"}
 """Codes whose status says something else."""
+
+_REDIRECTED = (
+    "the store redirects every request; check AWS_ENDPOINT_URL, also its http:// or https://"
+)
 
 
 @contextlib.contextmanager
@@ -55,6 +59,10 @@ def s3_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
         raise TransientError(f"{uri}: {error}", reason="stall") from error
     except (ConnectionError, HTTPClientError, HTTPError) as error:
         raise TransientError(f"{uri}: {error}", reason="reset") from error
+    except RecursionError as error:  # The client looks for the bucket's region, and is led back.
+        raise OSError(f"{uri}: {_REDIRECTED}") from error
+    except KeyError as error:  # The client leaves out what an answer lacks.
+        raise no_answer(uri) from error
     except BotoCoreError as error:
         raise OSError(f"{uri}: {error}") from error
 
@@ -64,6 +72,8 @@ def _of_answer(uri: str, error: ClientError, absent: str) -> Exception:
     said = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in _DENIED:
         status = 403
+    elif 300 <= status < 400 and code == str(status):  # Of no store, which says where to ask.
+        said = _REDIRECTED
     elif code in _TRANSIENT:
         status = 408
     elif status == 404:

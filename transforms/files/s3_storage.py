@@ -23,11 +23,13 @@ from botocore.exceptions import ClientError
 from transforms.errors import NotFoundError
 from transforms.files import object_store
 from transforms.files.http_get import Answer
+from transforms.files.listing_pages import Page, each_page
 from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import CONNECTIONS, StoredObject
 from transforms.files.object_writer import ObjectWriter
 from transforms.files.s3_errors import s3_errors, status_of
 from transforms.files.s3_reads import S3Reads
+from transforms.files.store_errors import no_answer
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -53,23 +55,19 @@ class S3Store:
 
     def list_objects(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Lists the objects whose URI begins so."""
-        for bucket, page in self._pages(prefix_uri):
-            for entry in page.get("Contents", ()):
-                yield _stored(f"{bucket}/{entry['Key']}", entry, entry["Size"])
+        for entry in self._list(prefix_uri):
+            assert isinstance(entry, StoredObject), "without a delimiter there are no prefixes"
+            yield entry
 
     def list_folder(self, folder_uri: str) -> Iterator[StoredObject | str]:
         """Lists what is right in a folder."""
-        for bucket, page in self._pages(folder_uri, Delimiter="/"):
-            for entry in page.get("Contents", ()):
-                yield _stored(f"{bucket}/{entry['Key']}", entry, entry["Size"])
-            for folder in page.get("CommonPrefixes", ()):
-                yield f"{bucket}/{folder['Prefix']}"
+        return self._list(folder_uri, Delimiter="/")
 
     def stat(self, uri: str) -> StoredObject:
         """Returns one object as a listing has it."""
         with s3_errors(uri):
             found = _client().head_object(**_place(uri))
-        return _stored(uri, found, found["ContentLength"])
+            return _stored(uri, found, found["ContentLength"])
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
@@ -100,7 +98,9 @@ class S3Store:
         with s3_errors(uri):
             place = _place(uri)
             try:
-                _client().put_object(**place, Body=content, Metadata=own, IfNoneMatch="*")
+                _check_written(
+                    _client().put_object(**place, Body=content, Metadata=own, IfNoneMatch="*"), uri
+                )
             except ClientError as error:
                 if status_of(error) != 412:
                     raise
@@ -123,22 +123,28 @@ class S3Store:
         with s3_errors(uri):
             _client().delete_object(**_place(uri))
 
-    def _pages(self, uri: str, **options: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _list(self, uri: str, **options: str) -> Iterator[StoredObject | str]:
         bucket = self.bucket_of(uri)
-        with s3_errors(bucket, "no such bucket"):
-            name, prefix = _bucket_and_name(uri)
-            pages = (
-                _client()
-                .get_paginator("list_objects_v2")
-                .paginate(
-                    Bucket=name,
-                    Prefix=prefix,
-                    PaginationConfig={"PageSize": object_store.PAGE_OBJECTS},
-                    **options,
+
+        def fetch(token: str | None) -> Page:
+            with s3_errors(bucket, "no such bucket"):
+                name, prefix = _bucket_and_name(uri)
+                at = options if token is None else options | {"ContinuationToken": token}
+                page = _client().list_objects_v2(
+                    Bucket=name, Prefix=prefix, MaxKeys=object_store.PAGE_OBJECTS, **at
                 )
-            )
-            for page in pages:
-                yield bucket, page
+            following = page.get("NextContinuationToken")
+            # The client takes any answer with status 200 for a page, if need be the last.
+            if page.get("IsTruncated") is not (following is not None):
+                raise no_answer(bucket)
+            entries: list[StoredObject | str] = [
+                _stored(f"{bucket}/{entry['Key']}", entry, entry["Size"])
+                for entry in page.get("Contents", ())
+            ]
+            entries += (f"{bucket}/{each['Prefix']}" for each in page.get("CommonPrefixes", ()))
+            return Page(entries, following)
+
+        return each_page(fetch, bucket)
 
 
 class _Upload:
@@ -152,7 +158,7 @@ class _Upload:
 
     def put(self, content: bytes) -> None:
         with s3_errors(self._uri):
-            _client().put_object(**self._place, Body=content)
+            _check_written(_client().put_object(**self._place, Body=content), self._uri)
 
     def send(self, part: bytes) -> None:
         with s3_errors(self._uri):
@@ -167,14 +173,21 @@ class _Upload:
 
     def finish(self) -> None:
         with s3_errors(self._uri):
-            _client().complete_multipart_upload(
+            finished = _client().complete_multipart_upload(
                 **self._upload, MultipartUpload={"Parts": self._parts}
             )
+            _check_written(finished, self._uri)
 
     def abort(self) -> None:
         if self._upload:
             with s3_errors(self._uri):
                 _client().abort_multipart_upload(**self._upload)
+
+
+def _check_written(answer: dict[str, Any], uri: str) -> None:
+    """Checks that it was the store that said that an object is written: it tells its version."""
+    if "ETag" not in answer:
+        raise no_answer(uri)
 
 
 def _stored(uri: str, found: dict[str, Any], size_bytes: int) -> StoredObject:

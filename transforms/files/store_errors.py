@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError
 from transforms.files.object_store import TransientError
 
+NO_ANSWER = "short_body"
+"""Reason of the errors of no_answer."""
+
+NO_CREDENTIALS = (
+    "it is not public, and there are no credentials of Google's; "
+    "make some by gcloud auth application-default login"
+)
+"""What is said where gs:// is read by nobody."""
+
 _THROTTLED = (429, 503)
 _TRANSIENT = (408, *_THROTTLED)
 
@@ -39,6 +48,11 @@ def http_error(
             retry_after_seconds=float(retry_after) if retry_after and waits else None,
         )
     return OSError(message)
+
+
+def no_answer(where: str) -> TransientError:
+    """Returns the error of an answer with status 200 that no store gives: of a proxy, or half."""
+    return TransientError(f"{where}: what came is no answer of a store", reason=NO_ANSWER)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,9 @@
 """Opening a URI to read: what is missing, what is denied, and what to try again."""
 
 import contextlib
-import errno
 import gzip
 import io
 import os
-import stat
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -19,7 +17,9 @@ from transforms.errors import (
 from transforms.files.file_systems import FileSystems, open_as_stored
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
+from transforms.files.local_file import ABSENT, open_local
 from transforms.files.object_parts import replaced
+from transforms.files.object_store import ObjectStore, TransientError
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import UNPACKERS, PackedFile, Packing
 from transforms.files.stores import store_of
@@ -30,8 +30,6 @@ PART_LOST = "what was there is lost"
 
 BEGINNING_BYTES = 4096
 """First bytes of a file that tell what it is, also through gzip."""
-
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 
 
 def is_local(uri: str) -> bool:
@@ -50,8 +48,8 @@ def open_uri(uri: str, version: str | None = None) -> BinaryIO:
         NotFoundError: If there is no such file, it is a directory or a pipe, or the name cannot
             be one.
         PermissionDeniedError: If it may not be read.
-        UnavailableError: If a store did not answer in time, or the file is of another version;
-            reading may raise it, too.
+        UnavailableError: If a store did not answer in time, a disk fails, or the file is of another
+            version; reading may raise it, too.
         OSError: If another storage fails; trying again may help.
     """
     with _own_errors(uri):
@@ -63,7 +61,7 @@ def open_uri(uri: str, version: str | None = None) -> BinaryIO:
         return cast(BinaryIO, ObjectStream(store, uri, found.size_bytes, found.version))
     with _own_errors(uri):
         path = path_of_uri(uri)
-        handle = _open_local(path) if is_local(path) else open_as_stored(path)
+        handle = open_local(path) if is_local(path) else open_as_stored(path)
     found_now = version_of(handle)
     if version is not None and found_now is not None and str(found_now[1]) != version:
         handle.close()
@@ -71,22 +69,36 @@ def open_uri(uri: str, version: str | None = None) -> BinaryIO:
     return handle
 
 
-def read_remote(uri: str, max_bytes: int) -> bytes:
+def read_remote(uri: str, max_bytes: int, size_bytes: int | None = None) -> bytes:
     """Reads a remote file whole, as it is stored; of a store in a single request.
 
     Args:
         uri: The file.
         max_bytes: Largest size of it.
+        size_bytes: Size by the listing, if it is known. A store that gives another is asked which
+            one is right: an object may have no checksum, and a proxy may send half of it.
 
     Raises:
         FileTooLargeError: If it has more than max_bytes.
+        TransientError: If a store gave more or less than the file.
         NotFoundError, PermissionDeniedError, OSError: As open_uri.
     """
     with _own_errors(uri):
         if (store := store_of(uri)) is not None:
-            return store.read(uri, max_bytes)
+            content = store.read(uri, max_bytes)
+            if size_bytes not in (None, len(content)):
+                _check_size_now(store, uri, len(content))
+            return content
     with open_uri(uri) as handle:
         return read_within(handle, max_bytes)
+
+
+def _check_size_now(store: ObjectStore, uri: str, size_bytes: int) -> None:
+    stored_bytes = store.stat(uri).size_bytes
+    if stored_bytes != size_bytes:
+        raise TransientError(
+            f"{uri}: {size_bytes:,} bytes came of {stored_bytes:,}", reason="short_body"
+        )
 
 
 def read_within(handle: BinaryIO, max_bytes: int) -> bytes:
@@ -126,7 +138,7 @@ def _own_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _ABSENT or isinstance(error, IsADirectoryError):
+        if error.errno in ABSENT or isinstance(error, IsADirectoryError):
             raise NotFoundError(f"{uri}: {_reason(error)}") from error
         if isinstance(error, PermissionError):
             raise PermissionDeniedError(f"{uri}: {_reason(error)}") from error
@@ -137,15 +149,6 @@ def _own_errors(uri: str) -> Iterator[None]:
         raise PermissionDeniedError(f"{uri}: {error.message}") from error
     except ValueError as error:  # An unknown scheme, no bucket, a NUL or half a surrogate pair.
         raise NotFoundError(f"{uri!r} cannot be opened: {error}") from error
-
-
-def _open_local(path: str) -> BinaryIO:
-    # Opening a named pipe would otherwise wait for someone to write to it.
-    handle = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-        handle.close()
-        raise OSError(errno.ENXIO, "not a regular file")
-    return handle
 
 
 def version_of(handle: BinaryIO) -> tuple[int, int] | None:

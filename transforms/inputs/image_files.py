@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from transforms.errors import ImageError, UnlistedError, UnstableImageError
+from transforms.errors import ImageError, UnavailableError, UnlistedError, UnstableImageError
 from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
 from transforms.files.pace import Pace
@@ -37,7 +37,9 @@ turns, and twice as long.
 """
 
 READS = 3
-"""Tries at a local file that changes while it is read: half of the old and half of the new."""
+"""Tries at a local file that changes while it is read: half of the old and half of the new; and at
+one that the disk does not give.
+"""
 
 FRESH_SECONDS = 0.05
 """A file modified so lately may be in the middle of it: file systems count in steps of 10 ms."""
@@ -89,8 +91,6 @@ class ImageFiles:
             versions: Where to note the version of each file that the web gave, by image_id; it is
                 complete once the last batch is read.
 
-        Raises:
-            OSError: If a local disk fails; trying again may help.
         """
         return self._read_cut(refs, _cut(refs, batch_size), {} if versions is None else versions)
 
@@ -137,7 +137,7 @@ class ImageFiles:
     ) -> Callable[[], bytes]:
         if is_web_uri(ref.uri):
             return functools.partial(self._read_web, ref, versions, unchanged)
-        return functools.partial(read_remote, ref.uri, self._max_image_bytes)
+        return functools.partial(read_remote, ref.uri, self._max_image_bytes, ref.size_bytes)
 
     def _read_web(
         self, ref: ImageRef, versions: dict[str, str | None], unchanged: set[int]
@@ -243,20 +243,28 @@ def _is_local(ref: ImageRef) -> bool:
 
 def _read_from_memory(ref: ImageRef, max_image_bytes: int) -> bytes | None:
     """Returns a local file that is in the page cache and stays as it is, or None."""
-    with open_uri(ref.uri) as handle:
-        return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
+    try:
+        with open_uri(ref.uri) as handle:
+            return _read_stable(handle, max_image_bytes) if is_in_memory(handle) else None
+    except UnavailableError:  # It is tried again like those that are waited for.
+        return None
 
 
 def _read(ref: ImageRef, max_image_bytes: int) -> bytes:
-    for _ in range(READS):
-        with open_uri(ref.uri) as handle:
-            content = _read_stable(handle, max_image_bytes)
-        if content is not None:
-            return content
-        time.sleep(FRESH_SECONDS)
-    raise UnstableImageError(
+    failed: ImageError = UnstableImageError(
         f"changed each of the {READS} times it was read; wait until whoever writes it is done"
     )
+    for _ in range(READS):
+        try:
+            with open_uri(ref.uri) as handle:
+                content = _read_stable(handle, max_image_bytes)
+        except UnavailableError as error:
+            failed = UnavailableError(f"{error}; not read in {READS} tries")
+        else:
+            if content is not None:
+                return content
+        time.sleep(FRESH_SECONDS)
+    raise failed
 
 
 def _read_stable(handle: BinaryIO, max_image_bytes: int) -> bytes | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from transforms.errors import OutputError
-from transforms.files.file_systems import FileSystems
+from transforms.files.uris import is_local
 from transforms.lifecycle import staging
 from transforms.lifecycle.decision import (
     AlreadyPublished,
@@ -91,8 +91,9 @@ def claim_output(
             yield claim
         except BaseException:
             # What ended before its first shard was done leaves nothing that is worth resuming.
-            if isinstance(decision, Start) and not staging.count_commits(staging_directory):
-                staging.clear_staging(staging_directory)
+            with contextlib.suppress(OSError):  # Of a store that is down, that is said already.
+                if isinstance(decision, Start) and not staging.count_commits(staging_directory):
+                    staging.clear_staging(staging_directory)
             raise
 
 
@@ -160,8 +161,8 @@ def _sweep(staging_directory: str) -> None:
 
 def _remove_if_done(staging_directory: str) -> None:
     """Removes the staging directory if no plan, and so no unfinished run, is in it."""
-    plan = FileSystems.join(staging_directory, staging.PLAN_FILE)
-    if not FileSystems.exists(plan):
+    plan = os.path.join(staging_directory, staging.PLAN_FILE)
+    if is_local(staging_directory) and not os.path.exists(plan):
         remove_staging(staging_directory)
 
 

@@ -78,7 +78,7 @@ def living_owner(staging: str) -> Owner | None:
         return None
     content = read_whole(path)
     holder = read_owner(content)
-    is_dead = is_dead_here(holder) if is_local(path) else _is_abandoned(content)
+    is_dead = is_dead_here(holder) if is_local(path) else _is_abandoned(path, content)
     return None if is_dead else holder
 
 
@@ -90,11 +90,10 @@ def release_handed_over(staging: str) -> None:
 
 
 def remove_staging(staging: str) -> None:
-    """Removes an empty staging directory with its lock, as its holder's last act there."""
-    if is_local(staging):
-        os.unlink(os.path.join(staging, LOCK_FILE))
-        with contextlib.suppress(OSError):  # A second writer has just come.
-            os.rmdir(staging)
+    """Removes an empty local staging directory with its lock, as its holder's last act there."""
+    os.unlink(os.path.join(staging, LOCK_FILE))
+    with contextlib.suppress(OSError):  # A second writer has just come.
+        os.rmdir(staging)
 
 
 @contextlib.contextmanager
@@ -138,9 +137,10 @@ def _is_same_file(handle: int, path: str) -> bool:
 @contextlib.contextmanager
 def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     """Holds an object that a thread renews; one not renewed for long is a dead run's."""
+    _check_may_delete(path)
     if not create_if_absent(path, _remote_text(owner).encode()):
         content = read_whole(path)
-        if not _is_abandoned(content):
+        if not _is_abandoned(path, content):
             raise OutputError(_why_refused(path, content))
         write_whole(path, _remote_text(owner).encode())
         # Of two that take a dead run's lock at once, the last to write has it.
@@ -153,6 +153,8 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
         while not done.wait(SIGN_OF_LIFE_SECONDS):
             # A sign that is lost to a hiccup is followed by the next, long before DEAD_SECONDS.
             with contextlib.suppress(OSError):
+                if not _is_held_by(path, owner):  # It was silent for so long that another came.
+                    return
                 write_whole(path, _remote_text(owner).encode())
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
@@ -163,18 +165,39 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
     finally:
         done.set()
         thread.join()
-        if _is_held_by(path, owner):
-            if hold.is_handed_over:
-                write_whole(path, _remote_text(owner, is_handed_over=True).encode())
-            else:
-                delete([path])
+        if hold.is_handed_over and _is_held_by(path, owner):
+            write_whole(path, _remote_text(owner, is_handed_over=True).encode())
+        elif not hold.is_handed_over:
+            # One that stays there is known for a dead run's. How the run ended is to be said.
+            with contextlib.suppress(OSError):
+                if _is_held_by(path, owner):
+                    delete([path])
 
 
-def _is_abandoned(content: bytes) -> bool:
+def _check_may_delete(path: str) -> None:
+    """Raises PermissionError where a run could not tidy up, before it has done its work."""
+    probe = f"{path}.probe"
+    try:
+        delete([probe])  # It is not there, which is no error for who may delete.
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno,
+            f"{error.strerror}: whoever runs this may not delete there, and a run deletes what it "
+            "worked with; let them in, or choose another output",
+            probe,
+        ) from error
+
+
+def _is_abandoned(path: str, content: bytes) -> bool:
     """Whether a lock in an object store is a dead run's, which the next may take over."""
-    if _is_handed_over(content):
-        return False
-    return _silent_seconds(content) >= DEAD_SECONDS or is_dead_here(read_owner(content))
+    try:
+        if _is_handed_over(content):
+            return False
+        return _silent_seconds(content) >= DEAD_SECONDS or is_dead_here(read_owner(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(
+            f"{path} is no lock that a run wrote; see that no run works there, and delete it"
+        ) from error
 
 
 def _silent_seconds(content: bytes) -> float:

@@ -3,38 +3,29 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterable
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from transforms.boxes import WITHOUT_BOXES
 from transforms.errors import RunError
-from transforms.failure import CUT_SHORT, UNOPENED
 from transforms.files.atomic_files import link_or_copy, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
 from transforms.lifecycle import staging
+from transforms.lifecycle.admission import (
+    check_admission,
+    describe_truncated,
+    failure_lines,
+    map_at_once,
+)
 from transforms.lifecycle.lock import release_handed_over
 from transforms.lifecycle.publication import Publication, one_attempt_each, run_record
 from transforms.lifecycle.swap import put_in_place
-from transforms.records import Change, PassedOver
+from transforms.records import PassedOver
 from transforms.results import ShardResult
 from transforms.runs import directory as run_directory
 from transforms.runs.directory import FAILURES_FILE, RUN_FILE, SUCCESS_FILE
-from transforms.runs.failures import failure_line
-from transforms.runs.file_accounts import file_of
-from transforms.runs.inputs_file import read_inputs
 from transforms.runs.record import holds_run
-
-T = TypeVar("T")
-
-TRUNCATED_SHOWN = 8
-"""Files not read to their end of which a run tells; _failures.jsonl has all."""
-
-FILES_AT_ONCE = 32
-"""An object store takes its time for each copy or read, however small, and takes many at once."""
 
 
 def publish_run(
@@ -53,34 +44,45 @@ def publish_run(
         RuntimeError: If a shard is missing.
     """
     if not is_done(publication):
-        every = list(results)
-        chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-        truncated = list(_describe_truncated(chosen))
+        _publish_anew(list(results), skipped, publication, warnings)
+    try:
+        if publication.root is not None:
+            publication.root.point_to(publication.output)
+            publication.root.prune()
+        staging.clear_staging(publication.staging)
+        release_handed_over(publication.staging)
+    except OSError as error:
+        raise RunError(
+            f"{publication.output} is published, but what comes after that failed: "
+            f"{error.filename or publication.staging}: {error.strerror or error}; run again with "
+            "--resume once that is mended, which then has little to do"
+        ) from error
+
+
+def _publish_anew(
+    every: list[ShardResult],
+    skipped: Iterable[PassedOver],
+    publication: Publication,
+    warnings: Iterable[str],
+) -> None:
+    chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
+    gate, answers = publication.canary_gate, None
+    try:
+        truncated = list(describe_truncated(chosen))
         record = run_record(publication, chosen, skipped, [*warnings, *truncated])
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        if not any(result.images for result in chosen):
-            raise RunError(f"{_nothing_found(record)}; nothing is published")
-        _check_failed(publication, chosen, record)
-        _check_truncated(publication, chosen, truncated)
-        _check_deleted(publication, record)
-        gate, answers = publication.canary_gate, None
+        check_admission(publication, chosen, record, truncated)
         if gate is not None:
             canary = next(result for result in every if result.shard.is_canaries)
             answers = gate.pass_or_raise(canary)
-        try:
-            _make_visible(publication, chosen, text)
-        except OSError as error:
-            raise RunError(
-                f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
-                "published; run again with --resume once that is mended"
-            ) from error
-        if gate is not None and answers is not None:
-            gate.keep(answers)
-    if publication.root is not None:
-        publication.root.point_to(publication.output)
-        publication.root.prune()
-    staging.clear_staging(publication.staging)
-    release_handed_over(publication.staging)
+        _make_visible(publication, chosen, text)
+    except OSError as error:
+        raise RunError(
+            f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
+            "published; run again with --resume once that is mended"
+        ) from error
+    if gate is not None and answers is not None:
+        gate.keep(answers)
 
 
 def is_done(publication: Publication) -> bool:
@@ -122,107 +124,11 @@ def _assemble(
         staged.append(publication.quantized.path)
         names.append(run_directory.INT8_FILE)
     targets = [FileSystems.join(directory, name) for name in names]
-    for _ in _map_at_once(link_or_copy, staged, targets):
+    for _ in map_at_once(link_or_copy, staged, targets):
         pass
-    write_whole(FileSystems.join(directory, FAILURES_FILE), _failure_lines(results))
+    write_whole(FileSystems.join(directory, FAILURES_FILE), failure_lines(results))
     write_whole(FileSystems.join(directory, RUN_FILE), text.encode())
     write_whole(FileSystems.join(directory, SUCCESS_FILE), b"")
-
-
-def _failure_lines(results: list[ShardResult]) -> bytes:
-    """Gathers the shards' failures, in order of the shards."""
-    return b"".join(_map_at_once(_failures_of, (result for result in results if result.failed)))
-
-
-def _failures_of(result: ShardResult) -> bytes:
-    return b"".join(
-        failure_line(failure).encode() for failure in read_inputs(result.inputs.path)[1]
-    )
-
-
-def _map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Iterator[T]:
-    """Calls a function that waits for files, many at once; the results are in order."""
-    with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="publish") as threads:
-        yield from threads.map(function, *arguments)
-
-
-def _nothing_found(record: Mapping[str, Any]) -> str:
-    count = record["skipped_by_reason"].get(WITHOUT_BOXES, 0)
-    if count:
-        return f"no boxes found: the {count:,} images that were read have none"
-    return "no images found: the input files hold none"
-
-
-def _check_failed(
-    publication: Publication, results: list[ShardResult], record: Mapping[str, Any]
-) -> None:
-    """Refuses a run of which too much failed; leaves the reasons in the staging directory."""
-    failed, processed = record["counts"]["failed"], sum(result.images for result in results)
-    if failed <= publication.max_failed_fraction * processed:
-        return
-    path = FileSystems.join(publication.staging, FAILURES_FILE)
-    write_whole(path, _failure_lines(results))
-    reasons = ", ".join(f"{reason} {n}" for reason, n in record["failures_by_reason"].items())
-    first = read_inputs(next(result for result in results if result.failed).inputs.path)[1][0]
-    raise RunError(
-        f"{failed} of {processed} images failed ({failed / processed:.1%}: {reasons}), more than "
-        f"--max_failed_fraction {publication.max_failed_fraction:g} allows, such as {first.uri}: "
-        f"{first.message}; nothing is published, see {path}; mend them, or allow more, and run "
-        "again with --resume"
-    )
-
-
-def _describe_truncated(results: list[ShardResult]) -> Iterator[str]:
-    """Says of each file that was not read to its end where it ended, the first few."""
-    truncated = [
-        (result, account.file.uri)
-        for result in results
-        for account in result.files
-        if account.is_cut_short
-    ]
-    for result, uri in truncated[:TRUNCATED_SHOWN]:
-        files = {account.file.uri for account in result.files}
-        end = next(
-            failure
-            for failure in read_inputs(result.inputs.path)[1]
-            if failure.reason in CUT_SHORT | UNOPENED and file_of(failure.uri, files) == uri
-        )
-        yield f"{uri} was not read to its end: {end.message.removeprefix(f'{uri}: ')}"
-    if len(truncated) > TRUNCATED_SHOWN:
-        rest = len(truncated) - TRUNCATED_SHOWN
-        yield f"{rest} more files were not read to their ends: see {FAILURES_FILE}"
-
-
-def _check_truncated(
-    publication: Publication, results: list[ShardResult], truncated: list[str]
-) -> None:
-    """Refuses a run of which nobody knows what share failed; leaves the failures in staging."""
-    if not truncated or publication.allow_truncated_files or publication.max_failed_fraction == 1:
-        return
-    path = FileSystems.join(publication.staging, FAILURES_FILE)
-    write_whole(path, _failure_lines(results))
-    raise RunError(
-        f"{'; '.join(truncated)}. How many images are missing is not known, so that "
-        f"--max_failed_fraction {publication.max_failed_fraction:g} cannot be held to; nothing is "
-        f"published, see {path}; put the whole files there, or allow it with "
-        "--allow_truncated_files, and run again with --resume: what is computed is kept"
-    )
-
-
-def _check_deleted(publication: Publication, record: Mapping[str, Any]) -> None:
-    """Refuses a listing that has shrunk too much: a lost mount looks like many deleted images."""
-    previous = publication.previous
-    if previous is None or not previous.images:
-        return
-    deleted = record["changes"][Change.DELETED]
-    share = deleted / previous.images
-    if share > previous.max_deleted_fraction:
-        raise RunError(
-            f"{deleted} of {previous.images} images of {previous.directory} are "
-            f"gone from the inputs ({share:.1%}), more than --max_deleted_fraction "
-            f"{previous.max_deleted_fraction:g} allows; nothing is published; check that the "
-            "inputs are all there, or allow more, and run again with --resume"
-        )
 
 
 def _retire_earlier_run(output: str) -> None:

@@ -119,6 +119,14 @@ def test_what_came_has_the_md5_that_azure_noted(azure: AzureBucket) -> None:
         AZURE.read(uri, 10)
 
 
+def test_half_a_page_of_a_listing_is_asked_for_again(azure: AzureBucket) -> None:
+    uris = [azure.put(f"{number}.jpg") for number in range(3)]
+    azure.cut_bodies()
+    assert [found.uri for found in AZURE.list_objects(f"{azure.uri}/")] == uris
+    azure.cut_bodies()
+    assert list(AZURE.list_folder(f"{azure.uri}/")) == list(AZURE.list_objects(f"{azure.uri}/"))
+
+
 def test_the_client_is_asked_for_what_is_refused_alone(
     azure: AzureBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

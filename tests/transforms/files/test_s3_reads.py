@@ -13,9 +13,10 @@ import pytest
 
 from tests.support.s3 import S3Bucket
 from transforms.errors import FileTooLargeError, NotFoundError, PermissionDeniedError
-from transforms.files import s3_storage
+from transforms.files import listing_pages, object_store, s3_storage
 from transforms.files.object_store import TransientError
 from transforms.files.s3_storage import S3Store
+from transforms.files.uris import read_remote
 
 S3 = S3Store()
 CONTENT = bytes(range(256)) * 100
@@ -69,6 +70,76 @@ def read_before(s3: S3Bucket) -> S3Bucket:
     assert S3.read(s3.put("first.jpg"), 10) == b"123"
     s3.requests.clear()
     return s3
+
+
+def test_a_page_of_another_server_is_asked_for_again(
+    s3: S3Bucket, between: Callable[..., Between], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "PAGE_OBJECTS", 2)
+    monkeypatch.setattr(listing_pages, "WAITS_SECONDS", (0,))
+    for number in range(5):
+        s3.put(f"{number}.jpg")
+    wanted = [f"{s3.uri}/{number}.jpg" for number in range(5)]
+    sorry = [b"<html>Please log in.</html>", b""]
+
+    def say_sorry(environ: dict[str, Any]) -> Answer:
+        is_second = "continuation-token" in environ["QUERY_STRING"]
+        return ("200 OK", {"Content-Type": "text/html"}, sorry.pop()) if is_second else None
+
+    between(lambda environ: say_sorry(environ) if len(sorry) == 2 else None)
+    assert [found.uri for found in S3.list_objects(f"{s3.uri}/")] == wanted
+    between(lambda environ: say_sorry(environ) if len(sorry) == 1 else None)
+    assert [found.uri for found in S3.list_objects(f"{s3.uri}/")] == wanted
+    assert sorry == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_store_that_redirects_everything_is_refused(
+    read_before: S3Bucket, between: Callable[..., Between], status: int
+) -> None:
+    uri = read_before.put("a.jpg")
+    between(lambda environ: (f"{status} Moved", {"Location": "https://elsewhere.example/"}, b""))
+    for look in (
+        lambda: S3.read(uri, 10),
+        lambda: S3.stat(uri),
+        lambda: list(S3.list_objects(uri)),
+        lambda: S3.create_if_absent(uri, b""),
+    ):
+        with pytest.raises(OSError, match="the store redirects every request; check AWS_ENDPOINT"):
+            look()
+
+
+def test_a_body_of_another_size_than_was_listed_is_asked_about(
+    read_before: S3Bucket, between: Callable[..., Between]
+) -> None:
+    uri = read_before.put("a.jpg", CONTENT)
+    read_before.requests.clear()
+    assert read_remote(uri, len(CONTENT), len(CONTENT)) == CONTENT
+    assert len(read_before.requests) == 1
+    assert read_remote(uri, len(CONTENT), 123) == CONTENT  # It was replaced since.
+
+    def say_sorry(environ: dict[str, Any]) -> Answer:
+        is_look = environ["REQUEST_METHOD"] == "HEAD"
+        return (
+            None if is_look else ("200 OK", {"Content-Type": "text/html"}, b"<html>Sorry!</html>")
+        )
+
+    between(say_sorry)
+    with pytest.raises(TransientError, match=f"^{uri}: 19 bytes came of 25,600$"):
+        read_remote(uri, len(CONTENT), len(CONTENT))
+
+
+def test_what_a_proxy_takes_is_not_written(
+    read_before: S3Bucket, between: Callable[..., Between]
+) -> None:
+    uri = read_before.put("a.jpg")
+    between(lambda environ: ("200 OK", {"Content-Type": "text/html"}, b"<html>Hello!</html>"))
+    with pytest.raises(OSError, match="what came is no answer of a store"):
+        S3.create_if_absent(uri, b"")
+    with pytest.raises(OSError, match="what came is no answer of a store"), S3.create(uri) as file:
+        file.write(b"1")
+    with pytest.raises(TransientError, match="what came is no answer of a store"):
+        S3.stat(uri)
 
 
 def refusal(status: int, code: str, more: str = "") -> Answer:

@@ -49,6 +49,24 @@ def test_what_is_absent_closed_or_no_name_is_said(cloud: Cloud) -> None:
         read_remote(uri, len(CONTENT))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_who_may_read_if_they_pay_or_log_in_is_told_so(cloud: Cloud) -> None:
+    uri = cloud.put("a.jpg", CONTENT)
+    cloud.be_busy(400)
+    with pytest.raises(NotFoundError, match=f"^{uri}: Bucket is a requester pays bucket but no"):
+        read_remote(uri, len(CONTENT))
+    for ask in (
+        lambda: read_remote(uri, len(CONTENT)),
+        lambda: STORE.read_range(uri, 0, 1),
+        lambda: STORE.stat(uri),
+        lambda: list(STORE.list_objects(uri)),
+    ):
+        cloud.be_busy(401)
+        with pytest.raises(PermissionDeniedError, match="by gcloud auth application-default login"):
+            ask()
+    gc.collect()
+
+
 # The client leaves the connection of a refusal to be closed with its last reference.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("codes", [(429,), (503,), (503, 429, 500)])

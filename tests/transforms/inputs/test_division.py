@@ -118,6 +118,18 @@ def test_a_file_in_a_bucket_is_divided_alike(
     assert [image_uri for _, image_uri, _ in images] == [f"{uri}#{n}" for n in range(IMAGES)]
 
 
+@pytest.mark.parametrize("name", ["a.tfrecord", "a.tar"])
+def test_a_file_that_the_disk_does_not_give_is_one_failure(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    """Reading this process's memory at 0 is an input/output error, as of a failing disk."""
+    (tmp_path / name).symlink_to("/proc/self/mem")
+    images, (failure,) = read(InputFile(kind_of_name(name), str(tmp_path / name), "", 10_000))
+    assert images == []
+    assert failure.reason == "read/InterruptedFile"
+    assert "input/output error" in failure.message
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_spans_are_of_the_file_that_was_divided(tmp_path: pathlib.Path, name: str) -> None:
     file = listed(write(tmp_path / name))

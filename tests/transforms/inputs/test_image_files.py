@@ -175,7 +175,13 @@ def test_files_on_disk_are_read_beside_files_in_memory(
     assert part.failures == ()
 
 
-def test_a_storage_failure_propagates(image_files: ImageFiles) -> None:
+def test_what_a_disk_does_not_give_is_a_failure_beside_the_rows(
+    tmp_path: pathlib.Path, image_files: ImageFiles
+) -> None:
     """Reading this process's memory at 0 is an input/output error, as of a failing disk."""
-    with pytest.raises(OSError, match="Input/output error"):
-        image_files.read([ImageRef("x", "/proc/self/mem")])
+    (tmp_path / "a.jpg").write_bytes(b"123")
+    part = image_files.read([ImageRef("x", "/proc/self/mem"), ImageRef("a", f"{tmp_path}/a.jpg")])
+    (failure,) = part.failures
+    assert failure.reason == "read/Unavailable"
+    assert failure.message == "/proc/self/mem: input/output error; not read in 3 tries"
+    assert part.encoded == (b"123",)

@@ -14,6 +14,7 @@ from tests.support.batches import failure, output_rows, staging_target
 from transforms.errors import RunError
 from transforms.failure import Step
 from transforms.lifecycle.publication import Publication, one_attempt_each
+from transforms.lifecycle.staging import write_plan
 from transforms.records import PassedOver, ShardKey
 from transforms.results import ShardResult
 from transforms.runs.directory import names_in
@@ -113,6 +114,33 @@ def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
     assert record["files"][0]["sha256"] == results[1].data.sha256
     failures = (place.output / "_failures.jsonl").read_text().splitlines()
     assert [json.loads(line)["image_id"] for line in failures] == ["x", "y"]
+
+
+def test_a_run_whose_place_another_one_took_publishes_nothing(place: Place) -> None:
+    results = [place.stage(0, 1, "ab")]
+    write_plan(str(place.staging), {"run_id": "other", "started_at": "2026-11-30"})
+    with pytest.raises(RunError, match="another run, of 2026-11-30, took over"):
+        publish_run(results, [], place.publication())
+    assert place.names() == []
+    write_plan(str(place.staging), {"run_id": "this run", "started_at": "2026-11-30"})
+    publish_run(results, [], place.publication())
+    assert "_SUCCESS" in place.names()
+
+
+def test_what_cannot_be_tidied_up_is_said_of_a_published_run(
+    place: Place,
+) -> None:
+    results = [place.stage(0, 1, "ab")]
+    (place.staging / "kept").mkdir()
+    (place.staging / "kept" / "file").touch()
+    (place.staging / "kept").chmod(0o500)
+    with pytest.raises(RunError, match="out is published, but what comes after that failed: ") as e:
+        publish_run(results, [], place.publication())
+    assert "permission denied; run again with --resume" in str(e.value).lower()
+    assert "_SUCCESS" in place.names()
+    (place.staging / "kept").chmod(0o700)
+    publish_run([], [], place.publication())
+    assert not any(place.staging.iterdir())
 
 
 def test_too_many_failures_publish_nothing_and_keep_the_earlier_run(place: Place) -> None:

@@ -8,6 +8,7 @@ from transforms.models.spec import EndpointKind
 from transforms.models.tensor_info import TensorInfo
 
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
+_WANTED = "of a float type and the shape [N, D] or [N, 1, 1, D]"
 _LOGITS = ("logits", "probabilities")
 _FEATURES = "feature_vector"
 
@@ -52,7 +53,7 @@ def choose_output(
         listed = "; ".join(map(str, outputs.values()))
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {listed or 'nothing'}, want one row of "
-            "numbers an image, [N, D] or [N, 1, 1, D]"
+            f"numbers an image, {_WANTED}"
             + ("" if _is_whole(endpoint) else "; choose another with --signature")
         )
     if len(usable) == 1:
@@ -81,7 +82,7 @@ def output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, in
     if not _is_rows(output):
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
-            f"[N, D] or [N, 1, 1, D]; choose another with --output_key{_or_signature(endpoint)}"
+            f"{_WANTED}; choose another with --output_key{_or_signature(endpoint)}"
         )
     return (None, None) if output.shape is None else (len(output.shape), output.shape[-1])
 

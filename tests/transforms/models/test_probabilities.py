@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.models import save_output
+from transforms.errors import ModelError
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.probabilities import last_operation
@@ -38,6 +39,29 @@ def test_one_output_is_told_by_its_range_and_by_what_computes_it(
     tmp_path: pathlib.Path, function: Callable[[Any], Any], expected: bool
 ) -> None:
     assert load(save_output(tmp_path, function)).outputs_are_probabilities is expected
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda logits: tf.sigmoid(logits), True),
+        (lambda logits: tf.nn.softmax(logits), True),
+        (lambda logits: tf.nn.relu(logits), False),
+        (lambda logits: 0.1 * tf.abs(logits), False),
+    ],
+)
+def test_several_outputs_are_told_by_their_sum_or_by_a_sigmoid(
+    tmp_path: pathlib.Path, function: Callable[[Any], Any], expected: bool
+) -> None:
+    directory = save_output(
+        tmp_path, lambda images: function(mean(images) * [[8.0, -3, 0]] + [[-4.0, 2, 0.5]])
+    )
+    assert load(directory).outputs_are_probabilities is expected
+
+
+def test_a_model_of_no_outputs_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ModelError, match=r"returns \[2, 0\] for 2 images"):
+        load(save_output(tmp_path, lambda images: mean(images)[:, :0]))
 
 
 @pytest.mark.parametrize(("activation", "last"), [("sigmoid", "Sigmoid"), (None, "AddV2")])

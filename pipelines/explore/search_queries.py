@@ -1,6 +1,7 @@
 """The images that pipelines.search looks for: files, or images of the run."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from transforms.explore.thumbnails import (
     read_thumbnails,
     thumbnail_columns,
 )
+from transforms.files.schemes import scheme_of
+from transforms.inputs.members import is_member
 from transforms.machine.garbage import importing
 from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.runs.embedding_runs import EmbeddingRuns
@@ -85,6 +88,10 @@ def _embed(
     runs: EmbeddingRuns, uris: Sequence[str], handle: str | None
 ) -> tuple[list[Query], npt.NDArray[np.float32]]:
     """Gives image files to the run's model."""
+    # Reading it would say so, but TensorFlow is slow to import.
+    for path in (uri for uri in uris if scheme_of(uri) is None and not uri.startswith("file:")):
+        if not os.path.exists(path) and not is_member(path):
+            raise InputError(f"{path}: no such file or directory")
     with importing():  # TensorFlow: --image_id does without.
         start_tensorflow()
         from transforms.explore.query_images import embed_query_images, read_query_images

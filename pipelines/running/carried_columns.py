@@ -17,7 +17,7 @@ from transforms.inputs.first_files import FirstFiles
 from transforms.inputs.json_values import is_open
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.inputs.listing import list_source
-from transforms.inputs.manifests import manifest_schema
+from transforms.inputs.manifests import check_typed, manifest_schema
 from transforms.inputs.parquet_footers import FOOTERS_AT_ONCE, check_exact
 from transforms.inputs.partition_columns import partition_values
 from transforms.inputs.source import Source
@@ -68,18 +68,19 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         )
         for uri in config.manifest
     }
-    files = _files(config, sources, ShardKind.PARQUET)
+    files = _files(config, sources, first, ShardKind.PARQUET)
     if config.carry_columns:
         tables |= _peek_all(config, files)
     else:
-        tables |= _peek(config, itertools.chain(files, first.parquet_alone))
+        tables |= _peek(config, files)
     found = {}
     if tables:
         unified = unify_carried(tables)
+        check_typed(config.manifest, unified)
         _check_exact({uri: tables[uri] for uri in tables if uri not in config.manifest}, unified)
         found[next(iter(tables))] = unified
     for kind in (ShardKind.TFRECORD, ShardKind.TAR, ShardKind.ZIP):
-        schemas = _peek(config, _files(config, sources, kind))
+        schemas = _peek(config, _files(config, sources, first, kind))
         if config.carry_columns:
             own = [file for file in first.files if file.kind is kind and file.uri not in schemas]
             schemas |= _peek_all(config, own, may_lack=True)
@@ -115,10 +116,13 @@ def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Sche
     return pa.schema([(name, pa.string()) for name in config.carried_as])
 
 
-def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> Iterator[InputFile]:
+def _files(
+    config: RunConfig, sources: tuple[Source, ...], first: FirstFiles, kind: ShardKind
+) -> Iterator[InputFile]:
     """Yields the files of one kind among the inputs.
 
     Directories and mixed globs are listed only if need be: that takes long on a large store.
+    Otherwise the first files of a directory of nothing else stand for it.
     """
     for source in sources:
         may_hold = source.kind is ShardKind.IMAGES and config.carry_columns
@@ -126,6 +130,8 @@ def _files(config: RunConfig, sources: tuple[Source, ...], kind: ShardKind) -> I
             for listed in list_source(source):
                 if isinstance(listed, InputFile) and listed.kind is kind:
                     yield listed
+    if not config.carry_columns:
+        yield from (file for file in first.alone if file.kind is kind)
 
 
 def peek_first(
@@ -133,8 +139,8 @@ def peek_first(
 ) -> tuple[str, pa.Schema | None]:
     """Looks for columns in the first file that tells their types, or can be read, of a few.
 
-    A tar without the columns of --boxes holds images without boxes, and is passed over while
-    another one has them.
+    A tar without the columns holds images that have nothing there, such as no boxes, and is passed
+    over while another one has them. So is a TFRecord file without what is carried.
 
     Args:
         config: The flags.
@@ -155,8 +161,10 @@ def peek_first(
         try:
             schema = peek(file.uri, config.image_key, config.image_id_from, names)
         except InputError as error:
-            if found is None and (config.boxes is None or file.kind is not ShardKind.TAR):
+            may_lack = (ShardKind.TAR,) if config.boxes else (ShardKind.TAR, ShardKind.TFRECORD)
+            if found is None and (file.kind not in may_lack or not names):
                 raise
+            peek(file.uri, config.image_key, config.image_id_from, ())  # No image is no file of it.
             refused = refused or error
             continue
         if schema is not None or found is None:
@@ -222,8 +230,8 @@ def _check_exact(tables: Mapping[str, pa.Schema], unified: pa.Schema) -> None:
 def _check_readable(config: RunConfig, unreadable: str) -> None:
     if unreadable and config.carry_columns:
         raise InputError(
-            f"{unreadable}, and the files before it: nothing readable in them, so the types of "
-            "--carry_columns are not known"
+            f"{unreadable}, and the files before it: no rows in them, or none readable, so the "
+            "types of --carry_columns are not known"
         )
 
 

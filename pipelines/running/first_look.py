@@ -9,6 +9,8 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
+import pyarrow as pa
+
 from pipelines.cli.classify_flags import ClassifyFlags
 from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import destination_of, keep_apart
@@ -17,9 +19,15 @@ from transforms.errors import FlagError, InputError, OutputError
 from transforms.files.schemes import check_scheme
 from transforms.files.uris import is_local
 from transforms.files.web.urls import is_web_uri
+from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.entries import Skipped
 from transforms.inputs.listing import classify_inputs, list_source
-from transforms.inputs.manifests import manifest_format, manifest_schema, read_manifest
+from transforms.inputs.manifests import (
+    check_typed,
+    manifest_format,
+    manifest_schema,
+    read_manifest,
+)
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.lifecycle.claim import check_claimable
@@ -77,10 +85,13 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
 
 
 def _look_at_inputs(config: RunConfig) -> tuple[Source, ...]:
+    schemas = {}
     for uri in config.manifest:
         manifest_format(uri)
         if is_local(uri):
-            manifest_schema(uri, config.carried_from, uri_column=config.uri_column)
+            schemas[uri] = manifest_schema(uri, config.carried_from, uri_column=config.uri_column)
+    if schemas and not config.input and all(map(is_local, config.manifest)):
+        check_typed(config.manifest, unify_carried(schemas))
     # Of the web, what is no image is told by its looks; no server is asked.
     looked_at = [uri for uri in config.input if is_local(uri) or is_web_uri(uri)]
     return tuple(
@@ -157,8 +168,7 @@ def _check_holds_images(config: RunConfig, sources: tuple[Source, ...]) -> None:
     if not all(map(is_local, (*config.input, *config.manifest))):
         return
     for uri in config.manifest:
-        carried = manifest_schema(uri, config.carried_from, uri_column=config.uri_column)
-        refs = read_manifest(uri, carried, config.image_id_from, uri_column=config.uri_column)
+        refs = read_manifest(uri, pa.schema([]), config.image_id_from, uri_column=config.uri_column)
         if next(refs, None) is not None:
             return
     left_out: collections.Counter[str] = collections.Counter()

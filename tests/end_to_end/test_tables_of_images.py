@@ -208,6 +208,63 @@ def test_types_of_tars_and_tfrecords_are_not_those_of_the_first_file_alone(
     assert f"{tmp_path}/1.tfrecord has label: list<item: float>" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("empty", [pa.table({}), pa.table({"image": pa.nulls(0), "c": [""][:0]})])
+def test_a_table_without_rows_says_nothing_of_columns(
+    tmp_path: pathlib.Path, mean_color: str, empty: pa.Table
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_columns(folder, pa.array([1]), pa.array([2]))
+    pq.write_table(empty, folder / "0.parquet")
+    assert run_embed(mean_color, out, "--input", str(folder), "--carry_columns", "c") == 0
+    assert read(out)["c"].to_pylist() == [2]
+    assert run_embed(mean_color, tmp_path / "plain", "--input", str(folder)) == 0
+
+
+def test_the_first_file_may_lack_what_a_later_one_has(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tar(tmp_path / "0.tar", {"0.png": solid(0, 0, 0), "0.json": b'{"c": null}'})
+    write_tar(tmp_path / "1.tar", {"1.png": solid(1, 1, 1), "1.json": b'{"c": "cat"}'})
+    argv = ["--input", f"{tmp_path}/*.tar", "--carry_columns", "json.c"]
+    assert run_embed(mean_color, tmp_path / "tars", *argv) == 0
+    assert read(tmp_path / "tars")["json.c"].to_pylist() == [None, "cat"]
+    write_examples(tmp_path / "0.tfrecord", [solid(1, 1, 1)], names=False)
+    write_examples(tmp_path / "1.tfrecord", [solid(2, 2, 2)])
+    argv = ["--input", f"{tmp_path}/*.tfrecord", "--carry_columns", "image/filename"]
+    assert run_embed(mean_color, tmp_path / "records", *argv, "--image_id_from", "uri") == 0
+    names = read(tmp_path / "records")["image/filename"].to_pylist()
+    assert [len(name or ()) for name in names] == [0, 1]
+    assert run_embed(mean_color, tmp_path / "none", *argv[:-1], "nothing") == 2
+    assert "0.tfrecord: its first tf.Examples have no value for nothing" in capsys.readouterr().err
+
+
+def test_a_manifest_of_nulls_has_the_type_that_another_says(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n, value in enumerate((None, "cat", 3)):
+        (tmp_path / f"{n}.png").write_bytes(solid(n, n, n))
+        line = json.dumps({"uri": f"{n}.png", "c": value})
+        (tmp_path / f"{n}.jsonl").write_text(line + "\n")
+    argv = ["--carry_columns", "c", "--manifest", f"{tmp_path}/0.jsonl"]
+    assert run_embed(mean_color, tmp_path / "out", *argv, f"{tmp_path}/1.jsonl") == 0
+    assert read(tmp_path / "out")["c"].to_pylist() == [None, "cat"]
+    assert run_embed(mean_color, tmp_path / "none", *argv) == 2
+    assert "column 'c' cannot be carried: its first 1000 rows hold" in capsys.readouterr().err
+
+
+def test_records_without_the_image_key_are_told_before_any_work(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_examples(folder / "0.tfrecord", [solid(1, 1, 1)])
+    argv = ["--input", str(folder), "--image_key", "image"]
+    assert run_embed(mean_color, tmp_path / "out", *argv) == 2
+    error = capsys.readouterr().err
+    assert "no value for image; they have image/encoded, image/filename, label" in error
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_a_run_is_not_completed_with_columns_of_another_type(
     tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,10 +207,12 @@ def test_what_nobody_reads_changes_neither_the_work_nor_the_exit_code(
     assert run_unread(f"{wait}{SAYS_MUCH}; return 7", f"9>{end} {redirection}") == 7
 
 
-def test_a_full_disk_is_an_error_of_a_program_whose_output_is_what_it_prints() -> None:
+@pytest.mark.parametrize("much", [1, 1_000_000])
+def test_a_full_disk_is_an_error_of_a_program_whose_output_is_what_it_prints(much: int) -> None:
     code = (
+        f"much = {much}\n"
         "from pipelines.cli.program import report_errors\n"
-        "report_errors('test', lambda: print('found') or 0)\n"
+        "raise SystemExit(report_errors('test', lambda: print('found' * much) or 0))\n"
     )
     with open("/dev/full", "w") as full:
         done = subprocess.run(
@@ -221,8 +223,9 @@ def test_a_full_disk_is_an_error_of_a_program_whose_output_is_what_it_prints() -
             check=False,
             cwd=pathlib.Path(__file__).parents[2],
         )
-    assert done.returncode != 0
-    assert "No space left" in done.stderr
+    assert done.returncode == 1
+    told = "test: standard output cannot be written: no space left on device\n"
+    assert done.stderr == told
 
 
 @pytest.mark.parametrize("redirection", ["| true", "2>&-"])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 _SCHEME = re.compile(r"([A-Za-z][-A-Za-z0-9+.]*)://")
 """As Beam reads it. (apache_beam/io/filesystems.py)"""
+_ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9]*):/(?!/)")
 
 
 class _Store(NamedTuple):
@@ -55,6 +56,7 @@ def check_scheme(uri: str) -> None:
     """
     scheme = scheme_of(uri)
     if scheme is None:
+        check_slashes(uri)
         return
     store = _STORES.get(scheme)
     if store is None:
@@ -66,6 +68,19 @@ def check_scheme(uri: str) -> None:
         raise ValueError(
             f"{scheme}:// needs {' and '.join(missing)}, not installed here; "
             f"pip install '{store.extra}'"
+        )
+
+
+def check_slashes(uri: str) -> None:
+    """Refuses gs:/bucket/x, as pathlib and os.path write a URI that they take for a path.
+
+    Raises:
+        ValueError: If a uri is of that kind.
+    """
+    found = _ONE_SLASH.match(uri)
+    if found and found[1].lower() in {*_STORES, *_MEANT, *_ON_THE_WEB}:
+        raise ValueError(
+            f"a slash is missing; wanted {found[1]}://, or ./{found[1]}:/ of a directory here"
         )
 
 

@@ -22,6 +22,7 @@ Source: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, "pa
 import contextlib
 import dataclasses
 import gzip
+import itertools
 import re
 import tarfile
 import zlib
@@ -45,6 +46,7 @@ _PACKINGS = {
 """Ends of the names of packed archives, and how their bytes begin."""
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
+_MAGIC_AT, _MAGIC = 257, b"ustar"  # Of a header, but for those of before 1988.
 _CHUNK_BYTES = 1 << 20
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
 _EXTENSION_TYPES = (
@@ -188,10 +190,6 @@ class TarArchive:
             return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
         except tarfile.HeaderError as error:
             what = f"no header of a tar member ({error})"
-            packing = _packing_of(block) if self.offset == _BLOCK_BYTES else Packing.NONE
-            if packing is not Packing.NONE:
-                ends = " or ".join(_PACKINGS[packing][0][:2])
-                what = f"this is {packing.value}; the name of a compressed file ends in {ends}"
             raise self._damage(what, -_BLOCK_BYTES) from error
 
     def _extension(self, header: tarfile.TarInfo) -> bytes:
@@ -284,16 +282,13 @@ def skim_tar(uri: str) -> contextlib.AbstractContextManager[BinaryIO | None]:
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:
-    """Tells how it is packed: by its name, or by its first bytes if that says nothing."""
+    """Tells how it is packed: by its first bytes, or by its name if these say nothing.
+
+    What `tar czf a.tar` writes is packed, and what a browser unpacked may still be called a.tar.gz.
+    """
+    if beginning[_MAGIC_AT:].startswith(_MAGIC):
+        return Packing.NONE
     name = uri.lower()
-    for packing, (ends, _) in _PACKINGS.items():
-        if name.endswith(ends):
-            return packing
-    return Packing.NONE if name.endswith(".tar") else _packing_of(beginning)
-
-
-def _packing_of(beginning: bytes) -> Packing:
-    for packing, (_, magic) in _PACKINGS.items():
-        if beginning.startswith(magic):
-            return packing
-    return Packing.NONE
+    by_name = (packing for packing, (ends, _) in _PACKINGS.items() if name.endswith(ends))
+    by_bytes = (packing for packing, (_, magic) in _PACKINGS.items() if beginning.startswith(magic))
+    return next(itertools.chain(by_bytes, by_name), Packing.NONE)

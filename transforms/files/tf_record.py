@@ -133,10 +133,12 @@ def _begins_a_record(beginning: bytes) -> bool:
 
 
 def _packing(uri: str, beginning: bytes) -> Packing:
-    """Tells how a file is packed: by its name, or because there is a record inside of it."""
+    """Tells how a file is packed: by a record at its beginning or inside of it, or its name."""
+    if _begins_a_record(beginning):
+        return Packing.NONE
     if _GZIP_NAME.search(uri):
         return Packing.GZIP
-    if _begins_a_record(beginning) or not is_tfrecord(beginning):
+    if not is_tfrecord(beginning):
         return Packing.NONE
     return packing_of(beginning)
 

@@ -22,11 +22,11 @@ class FirstFiles(NamedTuple):
 
     Attributes:
         files: The first of each kind.
-        parquet_alone: Those of them in directories that hold nothing but Parquet.
+        alone: Those of them in directories that hold no images beside, nor files of other kinds.
     """
 
     files: tuple[InputFile, ...]
-    parquet_alone: tuple[InputFile, ...]
+    alone: tuple[InputFile, ...]
 
 
 def first_files(sources: Sequence[Source]) -> FirstFiles:
@@ -36,7 +36,7 @@ def first_files(sources: Sequence[Source]) -> FirstFiles:
         InputError: If a bucket may not be listed.
     """
     files: dict[str, InputFile] = {}
-    parquet_alone: list[InputFile] = []
+    alone: list[InputFile] = []
     counts: Counter[ShardKind] = Counter()
     entries_left = ENTRIES_LISTED
     for source in sources:
@@ -54,9 +54,9 @@ def first_files(sources: Sequence[Source]) -> FirstFiles:
             counts[file.kind] += 1
             if counts[file.kind] <= FILES_OF_A_KIND:
                 files[file.uri] = file
-        if source.is_directory and all(_is_parquet(file) for file in found):
-            parquet_alone += own
-    return FirstFiles(tuple(files.values()), tuple(parquet_alone))
+        if source.is_directory and len({_kind(file) for file in found}) == 1:
+            alone += own
+    return FirstFiles(tuple(files.values()), tuple(alone))
 
 
 def _first_of(source: Source, entries_left: int) -> tuple[int, list[ImageFile | InputFile]]:
@@ -66,5 +66,5 @@ def _first_of(source: Source, entries_left: int) -> tuple[int, list[ImageFile | 
     return len(entries), [found for found in entries if isinstance(found, ImageFile | InputFile)]
 
 
-def _is_parquet(file: ImageFile | InputFile) -> bool:
-    return isinstance(file, InputFile) and file.kind is ShardKind.PARQUET
+def _kind(file: ImageFile | InputFile) -> ShardKind:
+    return file.kind if isinstance(file, InputFile) else ShardKind.IMAGES

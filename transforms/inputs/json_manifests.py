@@ -48,7 +48,8 @@ def _schema(rows: Iterator[ManifestRow]) -> pa.Schema:
 def _type(kinds: set[type]) -> pa.DataType:
     """Returns the type that holds values of all kinds, null if none does.
 
-    {int} is int64 and {int, float} double. {} (only nulls), {int, str} and {list} are null.
+    {int} is int64 and {int, float} double. {} (only nulls), {int, str} and {list} are null: another
+    file may say more.
     """
     if kinds == {int, float}:
         return pa.float64()

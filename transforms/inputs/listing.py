@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,6 +36,16 @@ from transforms.records import InputFile, ShardKind
 
 LOOKS_AT_ONCE = 32
 """Of the names that braces stand for: an object store takes its time for each look."""
+
+_TABLES = (ShardKind.PARQUET, ShardKind.TFRECORD)
+_BESIDE_TABLES = re.compile(r"/_[^/=]*(/|$)")
+"""Names that Hadoop and Spark read past, such as _delta_log/ and the attempts of _temporary/.
+
+A partition of Hive, such as _year=2024/, is data.
+
+Source: hiddenFileFilter in Hadoop's FileInputFormat, shouldFilterOutPathName in Spark's
+    HadoopFSUtils.
+"""
 
 
 def classify_inputs(
@@ -105,8 +116,9 @@ def list_source(source: Source) -> Iterator[Listed]:
     """Lists the files of an input, directory by directory, names in order.
 
     A directory gives the files whose names say that they hold images; a glob or a named file gives
-    everything that matches. What is left out comes as Skipped, to be counted; a directory that
-    cannot be listed as Unlisted, unless it is hidden. Of a directory /d:
+    everything that matches, but for hidden files that it does not ask for. What is left out comes
+    as Skipped, to be counted; a directory that cannot be listed as Unlisted, unless it is hidden.
+    Of a directory /d:
 
         Entry("/d/a.jpg", 9, "1")  -> ImageFile("/d/a.jpg", "/d", 9, "1")
         Entry("/d/b.tar", 9, "1")  -> InputFile(TAR, "/d/b.tar", "/d", 9, "1")
@@ -131,7 +143,7 @@ def _list_entries(source: Source) -> Iterator[Listed]:
                     untold.append(entry)
                 case Entry():
                     yield listed_as(entry, source)
-                case Unlisted() if source.is_directory and _is_hidden(entry.uri, source.root):
+                case Unlisted() if _is_hidden(entry.uri, source):
                     yield Skipped(entry.uri, "hidden")
                 case _:
                     yield entry
@@ -159,7 +171,7 @@ def _must_be_asked(entry: Entry, source: Source) -> bool:
     """Whether neither the user nor a file's name says what it holds."""
     if source.format is not None or source.kind is not ShardKind.IMAGES:
         return False
-    is_hidden = source.is_directory and _is_hidden(entry.uri, source.root)
+    is_hidden = _is_hidden(entry.uri, source)
     return entry.size_bytes is not None and not is_hidden and not is_told_by_name(entry.uri)
 
 
@@ -236,6 +248,8 @@ def listed_as(
         source: The input.
         kind: Kind of the file, if it is known otherwise; None if its name or the user tells.
     """
+    if _is_hidden(entry.uri, source):
+        return Skipped(entry.uri, "hidden")
     if kind is None:
         kind = _told_kind(entry.uri, source)
     if source.is_directory and (reason := _reason_to_skip(entry.uri, source, kind)):
@@ -245,8 +259,10 @@ def listed_as(
     return InputFile(kind, entry.uri, source.root, entry.size_bytes or 0, entry.version)
 
 
-def _is_hidden(uri: str, root: str) -> bool:
-    return "/." in path_of_uri(uri)[len(root) :]
+def _is_hidden(uri: str, source: Source) -> bool:
+    """Whether a dot begins a name below the root, and no glob asks for such, as a shell has it."""
+    asks = not source.is_directory and source.pattern.count("/.") > source.root.count("/.")
+    return not asks and "/." in path_of_uri(uri)[len(source.root) :]
 
 
 def _told_kind(uri: str, source: Source) -> ShardKind:
@@ -260,10 +276,10 @@ def _told_kind(uri: str, source: Source) -> ShardKind:
 
 def _reason_to_skip(uri: str, source: Source, kind: ShardKind) -> str | None:
     extension = os.path.splitext(uri)[1].lower()
-    if _is_hidden(uri, source.root):
-        return "hidden"
     if source.format not in (None, kind):
         return extension or "no extension"
+    if kind in _TABLES and _BESIDE_TABLES.search(path_of_uri(uri)[len(source.root) :]):
+        return "hidden"
     if kind is not ShardKind.IMAGES:
         return None if source.format else FILE_KINDS[kind].reason_to_skip(uri)
     is_image = extension in IMAGE_EXTENSIONS or (source.format and not is_told_by_name(uri))

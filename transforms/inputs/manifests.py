@@ -44,7 +44,7 @@ def manifest_schema(
     """Peeks at a manifest: checks it has a `uri`, returns the carried columns' names and types.
 
     Columns of csv are strings; those of JSON are string, bool, int64 or double by its first rows;
-    those of Parquet are what its footer says.
+    those of Parquet are what its footer says. Null is the type of those that say nothing yet.
 
     Args:
         uri: The manifest.
@@ -82,14 +82,27 @@ def _carried_schema(
                 f"{uri}: no column {name!r}, or several; it has "
                 f"{', '.join(schema.names) or 'none'}{cure}"
             )
-    if unfit := [name for name in carry_columns if schema.field(name).type == pa.null()]:
-        raise InputError(
-            f"{uri}: column {unfit[0]!r} cannot be carried: its first {PEEK_ROWS} rows hold no "
-            "value, lists or objects, or values of several kinds; wanted one of string, number, "
-            "true or false"
-        )
     fields = (schema.field(name) for name in carry_columns)
     return pa.schema([field.with_nullable(True).remove_metadata() for field in fields])
+
+
+def check_typed(manifests: Sequence[str], carried: pa.Schema) -> None:
+    """Checks that a carried column has a type, which the first rows of some file said.
+
+    Args:
+        manifests: The manifests, of which none says more.
+        carried: The carried columns of all files.
+
+    Raises:
+        InputError: If a column of the manifests has none.
+    """
+    untyped = [field.name for field in carried if pa.types.is_null(field.type)]
+    if manifests and untyped:
+        raise InputError(
+            f"{manifests[0]}: column {untyped[0]!r} cannot be carried: its first {PEEK_ROWS} rows "
+            "hold no value, lists or objects, or values of several kinds; wanted one of string, "
+            "number, true or false"
+        )
 
 
 def read_manifest(

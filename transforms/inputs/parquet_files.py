@@ -69,6 +69,8 @@ def first_parquet_ids(file: InputFile, columns: FileColumns, count: int) -> list
     with open_uri(file.uri) as handle, damage_reported():
         parquet = open_parquet(handle)
         schema = parquet.schema_arrow
+        if not parquet.metadata.num_rows:
+            return []
         check_columns(schema, columns, ())
         image = column_field(schema, image_key)
         names = [id_key] if id_key and find_column(schema, id_key) else []
@@ -99,6 +101,8 @@ def read_parquet(
     try:
         with open_uri(file.uri, file.version if file.span else None) as handle, damage_reported():
             parquet = open_parquet(handle)
+            if file.span is None and not parquet.metadata.num_rows:  # Nor need it have the columns.
+                return
             groups, end_row = _groups_and_end(parquet.metadata, file.span)
             schema = parquet.schema_arrow
             is_as_wanted = False

@@ -34,7 +34,8 @@ def peek_parquet_schema(
     """Looks at a Parquet file's footer for the columns that a run wants.
 
     Returns:
-        The carried columns, with their Arrow types; None if the file cannot be read.
+        The carried columns, with their Arrow types; None if the file cannot be read, or has no
+        rows: what wrote it chose types, and columns, without any value.
 
     Raises:
         InputError: If a column is missing, or the image column holds no bytes.
@@ -42,8 +43,11 @@ def peek_parquet_schema(
     columns = FileColumns(image_key, image_id_from, pa.schema([]))
     try:
         with open_uri(uri) as handle, damage_reported():
-            schema = open_parquet(handle).schema_arrow
+            parquet = open_parquet(handle)
+            schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
     except ImageError:  # Reading it will say so, of this file alone.
+        return None
+    if not rows:
         return None
     try:
         check_columns(schema, columns, carry_columns)

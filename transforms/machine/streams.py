@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from transforms.errors import RunError
+
 
 class DroppingStream:
     """A text stream that goes quiet, rather than fail, once it takes no more.
@@ -19,7 +21,7 @@ class DroppingStream:
 
         Args:
             stream: The stream.
-            drops_on: Errors after which all that is written is dropped; others are raised.
+            drops_on: Errors after which all that is written is dropped; others are a RunError.
         """
         self.stream = stream
         self._drops_on = drops_on
@@ -31,22 +33,25 @@ class DroppingStream:
         """Writes text, or drops it."""
         try:
             return self.stream.write(text)
-        except self._drops_on:
-            self._go_quiet()
+        except OSError as error:
+            self._fail(error)
             return len(text)
 
     def flush(self) -> None:
         """Empties the buffer, into nothing if need be."""
         try:
             self.stream.flush()
-        except self._drops_on:
-            self._go_quiet()
+        except OSError as error:
+            self._fail(error)
 
-    def _go_quiet(self) -> None:
+    def _fail(self, error: OSError) -> None:
         # The buffer keeps what it could not write, and Python empties it at the end.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.stream.fileno())
         os.close(nowhere)
+        if not isinstance(error, self._drops_on):
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(f"standard output cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -46,8 +46,8 @@ def read_labels(uri: str, *, allow_private_hosts: bool = False) -> tuple[str, ..
     - `.json` holds a list, `{"0": "tench"}`, `{"tench": 0}`, Keras' imagenet_class_index.json,
       `{"0": ["n01440764", "tench"]}`, or is a file that `labels_within` knows;
     - anything else is text, one name a line, unless it is a dict literal in braces, as
-      EfficientNet's labels_map.txt is. Where every line begins with its own number, as Teachable
-      Machine's do ("0 Class 1"), the numbers are dropped.
+      EfficientNet's labels_map.txt is. Where every line begins with a number of its own from 0 on,
+      as Teachable Machine's do ("0 Class 1"), that is the class's.
 
     Args:
         uri: The file; any scheme that file_systems knows, or on the web.
@@ -66,8 +66,8 @@ def read_labels(uri: str, *, allow_private_hosts: bool = False) -> tuple[str, ..
     elif name.endswith(".json") or text.lstrip().startswith("{"):
         labels = _from_json(text, uri)
     else:
-        # One trailing newline ends the last line; a second one would be an empty name.
-        lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        # A class in between may be without a name; empty lines at the end are no classes.
+        lines = [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
         labels = _without_numbers(lines)
     if labels in ((), ("",)):
         raise ModelError(f"no labels in {uri}: want one name for each class")
@@ -174,10 +174,12 @@ def _open(uri: str, *, allow_private_hosts: bool) -> BinaryIO:
 
 
 def _without_numbers(lines: list[str]) -> tuple[str, ...]:
-    """Drops "0 ", "1 ", ... or "0:", "1:", ... if all lines begin so, each with its own number."""
-    found = [_NUMBERED.match(line) for line in lines]
-    names = [match[2] for at, match in enumerate(found) if match and int(match[1]) == at]
-    return tuple(names if len(names) == len(lines) else lines)
+    """Takes "0 ", "1 ", ... or "0:", "1:", ... for the classes' numbers if all lines begin so."""
+    found = [match for match in map(_NUMBERED.match, lines) if match]
+    names = {int(match[1]): match[2] for match in found}
+    if len(found) < len(lines) or sorted(names) != list(range(len(lines))):
+        return tuple(lines)
+    return tuple(names[number] for number in range(len(lines)))
 
 
 def _from_csv(text: str, uri: str) -> tuple[str, ...]:

@@ -244,7 +244,7 @@ class ImageModel:
             )
             alone = self._call(pixels[:1], self._engine)
             others = [self._call(image[None], self._engine) for image in pixels[2:]]
-        if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1:
+        if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1 or not pair.size:
             raise ModelError(
                 f"the model returns {list(pair.shape)} for 2 images and {list(alone.shape)} for 1, "
                 "want one row of numbers an image; choose another with --output_key or --signature"

@@ -8,6 +8,7 @@ from transforms.models.spec import EndpointKind
 from transforms.models.tensor_info import TensorInfo
 
 _DTYPES = ("float32", "float16", "bfloat16", "float64")
+_WANTED = "of a float type and the shape [N, D], [N, 1, 1, D] or [N, D, 1, 1]"
 _LOGITS = ("logits", "probabilities")
 _FEATURES = "feature_vector"
 
@@ -54,7 +55,7 @@ def choose_output(
         listed = "; ".join(map(str, outputs.values()))
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {listed or 'nothing'}, want one row of "
-            "numbers an image, [N, D], [N, 1, 1, D] or [N, D, 1, 1]"
+            f"numbers an image, {_WANTED}"
             + ("" if _is_whole(endpoint) else "; choose another with --signature")
         )
     if len(usable) == 1:
@@ -83,8 +84,7 @@ def output_shape(endpoint: Endpoint, output: TensorInfo) -> tuple[int | None, in
     if not _is_rows(output):
         raise ModelError(
             f"{endpoint.kind} {endpoint.name} returns {output}, want one row of numbers an image, "
-            "[N, D], [N, 1, 1, D] or [N, D, 1, 1]; choose another with "
-            f"--output_key{_or_signature(endpoint)}"
+            f"{_WANTED}; choose another with --output_key{_or_signature(endpoint)}"
         )
     if output.shape is None:
         return None, None

@@ -1,8 +1,8 @@
 """Whether a model's outputs are probabilities already, or logits that an activation is wanted for.
 
-Several outputs are told by their sum, or by a sigmoid, where each class holds for itself. One alone
-is told by its range, and by what computes it: the logits of a head such as Keras' `Dense(1)` can
-lie in [0, 1] by chance.
+Several outputs are told by their sum, or by a sigmoid that computes them: an image may then be of
+several classes. One output alone is told by its range, and by what computes it: the logits of a
+head such as Keras' `Dense(1)` can lie in [0, 1] by chance.
 
     GlobalAveragePooling2D --> MatMul --> BiasAdd                logits, whatever their range
     GlobalAveragePooling2D --> MatMul --> BiasAdd --> Sigmoid    probabilities
@@ -16,6 +16,7 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASS_ON = ("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "EnsureShape")
 _LINEAR = ("MatMul", "BiasAdd", "Add", "AddV2", "Conv2D", "Convolution")
 """Operations that logits come from, by TensorFlow's names and OpenVINO's."""
+_SIGMOIDS = ("Sigmoid", "HardSigmoid")
 
 
 def are_probabilities(outputs: npt.NDArray[np.float32], last_kind: str) -> bool:
@@ -29,9 +30,9 @@ def are_probabilities(outputs: npt.NDArray[np.float32], last_kind: str) -> bool:
         return False
     if outputs.shape[1] == 1:
         return bool(outputs.max() <= 1) and last_kind not in _LINEAR
-    return last_kind == "Sigmoid" or np.allclose(
-        outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2
-    )
+    if last_kind in _SIGMOIDS:
+        return True
+    return np.allclose(outputs.sum(axis=1, dtype=np.float64), 1, atol=1e-2)
 
 
 def last_operation(function: tf.types.experimental.ConcreteFunction) -> str:

@@ -4,8 +4,10 @@ import os
 import re
 from collections.abc import Iterable
 
+from transforms.errors import FlagError
 from transforms.files.file_systems import list_files
 from transforms.files.file_uris import without_file_scheme
+from transforms.files.schemes import check_slashes
 from transforms.files.uris import is_local
 from transforms.runs.formats import FORMATS
 
@@ -42,7 +44,15 @@ def inputs_file_name(shard: object) -> str:
 
 
 def absolute_output(output: str) -> str:
-    """Returns the run directory without closing slash; a local one as an absolute path."""
+    """Returns the run directory without closing slash; a local one as an absolute path.
+
+    Raises:
+        FlagError: If it is a URI without one of its slashes.
+    """
+    try:
+        check_slashes(output)
+    except ValueError as error:
+        raise FlagError(f"{output}: {error}") from error
     path = without_file_scheme(output)
     return os.path.realpath(path) if is_local(path) else path.rstrip("/")
 

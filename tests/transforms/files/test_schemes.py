@@ -1,12 +1,15 @@
 """Schemes of URIs: what is told of those that cannot work."""
 
+import pathlib
 import sys
 
 import pytest
 
 from tests.support.remote import OBJECTS
+from transforms.errors import FlagError
 from transforms.files.file_systems import FileSystems
 from transforms.files.schemes import check_scheme, scheme_of
+from transforms.runs.directory import absolute_output
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,18 @@ def test_a_scheme_that_is_none_says_which_there_are(uri: str, message: str) -> N
     for look in (check_scheme, FileSystems.exists):
         with pytest.raises(ValueError, match=message):
             look(uri)
+
+
+@pytest.mark.parametrize("scheme", ["gs", "S3A", "https"])
+def test_a_uri_that_pathlib_took_for_a_path_is_refused(scheme: str) -> None:
+    uri = str(pathlib.PurePosixPath(f"{scheme}://b/a"))
+    message = f"a slash is missing; wanted {scheme}://, or ./{scheme}:/ of a directory here"
+    with pytest.raises(ValueError, match=message):
+        check_scheme(uri)
+    with pytest.raises(FlagError, match=message):
+        absolute_output(uri)
+    check_scheme(f"./{uri}")
+    check_scheme(f"file:/{uri}")
 
 
 def test_a_file_system_that_was_added_to_beam_is_known() -> None:

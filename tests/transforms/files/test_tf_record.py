@@ -73,6 +73,11 @@ def test_a_name_that_says_gz_is_unpacked(tmp_path: pathlib.Path, name: str) -> N
     assert read_file(tmp_path / name) == GOOD
 
 
+def test_a_name_that_says_gz_of_plain_records_is_not_believed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "x.tfrecord.gz").write_bytes(frames(RECORDS))
+    assert read_file(tmp_path / "x.tfrecord.gz") == GOOD
+
+
 @pytest.mark.parametrize(
     "packed",
     [gzip.compress(frames(RECORDS)), *(zlib.compress(frames(RECORDS), n) for n in (1, 6, 9))],

@@ -114,6 +114,37 @@ def test_a_glob_gives_what_it_gives_in_a_shell(
     assert names_of(tmp_path, tmp_path / glob).keys() == expected
 
 
+def test_what_hadoop_and_spark_keep_beside_tables_is_no_table(tmp_path: pathlib.Path) -> None:
+    beside = ("_delta_log/9.checkpoint.parquet", "_temporary/0/b.tfrecord", "d/_a.parquet")
+    others = ("_y=1/a.parquet", "_x.jpg", "_o/x.jpg", "_o/a.tar")
+    folder = tmp_path / "_in"
+    make_files(folder, *beside, *others)
+    found = names_of(folder, folder)
+    assert {found[name] for name in beside} == {"skipped: hidden"}
+    assert [found[name] for name in others] == ["parquet", "image", "image", "tar"]
+    assert names_of(folder, folder / "_delta_log") == {beside[0]: "parquet"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("*", {"a.jpg": "image", "._a.jpg": "skipped: hidden"}),
+        ("*.jpg", {"a.jpg": "image", "._a.jpg": "skipped: hidden"}),
+        ("**/b.jpg", {"d/b.jpg": "image", ".t/b.jpg": "skipped: hidden"}),
+        ("._*", {"._a.jpg": "image"}),
+        (".t/*.jpg", {".t/b.jpg": "image"}),
+        ("[.]_a.jpg", {"._a.jpg": "skipped: hidden"}),
+        ("._a.jpg", {"._a.jpg": "image"}),
+    ],
+)
+def test_a_glob_gives_hidden_files_only_if_it_asks_for_them(
+    tmp_path: pathlib.Path, glob: str, expected: dict[str, str]
+) -> None:
+    folder = tmp_path / ".photos"  # What is above counts for nothing.
+    make_files(folder, "a.jpg", "._a.jpg", "d/b.jpg", ".t/b.jpg")
+    assert names_of(folder, folder / glob) == expected
+
+
 @pytest.mark.parametrize(
     ("glob", "kind"),
     [
@@ -285,13 +316,14 @@ def test_an_input_whose_own_name_is_not_utf8_is_refused(tmp_path: pathlib.Path) 
     ("pattern", "expected"),
     [
         ("", {"closed", "d/closed"}),
-        ("**/*.jpg", {"closed", "d/closed", ".closed"}),
-        ("*/*.jpg", {"closed", ".closed"}),
-        ("*/*/*.jpg", {"closed", "d/closed", ".closed"}),
+        ("**/*.jpg", {"closed", "d/closed"}),
+        ("*/*.jpg", {"closed"}),
+        ("*/*/*.jpg", {"closed", "d/closed"}),
+        (".*/*.jpg", {".closed"}),
         ("[c-d]*/closed/*.jpg", {"closed", "d/closed"}),
         ("d/*/*.jpg", {"d/closed"}),
         ("e*/**/*.jpg", set()),
-        ("*/open/*.jpg", {"closed", ".closed"}),
+        ("*/open/*.jpg", {"closed"}),
         ("*.jpg", set()),
     ],
 )
@@ -364,7 +396,8 @@ def remote() -> Iterator[None]:
         ("p", {"p/a.jpg": 1, "p/d/b.png": 1, "p/[x].jpg": 1, "p/n.txt": 0, "p/.h/c.jpg": 0}),
         ("p/d/", {"p/d/b.png": 1}),
         ("p/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1}),
-        ("**/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1, "p/.h/c.jpg": 1}),
+        ("**/*.jpg", {"p/a.jpg": 1, "p/[x].jpg": 1, "p/.h/c.jpg": 0}),
+        ("p/.h/*", {"p/.h/c.jpg": 1}),
         ("p/a.jpg", {"p/a.jpg": 1}),
         ("p/[x].jpg", {"p/[x].jpg": 1}),
         ("p/[a-z].jpg", {"p/a.jpg": 1}),
@@ -382,7 +415,7 @@ def test_a_store_without_directories_is_listed_like_one_with_them(
     images = [item for item in found if isinstance(item, ImageFile)]
     assert all((item.size_bytes, item.version) == (3, "1600000000.5") for item in images)
     assert source.root == "memory://b/p".removesuffix("/p" * (pattern[0] in "*q")) + (
-        "/d" if pattern == "p/d/" else ""
+        {"p/d/": "/d", "p/.h/*": "/.h"}.get(pattern, "")
     )
 
 

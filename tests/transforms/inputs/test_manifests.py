@@ -8,7 +8,7 @@ import pytest
 
 from transforms.errors import InputError
 from transforms.inputs.manifest_text import MAX_LINE_BYTES
-from transforms.inputs.manifests import manifest_schema, read_manifest
+from transforms.inputs.manifests import check_typed, manifest_schema, read_manifest
 from transforms.records import ImageRef
 
 TEXT = pa.schema([("label", pa.string())])
@@ -100,7 +100,7 @@ def test_a_jsonl_manifest_has_the_types_of_its_first_rows(tmp_path: pathlib.Path
     ]
     for name in ("list", "none", "mixed"):
         with pytest.raises(InputError, match=f"'{name}' cannot be carried"):
-            manifest_schema(uri, [name])
+            check_typed([uri], manifest_schema(uri, [name]))
 
 
 def test_a_parquet_manifest_keeps_its_types(tmp_path: pathlib.Path) -> None:

@@ -201,7 +201,7 @@ def words(images: tf.Tensor) -> dict[str, tf.Tensor]:
         (
             RGB,
             lambda images: {"mask": images},
-            r"returns mask: float32 \[N, 24, 24, 3\], want one row of numbers",
+            r"\[N, 24, 24, 3\], want one row of numbers an image, of a float type and the shape",
         ),
         (
             {"image_bytes": ([None], "string")},

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.models import save_output
+from transforms.errors import ModelError
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.probabilities import last_operation
@@ -58,6 +59,11 @@ def test_several_outputs_are_told_by_their_sum_or_by_a_sigmoid(
     tmp_path: pathlib.Path, function: Callable[[Any], Any], expected: bool
 ) -> None:
     assert load(save_output(tmp_path, function)).outputs_are_probabilities is expected
+
+
+def test_a_model_of_no_outputs_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ModelError, match=r"returns \[2, 0\] for 2 images"):
+        load(save_output(tmp_path, lambda images: mean(images)[:, :0]))
 
 
 @pytest.mark.parametrize(("activation", "last"), [("sigmoid", "Sigmoid"), (None, "AddV2")])

@@ -196,6 +196,21 @@ def check_assumed_range(layer: FirstLayer, assumed: str) -> None:
     )
 
 
+def doubt_assumed_range(layer: FirstLayer, assumed: str) -> tuple[str, ...]:
+    """Returns a sentence where a range that nobody chose may be wrong, by what the layer sees.
+
+    Args:
+        layer: What the model's first layer sees.
+        assumed: Range that images have.
+    """
+    if not layer.seen or layer.wanted == assumed:
+        return ()
+    told = "the model does not tell which it wants; look up what it was trained on"
+    if layer.wanted is not None:
+        told = f"by what its first {layer.kind} sees the model wants {layer.wanted}"
+    return (f"nobody said --input_range, and {assumed} was given; {told}, and say it",)
+
+
 def describe_view(view: View) -> str:
     """Says what black and white become, such as "-1.000 to -0.992"."""
     # As many digits as tell the two apart.

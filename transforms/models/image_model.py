@@ -12,9 +12,10 @@ from transforms.machine.garbage import no_collection
 from transforms.models.any_model import AnyModel, last_kind, load_model
 from transforms.models.batch_sizing import BatchSizing
 from transforms.models.chance import refuse_chance
+from transforms.models.contract import takes_unit_range
 from transforms.models.cosines import cosines
 from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
-from transforms.models.first_layer import check_assumed_range
+from transforms.models.first_layer import check_assumed_range, doubt_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel
 from transforms.models.made_up_pixels import darken, draw_images
@@ -129,6 +130,8 @@ class ImageModel:
         else:
             self._engine, self._report = self._start_engine(spec, loaded, settings)
         self._probe(spec, loaded)
+        if assumed_range is not None and not takes_unit_range(model_dir):
+            self.warnings += doubt_assumed_range(self.first_layer, assumed_range)
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
 

@@ -216,6 +216,48 @@ def test_images_are_darkened_towards_black(dtype: str) -> None:
     np.testing.assert_array_equal(darken(np.array([-1.0, 1.0])), [-1, -0.5])
 
 
+def plain_module(path: pathlib.Path, offset: float, *, is_hub: bool = False) -> str:
+    """Writes a network that adds to pixels and scales them itself."""
+
+    class Module(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, 24, 24, 3], tf.float32)])
+        def __call__(self, images: tf.Tensor) -> tf.Tensor:
+            seen = (images + offset) / (1 + offset)
+            kernel = np.ones((3, 3, 3, 4), np.float32)
+            return tf.reduce_mean(tf.nn.conv2d(seen, kernel, 1, "SAME"), [1, 2])
+
+    module = Module()
+    if is_hub:
+        module.regularization_losses = [tf.function(lambda: 0.0, input_signature=[])]
+    tf.saved_model.save(module, str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "told"),
+    [(0, "does not tell which it wants; look up"), (1, "convolution sees the model wants -1,1")],
+)
+def test_a_range_that_nobody_chose_and_that_may_be_wrong_is_warned_of(
+    tmp_path: pathlib.Path, offset: float, told: str
+) -> None:
+    model_dir = plain_module(tmp_path, offset)
+    spec = inspect_saved_model(model_dir)
+
+    def warnings(assumed: str | None) -> str:
+        model = ImageModel(model_dir, spec, image_size=(24, 24), assumed_range=assumed)
+        return " ".join(model.warnings)
+
+    assert "nobody said --input_range, and 0,1 was given; " in warnings("0,1")
+    assert told in warnings("0,1")
+    assert warnings(None) == ""
+
+
+def test_of_the_form_of_tf_hub_the_range_is_known(tmp_path: pathlib.Path) -> None:
+    model_dir = plain_module(tmp_path, 0, is_hub=True)
+    spec = inspect_saved_model(model_dir)
+    assert ImageModel(model_dir, spec, image_size=(24, 24), assumed_range="0,1").warnings == ()
+
+
 def pinned(images: tf.Tensor) -> tf.Tensor:
     """The right edge, which a flip changes."""
     return tf.reduce_mean(images[:, :, -4:], axis=[1, 2])

@@ -245,7 +245,8 @@ def test_a_manifest_of_nulls_has_the_type_that_another_says(
         (tmp_path / f"{n}.png").write_bytes(solid(n, n, n))
         line = json.dumps({"uri": f"{n}.png", "c": value})
         (tmp_path / f"{n}.jsonl").write_text(line + "\n")
-    argv = ["--carry_columns", "c", "--manifest", f"{tmp_path}/0.jsonl"]
+    (tmp_path / "empty.json").write_text("[]")
+    argv = ["--carry_columns", "c", "--manifest", f"{tmp_path}/empty.json", f"{tmp_path}/0.jsonl"]
     assert run_embed(mean_color, tmp_path / "out", *argv, f"{tmp_path}/1.jsonl") == 0
     assert read(tmp_path / "out")["c"].to_pylist() == [None, "cat"]
     assert run_embed(mean_color, tmp_path / "none", *argv) == 2

@@ -90,6 +90,11 @@ def _unknown(scheme: str) -> str:
             "this is on the web, from which only images, manifests, labels and models are read; "
             "wanted a local path, or a store such as gs://"
         )
+    if scheme.lower() == "file":
+        return (
+            "file:// is followed by the name of another machine, from which nothing is read; "
+            "wanted file:/// and an absolute path"
+        )
     known = ", ".join(f"{name}://" for name in _STORES)
     meant = _MEANT.get(scheme.lower(), scheme.lower())
     hint = f"; write {meant}://" if meant in _STORES else ""

@@ -24,12 +24,14 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
     become what they stand for. Numbers never become text, nor text numbers.
 
     Args:
-        schemas: The carried columns by the file's uri, at least one; all have the same names.
+        schemas: The carried columns by the file's uri, at least one; all have the same names, but
+            for those without any, as of an empty list in JSON, which say nothing.
 
     Raises:
         InputError: If there is no such type; names two files and what they hold.
     """
-    (first_uri, unified), *others = schemas.items()
+    telling = {uri: schema for uri, schema in schemas.items() if schema.names} or schemas
+    (first_uri, unified), *others = telling.items()
     uri_of_type = {(field.name, field.type): first_uri for field in unified}
     for uri, schema in others:
         if schema.equals(unified):

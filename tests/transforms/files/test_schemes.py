@@ -48,6 +48,7 @@ def test_a_store_says_what_it_wants_installed(
         ("s3a://b/a", r"no file system is known for s3a://; wanted .*; write s3://$"),
         ("abfss://b/a", r"write az://$"),
         ("GS://b/a", r"write gs://$"),
+        ("file://b/a", "the name of another machine, .*; wanted file:/// and an absolute path$"),
         ("foo://b/a", r"no file system is known for foo://; wanted a local path, gs://, s3://, "),
         (
             "HTTPS://b/a",

@@ -17,6 +17,10 @@ class InputError(UserError):
     """Inputs that cannot be listed or told apart: no match, malformed manifest, one id twice."""
 
 
+class UnreadableRunError(InputError):
+    """A published run that the file system does not give, and that may be as good as it was."""
+
+
 class OutputError(UserError):
     """An output location that cannot be used."""
 

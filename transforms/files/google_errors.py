@@ -37,7 +37,9 @@ def google_errors(uri: str, absent: str = "no such object") -> Iterator[None]:
         said = absent if status == 404 else _said(error)
         raise http_error(uri, status, said, headers.get("Retry-After")) from error
     except InvalidResponse as error:
-        raise http_error(uri, error.response.status_code, str(error)) from error
+        answer = error.response
+        said = absent if answer.status_code == 404 else _message_in(answer.text) or answer.reason
+        raise http_error(uri, answer.status_code, said or "") from error
     except RetryError as error:
         raise TransientError(f"{uri}: {error.cause or error}") from error
     except DataCorruption as error:
@@ -70,5 +72,9 @@ def _said(error: GoogleAPICallError) -> str:
     if error.errors:
         return str(error.errors[0].get("message", ""))
     text = _REQUEST.sub("", str(error.message)).partition(": ('Request failed")[0]
+    return _message_in(text) or text
+
+
+def _message_in(text: str) -> str | None:
     found = _MESSAGE.search(text)
-    return json.loads(found[1]) if found else text
+    return json.loads(found[1]) if found else None

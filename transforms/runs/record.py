@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from transforms.errors import InputError
+from transforms.errors import InputError, UnreadableRunError
 from transforms.failure import Step
 from transforms.files.atomic_files import read_whole
 from transforms.files.file_systems import FileSystems
@@ -190,6 +190,7 @@ def read_record(directory: str) -> dict[str, Any]:
     """Reads _run.json.
 
     Raises:
+        UnreadableRunError: If the file system does not give it now.
         InputError: If it is not there or damaged.
     """
     path = FileSystems.join(directory, RUN_FILE)
@@ -198,8 +199,11 @@ def read_record(directory: str) -> dict[str, Any]:
         if not FileSystems.exists(path) and FileSystems.exists(earlier):
             path = earlier
         record = json.loads(read_whole(path))
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}; is {directory} a run?") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableRunError(f"{path} cannot be read: {reason}; mend that") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} holds {type(record).__name__}, wanted an object")
     return record

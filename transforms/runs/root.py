@@ -7,7 +7,7 @@ import re
 import shutil
 import uuid
 
-from transforms.errors import InputError
+from transforms.errors import InputError, UnreadableRunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
@@ -72,6 +72,8 @@ class RunRoot:
             return known
         try:
             return read_published_run(directory)
+        except UnreadableRunError:  # What is wrong is not the run.
+            raise
         except InputError as error:
             raise InputError(
                 f"{error}; move {directory} away: the refresh then builds on the run before it"

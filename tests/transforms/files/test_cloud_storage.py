@@ -11,7 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 
 from tests.support.cloud import Cloud
 from transforms.errors import InputError, NotFoundError, PermissionDeniedError
-from transforms.files import google_client, object_store
+from transforms.files import cloud_storage, google_client, object_store, object_writer
 from transforms.files.cloud_storage import GoogleStore
 from transforms.files.uris import open_uri
 from transforms.inputs.entries import ImageFile, Skipped
@@ -239,3 +239,14 @@ def test_beam_sees_the_same_objects(cloud: Cloud) -> None:
     with open_uri(f"{cloud.uri}/e/c.bin") as handle:
         assert handle.read() == cloud.get("e/c.bin") == b"written by Beam"
     assert not any(re.fullmatch(r"GET /storage/v1/b/[^/]+", item) for item in cloud.requests)
+
+
+def test_a_refused_upload_in_parts_says_why(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_writer, "PART_BYTES", 1 << 18)
+    monkeypatch.setattr(cloud_storage, "PART_BYTES", 1 << 18)
+    cloud.close()
+    with (
+        pytest.raises(PermissionError, match=r"\] Anonymous caller does not have storage\.objects"),
+        STORE.create(f"{cloud.uri}/large.bin") as stream,
+    ):
+        stream.write(bytes(1 << 19))

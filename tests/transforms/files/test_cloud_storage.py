@@ -92,7 +92,7 @@ def test_only_the_first_page_is_asked_for_where_that_is_enough(
         ("/p*", "pq.jpg"),
         ("/p/d/*", "p/d/b.png"),
         ("/p/d/**", "p/d/b.png p/d/e/f.jpg"),
-        ("/**/*.jpg", "p/.h/c.jpg p/[x].jpg p/a.jpg p/d/e/f.jpg pq.jpg"),
+        ("/**/*.jpg", "p/.h/c.jpg- p/[x].jpg p/a.jpg p/d/e/f.jpg pq.jpg"),
         ("/p/d/**/*.*", "p/d/b.png p/d/e/f.jpg"),
         ("/p/[x].jpg", "p/[x].jpg"),
         ("/p/[a-z].jpg", "p/a.jpg"),

@@ -110,8 +110,7 @@ def open_as_stored(path: str) -> BinaryIO:
     if (store := store_of(path)) is None:
         return _beams(path).open(path, compression_type="uncompressed")
     with os_errors(path):
-        found = store.stat(path)
-        return cast(BinaryIO, _StoredFile(store, path, found.size_bytes, found.version))
+        return cast(BinaryIO, _StoredFile(store, store.stat(path)))
 
 
 def create_as_stored(path: str) -> BinaryIO:
@@ -214,9 +213,9 @@ class _StoredFile(ObjectStream):
 
     mode = "rb"  # Beam asks for it where it unpacks a file.
 
-    def __init__(self, store: ObjectStore, uri: str, size_bytes: int, version: str | None) -> None:
-        super().__init__(store, uri, size_bytes, version)
-        self._path = uri
+    def __init__(self, store: ObjectStore, found: StoredObject) -> None:
+        super().__init__(store, found.uri, found.size_bytes, found.version)
+        self._path = found.uri
 
     def read(self, size: int | None = -1) -> bytes:
         with os_errors(self._path):

@@ -1,6 +1,7 @@
 """Runs in an object store, which has no rename: the same promises, kept by _SUCCESS."""
 
 import datetime
+import gc
 import json
 import pathlib
 import time
@@ -16,10 +17,12 @@ from tests.support.cloud import Cloud
 from tests.support.runs import solid
 from tests.support.s3 import S3Bucket
 from tests.support.tars import write_tar
-from transforms.errors import OutputError
+from transforms.errors import OutputError, RunError
+from transforms.files.atomic_files import is_intact
 from transforms.lifecycle import lock
 from transforms.lifecycle.lock import DEAD_SECONDS, living_owner, run_lock
 from transforms.lifecycle.owner import this_process
+from transforms.records import WrittenFile
 
 
 def record_of(cloud: Cloud, run: str) -> dict[str, dict[str, int]]:
@@ -238,3 +241,16 @@ def test_who_may_not_delete_is_told_so_before_any_work(
         s3.faults._application = application
     assert "whoever runs this may not delete there, and a run deletes" in capsys.readouterr().err
     assert s3.names() == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_store_does_not_say_is_no_damage(cloud: Cloud) -> None:
+    uri = cloud.put("a.parquet", b"123")
+    absent = f"{cloud.uri}/b.parquet"
+    assert is_intact(WrittenFile(uri, 3, ""))
+    assert not is_intact(WrittenFile(uri, 4, ""))
+    assert not is_intact(WrittenFile(absent, 3, ""))
+    cloud.close()
+    with pytest.raises(RunError, match=f"{uri} cannot be looked at: .*; nothing is published; run"):
+        is_intact(WrittenFile(uri, 3, ""))
+    gc.collect()

@@ -6,12 +6,14 @@ import os
 import shutil
 import uuid
 
+from transforms.errors import RunError
 from transforms.files.file_systems import (
     FileSystems,
     create_as_stored,
     look_at,
     open_as_stored,
 )
+from transforms.files.object_store import TransientError
 from transforms.files.uris import is_local
 from transforms.records import WrittenFile
 
@@ -78,7 +80,11 @@ def is_intact(file: WrittenFile) -> bool:
     """Tells whether a file still has its size and, where it is local, its sha256.
 
     An object store keeps checksums of its own; reading every object to compute another would cost
-    what a copy inside of the store saves.
+    what a copy inside of the store saves. A store that does not answer says nothing of the file,
+    and a file that is taken for damaged costs all that is in it again.
+
+    Raises:
+        RunError: If a store does not say, or may not be asked.
     """
     try:
         if is_local(file.path):
@@ -87,5 +93,13 @@ def is_intact(file: WrittenFile) -> bool:
                     return False
                 return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
         return look_at(file.path).size_in_bytes == file.size_bytes
+    except (TransientError, PermissionError) as error:
+        if is_local(file.path):
+            return False
+        reason = error.strerror or str(error).removeprefix(f"{file.path}: ")
+        raise RunError(
+            f"{file.path} cannot be looked at: {reason}; nothing is published; run again with "
+            "--resume once that is mended"
+        ) from error
     except OSError:  # Gone or unreadable: not intact, whatever the reason.
         return False

@@ -424,6 +424,25 @@ def test_the_images_of_a_file_that_is_empty_now_are_deleted_once(
     assert changes(root) == {**NONE, "unchanged": 2, "deleted": 2, "reused": 2}
 
 
+def test_an_input_that_is_empty_now_is_warned_of(
+    tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, disk, root = tmp_path / "photos", tmp_path / "disk", tmp_path / "root"
+    write_photos(photos, 4)
+    write_photos(disk, 2)
+    argv = ["--input", str(photos), str(disk)]
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert "warning" not in capsys.readouterr().err
+    for photo in disk.iterdir():
+        photo.unlink()
+    (disk / "README.md").write_text("what was here is on the disk\n")
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "unchanged": 4, "reused": 4, "deleted": 2}
+    warning = f"--input {disk} holds no images: a disk that is not mounted looks so; what the run"
+    assert f"warning: {warning}" in capsys.readouterr().err
+    assert warning in read_record(latest(root))["warnings"][0]
+
+
 def test_what_a_link_led_to_that_leads_nowhere_keeps_its_rows(
     tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,11 +26,12 @@ CHUNK_REFS = 32_768
 """Images an element of a listing: enough that its parts, one a shard, still compress well."""
 
 UNSEEN_SHOWN = 8
-"""Directories that a run warns of by name; _failures.jsonl has all."""
+"""Directories that a run warns of by name; of those not listed, _failures.jsonl has all."""
 
 _File = TaggedOutput[Literal["files"], InputFile]
 _Skipped = TaggedOutput[Literal["skipped"], PassedOver]
 _Unseen = TaggedOutput[Literal["unseen"], Unseen]
+_Empty = TaggedOutput[Literal["empty"], str]
 
 
 class Listed(NamedTuple):
@@ -42,12 +43,14 @@ class Listed(NamedTuple):
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
         skipped: PCollection[PassedOver], of each input, what in its directories is no image.
         unseen: PCollection[Unseen], directories that could not be listed.
+        empty: PCollection[str], inputs that hold nothing.
     """
 
     images: PCollection[RefChunk]
     files: PCollection[InputFile]
     skipped: PCollection[PassedOver]
     unseen: PCollection[Unseen]
+    empty: PCollection[str]
 
 
 class Matched(NamedTuple):
@@ -58,7 +61,7 @@ class Matched(NamedTuple):
             listed is one of them.
         files: PCollection[InputFile], TFRecord, Parquet, tar and zip.
         skipped: PCollection[PassedOver], of each input, what in its directories is no image.
-        warnings: PCollection[str], directories that could not be listed, in words.
+        warnings: PCollection[str], inputs that are empty, or could not be listed, in words.
     """
 
     images: PCollection[RefChunk]
@@ -83,10 +86,12 @@ def in_chunks(refs: Iterable[ImageRef]) -> Iterator[RefChunk]:
 
 def _match_source(
     source: Source, image_id_from: str | None, carried: pa.Schema, wants_boxes: bool
-) -> Iterator[RefChunk | _File | _Skipped | _Unseen]:
+) -> Iterator[RefChunk | _File | _Skipped | _Unseen | _Empty]:
     refs: list[ImageRef] = []
     passed: dict[str, PassedOver] = {}
+    is_empty = True
     for found in list_source(source):
+        is_empty = is_empty and isinstance(found, Skipped)
         match found:
             case ImageFile() if wants_boxes:
                 note(passed, Skipped(found.uri, WITHOUT_BOXES))
@@ -104,6 +109,8 @@ def _match_source(
                 yield _Unseen("unseen", Unseen(source, found))
     yield from in_chunks(refs)
     yield from (_Skipped("skipped", one) for one in passed.values())
+    if is_empty:
+        yield _Empty("empty", source.pattern)
 
 
 def _match_manifest(
@@ -134,12 +141,17 @@ def _match_manifest(
     yield from (_Skipped("skipped", one) for one in passed.values())
 
 
-def _describe_unseen(
-    _: bytes, unseen: list[Unseen], builds_on_run: bool, keeps_rows: bool
+def _warn(
+    _: bytes, unseen: list[Unseen], empty: list[str], builds_on_run: bool, keeps_rows: bool
 ) -> Iterator[str]:
     yield from describe_unseen(
         unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
     )
+    lost = "; what the run before had below it counts as deleted" if builds_on_run else ""
+    for pattern in sorted(empty)[:UNSEEN_SHOWN]:
+        yield f"--input {pattern} holds no images: a disk that is not mounted looks so{lost}"
+    if len(empty) > UNSEEN_SHOWN:
+        yield f"{len(empty) - UNSEEN_SHOWN} more --input hold no images"
 
 
 def _to_chunk(refs: list[ImageRef]) -> RefChunk:
@@ -196,10 +208,11 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
         warnings = (
             root
             | "Once" >> beam.Impulse()
-            | "DescribeUnseen"
+            | "Warn"
             >> beam.FlatMap(
-                _describe_unseen,
+                _warn,
                 AsList(listed.unseen),
+                AsList(listed.empty),
                 self.previous is not None,
                 self.keeps_rows,
             )
@@ -219,7 +232,7 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             | "MatchSource"
             >> beam.FlatMap(
                 _match_source, self.image_id_from, self.carried, self.boxes is not None
-            ).with_outputs("files", "skipped", "unseen", main="images")
+            ).with_outputs("files", "skipped", "unseen", "empty", main="images")
         )
         images, skipped = listed.images, listed.skipped
         if self.manifests:
@@ -238,4 +251,4 @@ class MatchInputs(beam.PTransform[beam.Pipeline, Matched]):
             )
             skipped = (skipped, named.skipped) | "Skipped" >> beam.Flatten()
             images = (images, named.images) | "Listed" >> beam.Flatten().with_output_types(RefChunk)
-        return Listed(images, listed.files, skipped, listed.unseen)
+        return Listed(images, listed.files, skipped, listed.unseen, listed.empty)

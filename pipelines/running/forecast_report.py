@@ -36,7 +36,7 @@ from transforms.forecast.workload import Workload
 from transforms.inputs.counts import FileCount
 from transforms.inputs.kinds import FILE_KINDS
 from transforms.lifecycle.publication import PreviousCounts
-from transforms.lifecycle.recall import describe_unseen
+from transforms.lifecycle.recall import describe_empty, describe_unseen
 from transforms.records import Change
 
 _MESSAGE_CHARS = 200
@@ -119,6 +119,9 @@ def _inputs(forecast: Forecast) -> Iterator[_Row]:
     unseen = describe_unseen(survey.unseen, builds_on_run=builds_on_run, shown=REASONS_SHOWN)
     for place, text in enumerate(unseen):
         yield "" if place else "unlisted", text
+    empty = describe_empty(survey.empty, builds_on_run=builds_on_run, shown=REASONS_SHOWN)
+    for place, text in enumerate(empty):
+        yield "" if place else "empty", text
     if survey.skipped:
         yield "skipped", f"{sum(one.total for one in survey.skipped):,}"
         yield from list_reasons(

@@ -441,6 +441,8 @@ def test_an_input_that_is_empty_now_is_warned_of(
     warning = f"--input {disk} holds no images: a disk that is not mounted looks so; what the run"
     assert f"warning: {warning}" in capsys.readouterr().err
     assert warning in read_record(latest(root))["warnings"][0]
+    assert run_refresh(mean_color, root, *argv, "--plan") == 0
+    assert f"empty     {warning}" in capsys.readouterr().out
 
 
 def test_what_a_link_led_to_that_leads_nowhere_keeps_its_rows(

@@ -31,7 +31,7 @@ from transforms.steps.plan_shards import (
     sorted_by_id,
 )
 
-_Found = ImageRef | InputFile | Skipped | Unseen
+_Found = ImageRef | InputFile | Skipped | Unseen | Source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Survey:
         files: TFRecord, Parquet, tar and zip files, in order of uri.
         skipped: What in directories is no image.
         unseen: Directories that cannot be listed; each counts as an image.
+        empty: Inputs that hold nothing.
         drawn: Some of the listed rows: those whose ids have the smallest digests. The same ones
             every time, and spread over the whole listing.
     """
@@ -58,6 +59,7 @@ class Survey:
     files: tuple[InputFile, ...]
     skipped: tuple[PassedOver, ...]
     unseen: tuple[Unseen, ...]
+    empty: tuple[str, ...]
     drawn: tuple[ImageRef, ...]
 
 
@@ -95,6 +97,7 @@ def take_survey(
     digests = bytearray()
     lottery = _Lottery(draw)
     unseen: list[Unseen] = []
+    empty: list[str] = []
     listed = functools.partial(
         _listed, sources, manifests, columns, previous, allow_private_hosts=allow_private_hosts
     )
@@ -112,6 +115,8 @@ def take_survey(
                 note(skipped, found)
             case Unseen():
                 unseen.append(found)
+            case Source():
+                empty.append(found.pattern)
     every = np.frombuffer(digests, np.uint64)
     check_not_empty(len(every), files)
     check_matched_once(files)
@@ -126,6 +131,7 @@ def take_survey(
         files=tuple(sorted(files, key=lambda file: file.uri)),
         skipped=tuple(add_up(skipped.values())),
         unseen=tuple(unseen),
+        empty=tuple(empty),
         drawn=lottery.winners(),
     )
 
@@ -188,7 +194,9 @@ def _listed(
 ) -> Iterator[_Found]:
     unseen: dict[str, list[Unseen]] = {}
     for source in sources:
+        is_empty = True
         for found in list_source(source):
+            is_empty = is_empty and isinstance(found, Skipped)
             match found:
                 case ImageFile() if columns.boxes is not None:
                     yield Skipped(found.uri, WITHOUT_BOXES)
@@ -198,6 +206,8 @@ def _listed(
                     unseen.setdefault(found.uri, []).append(Unseen(source, found))
                 case _:
                     yield found
+        if is_empty:
+            yield source
     for first, *_ in unseen.values():
         yield first
         yield to_unlisted_ref(first.directory)

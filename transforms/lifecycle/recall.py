@@ -76,6 +76,21 @@ def describe_unseen(
         yield f"{rest} more directories could not be listed: read/Unlisted in _failures.jsonl"
 
 
+def describe_empty(patterns: Sequence[str], *, builds_on_run: bool, shown: int) -> Iterator[str]:
+    """Says which inputs hold nothing, a line each.
+
+    Args:
+        patterns: What was given as --input.
+        builds_on_run: Whether there is a run before, which may have had images below them.
+        shown: Lines at most, but for one that counts the rest.
+    """
+    lost = "; what the run before had below it counts as deleted" if builds_on_run else ""
+    for pattern in sorted(patterns)[:shown]:
+        yield f"--input {pattern} holds no images: a disk that is not mounted looks so{lost}"
+    if len(patterns) > shown:
+        yield f"{len(patterns) - shown} more --input hold no images"
+
+
 def recall(
     result: ShardResult, unseen: Sequence[Unseen], image_id_from: str | None
 ) -> Iterator[ImageFile | InputFile]:

@@ -18,7 +18,7 @@ from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
 from transforms.inputs.passed_over import note
 from transforms.inputs.source import Source
-from transforms.lifecycle.recall import Unseen, describe_unseen, to_unlisted_ref
+from transforms.lifecycle.recall import Unseen, describe_empty, describe_unseen, to_unlisted_ref
 from transforms.records import ImageRef, InputFile, PassedOver, RefChunk
 from transforms.steps.recall_unseen import RecallUnseen
 
@@ -147,11 +147,7 @@ def _warn(
     yield from describe_unseen(
         unseen, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN, keeps_rows=keeps_rows
     )
-    lost = "; what the run before had below it counts as deleted" if builds_on_run else ""
-    for pattern in sorted(empty)[:UNSEEN_SHOWN]:
-        yield f"--input {pattern} holds no images: a disk that is not mounted looks so{lost}"
-    if len(empty) > UNSEEN_SHOWN:
-        yield f"{len(empty) - UNSEEN_SHOWN} more --input hold no images"
+    yield from describe_empty(empty, builds_on_run=builds_on_run, shown=UNSEEN_SHOWN)
 
 
 def _to_chunk(refs: list[ImageRef]) -> RefChunk:

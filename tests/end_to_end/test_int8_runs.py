@@ -60,7 +60,7 @@ def test_a_run_says_what_int8_costs_and_the_next_one_calibrates_nothing(
     cache: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    argv = ["--input", str(photos), "--image_id_from", "filename"]
+    argv = ["--input", str(photos), "--image_id_from", "filename", "--input_range", "0,1"]
     assert run_embed(network, tmp_path / "once", *argv, *INT8, *LOW) == 0
     told = capsys.readouterr()
     assert "calibrating on 40 images" in told.out

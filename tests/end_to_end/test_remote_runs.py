@@ -213,7 +213,7 @@ def test_what_is_no_lock_or_plan_is_one_line(
     for name, content, said in (
         ("lock.json", b"", "is no lock that a run wrote; see that no run works there, and"),
         ("lock.json", b"[1]", "is no lock that a run wrote"),
-        ("plan.json", b'{"run', "is damaged (Unterminated string"),
+        ("plan.json", b'{"run', "is damaged: Unterminated string"),
     ):
         at = f"_staging/{name}"
         cloud.put(f"out/{at}", content)

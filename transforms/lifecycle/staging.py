@@ -78,13 +78,15 @@ def read_plan(staging: str) -> dict[str, Any] | None:
     try:
         plan = json.loads(read_whole(path))
     except ValueError as error:
-        plan = error
-    if not isinstance(plan, dict):
-        raise OutputError(
-            f"{path} is damaged: {plan}; the run that it is of cannot go on: delete {staging}, and "
-            "run again"
-        )
-    return plan
+        reason = str(error)
+    else:
+        if isinstance(plan, dict):
+            return plan
+        reason = "it is no object"
+    raise OutputError(
+        f"{path} is damaged: {reason}; the run that it is of cannot go on: delete {staging}, and "
+        "run again"
+    )
 
 
 def commit(staging: str, result: ShardResult) -> None:

@@ -77,8 +77,8 @@ class AzureStore:
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Reads an object whole."""
         answer = self._read(uri, None, max_bytes)
-        md5 = hashlib.md5(answer.body, usedforsecurity=False).digest()
-        if answer.headers.get("Content-MD5") not in (None, base64.b64encode(md5).decode()):
+        noted = answer.headers.get("Content-MD5")
+        if noted and noted != _md5(answer.body):
             raise TransientError(
                 f"{uri}: what came has not the MD5 that is noted of it", reason="checksum"
             )
@@ -183,6 +183,10 @@ class AzureStore:
                 return Page(entries, pages.continuation_token)
 
         return each_page(fetch, bucket)
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
 class _Upload:

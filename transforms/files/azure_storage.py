@@ -38,7 +38,7 @@ from transforms.files.listing_pages import Page, each_page
 from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.object_writer import ObjectWriter
-from transforms.files.store_errors import http_error, no_answer
+from transforms.files.store_errors import http_error, no_answer, short_body
 
 COPY_LOOKS_SECONDS = 0.5
 """Pause between looks at a copy that the store has not done at once."""
@@ -155,9 +155,7 @@ class AzureStore:
                 raise
             return Answer(_BEYOND, {}, b"")
         if len(content) != answer.size:
-            raise TransientError(
-                f"{uri}: {len(content)} bytes came of {answer.size}", reason="short_body"
-            )
+            raise short_body(uri, len(content), answer.size)
         if len(content) > max_bytes:
             raise FileTooLargeError(f"more bytes than --max_image_bytes={max_bytes}")
         headers = {"ETag": answer.properties.etag}

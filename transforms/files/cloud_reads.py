@@ -19,7 +19,7 @@ from transforms.files.google_client import bucket_and_name, client
 from transforms.files.http_get import Answer, get, make_connections
 from transforms.files.object_parts import check_version, read_part
 from transforms.files.object_store import TransientError
-from transforms.files.store_errors import http_error
+from transforms.files.store_errors import http_error, short_body
 
 _CRC32C = re.compile(r"crc32c=([A-Za-z0-9+/]+=*)")
 _MAX_RESOURCE_BYTES = 1 << 20
@@ -38,9 +38,7 @@ def read_object(uri: str, max_bytes: int) -> bytes:
     answer = _get(uri, max_bytes, {})
     stored_bytes = answer.headers.get("X-Goog-Stored-Content-Length")
     if stored_bytes is not None and int(stored_bytes) != len(answer.body):
-        raise TransientError(
-            f"{uri}: {len(answer.body):,} bytes came of {int(stored_bytes):,}", reason="short_body"
-        )
+        raise short_body(uri, len(answer.body), int(stored_bytes))
     told = _CRC32C.search(answer.headers.get("X-Goog-Hash", ""))
     digest = base64.b64encode(google_crc32c.Checksum(answer.body).digest()).decode()
     if told and told[1] != digest:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from transforms.errors import FileTooLargeError, UnavailableError
 from transforms.files.http_get import Answer
 from transforms.files.object_store import TransientError
+from transforms.files.store_errors import short_body
 
 _SENT = re.compile(r"bytes (\d+)-(\d+)/")
 
@@ -43,10 +44,7 @@ def read_part(ask: Callable[[str, int], Answer], uri: str, start: int, stop: int
     if sent is not None and int(sent[1]) != start:
         raise _other_part(uri, start, stop, sent[0].rstrip("/"))
     if sent is not None and int(sent[2]) + 1 - start != len(answer.body):
-        raise TransientError(
-            f"{uri}: {len(answer.body):,} bytes came of {int(sent[2]) + 1 - start:,}",
-            reason="short_body",
-        )
+        raise short_body(uri, len(answer.body), int(sent[2]) + 1 - start)
     return answer
 
 

@@ -10,9 +10,9 @@ from typing import Protocol
 from transforms.errors import ImageError
 from transforms.files.flight import FLIGHT
 from transforms.files.object_parts import replaced
-from transforms.files.object_store import TransientError
 from transforms.files.pace import Pace
 from transforms.files.read_ahead import Read, ReadAhead
+from transforms.files.store_errors import short_body
 
 FIRST_RANGE_BYTES = 64 << 10
 """Least that is read where nobody knows whether more is wanted."""
@@ -143,10 +143,7 @@ class ObjectStream(io.RawIOBase):
         if not content:  # It ends before, and did not when its size was asked for.
             raise replaced(self._uri, "opened")
         if len(content) != stop - start:
-            raise TransientError(
-                f"{self._uri}: {len(content):,} bytes came of {stop - start:,}",
-                reason="short_body",
-            )
+            raise short_body(self._uri, len(content), stop - start)
         return content
 
 

@@ -55,6 +55,13 @@ def no_answer(where: str) -> TransientError:
     return TransientError(f"{where}: what came is no answer of a store", reason=NO_ANSWER)
 
 
+def short_body(uri: str, came_bytes: int, wanted_bytes: int) -> TransientError:
+    """Returns the error of a body of another size than the store says."""
+    return TransientError(
+        f"{uri}: {came_bytes:,} bytes came of {wanted_bytes:,}", reason="short_body"
+    )
+
+
 @contextlib.contextmanager
 def os_errors(uri: str) -> Iterator[None]:
     """Raises what a file raises where a store finds nothing or may not: for streams of objects."""

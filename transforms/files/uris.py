@@ -19,9 +19,10 @@ from transforms.files.file_uris import path_of_uri
 from transforms.files.flight import FLIGHT
 from transforms.files.local_file import ABSENT, open_local
 from transforms.files.object_parts import replaced
-from transforms.files.object_store import ObjectStore, TransientError
+from transforms.files.object_store import ObjectStore
 from transforms.files.object_stream import ObjectStream
 from transforms.files.packing import UNPACKERS, PackedFile, Packing
+from transforms.files.store_errors import short_body
 from transforms.files.stores import store_of
 
 REST_LOST = "the rest of the file is lost"
@@ -96,9 +97,7 @@ def read_remote(uri: str, max_bytes: int, size_bytes: int | None = None) -> byte
 def _check_size_now(store: ObjectStore, uri: str, size_bytes: int) -> None:
     stored_bytes = store.stat(uri).size_bytes
     if stored_bytes != size_bytes:
-        raise TransientError(
-            f"{uri}: {size_bytes:,} bytes came of {stored_bytes:,}", reason="short_body"
-        )
+        raise short_body(uri, size_bytes, stored_bytes)
 
 
 def read_within(handle: BinaryIO, max_bytes: int) -> bytes:

@@ -11,8 +11,8 @@ from transforms.errors import ImageError, ModelError
 from transforms.files.file_systems import FileSystems
 from transforms.files.web.copies import open_copy
 from transforms.files.web.urls import is_web_uri, parse_url, without_query
-from transforms.images.signatures import LFS_POINTER
 from transforms.models.label_files import labels_within
+from transforms.models.lfs_pointer import refuse_pointer_in
 
 BACKGROUND = "background"
 POSITIVE = "positive"
@@ -154,11 +154,7 @@ def _read_text(uri: str, *, allow_private_hosts: bool) -> str:
     except (OSError, ValueError, ImageError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ModelError(f"cannot read labels {uri}: {reason}") from error
-    if content.startswith(LFS_POINTER):
-        raise ModelError(
-            f"labels {uri} are a Git LFS pointer, not the file itself; run git lfs pull where the "
-            "model was cloned"
-        )
+    refuse_pointer_in(content, f"labels {uri} are")
     if len(content) > MAX_LABELS_BYTES:
         raise ModelError(f"labels {uri} exceed {MAX_LABELS_BYTES} bytes; is it a labels file?")
     try:

@@ -274,7 +274,7 @@ def _latest_version(paths: Iterable[str], handle: str) -> str | None:
 
 def _not_a_model(handle: str, names: Iterable[str]) -> str:
     names = sorted(names)
-    if stranger := next(filter(None, map(describe_stranger, names)), None):
-        return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {stranger}"
+    stranger = next(filter(None, map(describe_stranger, names)), None)
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {listed or 'nothing'}"
+    held = stranger or listed or "nothing"
+    return f"no {SAVED_MODEL} and no .onnx file in {handle}, which holds {held}"

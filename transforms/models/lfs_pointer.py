@@ -12,8 +12,21 @@ def refuse_pointer(path: str) -> None:
         OSError: If it cannot be read.
     """
     with open(path, "rb") as file:
-        if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise ModelError(
-                f"{path} is a Git LFS pointer, not the file itself; run git lfs pull where the "
-                "model was cloned"
-            )
+        refuse_pointer_in(file.read(len(LFS_POINTER)), f"{path} is")
+
+
+def refuse_pointer_in(beginning: bytes, subject: str) -> None:
+    """Refuses what begins as a pointer.
+
+    Args:
+        beginning: First bytes of the file, or all.
+        subject: Beginning of the message, such as "labels gs://b/labels.txt are".
+
+    Raises:
+        ModelError: If it is a pointer.
+    """
+    if beginning.startswith(LFS_POINTER):
+        raise ModelError(
+            f"{subject} a Git LFS pointer, not the file itself; run git lfs pull where the model "
+            "was cloned"
+        )

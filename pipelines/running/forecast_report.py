@@ -117,11 +117,10 @@ def _inputs(forecast: Forecast) -> Iterator[_Row]:
         yield "", f"{survey.unsized:,} whose sizes are not listed, and not in these bytes"
     builds_on_run = forecast.previous is not None
     unseen = describe_unseen(survey.unseen, builds_on_run=builds_on_run, shown=REASONS_SHOWN)
-    for place, text in enumerate(unseen):
-        yield "" if place else "unlisted", text
     empty = describe_empty(survey.empty, builds_on_run=builds_on_run, shown=REASONS_SHOWN)
-    for place, text in enumerate(empty):
-        yield "" if place else "empty", text
+    for name, texts in (("unlisted", unseen), ("empty", empty)):
+        for place, text in enumerate(texts):
+            yield "" if place else name, text
     if survey.skipped:
         yield "skipped", f"{sum(one.total for one in survey.skipped):,}"
         yield from list_reasons(

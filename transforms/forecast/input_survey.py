@@ -14,7 +14,7 @@ import numpy.typing as npt
 from transforms.boxes import WITHOUT_BOXES, name_box
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
-from transforms.inputs.listing import list_source
+from transforms.inputs.listing import list_telling_empty
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.passed_over import add_up, note
 from transforms.inputs.source import Source
@@ -194,9 +194,7 @@ def _listed(
 ) -> Iterator[_Found]:
     unseen: dict[str, list[Unseen]] = {}
     for source in sources:
-        is_empty = True
-        for found in list_source(source):
-            is_empty = is_empty and isinstance(found, Skipped)
+        for found in list_telling_empty(source):
             match found:
                 case ImageFile() if columns.boxes is not None:
                     yield Skipped(found.uri, WITHOUT_BOXES)
@@ -206,8 +204,6 @@ def _listed(
                     unseen.setdefault(found.uri, []).append(Unseen(source, found))
                 case _:
                     yield found
-        if is_empty:
-            yield source
     for first, *_ in unseen.values():
         yield first
         yield to_unlisted_ref(first.directory)

@@ -134,6 +134,20 @@ def list_source(source: Source) -> Iterator[Listed]:
     yield from without_metadata(listed) if source.is_directory else listed
 
 
+def list_telling_empty(source: Source) -> Iterator[Listed | Source]:
+    """Lists as list_source does; an input of nothing but what is passed over comes last, itself.
+
+    Raises:
+        InputError: As list_source.
+    """
+    is_empty = True
+    for found in list_source(source):
+        is_empty = is_empty and isinstance(found, Skipped)
+        yield found
+    if is_empty:
+        yield source
+
+
 def _list_entries(source: Source) -> Iterator[Listed]:
     untold: list[Entry] = []
     try:

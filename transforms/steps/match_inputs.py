@@ -13,7 +13,7 @@ from transforms.boxes import WITHOUT_BOXES
 from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.columns import image_id
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
-from transforms.inputs.listing import list_source
+from transforms.inputs.listing import list_telling_empty
 from transforms.inputs.manifests import read_manifest
 from transforms.inputs.partition_columns import carried_values
 from transforms.inputs.passed_over import note
@@ -89,9 +89,7 @@ def _match_source(
 ) -> Iterator[RefChunk | _File | _Skipped | _Unseen | _Empty]:
     refs: list[ImageRef] = []
     passed: dict[str, PassedOver] = {}
-    is_empty = True
-    for found in list_source(source):
-        is_empty = is_empty and isinstance(found, Skipped)
+    for found in list_telling_empty(source):
         match found:
             case ImageFile() if wants_boxes:
                 note(passed, Skipped(found.uri, WITHOUT_BOXES))
@@ -107,10 +105,10 @@ def _match_source(
             case Unlisted():
                 refs.append(to_unlisted_ref(found))
                 yield _Unseen("unseen", Unseen(source, found))
+            case Source():
+                yield _Empty("empty", source.pattern)
     yield from in_chunks(refs)
     yield from (_Skipped("skipped", one) for one in passed.values())
-    if is_empty:
-        yield _Empty("empty", source.pattern)
 
 
 def _match_manifest(

@@ -130,8 +130,10 @@ class ImageModel:
         else:
             self._engine, self._report = self._start_engine(spec, loaded, settings)
         self._probe(spec, loaded)
-        if assumed_range is not None and not takes_unit_range(model_dir):
-            self.warnings += doubt_assumed_range(self.first_layer, assumed_range)
+        if assumed_range is not None:
+            doubt = doubt_assumed_range(self.first_layer, assumed_range)
+            # To look into its form takes as long as to read its graph once more.
+            self.warnings += doubt if doubt and not takes_unit_range(model_dir) else ()
         if settings.tunes_batch_size and settings.batch_size:
             self._sizing.tune(settings.batch_size)
 

@@ -219,7 +219,7 @@ def _check_jpegs(encoded: bytes, layout: _Layout, tables: bytes) -> None:
 
 def _bytes(encoded: bytes, order: str, entry: Entry) -> bytes:
     """Returns the value of an entry that is bytes, and not in it."""
-    (offset,) = struct.unpack(f"{order}{'Q' if len(entry.value) == 8 else 'L'}", entry.value)
+    offset = _offset(order, entry)
     return encoded[offset : offset + entry.values]
 
 
@@ -228,5 +228,10 @@ def _numbers(encoded: bytes, order: str, entry: Entry) -> tuple[int, ...]:
     form = f"{order}{entry.values}{_NUMBERS.get(entry.kind, 'L')}"
     if struct.calcsize(form) <= len(entry.value):
         return struct.unpack_from(form, entry.value)
+    return struct.unpack_from(form, encoded, _offset(order, entry))
+
+
+def _offset(order: str, entry: Entry) -> int:
+    """Returns the place in the file of a value that is not in its entry."""
     (offset,) = struct.unpack(f"{order}{'Q' if len(entry.value) == 8 else 'L'}", entry.value)
-    return struct.unpack_from(form, encoded, offset)
+    return int(offset)

@@ -90,7 +90,6 @@ class ImageFiles:
             batch_size: Files a batch at most; BATCH_BYTES end one, too.
             versions: Where to note the version of each file that the web gave, by image_id; it is
                 complete once the last batch is read.
-
         """
         return self._read_cut(refs, _cut(refs, batch_size), {} if versions is None else versions)
 

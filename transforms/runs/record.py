@@ -215,15 +215,13 @@ def holds_run(directory: str, run_id: str) -> bool:
     A record that is damaged or gone, as a machine leaves it that lost its power, is nobody's.
 
     Raises:
-        InputError: If it cannot be read now; trying again may help.
+        UnreadableRunError: If it cannot be read now; trying again may help.
     """
     try:
         return is_published(directory) and read_record(directory).get("run_id") == run_id
-    except InputError as error:
-        if isinstance(error.__cause__, OSError) and not isinstance(
-            error.__cause__, FileNotFoundError
-        ):
-            raise
+    except UnreadableRunError:
+        raise
+    except InputError:
         return False
 
 

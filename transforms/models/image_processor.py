@@ -22,7 +22,8 @@ from transforms.images.policy import INPUT_RANGES
 from transforms.images.range_scaling import scale_and_shift
 from transforms.models.onnx_files import CONFIG_FILE, is_onnx
 from transforms.models.onnx_proto import read_metadata, takes_uint8
-from transforms.models.processor_files import Fields, SaidFields, find_processor_file
+from transforms.models.processor_files import find_processor_file
+from transforms.models.said_fields import Fields, SaidFields
 
 _INTERPOLATIONS = {0: "nearest", 1: "lanczos3", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers of resampling filters that --interpolation has."""

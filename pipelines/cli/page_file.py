@@ -3,7 +3,7 @@
 import os
 
 from transforms.errors import FlagError, OutputError
-from transforms.files.atomic_files import write_whole
+from transforms.files.atomic_files import make_directory, write_whole
 from transforms.files.uris import is_local
 from transforms.lifecycle.staging import may_write
 from transforms.runs.directory import absolute_output
@@ -40,6 +40,7 @@ def write_page(path: str, html: str) -> int:
         OutputError: If it cannot be written.
     """
     try:
+        make_directory(os.path.dirname(path))
         return write_whole(path, html.encode()).size_bytes
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error}") from error

@@ -11,6 +11,7 @@ that node exporter's textfile collector reads, which parses the older Prometheus
 timestamps, which it refuses.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from pipelines.cli.run_flags import RunConfig
 from pipelines.cli.wording import warn
 from pipelines.running.metrics_place import place_among
 from transforms.errors import FlagError
-from transforms.files.atomic_files import write_whole
+from transforms.files.atomic_files import make_directory, write_whole
 from transforms.machine.usage import seconds_since_start
 from transforms.steps.tally import (
     BATCH_IMAGES,
@@ -95,6 +96,7 @@ def write_metrics_among(metrics_file: str | None, outputs: Sequence[str], exit_c
         seconds=seconds_since_start(),
     )
     try:
+        make_directory(os.path.dirname(path))
         write_whole(path, text.encode())
     except OSError as error:
         warn(f"--metrics_file {path} cannot be written: {error}")

@@ -173,7 +173,8 @@ def _temporary_directory() -> Iterator[str]:
 
 
 def _remove(directory: str) -> None:
-    for _ in range(10):  # A thread that still works may have made another file.
+    # A thread that still works may make another file meanwhile, but no directory that is gone.
+    for _ in range(10):
         shutil.rmtree(directory, ignore_errors=True)
         if not os.path.exists(directory):
             return

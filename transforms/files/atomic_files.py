@@ -18,14 +18,20 @@ from transforms.files.uris import is_local
 from transforms.records import WrittenFile
 
 
+def make_directory(path: str) -> None:
+    """Makes a local directory and those above it, where they are not there; stores have none."""
+    if is_local(path):
+        os.makedirs(path, exist_ok=True)
+
+
 def write_whole(path: str, content: bytes) -> WrittenFile:
     """Writes a file in one step; one that was there is replaced.
 
     Raises:
-        OSError: If it cannot be written; what was there is still there.
+        OSError: If it cannot be written, as where there is no such directory; what was there is
+            still there.
     """
     if is_local(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         partial = f"{path}.{uuid.uuid4().hex}.partial"
         try:
             with open(partial, "wb") as file:
@@ -66,7 +72,6 @@ def link_or_copy(source: str, target: str) -> None:
     if not is_local(source) or not is_local(target):
         FileSystems.copy(source, target)
         return
-    os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
         os.link(source, target)
     except FileExistsError:

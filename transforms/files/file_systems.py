@@ -6,6 +6,7 @@ it would take /2/a. So nothing else goes through Beam, which takes 2 s to import
 first such URI.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -117,9 +118,11 @@ def create_as_stored(path: str) -> BinaryIO:
     """Opens a file to write, never compressed by its name; an object is there once it is closed.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If it cannot be written, as where there is no such local directory.
         ValueError: If its scheme is unknown.
     """
+    if _is_local(path):
+        return open(path, "wb")
     if (store := store_of(path)) is None:
         return _beams(path).create(path, compression_type="uncompressed")
     with os_errors(path):
@@ -292,9 +295,5 @@ def _walk(directory: str) -> Iterator[FileMetadata]:
 
     for folder, _, names in os.walk(directory, onerror=fail):
         for name in names:
-            path = os.path.join(folder, name)
-            try:
-                status = os.stat(path)
-            except OSError:  # It has gone since, or is a link to nothing.
-                continue
-            yield FileMetadata(path, status.st_size, status.st_mtime)
+            with contextlib.suppress(OSError):  # It has gone since, or is a link to nothing.
+                yield look_at(os.path.join(folder, name))

@@ -19,6 +19,7 @@ the run directory is put together, and replaced/, where an earlier one waits to 
 import contextlib
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -133,8 +134,11 @@ def writing_shard(staging: str, shard: ShardKey) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError):
+            reason = f"the worker {socket.gethostname()} has no such directory"
         raise RunError(
-            f"cannot write shard {shard} to {staging}: {error.strerror or error}; nothing is "
+            f"cannot write shard {shard} to {staging}: {reason}; nothing is "
             "published; run again with --resume once that is mended"
         ) from error
 

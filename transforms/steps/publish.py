@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
 from transforms.errors import RunError
-from transforms.files.atomic_files import link_or_copy, sync, write_whole
+from transforms.files.atomic_files import link_or_copy, make_directory, sync, write_whole
 from transforms.files.file_systems import FileSystems, delete
 from transforms.lifecycle import staging
 from transforms.lifecycle.admission import (
@@ -124,6 +124,7 @@ def _assemble(
         staged.append(publication.quantized.path)
         names.append(run_directory.INT8_FILE)
     targets = [FileSystems.join(directory, name) for name in names]
+    make_directory(FileSystems.join(directory, run_directory.INPUTS))
     for _ in map_at_once(link_or_copy, staged, targets):
         pass
     write_whole(FileSystems.join(directory, FAILURES_FILE), failure_lines(results))

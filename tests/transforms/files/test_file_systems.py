@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from transforms.files.file_systems import delete, list_files, look_at
+from transforms.files.atomic_files import link_or_copy, make_directory, write_whole
+from transforms.files.file_systems import create_as_stored, delete, list_files, look_at
 
 NAMES = ["[ab]", "a*", "a?", "[!x]", "**", "]["]
 
@@ -51,3 +52,19 @@ def test_a_link_is_deleted_and_what_it_leads_to_stays(tmp_path: pathlib.Path) ->
     delete([str(tmp_path / "link")])
     assert os.listdir(tmp_path) == ["real"]
     assert os.listdir(tmp_path / "real") == ["x"]
+
+
+def test_a_directory_that_has_gone_stays_so_whoever_writes_there(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"123")
+    path = str(tmp_path / "gone" / "x")
+    with pytest.raises(FileNotFoundError):
+        write_whole(path, b"123")
+    with pytest.raises(FileNotFoundError):
+        create_as_stored(path)
+    with pytest.raises(FileNotFoundError):
+        link_or_copy(str(source), path)
+    assert os.listdir(tmp_path) == ["source"]
+    make_directory(str(tmp_path / "gone"))
+    link_or_copy(str(source), path)
+    assert (tmp_path / "gone" / "x").read_bytes() == b"123"

@@ -40,16 +40,17 @@ def run(config: TrainConfig) -> Outcome:
         UserError: If a flag, a run, the labels or the model cannot work.
         RunError: If the classifier is not what the vectors promise.
     """
-    # A misspelt path does not wait for Beam and TensorFlow, nor does --help.
+    # A misspelt path or label does not wait for Beam and TensorFlow, nor does --help.
+    from pipelines.training.labelled_runs import label_runs
     from transforms.files.new_directory import check_new_directory
     from transforms.runs.embedding_runs import open_embedding_runs
 
     check_new_directory(config.output)
-    open_embedding_runs(config.embeddings)
+    labelled = label_runs(open_embedding_runs(config.embeddings), config)
     with importing():
         from pipelines.training.train import train
 
-    return train(config)
+    return train(config, labelled)
 
 
 if __name__ == "__main__":

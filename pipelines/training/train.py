@@ -26,14 +26,14 @@ from pipelines.training.classifier_export import (
 )
 from pipelines.training.fine_tuning import tune
 from pipelines.training.head_training import MeasuredHead, fit_head
-from pipelines.training.labelled_runs import LabelledRuns, label_runs
+from pipelines.training.labelled_runs import LabelledRuns
 from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
 from transforms.files.new_directory import check_new_directory
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.models.reusable_model import ReusableModel
-from transforms.runs.embedding_runs import EmbeddingRuns, open_embedding_runs
+from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.model_of_run import (
     ModelOfRun,
     check_range_of_run,
@@ -67,23 +67,26 @@ class TrainedClassifier(NamedTuple):
     compare: Callable[[ImageModel], str]
 
 
-def train(config: TrainConfig) -> Outcome:
+def train(config: TrainConfig, labelled: LabelledRuns) -> Outcome:
     """Trains a classifier and writes it, whole or not at all, and returns the outcome.
 
+    Args:
+        config: The flags.
+        labelled: The vectors, with the classes of their rows.
+
     Raises:
-        UserError: If a flag, a run, the labels or the model cannot work.
+        UserError: If a flag or the model cannot work.
         RunError: If the classifier is not what the vectors promise.
     """
     configure_tensorflow()
     console = Console(highlight=False)
     # All that can be refused is refused before anything takes long.
     output = check_new_directory(config.output)
-    runs = open_embedding_runs(config.embeddings)
+    runs = labelled.runs
     body = find_model_of_run(runs, config.model)
     require_saved_model(body)
     check_range_of_run(body, runs)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
-    labelled = label_runs(runs, config)
     parent = os.path.dirname(output)
     os.makedirs(parent, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".train_classifier.", dir=parent) as scratch:

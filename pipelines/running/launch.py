@@ -23,6 +23,7 @@ from pipelines.running.launched_model import (
 from pipelines.running.quantization import settle_quantization
 from transforms.batches import OutputRows, Predictions
 from transforms.files.example_coder import IS_FAST
+from transforms.files.flight import FLIGHT
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
@@ -204,6 +205,7 @@ def prepare_launch(
     Raises:
         UserError: If the inputs or the model cannot work as the flags say.
     """
+    FLIGHT.allow(config.read_limits)  # Manifests and first files are read here.
     hints = read_hints(config.inference_hints)
     told = config.told_kind
     sources = tuple(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError
 from transforms.files.object_store import TransientError
+from transforms.files.retry_after import retry_after_seconds
 
 NO_ANSWER = "short_body"
 """Reason of the errors of no_answer."""
@@ -29,10 +30,10 @@ def http_error(
         where: URI of the object or bucket.
         status: Status, from 400 on.
         said: What the server says about it, or what is to be said.
-        retry_after: Header of this name, if there is one. A date in it is not read.
+        retry_after: Header of this name, if there is one.
 
     Source:
-        RFC 9110, 10.2.3 and 15.5; 503 is Slow Down on s3:// and Server Busy on az://.
+        RFC 9110, 15.5; 503 is Slow Down on s3:// and Server Busy on az://.
     """
     message = f"{where}: {' '.join(said.split()) or f'HTTP status {status}'}"
     if status == 404:
@@ -40,12 +41,11 @@ def http_error(
     if status in (401, 403):
         return PermissionDeniedError(message)
     if status in _TRANSIENT or status >= 500:
-        waits = retry_after is not None and retry_after.isdecimal()
         return TransientError(
             message,
             reason=str(status),
             is_throttled=status in _THROTTLED,
-            retry_after_seconds=float(retry_after) if retry_after and waits else None,
+            retry_after_seconds=retry_after_seconds(retry_after),
         )
     return OSError(message)
 

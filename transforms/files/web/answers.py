@@ -1,11 +1,9 @@
 """What servers of the web answer: refused, put off, kept out of collections, or a body to read."""
 
 import contextlib
-import email.utils
 import http.client
 import io
 import re
-import time
 import zlib
 from collections.abc import Container
 from typing import BinaryIO
@@ -17,6 +15,7 @@ from transforms.errors import (
     UnsupportedFormatError,
 )
 from transforms.files.object_store import StoredObject, TransientError
+from transforms.files.retry_after import retry_after_seconds
 from transforms.files.web.robots_txt import PRODUCT
 
 OPT_OUTS = {"noai", "noimageai", "noindex", "noimageindex", "none"}
@@ -54,7 +53,7 @@ def check_status(response: http.client.HTTPResponse, also: Container[int] = ()) 
     discard(response)
     said = f"the server answers {status} {http.client.responses.get(status, '')}".rstrip()
     if status in _MAY_PASS or status >= 500:
-        seconds = _retry_after(response)
+        seconds = retry_after_seconds(response.getheader("Retry-After"))
         if status in _THROTTLED and seconds is None:
             seconds = THROTTLED_SECONDS
         raise TransientError(said, is_throttled=status in _THROTTLED, retry_after_seconds=seconds)
@@ -162,17 +161,6 @@ def discard(response: http.client.HTTPResponse) -> None:
 
 def _too_large(limit: str) -> FileTooLargeError:
     return FileTooLargeError(f"more bytes than {limit}")
-
-
-def _retry_after(response: http.client.HTTPResponse) -> float | None:
-    """Returns how long a server asks to wait, given as seconds or as a date."""
-    value = (response.getheader("Retry-After") or "").strip()
-    if re.fullmatch(r"\d{1,9}", value):
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
 
 
 def stored_object(uri: str, response: http.client.HTTPResponse) -> StoredObject | None:

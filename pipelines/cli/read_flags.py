@@ -41,6 +41,11 @@ def check_carried(carry_columns: Sequence[str]) -> None:
         raise FlagError(f"--carry_columns {given}: wanted NAME, or NAME=NAME_IN_THE_OUTPUT")
     if len(set(names.values())) < len(carry_columns):
         raise FlagError(f"--carry_columns names one twice: {given}")
+    if len({name.lower() for name in names.values()}) < len(carry_columns):
+        raise FlagError(
+            f"--carry_columns {given}: names that differ only in case are one to SQL; "
+            "NAME=OTHER_NAME carries NAME as OTHER_NAME"
+        )
 
 
 def max_reads() -> Any:  # noqa: ANN401 - as flag

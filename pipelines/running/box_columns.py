@@ -28,11 +28,11 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
     """
     if config.boxes is None:
         return columns
-    taken = {*PIXEL_NAMES, *SHARE_NAMES}.intersection(columns.carried.names)
-    if taken:
+    own = {*PIXEL_NAMES, *SHARE_NAMES}
+    if taken := sorted(name for name in columns.carried.names if name.lower() in own):
         raise FlagError(
-            f"--carry_columns {min(taken)}: the output of --boxes has a column of that name; "
-            f"{min(taken)}=NAME carries it as NAME"
+            f"--carry_columns {taken[0]}: the output of --boxes has a column {taken[0].lower()}; "
+            f"{taken[0]}=NAME carries it as NAME"
         )
     boxes = BoxColumns.parse(config.boxes)
     kinds = {file.kind for file in first.files}

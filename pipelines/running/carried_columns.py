@@ -46,11 +46,11 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         InputError: If an input lacks a column, or no type holds what two have.
     """
     taken = RESERVED | STATISTICS if config.image_statistics else RESERVED
-    reserved = taken.intersection(config.carried_as)
-    if reserved:
+    # Names that differ only in case are one to SQL, and Spark does not open such a file.
+    if reserved := sorted(name for name in config.carried_as if name.lower() in taken):
         raise FlagError(
-            f"--carry_columns {min(reserved)}: the output has a column of that name; "
-            f"{min(reserved)}=NAME carries it as NAME"
+            f"--carry_columns {reserved[0]}: the output has a column {reserved[0].lower()}; "
+            f"{reserved[0]}=NAME carries it as NAME"
         )
     if sides := box_names(config.carried_as):
         raise FlagError(

@@ -78,6 +78,7 @@ def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
         basis=basis,
         publication=Publication(
             run_id=claim.run_id,
+            started_at=claim.started_at,
             output=claim.output,
             staging=destination.staging,
             stem=launch.stem,

@@ -163,6 +163,7 @@ def synthesize(argv: list[str]) -> None:
         results.append(file.close())
     publication = Publication(
         run_id="synthetic",
+        started_at="",
         output=root.next_run(datetime.datetime.now(datetime.UTC)),
         staging=root.staging,
         stem="embeddings",

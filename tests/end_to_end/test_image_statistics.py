@@ -70,7 +70,7 @@ def test_carried_columns_may_not_have_their_names(
 ) -> None:
     argv = ["--input", str(photos), "--carry_columns", "mode", "--image_statistics"]
     assert run_embed(mean_color, tmp_path / "out", *argv) == 2
-    assert "--carry_columns mode: the output has a column of that name" in capsys.readouterr().err
+    assert "--carry_columns mode: the output has a column mode" in capsys.readouterr().err
 
 
 def test_the_report_shows_what_stands_out(

@@ -88,11 +88,13 @@ def test_a_name_that_the_output_has_is_refused_with_the_cure(
     argv = ["--input", str(tmp_path / "a.parquet"), "--carry_columns"]
     assert run_embed(mean_color, tmp_path / "out", *argv, "width") == 2
     assert (
-        "--carry_columns width: the output has a column of that name; width=NAME carries it as NAME"
+        "--carry_columns width: the output has a column width; width=NAME carries it as NAME"
         in capsys.readouterr().err
     )
+    assert run_embed(mean_color, tmp_path / "out", *argv, "WIDTH") == 2
+    assert "has a column width; WIDTH=NAME carries it as NAME" in capsys.readouterr().err
     assert run_embed(mean_color, tmp_path / "out", *argv, "width=uri") == 2
-    assert "the output has a column of that name" in capsys.readouterr().err
+    assert "has a column " in capsys.readouterr().err
     assert run_embed(mean_color, tmp_path / "out", *argv, "height=h") == 2
     assert "no column 'height' (--carry_columns), or several" in capsys.readouterr().err
 

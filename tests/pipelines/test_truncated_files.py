@@ -26,20 +26,20 @@ from transforms.runs.directory import FAILURES_FILE
 from transforms.runs.record import read_published_run
 
 IMAGES = 12
+IMAGE_FILES = [solid(20 * n, 255 - n, n) + bytes(range(256)) * 4 for n in range(IMAGES)]
 ALLOWED = "--allow_truncated_files"
 
 
 def write_images(path: pathlib.Path) -> None:
     """Writes twelve images that gzip cannot make small, by the kind that the name says."""
-    images = [solid(20 * n, 255 - n, n) + bytes(range(256)) * 4 for n in range(IMAGES)]
     if ".tar" in path.name:
-        write_tar(path, {f"{n:02}.png": image for n, image in enumerate(images)})
+        write_tar(path, {f"{n:02}.png": image for n, image in enumerate(IMAGE_FILES)})
     elif path.suffix == ".zip":
-        write_zip(path, {f"{n:02}.png": image for n, image in enumerate(images)})
+        write_zip(path, {f"{n:02}.png": image for n, image in enumerate(IMAGE_FILES)})
     elif path.suffix == ".parquet":
-        pq.write_table(pa.table({"image": images}), path)
+        pq.write_table(pa.table({"image": IMAGE_FILES}), path)
     else:
-        write_examples(path, images)
+        write_examples(path, IMAGE_FILES)
 
 
 def cut(path: pathlib.Path, fraction: float = 0.5) -> int:
@@ -124,12 +124,24 @@ def test_a_file_that_was_put_right_is_resumed_without_the_flag(
     assert hashes(tmp_path / "out") == hashes(tmp_path / "full")
 
 
-@pytest.mark.parametrize("output_format", ["parquet", "tfrecord"])
+@pytest.mark.parametrize(
+    ("name", "output_format", "kept"),
+    [
+        ("a.tfrecord", "parquet", IMAGES),
+        ("a.tfrecord", "tfrecord", IMAGES),
+        ("a.tar", "tfrecord", IMAGES - 1),  # The sample that the file ends in fails by its name.
+    ],
+)
 def test_a_refresh_keeps_the_rows_behind_the_end(
-    tmp_path: pathlib.Path, mean_color: str, output_format: str
+    tmp_path: pathlib.Path, mean_color: str, name: str, output_format: str, kept: int
 ) -> None:
-    path, root = tmp_path / "a.tfrecord", tmp_path / "root"
-    write_images(path)
+    path, root = tmp_path / name, tmp_path / "root"
+    if path.suffix == ".tar":  # Labels that are no lists, as those of tf.Examples are.
+        images = {f"{n:02}.png": image for n, image in enumerate(IMAGE_FILES)}
+        labels = {f"{n:02}.label": b"%d" % n for n in range(IMAGES)}
+        write_tar(path, dict(sorted({**images, **labels}.items())))
+    else:
+        write_images(path)
     argv = ["--input", str(path), "--carry_columns", "label", "--output_format", output_format]
     assert run_refresh(mean_color, root, *argv) == 0
     first = latest(root)
@@ -139,7 +151,7 @@ def test_a_refresh_keeps_the_rows_behind_the_end(
     assert latest(root) == first
     assert run_refresh(mean_color, root, *argv, "--resume", ALLOWED) == 0
     changes = read_record(latest(root))["changes"]
-    assert (changes["unchanged"], changes["deleted"], changes["reused"]) == (IMAGES, 0, IMAGES)
+    assert (changes["unchanged"], changes["deleted"], changes["reused"]) == (kept, 0, kept)
     (failure,) = read_failures(latest(root))
     assert failure["error_type"] == "TruncatedFile"
     assert verify.main([str(latest(root))]) == 0
@@ -147,7 +159,7 @@ def test_a_refresh_keeps_the_rows_behind_the_end(
     path.write_bytes(whole)
     assert run_refresh(mean_color, root, *argv) == 0
     changes = read_record(latest(root))["changes"]
-    assert (changes["deleted"], changes["new"], changes["reused"]) == (0, 0, IMAGES)
+    assert (changes["deleted"], changes["new"], changes["reused"]) == (0, 0, kept)
     assert hashes(latest(root)) == hashes(first)
 
 

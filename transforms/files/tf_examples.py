@@ -79,8 +79,9 @@ def encode_examples(rows: pa.RecordBatch) -> list[bytes]:
     """Encodes each row as a serialized tf.Example.
 
     Strings and binary become bytes, integers and booleans int64, floats float32. A scalar is a list
-    of one and null an empty list; null inside a list is an empty string or 0. The same rows always
-    give the same bytes.
+    of one and null an empty list; null inside a list is an empty string or 0. A double is rounded,
+    unless it is a whole number, as an id is to pandas where another is missing: then float32 must
+    hold it. The same rows always give the same bytes.
 
     Raises:
         OutputError: If a tf.Example cannot hold a column.
@@ -135,6 +136,7 @@ def is_list(values: pa.DataType) -> bool:
 def _to_feature(field: pa.Field, column: pa.Array) -> pa.ListArray:
     wanted = feature_type(field)
     try:
+        _check_whole_numbers(field, column)
         if is_list(field.type):
             return column.cast(wanted)
         present = np.asarray(column.is_valid())
@@ -145,6 +147,17 @@ def _to_feature(field: pa.Field, column: pa.Array) -> pa.ListArray:
             f"column {field.name!r} has a value that {wanted} cannot hold: {error}; "
             "use --output_format=parquet or leave it out of --carry_columns"
         ) from error
+
+
+def _check_whole_numbers(field: pa.Field, column: pa.Array) -> None:
+    values = column.flatten() if is_list(field.type) else column
+    if not pa.types.is_float64(values.type):
+        return
+    doubles = values.drop_null().to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):
+        lost = (doubles == np.trunc(doubles)) & (doubles.astype(np.float32) != doubles)
+    if lost.any():
+        raise pa.ArrowInvalid(f"{doubles[lost][0]:.0f} would be rounded")
 
 
 def _sort_features(example: bytes) -> bytes:

@@ -140,7 +140,6 @@ def place(
     *,
     part: Box | None = None,
     may_shrink: bool = False,
-    largest_ratio: int = RATIOS[-1],
 ) -> Placement:
     """Returns where an image's pixels go.
 
@@ -153,7 +152,6 @@ def place(
         may_shrink: Whether to take the largest of RATIOS that leaves, down and across, no fewer
             pixels than are wanted. The region is then the smallest that holds the exact one: an
             edge is less than one decoded pixel off.
-        largest_ratio: Largest of RATIOS to take, where several parts are of one decoded image.
     """
     is_turned, flips = orientation >= 5, _FLIPS[orientation]
     upright = (width, height) if is_turned else (height, width)
@@ -176,7 +174,7 @@ def place(
         region = region._replace(left=width - region.left - region.width)
     ratio = 1
     if may_shrink:
-        regions = {ratio: _divide(region, ratio) for ratio in RATIOS if ratio <= largest_ratio}
+        regions = {ratio: _divide(region, ratio) for ratio in RATIOS}
         ratio = max((ratio for ratio, box in regions.items() if _covers(box, size)), default=1)
         region = regions[ratio]
     return Placement(ratio, flips, is_turned, region, size, (target.top, target.left))

@@ -1,5 +1,6 @@
 """Reads what an image file says of itself, and says where its pixels go; decodes nothing."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from transforms.errors import FileTooLargeError, ImageError, ImageTooLargeError
 from transforms.images.color_profile import embedded_profile, fits
 from transforms.images.header import ImageHeader
 from transforms.images.isolated_decoder import read_header_apart, read_profile_apart
-from transforms.images.placement import RATIOS, Box, Placement, place
+from transforms.images.placement import Box, Placement, place
 from transforms.images.policy import Preprocessing
 from transforms.images.stripped import strip
 
@@ -24,7 +25,8 @@ class ReadImage(NamedTuple):
 
     Attributes:
         encoded: The whole file.
-        header: What it says of itself; the same object for all the parts of one image.
+        header: What it says of itself; the same object for all parts of one image that are decoded
+            as small.
         placement: Where its pixels go.
         part: Part of it that is a crop's, as it is shown; None of the whole image.
         profile: ICC profile of a JPEG or PNG by which its colours are to be turned into sRGB.
@@ -108,21 +110,24 @@ class ImageReader:
         return self._place(image.header, image.part, may_shrink=False)
 
     def _placed(self, opened: _Opened, parts: Mapping[int, Box | None]) -> dict[int, ReadImage]:
-        """Places parts of one image, all of which are cut from one decoded image."""
+        """Places parts of one image; those wanted of one size are cut from one decoded image.
+
+        How small a part is decoded depends on nothing but itself: the others may be of another
+        batch, or of a run before.
+        """
         may_shrink = self._policy.decode == "fast"
-        header = opened.header
         placements = {
-            index: self._place(header, part, may_shrink=may_shrink) for index, part in parts.items()
+            index: self._place(opened.header, part, may_shrink=may_shrink)
+            for index, part in parts.items()
         }
-        ratio = min((placement.ratio for placement in placements.values()), default=1)
-        for index, placement in placements.items():
-            if placement.ratio > ratio:
-                placements[index] = self._place(
-                    header, parts[index], may_shrink=may_shrink, largest_ratio=ratio
-                )
+        headers = {
+            placement.ratio: dataclasses.replace(opened.header) for placement in placements.values()
+        }
         return {
-            index: ReadImage(opened.encoded, header, placement, parts[index], opened.profile)
-            for index, placement in placements.items()
+            index: ReadImage(
+                opened.encoded, headers[placement.ratio], placement, parts[index], opened.profile
+            )
+            for index, placement in sorted(placements.items(), key=lambda item: item[1].ratio)
         }
 
     def _open(self, encoded: bytes) -> _Opened:
@@ -176,7 +181,6 @@ class ImageReader:
         part: Box | None,
         *,
         may_shrink: bool,
-        largest_ratio: int = RATIOS[-1],
     ) -> Placement:
         """Says where the pixels go; only JPEG can shrink in decoding."""
         return place(
@@ -186,12 +190,11 @@ class ImageReader:
             self._policy,
             part=part,
             may_shrink=may_shrink and header.format == "JPEG",
-            largest_ratio=largest_ratio,
         )
 
 
 def by_file(images: Mapping[int, ReadImage]) -> list[list[int]]:
-    """Returns the places of the parts of each file, which follow one another."""
+    """Returns the places of the parts of each file that are decoded as small, one after another."""
     places = list(images)
     runs = same_runs([image.header for image in images.values()])
     return [[places[number] for number in run] for run in runs]

@@ -5,6 +5,7 @@
     ?        one character
     [a-c]    one of these; [!a-c] one of all others
 
+Beam's * stops at a backslash, too, which is a character of names as others are.
 There is no way to quote but a class of one: [[] is [, [*] is * and [?] is ?.
 """
 
@@ -13,7 +14,7 @@ import re
 
 _WILDCARD = re.compile(r"[*?\[]")
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[(?P<not>!?+)(?P<among>\]?+[^\]]*+)\]|.", re.DOTALL)
-_MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": r"[^/\\]*", "?": "."}
+_MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": r"[^/]*", "?": "."}
 _SPECIAL_IN_CLASS = re.compile(r"[\\\[&~|^]")
 
 
@@ -42,7 +43,7 @@ def with_any_character(uri: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def glob_regex(glob: str) -> re.Pattern[str]:
-    r"""Returns the pattern of the paths that a glob matches: of a/**/*.jpg, a/(?:.*/)?[^/\\]*\.jpg.
+    r"""Returns the pattern of the paths that a glob matches: of a/**/*.jpg, a/(?:.*/)?[^/]*\.jpg.
 
     Raises:
         ValueError: If a class in brackets is none, as [z-a].

@@ -165,7 +165,9 @@ def read_manifest(
                     f"{where}: {image_uri!r:.100} is on this machine; a list on the web may name "
                     "what is on the web, or in a store such as gs://"
                 )
-            if ids.id_column is not None or (image_id_from is None and values.get(IMAGE_ID)):
+            if ids.id_column is not None or (
+                image_id_from is None and values.get(IMAGE_ID) not in (None, "")  # An id may be 0.
+            ):
                 key = text(values, ids.id_column or IMAGE_ID, where)
             else:
                 key = image_id(image_uri, folder, image_id_from)
@@ -241,8 +243,8 @@ def _open(uri: str, *, allow_private_hosts: bool) -> io.BufferedReader:
 def resolve_uri(uri: str, folder: str) -> str:
     """Returns where an image is: cats/1.jpg in gs://b/lists is gs://b/lists/cats/1.jpg.
 
-    In https://a.example/lists it is https://a.example/lists/cats/1.jpg; /1.jpg is there
-    https://a.example/1.jpg. (RFC 3986, 5.2)
+    There ./1.jpg is gs://b/lists/1.jpg, and ../1.jpg is gs://b/1.jpg. In https://a.example/lists it
+    is https://a.example/lists/cats/1.jpg; /1.jpg is there https://a.example/1.jpg. (RFC 3986, 5.2)
     """
     if is_web_uri(folder) and is_local(uri):
         return _joined(folder, uri)
@@ -251,7 +253,22 @@ def resolve_uri(uri: str, folder: str) -> str:
     uri = without_file_scheme(uri)
     if not is_local(uri) or os.path.isabs(uri):
         return uri
-    return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else f"{folder}/{uri}"
+    return os.path.normpath(f"{folder}/{uri}") if is_local(folder) else _below(folder, uri)
+
+
+def _below(folder: str, path: str) -> str:
+    """Joins as RFC 3986, 5.2.4 does; the names of objects keep their empty parts, as in a//1.jpg.
+
+    What leads out of a bucket is in it.
+    """
+    *bucket, start = f"{folder}/".split("/", 3)
+    parts = start.split("/")[:-1]
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part != ".":
+            parts.append(part)
+    return "/".join([*bucket, *parts])
 
 
 def _joined(folder: str, uri: str) -> str:

@@ -111,8 +111,7 @@ def peek_example_schema(
     """Looks at a TFRecord file's first records for the features that a run wants.
 
     Returns:
-        The carried features, each BYTES, INTEGERS or FLOATS of transforms.files.tf_examples; None
-        if the file has no readable record.
+        The carried features, of the types of tf_examples; None if no record can be read.
 
     Raises:
         InputError: If a feature is missing, or the image or id is not bytes.
@@ -130,6 +129,8 @@ def peek_example_schema(
             f"{', '.join(sorted(found))}{_told_lists(lists)} (--image_key, --image_id_from and "
             "--carry_columns name features)"
         )
+    if image_id_from is None and found.get(ID_KEY) not in (None, BYTES):
+        raise InputError(f"{uri}: {ID_KEY} is {found[ID_KEY]}, no bytes; add --image_id_from uri")
     for flag, name in bytes_wanted.items():
         if found[name] != BYTES:
             raise InputError(f"{uri}: {flag}={name} is {found[name]}; wanted a feature of bytes")
@@ -212,18 +213,16 @@ class _Batches:
         self._columns = columns
         self._max_image_bytes = max_image_bytes
         self._image_key = columns.image_key or IMAGE_KEY
-        self._id_key = columns.id_column or ID_KEY
-        self._decoder = ExampleDecoder(
-            {field.name: feature_type(field) for field in columns.stored}
-            | {self._id_key: BYTES, self._image_key: BYTES}
-        )
+        self._id_key = columns.id_column or (ID_KEY if columns.image_id_from is None else None)
+        texts = dict.fromkeys(filter(None, (self._id_key, self._image_key)), BYTES)
+        self._decoder = ExampleDecoder({f.name: feature_type(f) for f in columns.stored} | texts)
 
     def read(self, batch: Sequence[Record | DamagedRecord]) -> ReadPart:
         """Makes a row or a failure of each record, in order."""
         serialized = [item.data if isinstance(item, Record) else b"" for item in batch]
         decoded, errors = self._decoder.decode(serialized)
         images = decoded[self._image_key].to_pylist()
-        names = decoded[self._id_key].to_pylist()
+        names = decoded[self._id_key].to_pylist() if self._id_key else [None] * len(batch)
         part = PartBuilder()
         for row, item in enumerate(batch):
             uri = key = f"{self._file.uri}#{item.index}"

@@ -100,9 +100,13 @@ def map_at_once(function: Callable[..., T], *arguments: Iterable[Any]) -> Iterat
 
 
 def _check_is_alone(publication: Publication) -> None:
-    """Refuses a run whose place another one took, as one does whose holder was silent for long."""
+    """Refuses a run whose place another one took, as one does whose holder was silent for long.
+
+    The other may go on with this one: then its run_id is the same, and its start is another one.
+    """
     plan = staging.read_plan(publication.staging)
-    if plan is not None and plan["run_id"] != publication.run_id:
+    own = (publication.run_id, publication.started_at)
+    if plan is not None and (plan["run_id"], plan["started_at"]) != own:
         raise RunError(
             f"another run, of {plan['started_at']}, took over in {publication.staging}, since this "
             "one gave no sign of life for long; nothing is published by this one"

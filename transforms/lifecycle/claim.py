@@ -36,6 +36,7 @@ class Claim(NamedTuple):
     Attributes:
         output: Run directory to write.
         run_id: Id of the run; the dead one's when it is resumed.
+        started_at: Time of this claim, by which a run that is resumed knows the start before.
         is_resumed: Whether commit records of an earlier start count.
         hold: Lock of the staging directory, which a run that is left to a job hands over.
         is_published: Whether there is nothing to do: the run to resume has been published.
@@ -43,6 +44,7 @@ class Claim(NamedTuple):
 
     output: str
     run_id: str
+    started_at: str
     is_resumed: bool
     hold: Hold
     is_published: bool = False
@@ -126,7 +128,7 @@ def check_claimable(
 
 def unclaimed(output: str) -> Claim:
     """Returns what stands for a claim where nothing will be written."""
-    return Claim(output, "", is_resumed=False, hold=Hold())
+    return Claim(output, "", "", is_resumed=False, hold=Hold())
 
 
 def _begin(
@@ -140,7 +142,7 @@ def _begin(
     """Makes the staging directory what the run needs, and writes the plan."""
     match decision:
         case AlreadyPublished():
-            return Claim(output, "", is_resumed=False, hold=hold, is_published=True)
+            return Claim(output, "", owner.since, is_resumed=False, hold=hold, is_published=True)
         case GoOn():
             run_id = decision.unfinished.run_id
         case Start():
@@ -149,7 +151,8 @@ def _begin(
     own = {"run_id": run_id, "started_at": owner.since, "output": output}
     allowed = {"overwrite": decision.may_replace}
     staging.write_plan(staging_directory, {**plan, **own, **allowed})
-    return Claim(output, run_id, is_resumed=isinstance(decision, GoOn), hold=hold)
+    is_resumed = isinstance(decision, GoOn)
+    return Claim(output, run_id, owner.since, is_resumed=is_resumed, hold=hold)
 
 
 def _sweep(staging_directory: str) -> None:

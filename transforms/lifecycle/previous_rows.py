@@ -8,6 +8,7 @@ import pyarrow as pa
 from transforms.boxes import box_names, image_of_box
 from transforms.errors import CorruptRecordError
 from transforms.failure import PASSING_REASONS, Failure
+from transforms.files.tf_examples import is_list
 from transforms.lifecycle.stored_rows import StoredRows, read_table
 from transforms.records import Change, ImageRef, Predecessor
 from transforms.runs.data_file import iter_rows
@@ -229,9 +230,11 @@ def uris_of(predecessor: Predecessor, rows: Sequence[int]) -> dict[str, str]:
 
 
 def _as(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if pa.types.is_list(column.type) and not pa.types.is_list(field.type):  # From a TFRecord.
+    if is_list(column.type) and not is_list(field.type):  # From a TFRecord.
         values = [value[0] if value else None for value in column.to_pylist()]
         column = pa.chunked_array([pa.array(values, column.type.value_type)])
+    if pa.types.is_dictionary(field.type):
+        column = column.cast(field.type.value_type).dictionary_encode()
     return column.cast(field.type)
 
 

@@ -26,6 +26,7 @@ class Publication:
 
     Attributes:
         run_id: Name of this run and no other; a run that is resumed keeps it.
+        started_at: Time at which this start of it claimed its output, as in plan.json.
         output: Directory of the run.
         staging: Directory where the run works until then.
         stem: "embeddings" or "classifications", which the data files hold.
@@ -42,6 +43,7 @@ class Publication:
     """
 
     run_id: str
+    started_at: str
     output: str
     staging: str
     stem: str

@@ -11,7 +11,7 @@ from transforms.errors import InputError, UnreadableRunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
-from transforms.runs.directory import IN_PLACE_STAGING, SUCCESS_FILE
+from transforms.runs.directory import IN_PLACE_STAGING, SUCCESS_FILE, foreign_names
 from transforms.runs.record import PublishedRun, is_published, read_published_run
 
 LATEST = "LATEST"
@@ -115,7 +115,7 @@ class RunRoot:
     def prune(self) -> None:
         """Deletes the oldest complete runs beyond `keep`; LATEST's stays.
 
-        Also what a refresh left that died in the middle of this.
+        Also what a refresh left that died in the middle of this, or of publishing.
         """
         self._sweep()
         if self.keep is None:
@@ -126,6 +126,7 @@ class RunRoot:
 
     def _sweep(self) -> None:
         if not is_local(self.directory):
+            self._sweep_store()
             return
         for name in os.listdir(self.directory):
             path = os.path.join(self.directory, name)
@@ -133,6 +134,18 @@ class RunRoot:
                 shutil.rmtree(path)
             elif _HALF_WRITTEN.fullmatch(name):
                 os.unlink(path)
+
+    def _sweep_store(self) -> None:
+        """Deletes what is left of older runs: there a run neither comes nor goes in one step."""
+        left: dict[str, list[str]] = {}
+        for found in list_files(self.directory):
+            run, _, name = found.path.removeprefix(f"{self.directory}/").partition("/")
+            if _NAME.fullmatch(run):
+                left.setdefault(run, []).append(name)
+        complete = [run for run, names in left.items() if SUCCESS_FILE in names]
+        for run, names in left.items():
+            if run not in complete and run < max(complete, default="") and not foreign_names(names):
+                delete(FileSystems.join(self.directory, run, name) for name in names)
 
     def _names(self) -> list[str]:
         if is_local(self.directory):

@@ -107,6 +107,7 @@ def test_each_flag_of_classify_is_read(argv: list[str], name: str, value: Any) -
         ([*NEEDED, "--carry_columns", "a", "a"], "--carry_columns names one twice: a a"),
         ([*NEEDED, "--carry_columns", "a=b", "a"], "--carry_columns names one twice: a=b a"),
         ([*NEEDED, "--carry_columns", "a=b", "b"], "--carry_columns names one twice: a=b b"),
+        ([*NEEDED, "--carry_columns", "a", "A"], "names that differ only in case are one to SQL"),
         ([*NEEDED, "--carry_columns", "a="], "--carry_columns a=: wanted NAME, or NAME=NAME_IN_"),
     ],
 )

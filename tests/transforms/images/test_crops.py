@@ -16,7 +16,7 @@ from transforms.images import jpeg_batches
 from transforms.images.careful_preprocessor import CarefulPreprocessor
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.policy import Preprocessing
-from transforms.images.preprocessor import Preprocessor
+from transforms.images.preprocessor import Preprocessor, preprocess_together
 
 SIZE = (24, 32)
 UPRIGHT = STORE | {6: STORE[8], 8: STORE[6]}
@@ -111,15 +111,19 @@ def test_an_image_is_decoded_once_for_all_its_boxes(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("antialias", [False, True])
-def test_boxes_of_one_image_are_decoded_small_enough_for_the_smallest(antialias: bool) -> None:
+def test_each_box_is_decoded_as_small_as_it_allows_whatever_the_others(antialias: bool) -> None:
     file = encode(photo(960, 1280), "JPEG", quality=95)
     small, large = ImageBox(100, 100, 160, 180, True), ImageBox(0, 0, 960, 1280, True)
     fast, exact = (preprocessor(decode=way, antialias=True) for way in ("fast", "exact"))
     made, expected = fast([file] * 2, [large, small]), exact([file] * 2, [large, small])
     assert abs(made.pixels - expected.pixels).mean() < 0.02
-    alone = preprocessor(decode="fast", antialias=antialias)([file], [small])
-    both = preprocessor(decode="fast", antialias=antialias)([file] * 2, [large, small])
-    assert np.array_equal(both.pixels[1], alone.pixels[0])
+    make = preprocessor(decode="fast", antialias=antialias)
+    boxes = [large, small, None, large, small]
+    together, again = make([file] * 5, boxes), preprocess_together([make, make], [file] * 5, boxes)
+    for box, pixels in zip(boxes, together.pixels, strict=True):
+        assert np.array_equal(pixels, make([file], [box]).pixels[0])
+    for made in again:
+        assert np.array_equal(made.pixels, together.pixels)
 
 
 def test_in_another_process_the_pixels_are_the_same() -> None:

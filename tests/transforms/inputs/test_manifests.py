@@ -8,7 +8,7 @@ import pytest
 
 from transforms.errors import InputError
 from transforms.inputs.manifest_text import MAX_LINE_BYTES
-from transforms.inputs.manifests import check_typed, manifest_schema, read_manifest
+from transforms.inputs.manifests import check_typed, manifest_schema, read_manifest, resolve_uri
 from transforms.records import ImageRef
 
 TEXT = pa.schema([("label", pa.string())])
@@ -119,6 +119,33 @@ def test_a_parquet_manifest_keeps_its_types(tmp_path: pathlib.Path) -> None:
     refs = list(read_manifest(uri, schema, "filename"))
     assert [ref.image_id for ref in refs] == [f"{n}.jpg" for n in range(2500)]
     assert refs[2499] == ImageRef("2499.jpg", f"{tmp_path}/2499.jpg", carried=([2499, 2500], 2499))
+
+
+def test_an_id_that_is_0_is_an_id(tmp_path: pathlib.Path) -> None:
+    rows = [{"uri": f"/x/{n}.jpg", "image_id": n} for n in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
+    write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, rows)))
+    for name in ("m.parquet", "m.jsonl"):
+        refs = read_manifest(str(tmp_path / name), NOTHING, None)
+        assert [ref.image_id for ref in refs] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.jpg", "gs://b/lists/a.jpg"),
+        ("./a.jpg", "gs://b/lists/a.jpg"),
+        ("../images/a.jpg", "gs://b/images/a.jpg"),
+        ("../../../a.jpg", "gs://b/a.jpg"),
+        ("d/./e/../a.jpg", "gs://b/lists/d/a.jpg"),
+        ("d//a.jpg", "gs://b/lists/d//a.jpg"),
+        ("..a.jpg", "gs://b/lists/..a.jpg"),
+        ("gs://c/./a.jpg", "gs://c/./a.jpg"),
+    ],
+)
+def test_a_path_in_a_store_is_relative_to_the_manifest(path: str, expected: str) -> None:
+    assert resolve_uri(path, "gs://b/lists") == expected
+    assert resolve_uri("../a.jpg", "gs://b") == "gs://b/a.jpg"
 
 
 @pytest.mark.parametrize(

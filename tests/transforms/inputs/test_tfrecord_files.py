@@ -108,6 +108,20 @@ def test_an_image_id_comes_from_a_feature_or_the_name(
     assert all("'key'" in failure.message for failure in part.failures)
 
 
+def test_names_that_are_numbers_are_no_ids_and_in_nobodys_way(tmp_path: pathlib.Path) -> None:
+    records = [example([b"x"], **{"image/filename": [n]}) for n in range(2)]
+    file = make_file(tmp_path / "x.tfrecord", records)
+    with pytest.raises(InputError, match=r"image/filename is .*; add --image_id_from uri"):
+        peek_example_schema(file.uri, None, None, [])
+    assert peek_example_schema(file.uri, None, "uri", []) == NOTHING
+    (part,) = read(file, FileColumns(None, "uri", NOTHING))
+    assert part.rows["image_id"].to_pylist() == [f"{file.uri}#0", f"{file.uri}#1"]
+    carried = peek_example_schema(file.uri, None, "uri", ["image/filename"])
+    assert carried is not None
+    (part,) = read(file, FileColumns(None, "uri", carried))
+    assert part.rows["image/filename"].to_pylist() == [[0], [1]]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 10, 100])
 def test_good_and_bad_records_are_all_accounted_for(
     tmp_path: pathlib.Path, batch_size: int

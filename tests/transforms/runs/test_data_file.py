@@ -47,6 +47,28 @@ def test_classes_come_back(tmp_path: pathlib.Path, name: str) -> None:
     assert batch.to_pylist() == [{key: row[key] for key in names}]
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["a", "b", "a"]).dictionary_encode(), [[b"a"], [b"b"], [b"a"]]),
+        (pa.array([1, 2, 1]).dictionary_encode(), [[1], [2], [1]]),
+        (
+            pa.array([["x"], [], ["y", "z"]], pa.list_(pa.field("points", pa.string()))),
+            [[b"x"], [], [b"y", b"z"]],
+        ),
+        (pa.array([[0.5], [], [1]], pa.list_(pa.field("int", pa.float32()))), [[0.5], [], [1]]),
+        (pa.array([True, False, None]), [[1], [0], []]),
+    ],
+)
+def test_carried_columns_come_back_from_a_tfrecord_as_features(
+    tmp_path: pathlib.Path, column: pa.Array, expected: list[list[object]]
+) -> None:
+    rows = output_rows("a", "b", "c").rows.append_column("own", column)
+    path = write(tmp_path / "x.tfrecord", rows)
+    (batch,) = iter_rows(path, ["image_id", "own"], {"own": str(column.type)})
+    assert batch["own"].to_pylist() == expected
+
+
 @pytest.mark.parametrize("name", ["x.parquet", "x.tfrecord"])
 def test_a_column_that_is_not_there_is_said(tmp_path: pathlib.Path, name: str) -> None:
     path = write(tmp_path / name, output_rows("a").rows)

@@ -1,9 +1,10 @@
-"""The root of refreshes: its newest run, and why that cannot be read."""
+"""The root of refreshes: its newest run, why that cannot be read, and what is deleted."""
 
 import pathlib
 
 import pytest
 
+from tests.support.buckets import Bucket
 from transforms.errors import InputError, UnreadableRunError
 from transforms.runs.directory import RUN_FILE, SUCCESS_FILE
 from transforms.runs.root import RunRoot
@@ -29,3 +30,22 @@ def test_a_run_that_may_not_be_read_is_not(run: pathlib.Path) -> None:
     with pytest.raises(UnreadableRunError) as caught:
         RunRoot(str(run.parent)).read_newest()
     assert str(caught.value) == f"{run}/{RUN_FILE} cannot be read: Permission denied; mend that"
+
+
+def test_what_is_left_of_older_runs_in_a_store_is_deleted(bucket: Bucket) -> None:
+    data, parts = "embeddings-00000-of-00001.parquet", {}
+    parts["2026-11-01T00-00-00Z"] = [data, RUN_FILE, SUCCESS_FILE]
+    parts["2026-11-02T00-00-00Z"] = ["_inputs/00000-of-00001.arrow", data]  # half deleted
+    parts["2026-11-03T00-00-00Z"] = [data, "notes.txt"]  # somebody's
+    parts["2026-11-04T00-00-00Z"] = [data, RUN_FILE, SUCCESS_FILE]
+    parts["2026-11-05T00-00-00Z"] = [data]  # newer than all that is complete
+    for run, names in parts.items():
+        for name in names:
+            bucket.put(f"root/{run}/{name}")
+    root = RunRoot(f"{bucket.uri}/root")
+    root.prune()
+    del parts["2026-11-02T00-00-00Z"]
+    assert bucket.names() == sorted(f"root/{run}/{name}" for run in parts for name in parts[run])
+    RunRoot(root.directory, keep=1).prune()
+    del parts["2026-11-01T00-00-00Z"]
+    assert bucket.names() == sorted(f"root/{run}/{name}" for run in parts for name in parts[run])

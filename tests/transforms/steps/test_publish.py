@@ -38,6 +38,7 @@ class Place:
     ) -> Publication:
         return Publication(
             run_id=run_id,
+            started_at="2026-11-29",
             output=str(self.output),
             staging=str(self.staging),
             stem="embeddings",
@@ -118,11 +119,12 @@ def test_a_run_is_published_whole_and_reconciles(place: Place) -> None:
 
 def test_a_run_whose_place_another_one_took_publishes_nothing(place: Place) -> None:
     results = [place.stage(0, 1, "ab")]
-    write_plan(str(place.staging), {"run_id": "other", "started_at": "2026-11-30"})
-    with pytest.raises(RunError, match="another run, of 2026-11-30, took over"):
-        publish_run(results, [], place.publication())
-    assert place.names() == []
-    write_plan(str(place.staging), {"run_id": "this run", "started_at": "2026-11-30"})
+    for run_id in ("other", "this run"):  # Started anew, or resumed.
+        write_plan(str(place.staging), {"run_id": run_id, "started_at": "2026-11-30"})
+        with pytest.raises(RunError, match="another run, of 2026-11-30, took over"):
+            publish_run(results, [], place.publication())
+        assert place.names() == []
+    write_plan(str(place.staging), {"run_id": "this run", "started_at": "2026-11-29"})
     publish_run(results, [], place.publication())
     assert "_SUCCESS" in place.names()
 

@@ -9,6 +9,7 @@ that is known of the output's own columns, and of carried ones they come back as
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -168,7 +169,12 @@ def check_carried(carried: pa.Schema) -> None:
 
 
 def _carried_feature(column_type: str) -> pa.DataType:
-    """Returns the kind of feature that holds a carried column, by the name of its type."""
+    """Returns the kind of feature that holds a carried column, by the name of its type.
+
+    Of "dictionary<values=string, indices=int32, ordered=0>" and "list<points: string>", neither the
+    indices nor the name of a list's values tell.
+    """
+    column_type = re.sub(r"indices=\w+|<[^<>:]*: ", "<", column_type)
     if any(word in column_type for word in ("int", "bool")):
         return INTEGERS
     return FLOATS if any(word in column_type for word in ("float", "double")) else BYTES

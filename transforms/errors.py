@@ -69,7 +69,10 @@ class InterruptedFileError(UnavailableError):
 
 
 class UnlistedError(ImageError):
-    """A directory that could not be listed; how many images it holds is not known."""
+    """A directory that could not be listed, or a file that could not be told apart.
+
+    How many images it holds is not known.
+    """
 
 
 class UnstableImageError(ImageError):

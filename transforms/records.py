@@ -38,8 +38,8 @@ class ImageRef:
         carried: Values of the carried columns, in the order of the run's carried schema.
         content_sha256: sha256 of the file, hexadecimal, where it was hashed before planning; of one
             on the web that the run before has a row of, that of its version.
-        unlisted: Reason that a directory could not be listed, if this stands for one: nobody knows
-            how many images are in it, so that it is one, which fails.
+        unlisted: Reason that a directory could not be listed, or a file not be told apart, if this
+            stands for one: nobody knows how many images are in it, so that it is one, which fails.
         box: Place of the box which it is, among all of a manifest, until PlanShards numbers the
             boxes of each image; then, and of a whole image, None.
         row: Place in the list, counted from 0, if rows of one image are told apart; None once their

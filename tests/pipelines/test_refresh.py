@@ -602,6 +602,45 @@ def test_what_is_below_a_directory_that_cannot_be_listed_keeps_its_rows(
     assert data_files(latest(root)) == data_files(first)
 
 
+def test_a_tfrecord_without_an_extension_that_cannot_be_opened_keeps_its_rows(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    write_photos(photos, 5)
+    train = photos / "train-0"
+    write_examples(train, {f"t{n}": solid(n, 1, 0) for n in range(3)})
+    argv = ["--input", str(photos), "--max_failed_fraction", "0.2"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    first = latest(root)
+    train.chmod(0)
+    for night in range(2):
+        assert run_refresh(mean_color, root, *argv) == 0
+        kept = {**NONE, "unchanged": 8, "reused": 8}
+        assert changes(root) == {**kept, "new": 1 - night, "retried": night}
+        (failure,) = read_failures(latest(root))
+        assert (failure["image_id"], failure["error_type"]) == (str(train), "Unlisted")
+    train.chmod(0o644)
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert changes(root) == {**NONE, "unchanged": 8, "reused": 8}
+    assert data_files(latest(root)) == data_files(first)
+
+
+def test_a_link_that_was_an_image_and_now_leads_nowhere_fails_by_its_name(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    photos, root = tmp_path / "photos", tmp_path / "root"
+    write_photos(photos, 5)
+    (tmp_path / "one").write_bytes(solid(1, 2, 3))
+    (photos / "link").symlink_to(tmp_path / "one")
+    argv = ["--input", str(photos / "**"), "--follow_links", "--max_failed_fraction", "0.5"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    (tmp_path / "one").unlink()
+    assert run_refresh(mean_color, root, *argv) == 0
+    (failure,) = read_failures(latest(root))
+    assert (failure["image_id"], failure["error_type"]) == (str(photos / "link"), "Unlisted")
+    assert matched(root) == 6
+
+
 def test_two_globs_and_a_manifest_meet_one_directory_that_cannot_be_listed(
     tmp_path: pathlib.Path,
     mean_color: str,
@@ -726,7 +765,7 @@ def test_a_run_without_what_it_could_not_list_says_so(
     assert run_embed(mean_color, out, "--input", str(photos)) == 0
     (photos / "closed").chmod(0o755)
     captured = capsys.readouterr()
-    said = f"warning: {photos}/closed could not be listed: permission denied; what is below it is"
+    said = f"warning: {photos}/closed could not be listed: permission denied; what it holds is"
     assert f"{said} not in this run\n" in captured.err
     assert read_record(out)["counts"] == {
         "matched": 11, "written": 10, "failed": 1, "skipped": 0,

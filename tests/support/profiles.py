@@ -33,8 +33,12 @@ def display_p3() -> bytes:
 
 def adobe_rgb() -> bytes:
     """Returns the profile that cameras give their photos."""
-    curve = struct.pack(">4s4xIH2x", b"curv", 1, round(ADOBE_GAMMA * 256))
-    return _profile("Adobe RGB (1998)", ADOBE_PRIMARIES, curve)
+    return _profile("Adobe RGB (1998)", ADOBE_PRIMARIES, _gamma_curve(ADOBE_GAMMA))
+
+
+def gray() -> bytes:
+    """Returns the profile that Photoshop gives gray photos."""
+    return _with_tags("Gray Gamma 2.2", b"GRAY", {b"kTRC": _gamma_curve(2.2)})
 
 
 def srgb() -> bytes:
@@ -50,6 +54,11 @@ def p3_in_srgb(pixels: Pixels) -> Array:
 def adobe_in_srgb(pixels: Pixels) -> Array:
     """Returns the levels of sRGB, 0 to 255, that pixels of Adobe RGB stand for."""
     return _in_srgb(pixels, ADOBE_PRIMARIES, lambda levels: levels**ADOBE_GAMMA)
+
+
+def gray_in_srgb(pixels: Pixels) -> Array:
+    """Returns the levels of sRGB, 0 to 255, that gray pixels of Gray Gamma 2.2 stand for."""
+    return _in_srgb(pixels, SRGB_PRIMARIES, lambda levels: levels**2.2)
 
 
 def srgb_to_linear(levels: Array) -> Array:
@@ -83,17 +92,23 @@ def _srgb_curve() -> bytes:
     return struct.pack(">4s4xI", b"curv", 1024) + levels.tobytes()
 
 
+def _gamma_curve(gamma: float) -> bytes:
+    return struct.pack(">4s4xIH2x", b"curv", 1, round(gamma * 256))
+
+
 def _profile(name: str, primaries: object, curve: bytes) -> bytes:
+    columns = zip((b"rXYZ", b"gXYZ", b"bXYZ"), _to_xyz(primaries).T, strict=True)
+    curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    return _with_tags(name, b"RGB ", {tag: _xyz_tag(column) for tag, column in columns} | curves)
+
+
+def _with_tags(name: str, space: bytes, own: dict[bytes, bytes]) -> bytes:
     text = name.encode() + b"\0"
     tags = {
         b"desc": struct.pack(">4s4xI", b"desc", len(text)) + text + bytes(78),
         b"cprt": b"text\0\0\0\0public\0",
         b"wtpt": _xyz_tag(np.array(D50)),
-        **{
-            name: _xyz_tag(column)
-            for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _to_xyz(primaries).T, strict=True)
-        },
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
+        **own,
     }
     table, data, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
     for tag, content in tags.items():
@@ -101,7 +116,7 @@ def _profile(name: str, primaries: object, curve: bytes) -> bytes:
         data += content + bytes(-len(content) % 4)
     size = start + len(data)
     header = struct.pack(
-        ">I4sI4s4s4s12x4s28xiii48x", size, b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp",
+        ">I4sI4s4s4s12x4s28xiii48x", size, b"none", 0x02400000, b"mntr", space, b"XYZ ", b"acsp",
         *(round(value * 65536) for value in D50),
     )  # fmt: skip
     assert len(header) == 128

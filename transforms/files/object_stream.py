@@ -118,9 +118,13 @@ class ObjectStream(io.RawIOBase):
     def _run_at(self, position: int, wanted: int) -> "_Run":
         for run in reversed(self._runs):
             if run.start <= position <= run.stop:
-                if position == run.stop:
-                    run.go_on()
                 self._runs.remove(run)
+                if position == run.stop:
+                    try:
+                        run.go_on()
+                    except BaseException:  # Its next range is not the one that is read again.
+                        run.close()
+                        raise
                 break
         else:
             size = min(max(wanted, FIRST_RANGE_BYTES), RANGE_BYTES)

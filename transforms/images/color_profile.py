@@ -30,6 +30,9 @@ _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _UNSEEN_LEVELS = 2
 """sRGB profiles of different makers differ by so much."""
 
+_LEVELS_OF_GRAY = 1
+"""Channels of gray pixels differ by so much, at most: libwebp rounds each by itself."""
+
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _ERRORS = (ImageCms.PyCMSError, OSError, ValueError)
 
@@ -118,9 +121,22 @@ def to_srgb(image: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Image:
     if profile is None or known is None or not known.changes:
         return image.convert("RGB")
     mode = _MODES[known.space]
-    if image.mode != mode and (mode == "CMYK" or image.mode == "CMYK"):
+    if not _has_colours_of(image, mode):
         return image.convert("RGB")
     return _to_srgb(image.convert(mode), profile)
+
+
+def _has_colours_of(image: PIL.Image.Image, mode: str) -> bool:
+    """Whether an image may be turned into a profile's mode, which changes no colour then.
+
+    Gray of a JPEG, WebP or AVIF comes in three channels, so that all of its pixels are asked.
+    """
+    if "CMYK" in (mode, image.mode):
+        return image.mode == mode
+    if mode != "L" or image.mode in ("1", "L", "LA"):
+        return True
+    channels = np.stack([np.asarray(channel) for channel in image.convert("RGB").split()])
+    return int((channels.max(0) - channels.min(0)).max()) <= _LEVELS_OF_GRAY
 
 
 def pixels_to_srgb(pixels: npt.NDArray[np.uint8], profile: bytes) -> npt.NDArray[np.uint8]:

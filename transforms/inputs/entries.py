@@ -57,11 +57,11 @@ EXCLUDED = "excluded"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A directory in a listing whose own files are not seen.
+    """A directory in a listing whose own files are not seen, or a file that may hold anything.
 
     Attributes:
         uri: Place of it.
-        reason: Words of the operating system, as "permission denied".
+        reason: Words of the operating system, as "permission denied", or of the store.
     """
 
     uri: str

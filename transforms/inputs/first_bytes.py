@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from transforms.errors import NotFoundError, PermissionDeniedError
+from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError, brief
 from transforms.files.tf_record import is_tfrecord
 from transforms.files.uris import read_beginning
 from transforms.inputs.entries import Entry
@@ -39,23 +39,30 @@ def is_told_by_name(uri: str) -> bool:
 def kind_of_file(uri: str) -> ShardKind:
     """Tells what a file holds: by its name, or by its first bytes if that does not say.
 
+    One that is absent, or may not be read, is told by its name: reading it says what is wrong.
+
     Raises:
-        OSError: If the storage fails.
+        UnavailableError: If a store or a disk does not give its first bytes.
+        OSError: If another storage fails.
     """
-    if is_told_by_name(uri) or not _is_tfrecord(uri):
+    if is_told_by_name(uri):
         return kind_of_name(uri)
-    return ShardKind.TFRECORD
+    try:
+        is_one = is_tfrecord(read_beginning(uri))
+    except (NotFoundError, PermissionDeniedError):
+        is_one = False
+    return ShardKind.TFRECORD if is_one else kind_of_name(uri)
 
 
-def tell_apart(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ShardKind]]:
+def tell_apart(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ShardKind, str | None]]:
     """Tells what files hold whose names do not say it.
 
     Where most of the files that are named alike are TFRecords, all are: one that is not is damaged,
     and reading it says so. Of train-00000-of-00002, which is one, train-00001-of-00002, which is
-    zeros, and LICENSE, two are TFRecords.
+    zeros, and LICENSE, two are TFRecords. What cannot be read is what its siblings are.
 
-    Raises:
-        OSError: If the storage fails.
+    Yields:
+        Each file, its kind, and None; or, if neither it nor a sibling can be read, why it cannot.
     """
     groups: collections.defaultdict[str, list[Entry]] = collections.defaultdict(list)
     for entry in entries:
@@ -63,11 +70,13 @@ def tell_apart(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ShardKind]]:
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="first-bytes") as threads:
         for group in groups.values():
             asked = [entry.uri for entry in _spread(group)]
-            found = dict(zip(asked, threads.map(_is_tfrecord, asked), strict=True))
-            are_most = 2 * sum(found.values()) >= len(found)
+            answers = dict(zip(asked, threads.map(_ask, asked), strict=True))
+            found = {uri: told for uri, told in answers.items() if isinstance(told, bool)}
+            refusal = None if found else str(answers[asked[0]])
+            are_most = bool(found) and 2 * sum(found.values()) >= len(found)
             for entry in group:
                 is_one = are_most or found.get(entry.uri, False)
-                yield entry, ShardKind.TFRECORD if is_one else ShardKind.IMAGES
+                yield entry, ShardKind.TFRECORD if is_one else ShardKind.IMAGES, refusal
 
 
 def _spread(group: Sequence[Entry]) -> list[Entry]:
@@ -75,8 +84,11 @@ def _spread(group: Sequence[Entry]) -> list[Entry]:
     return [group[place * len(group) // count] for place in range(count)]
 
 
-def _is_tfrecord(uri: str) -> bool:
+def _ask(uri: str) -> bool | str:
+    """Tells whether a file is a TFRecord, or why nobody can tell; one that has gone is none."""
     try:
         return is_tfrecord(read_beginning(uri))
-    except (NotFoundError, PermissionDeniedError):  # Nobody can tell.
+    except NotFoundError:
         return False
+    except (PermissionDeniedError, UnavailableError, OSError) as error:
+        return brief(error).removeprefix(f"{uri}: ")

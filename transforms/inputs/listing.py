@@ -102,13 +102,7 @@ def classify_input(uri: str, input_format: ShardKind | None = None) -> Source:
             return _classify(path, input_format)
         above = "" if os.path.isabs(path) else os.getcwd()
         return _classify(os.path.abspath(path), input_format, above)
-    except (
-        OSError,
-        ValueError,
-        NotFoundError,
-        PermissionDeniedError,
-        UnavailableError,
-    ) as error:
+    except (OSError, ValueError, NotFoundError, PermissionDeniedError, UnavailableError) as error:
         raise _cannot_be_listed(uri, error) from error
 
 
@@ -117,7 +111,8 @@ def list_source(source: Source) -> Iterator[Listed]:
 
     A directory gives the files whose names say that they hold images; a glob or a named file gives
     everything that matches, but for hidden files that it does not ask for. What is left out comes
-    as Skipped, to be counted; a directory that cannot be listed as Unlisted, unless it is hidden.
+    as Skipped, to be counted. A directory that cannot be listed comes as Unlisted, unless it is
+    hidden. So does a file in one whose name does not say what it holds, and that cannot be read.
     Of a directory /d:
 
         Entry("/d/a.jpg", 9, "1")  -> ImageFile("/d/a.jpg", "/d", 9, "1")
@@ -161,8 +156,11 @@ def _list_entries(source: Source) -> Iterator[Listed]:
                     yield Skipped(entry.uri, "hidden")
                 case _:
                     yield entry
-        for entry, kind in tell_apart(untold):
-            yield listed_as(entry, source, kind)
+        for entry, kind, refused in tell_apart(untold):
+            if refused and source.is_directory:
+                yield Unlisted(entry.uri, f"{refused} (it has no known extension)")
+            else:  # What a glob asks for is an image then: reading it says what is wrong.
+                yield listed_as(entry, source, kind)
     except (NotFoundError, PermissionDeniedError, OSError) as error:
         raise _cannot_be_listed(source.pattern, error) from error
 

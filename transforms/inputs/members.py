@@ -24,11 +24,18 @@ def is_member(uri: str) -> bool:
     """Tells whether a uri names an image inside a TFRecord, Parquet, tar or zip file.
 
     /a/x.tar#3 does, its sample 3, unless there is a file of just that name; /a/x#3.jpg does not.
+    So does what nobody can tell now, and reading it says why.
+
+    Raises:
+        OSError: If a storage without a store of ours fails.
     """
     match = _MEMBER.fullmatch(uri)
     if match is None or (is_local(uri) and os.path.exists(uri)):
         return False
-    return kind_of_file(match[1]) is not ShardKind.IMAGES
+    try:
+        return kind_of_file(match[1]) is not ShardKind.IMAGES
+    except UnavailableError:
+        return True
 
 
 def file_of(uri: str) -> str:

@@ -24,32 +24,32 @@ from transforms.runs.inputs_file import read_inputs
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unseen:
-    """A directory that the listing of an input could not see into.
+    """A directory that the listing of an input could not see into, or a file.
 
     Attributes:
         source: The input.
-        directory: The directory.
+        directory: The directory, or the file.
     """
 
     source: Source
     directory: Unlisted
 
     def covers(self, uri: str) -> bool:
-        """Tells whether a file of the input is below the directory."""
+        """Tells whether a file of the input is below the directory, or is the file."""
         path = path_of_uri(uri)
         folder = path_of_uri(self.directory.uri).rstrip("/")
-        is_below = path.startswith(f"{folder}/") and self.source.matches(path)
+        is_below = f"{path}/".startswith(f"{folder}/") and self.source.matches(path)
         return is_below and self.source.excluded_part(path) is None
 
 
 def to_unlisted_ref(found: Unlisted) -> ImageRef:
-    """Gives a directory that cannot be listed the place of an image, which fails when it is read.
+    """Gives what cannot be listed the place of an image, which fails when it is read.
 
     So it is a failure like any other: of one shard, counted, and tried again by the next run.
     """
     message = (
-        f"{found.reason}; what is in this directory is not known until a run can list it: let "
-        "whoever runs this in, or name other directories with --input"
+        f"{found.reason}; what it holds is not known until a run can read it: let whoever runs "
+        "this in, or pass it over with --exclude"
     )
     return ImageRef(found.uri, found.uri, unlisted=message)
 
@@ -57,11 +57,11 @@ def to_unlisted_ref(found: Unlisted) -> ImageRef:
 def describe_unseen(
     unseen: Sequence[Unseen], *, builds_on_run: bool, shown: int, keeps_rows: bool = True
 ) -> Iterator[str]:
-    """Says which directories could not be listed, a line each, for the end of a run.
+    """Says what could not be listed, a line each, for the end of a run.
 
     Args:
-        unseen: The directories.
-        builds_on_run: Whether the run before was asked for what is below them.
+        unseen: The directories and files.
+        builds_on_run: Whether the run before was asked for what they hold.
         shown: Lines at most, but for one that counts the rest.
         keeps_rows: Whether the rows of the run before are what this one would make.
     """
@@ -70,10 +70,10 @@ def describe_unseen(
         fate = "is what the run before had, and fails where it cannot be read again"
     places = {one.directory.uri: one.directory.reason for one in unseen}
     for uri in sorted(places)[:shown]:
-        yield f"{uri} could not be listed: {places[uri]}; what is below it {fate}"
+        yield f"{uri} could not be listed: {places[uri]}; what it holds {fate}"
     if len(places) > shown:
         rest = len(places) - shown
-        yield f"{rest} more directories could not be listed: read/Unlisted in _failures.jsonl"
+        yield f"{rest} more could not be listed: read/Unlisted in _failures.jsonl"
 
 
 def describe_empty(patterns: Sequence[str], *, builds_on_run: bool, shown: int) -> Iterator[str]:
@@ -100,7 +100,7 @@ def recall(
 
     Args:
         result: Shard of the run before.
-        unseen: The directories.
+        unseen: The directories and files.
         image_id_from: Origin of the image_id, or None for each kind's default.
 
     Raises:
@@ -112,7 +112,9 @@ def recall(
         firsts = [file for file in files if not file.first_image]
         entries = {file.uri: Entry(file.uri, file.size_bytes, file.version) for file in firsts}
     else:
-        refs = [ref for ref in read_inputs(result.inputs.path)[0] if ref.unlisted is None]
+        taken = {one.directory.uri for one in unseen}  # Each has the place of an image itself.
+        inputs = read_inputs(result.inputs.path)[0]
+        refs = [ref for ref in inputs if ref.unlisted is None and ref.uri not in taken]
         entries = {ref.image_id: Entry(ref.uri, ref.size_bytes, ref.version) for ref in refs}
     for key, entry in entries.items():
         source = next((one.source for one in unseen if one.covers(entry.uri)), None)

@@ -33,11 +33,11 @@ class Store:
     def __init__(self, content: bytes = CONTENT, lost: range = range(0)) -> None:
         self.ranges: list[tuple[int, int]] = []
         self._content = content
-        self._lost = lost
+        self.lost = lost
 
     def read_range(self, uri: str, start: int, stop: int, version: str | None = None) -> bytes:
         self.ranges.append((start, stop))
-        if start in self._lost:
+        if start in self.lost:
             raise TransientError(f"{uri}: lost")
         return self._content[start:stop]
 
@@ -89,6 +89,19 @@ def test_what_never_comes_is_unavailable() -> None:
     stream = ObjectStream(store, "x", len(CONTENT))
     with pytest.raises(UnavailableError, match="x: lost"):
         stream.read()
+    stream.close()
+    flight.FLIGHT.allow(DEFAULT_READ_LIMITS)
+
+
+def test_what_comes_after_all_is_what_was_asked_for() -> None:
+    flight.FLIGHT.allow(ReadLimits(timeout_seconds=0.3))
+    store = Store(lost=range(2 * RANGE_BYTES, 2 * RANGE_BYTES + 1))
+    stream = ObjectStream(store, "x", len(CONTENT))
+    with pytest.raises(UnavailableError, match="x: lost"):
+        stream.read()
+    store.lost = range(0)
+    assert stream.tell() == 2 * RANGE_BYTES
+    assert stream.read() == CONTENT[2 * RANGE_BYTES :]
     stream.close()
     flight.FLIGHT.allow(DEFAULT_READ_LIMITS)
 

@@ -14,7 +14,15 @@ from PIL import ImageCms
 
 from tests.support.images import STORE, Pixels, encode, exif, photo, save
 from tests.support.phone_photos import heic
-from tests.support.profiles import adobe_in_srgb, adobe_rgb, display_p3, p3_in_srgb, srgb
+from tests.support.profiles import (
+    adobe_in_srgb,
+    adobe_rgb,
+    display_p3,
+    gray,
+    gray_in_srgb,
+    p3_in_srgb,
+    srgb,
+)
 from transforms.images.color_profile import UNREADABLE, embedded_profile, read_profile
 from transforms.images.policy import Preprocessing
 from transforms.images.preprocessor import Preprocessor
@@ -68,10 +76,23 @@ def test_photos_become_what_they_look_like(format: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("format", ENCODERS)
-@pytest.mark.parametrize("profile", [b"", srgb(), b"no profile" * 20, display_p3()[:300]])
+@pytest.mark.parametrize("profile", [b"", srgb(), gray(), b"no profile" * 20, display_p3()[:300]])
 def test_without_a_profile_that_matters_nothing_changes(format: str, profile: bytes) -> None:
     file = ENCODERS[format](SCENE, profile)
     np.testing.assert_array_equal(decoded(file, SRGB), decoded(file, IGNORE))
+
+
+@pytest.mark.parametrize("format", [*ENCODERS, "gray JPEG", "gray PNG", "gray TIFF", "gray WEBP"])
+def test_gray_photos_become_what_they_look_like(format: str) -> None:
+    levels = SCENE[..., 0]
+    if format in ENCODERS:
+        file = ENCODERS[format](np.repeat(levels[..., np.newaxis], 3, axis=-1), gray())
+    else:
+        file = encode(levels, format.removeprefix("gray "), icc_profile=gray())
+    as_stored = decoded(file, IGNORE)
+    wanted = gray_in_srgb(as_stored)
+    assert np.abs(wanted - as_stored).max() > 5
+    assert np.abs(decoded(file, SRGB) - wanted).max() <= 2
 
 
 @pytest.mark.parametrize("orientation", [3, 6])

@@ -18,7 +18,7 @@ from transforms.files.tf_record import (
     read_records,
     write_record,
 )
-from transforms.inputs.entries import ImageFile, Skipped
+from transforms.inputs.entries import ImageFile, Skipped, Unlisted
 from transforms.inputs.first_bytes import FILES_ASKED, is_told_by_name, kind_of_file
 from transforms.inputs.listing import classify_input, list_source
 from transforms.inputs.members import is_member
@@ -99,6 +99,8 @@ def listed(folder: pathlib.Path, pattern: str = "", told: ShardKind | None = Non
                 found[os.path.relpath(one.uri, folder)] = "image"
             case Skipped():
                 found[os.path.relpath(one.uri, folder)] = one.reason
+            case Unlisted():
+                found[os.path.relpath(one.uri, folder)] = f"unlisted: {one.reason}"
     return found
 
 
@@ -169,6 +171,36 @@ def test_of_many_files_named_alike_few_are_looked_into(tmp_path: pathlib.Path) -
     for n in range(1000):
         (tmp_path / f"{n:08x}").write_bytes(SOME if n in asked else b"damaged")
     assert set(listed(tmp_path).values()) == {"tfrecord"}
+
+
+@pytest.fixture
+def closed(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "secret").write_bytes(SOME)
+    (tmp_path / "secret").chmod(0)
+    (tmp_path / "bad-sector").symlink_to("/proc/self/mem")
+    return tmp_path
+
+
+def test_a_file_that_cannot_be_told_costs_itself(closed: pathlib.Path) -> None:
+    assert listed(closed) == {
+        "a.jpg": "image",
+        "secret": "unlisted: permission denied (it has no known extension)",
+        "bad-sector": "unlisted: input/output error (it has no known extension)",
+    }
+    assert listed(closed, "/*") == dict.fromkeys(("a.jpg", "secret", "bad-sector"), "image")
+
+
+def test_a_file_that_cannot_be_told_is_what_its_siblings_are(closed: pathlib.Path) -> None:
+    for name, content in {"train-1": SOME, "train-3": SOME, "note-1": b"text"}.items():
+        (closed / name).write_bytes(content)
+    (closed / "secret").rename(closed / "train-2")
+    (closed / "bad-sector").rename(closed / "note-2")
+    assert listed(closed) == {
+        **dict.fromkeys(("train-1", "train-2", "train-3"), "tfrecord"),
+        **dict.fromkeys(("note-1", "note-2"), "no extension"),
+        "a.jpg": "image",
+    }
 
 
 def test_objects_are_told_by_their_first_bytes(cloud: Cloud) -> None:

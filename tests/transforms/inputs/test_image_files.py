@@ -185,3 +185,15 @@ def test_what_a_disk_does_not_give_is_a_failure_beside_the_rows(
     assert failure.reason == "read/Unavailable"
     assert failure.message == "/proc/self/mem: input/output error; not read in 3 tries"
     assert part.encoded == (b"123",)
+
+
+def test_a_file_of_images_that_a_disk_does_not_give_costs_those_that_are_asked_of_it(
+    tmp_path: pathlib.Path, image_files: ImageFiles
+) -> None:
+    (tmp_path / "train").symlink_to("/proc/self/mem")
+    (tmp_path / "a.jpg").write_bytes(b"123")
+    refs = [ImageRef(name, f"{tmp_path}/{name}") for name in ("train#3", "a.jpg", "train#4")]
+    part = image_files.read(refs)
+    assert failures_of(part) == [("train#3", "Unavailable"), ("train#4", "Unavailable")]
+    assert part.failures[0].message == f"{tmp_path}/train: input/output error"
+    assert part.encoded == (b"123",)

@@ -47,6 +47,13 @@ def parquet() -> bytes:
         ("m.parquet", parquet()),
         ("m.csv.gz", gzip.compress(CSV, mtime=0)),
         ("m.csv.gz", Answer(gzip.compress(CSV, mtime=0), headers={"Content-Encoding": "gzip"})),
+        (
+            "m.csv.gz",
+            Answer(
+                gzip.compress(CSV[:10], mtime=0) + gzip.compress(CSV[10:], mtime=0),
+                headers={"Content-Encoding": "gzip"},
+            ),
+        ),
         ("m.json", b'[{"uri": "a.png", "label": "3"}]'),
     ],
 )

@@ -30,6 +30,8 @@ THROTTLED_SECONDS = 5.0
 """Time for which a server is left alone that says 429 or 503, and not for how long."""
 
 _READ_BYTES = 1 << 16
+_PACKING_BYTES = 1 << 16
+"""Bytes by which a packed body may be longer than what is in it."""
 _DENIED = (401, 402, 403, 407, 451)
 _THROTTLED = (429, 503)
 _MAY_PASS = (408, 425, *_THROTTLED)
@@ -123,14 +125,16 @@ def copy_body(
     if announced is not None and announced > max_bytes and not cut:
         raise _too_large(limit)
     unpacker = _unpacker(response)
-    written = 0
+    received = written = 0
     while chunk := response.read1(_READ_BYTES):
         room = max_bytes - written
         # One byte more than there is room for tells that there are more.
-        found = unpacker.decompress(chunk, room + 1) if unpacker else chunk[: room + 1]
+        found = unpacker.unpack(chunk, room + 1) if unpacker else chunk[: room + 1]
         target.write(found[:room])
+        received += len(chunk)
         written += len(found)
-        if written > max_bytes:
+        # What is packed may give nothing, without an end.
+        if written > max_bytes or received > max_bytes + _PACKING_BYTES:
             if cut:
                 return
             raise _too_large(limit)
@@ -138,17 +142,58 @@ def copy_body(
         raise TransientError(
             f"only {(announced or 0) - response.length:,} of {announced:,} bytes came"
         )
-    if unpacker and not unpacker.eof:
+    if unpacker and not unpacker.is_at_end:
         raise TransientError("the packed answer ends early")
     response.close()
 
 
-def _unpacker(response: http.client.HTTPResponse) -> "zlib._Decompress | None":
+class _Unpacker:
+    """Unpacks a body piece by piece: zlib, or gzip, of one member or of several.
+
+    Lists that were put together of packed parts have a member a part; zeros may stand behind each.
+    What is neither is damage: it may have been a member.
+
+        1f 8b  "a.jpg" packed    1f 8b  "b.jpg" packed    00 00 00
+
+    Source: RFC 1952, 2.2.
+    """
+
+    def __init__(self) -> None:
+        self._member = _member()
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is missing of the member that was begun last."""
+        return self._member.eof
+
+    def unpack(self, packed: bytes, max_bytes: int) -> bytearray:
+        """Unpacks the next piece; what is in it beyond max_bytes is lost.
+
+        Raises:
+            zlib.error: If it is damaged.
+        """
+        found = bytearray()
+        while packed and len(found) < max_bytes:
+            if self._member.eof:
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    break
+                self._member = _member()
+            found += self._member.decompress(packed, max_bytes - len(found))
+            packed = self._member.unused_data
+        return found
+
+
+def _member() -> "zlib._Decompress":
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+
+def _unpacker(response: http.client.HTTPResponse) -> _Unpacker | None:
     packing = (response.getheader("Content-Encoding") or "identity").strip().lower()
     if packing in ("identity", ""):
         return None
     if packing in ("gzip", "x-gzip", "deflate"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 32)
+        return _Unpacker()
     raise UnsupportedFormatError(f"the server packs it by {packing!r:.40}, which nobody asked for")
 
 

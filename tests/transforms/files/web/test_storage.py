@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gzip
+import random
 import time
 import zlib
 
@@ -18,6 +19,9 @@ from transforms.errors import (
 from transforms.files.object_store import StoredObject, TransientError
 from transforms.files.web import connections
 from transforms.files.web.storage import WebStorage
+
+GZIP = {"Content-Encoding": "gzip"}
+NOISE = random.Random(0).randbytes(300_000)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ from transforms.files.web.storage import WebStorage
         (Answer(headers={f"X-{n}": "1" for n in range(200)}), TransientError, "no proper answer"),
         (Answer(headers={"X-A": "1" * 70_000}), TransientError, "LineTooLong"),
         (Answer(CONTENT, headers={"Content-Encoding": "br"}), UnsupportedFormatError, "'br'"),
-        (Answer(CONTENT, headers={"Content-Encoding": "gzip"}), TransientError, "no proper answer"),
+        (Answer(CONTENT, headers=GZIP), TransientError, "no proper answer"),
         (Answer(CONTENT, headers={"X-Robots-Tag": "noai"}), PermissionDeniedError, "noai"),
     ],
 )
@@ -80,7 +84,9 @@ def test_a_body_of_unknown_length_is_read_to_its_end(web: WebServer, store: WebS
         Answer(CONTENT),
         Answer(b"x", headers={"Content-Length": "99999999999999"}),
         Answer(CONTENT, fault="endless"),
-        Answer(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"}),
+        Answer(gzip.compress(bytes(50_000_000)), headers=GZIP),
+        Answer(gzip.compress(CONTENT[:-1]) + gzip.compress(b"x"), headers=GZIP),
+        Answer(gzip.compress(b"") + bytes(1 << 16), headers=GZIP, fault="endless"),
     ],
 )
 def test_more_than_the_limit_is_refused_early(
@@ -102,6 +108,38 @@ def test_a_body_that_comes_packed_is_unpacked(
     cut = Answer(packed[:-12], headers={"Content-Encoding": name})
     with pytest.raises(TransientError, match="packed answer ends early"):
         store.read(web.put("/b", cut), len(CONTENT))
+
+
+def members(member_bytes: int) -> bytes:
+    starts = range(0, len(NOISE), member_bytes)
+    return b"".join(gzip.compress(NOISE[start : start + member_bytes]) for start in starts)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        *map(members, (1000, 65_000, 65_513, 200_000)),  # 65,536 bytes are read at a time.
+        members(200_000) + gzip.compress(b"") + bytes(100_000),
+        bytes(7).join([gzip.compress(NOISE[:9]), gzip.compress(NOISE[9:])]),
+    ],
+)
+def test_all_members_of_a_packed_body_are_unpacked(
+    web: WebServer, store: WebStorage, packed: bytes
+) -> None:
+    url = web.put("/a", Answer(packed, headers=GZIP, fault="no length"))
+    assert store.read(url, len(NOISE) + 50_000) == NOISE
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [(gzip.compress(CONTENT)[:-12], "packed answer ends early"), (b"rest", "no proper answer")],
+)
+def test_a_packed_body_of_which_a_part_is_lost_is_not_taken(
+    web: WebServer, store: WebStorage, rest: bytes, message: str
+) -> None:
+    answer = Answer(gzip.compress(CONTENT) + rest, headers=GZIP)
+    with pytest.raises(TransientError, match=message):
+        store.read(web.put("/a", answer), 1 << 20)
 
 
 def test_a_range_and_a_size_are_asked_for(web: WebServer, store: WebStorage) -> None:

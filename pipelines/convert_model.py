@@ -144,13 +144,13 @@ def _refuse_onnx(model_dir: str | None, handle: str) -> None:
 
 def _labels_as_text(uri: str, directory: str) -> str:
     """Returns the path of a labels.txt, as it is found beside a model: this one, or one written."""
-    from transforms.models.class_names import read_labels
+    from transforms.models.class_names import labels_as_text, read_labels
 
     if os.path.basename(uri) == "labels.txt":
         return uri
     path = os.path.join(directory, "labels.txt")
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{name}\n" for name in read_labels(uri))
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(labels_as_text(read_labels(uri)))
     return path
 
 

@@ -1,5 +1,6 @@
 """pipelines.convert_model on every kind of model, by the answers of runs before and after."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -200,14 +201,16 @@ def test_labels_come_along(tmp_path: pathlib.Path) -> None:
     assert read_labels(labels) == ("red", "green", "blue")
 
 
-def test_labels_of_other_tools_come_along_as_names(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("names", [("red", "green", "blue"), ("1 red", "0 green", "2 blue")])
+def test_labels_of_other_tools_come_along_as_names(
+    tmp_path: pathlib.Path, names: tuple[str, ...]
+) -> None:
     model = save_logits(tmp_path / "lobe")
-    names = '{"classes": {"Label": ["red", "green", "blue"]}}'
-    (tmp_path / "lobe" / "signature.json").write_text(names)
+    (tmp_path / "lobe" / "signature.json").write_text(json.dumps({"classes": {"Label": names}}))
     assert main(["--model", model, "--output", str(tmp_path / "reusable")]) == 0
     labels = inspect_saved_model(str(tmp_path / "reusable")).labels
     assert labels == str(tmp_path / "reusable" / "assets" / "labels.txt")
-    assert read_labels(labels) == ("red", "green", "blue")
+    assert read_labels(labels) == names
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -26,6 +26,7 @@ from transforms.models.cache import (
 from transforms.models.hub_download import download_hub_model
 from transforms.models.lfs_pointer import refuse_pointer
 from transforms.models.onnx_files import (
+    BELONGING,
     check_onnx_files,
     find_onnx,
     is_onnx,
@@ -34,6 +35,7 @@ from transforms.models.onnx_files import (
     model_files,
     split_remote,
 )
+from transforms.models.places import is_only
 from transforms.models.strangers import describe_stranger
 
 SAVED_MODEL = "saved_model.pb"
@@ -204,7 +206,7 @@ def _only(graph: str, files: dict[str, FileMetadata], uri: str) -> dict[str, Fil
 
 
 def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
-    """Keeps one version, so that the others are not copied."""
+    """Keeps one version, so that the others are not copied, and what belongs to it above it."""
     if SAVED_MODEL in files:
         return files
     version = _latest_version(files, uri)
@@ -214,7 +216,9 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
         return {path: files[path] for path in kept}
     if version is None:
         raise ModelError(_not_a_model(uri, files))
-    return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
+    directories = {path.partition("/")[0] for path in files if "/" in path}
+    above = BELONGING if is_only(version, directories) else ()
+    return {it: files[it] for it in files if it.startswith(f"{version}/") or it in above}
 
 
 def _model_root(directory: str, handle: str) -> str:

@@ -19,6 +19,7 @@ from transforms.errors import ModelError
 from transforms.models import cache as model_cache
 from transforms.models.contract import inspect_model
 from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.label_files import find_labels
 from transforms.models.notes import read_notes
 
 RESOLVE = "from transforms.models.handle import resolve_model; print(resolve_model({!r}))"
@@ -230,6 +231,36 @@ def test_only_the_latest_version_in_a_bucket_is_copied(bucket: pathlib.Path, cac
     write_model(bucket / "m" / "2")
     assert read_files(resolve_model("bucket://m", cache)) == MODEL_FILES
     assert not any("/1/" in uri for uri in _Bucket.opened)
+
+
+def test_the_only_version_in_a_bucket_comes_with_what_belongs_to_it(
+    bucket: pathlib.Path, cache: str
+) -> None:
+    write_model(bucket / "m" / "1")
+    (bucket / "m" / ".hidden").mkdir()
+    (bucket / "m" / ".hidden" / "x").touch()
+    (bucket / "m" / "labels.txt").write_text("cat\ndog\n")
+    (bucket / "m" / "model.safetensors").write_bytes(b"x")
+    range_255 = {"do_rescale": False}
+    write_json(bucket / "m", "preprocessor_config.json", range_255)
+    found = resolve_model("bucket://m", cache)
+    assert find_labels(found) == os.path.join(os.path.dirname(found), "labels.txt")
+    assert read_notes(found) == read_notes(str(bucket / "m" / "1")) == {"input_range": "0,255"}
+    assert sorted(os.listdir(os.path.dirname(found))) == [
+        "1", "labels.txt", "preprocessor_config.json"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["2/saved_model.pb", "0/saved_model.pb", "3/half"])
+def test_files_above_several_versions_in_a_bucket_are_let_lie(
+    bucket: pathlib.Path, cache: str, other: str
+) -> None:
+    write_model(bucket / "m" / "1")
+    (bucket / "m" / other).parent.mkdir()
+    (bucket / "m" / other).write_bytes(b"graph")
+    (bucket / "m" / "labels.txt").write_text("cat\ndog\n")
+    assert find_labels(str(bucket / "m" / "1")) is None
+    assert find_labels(resolve_model("bucket://m", cache)) is None
 
 
 def test_the_only_folder_in_a_bucket_that_holds_a_model_is_taken(

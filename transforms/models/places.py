@@ -47,6 +47,9 @@ def is_only(name: str, siblings: Iterable[str]) -> bool:
 
 
 def _is_alone(directory: str, parent: str) -> bool:
-    with os.scandir(parent) as entries:
-        names = [it.name for it in entries if it.is_dir()]
+    try:
+        with os.scandir(parent) as entries:
+            names = [it.name for it in entries if it.is_dir()]
+    except PermissionError:  # Others' models may be entered where they may not be listed.
+        return False
     return is_only(os.path.basename(os.path.abspath(directory)), names)

@@ -8,7 +8,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from transforms.errors import ModelError
+from transforms.errors import ModelError, brief
 from transforms.files.file_systems import (
     FileMetadata,
     list_files,
@@ -68,7 +68,10 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
     if scheme is None:
-        return _resolve_local(handle, cache_directory(cache_dir))
+        try:
+            return _resolve_local(handle, cache_directory(cache_dir))
+        except OSError as error:
+            raise ModelError(f"cannot read model {handle}: {brief(error)}") from error
     if scheme[1].lower() in ("http", "https"):
         return _model_root(download_hub_model(handle), handle)
     found = _resolve_remote(handle, cache_directory(cache_dir))
@@ -99,13 +102,16 @@ def fingerprint_model(model_dir: str) -> str:
     may be renamed.
 
     Raises:
-        ModelError: If it is ONNX, and not whole.
+        ModelError: If a file cannot be read, or it is ONNX, and not whole.
     """
     digest = hashlib.sha256()
     for relative, path in model_files(model_dir) if is_onnx(model_dir) else _all_files(model_dir):
         if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise ModelError(f"cannot read model {model_dir}: {brief(error)}") from error
             digest.update(f"{content} {relative}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

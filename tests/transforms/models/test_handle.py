@@ -436,6 +436,25 @@ def test_a_copy_has_the_same_fingerprint(tmp_path: pathlib.Path) -> None:
     assert fingerprint_model(str(first)) == fingerprint_model(f"{second}/")
 
 
+@pytest.mark.parametrize("mode", [0, 0o111])
+def test_a_directory_that_may_not_be_listed_is_named(tmp_path: pathlib.Path, mode: int) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=mode)
+    with pytest.raises(ModelError, match=r"cannot read model .*closed: .*Permission denied"):
+        resolve_model(str(closed))
+    closed.chmod(0o700)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: pathlib.Path) -> None:
+    archive = write_archive(tmp_path / "m.tar.gz", write_model(tmp_path / "model"))
+    archive.chmod(0)
+    with pytest.raises(ModelError, match=r"cannot read model .*m.tar.gz: .*Permission denied"):
+        resolve_model(str(archive))
+    (tmp_path / "model" / "variables" / "variables.index").chmod(0)
+    with pytest.raises(ModelError, match=r"cannot read model .*model: .*variables.index"):
+        fingerprint_model(str(tmp_path / "model"))
+
+
 def test_links_to_files_are_followed(tmp_path: pathlib.Path) -> None:
     model = write_model(tmp_path / "a")
     linked = tmp_path / "linked"

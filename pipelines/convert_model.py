@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pipelines.cli.flag import OPTIONS, REQUIRED, flag, image_size
 from pipelines.cli.outcome import JsonFlags, Outcome
 from pipelines.cli.program import Program, run_program
-from pipelines.cli.wording import called_as, say
+from pipelines.cli.wording import called_as, say, warn
 from transforms.errors import InferenceError, ModelError, RunError
 from transforms.images.policy import INPUT_RANGES, Preprocessing
 from transforms.machine.garbage import exit_at_once, importing
@@ -58,7 +58,7 @@ class ConvertConfig(JsonFlags):
         metavar="SIZE",
     )
     input_range: str | None = flag(
-        f"range of the pixels that the model wants (default: {INPUT_RANGES[0]})",
+        f"range of the pixels that the model wants (default: the model's, else {INPUT_RANGES[0]})",
         OPTIONS,
         choices=INPUT_RANGES,
     )
@@ -95,7 +95,9 @@ def _convert(config: ConvertConfig) -> Outcome:
         import_tensorflow()
         import tensorflow as tf
 
+        from pipelines.running.noted_flags import listed, read_noted
         from transforms.models.inspection import inspect_saved_model
+        from transforms.models.notes import NOTES_FILE, beyond_flags, encode_notes
         from transforms.models.reusable_model import load_reusable, save_reusable
 
     model_dir = resolve_model(config.model)
@@ -104,22 +106,36 @@ def _convert(config: ConvertConfig) -> Outcome:
     sizes = spec.image_sizes
     if config.image_size:
         sizes = (spec.choose_image_size(config.image_size),)
-    input_range = config.input_range or INPUT_RANGES[0]
-    is_assumed = config.input_range is None and spec.dtype != "uint8"
-    wanted = {
-        size: _answers(model_dir, spec, size, input_range, is_assumed=is_assumed)
-        for size in [(height or _ANY_SIDE, width or _ANY_SIDE) for height, width in sizes]
-    }
+    notes = read_noted(config.model, model_dir)
+    said = config.input_range or notes.get("input_range")
+    input_range = said or INPUT_RANGES[0]
+    is_assumed = said is None and spec.dtype != "uint8"
+    wanted = _wanted(model_dir, spec, sizes, input_range, is_assumed=is_assumed)
+    if unsaid := beyond_flags(model_dir):
+        warn(f"{unsaid}, which no flag does")
     module = load_reusable(model_dir, spec, image_size=config.image_size, input_range=input_range)
+    # The scaling is inside from here on, the rest is as it was.
+    kept = {**notes, "input_range": INPUT_RANGES[0]} if notes else {}
+
+    def finish(directory: str) -> None:
+        if kept:
+            path = os.path.join(directory, NOTES_FILE)
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.write(encode_notes(kept))
+        _check(directory, wanted)
+
     with tempfile.TemporaryDirectory() as scratch:
         if spec.labels:
             module.labels = tf.saved_model.Asset(_labels_as_text(spec.labels, scratch))
-        save_reusable(module, output, sizes[0], check=lambda directory: _check(directory, wanted))
+        save_reusable(module, output, sizes[0], check=finish)
 
-    _report(config, spec, module, sizes, wanted)
+    pixels = "0,255" if spec.dtype == "uint8" else input_range
+    _report(config, spec, module, sizes, wanted, pixels)
+    if kept:
+        say("noted", f"{NOTES_FILE} in it says {listed(kept)}")
     facts = {
         "model": config.model,
-        "input_range": "0,255" if spec.dtype == "uint8" else input_range,
+        "input_range": pixels,
         "output_dim": next(iter(wanted.values())).shape[1],
         "image_sizes": sizes,
         "checked_image_sizes": list(wanted),
@@ -144,20 +160,38 @@ def _refuse_onnx(model_dir: str | None, handle: str) -> None:
 
 def _labels_as_text(uri: str, directory: str) -> str:
     """Returns the path of a labels.txt, as it is found beside a model: this one, or one written."""
-    from transforms.models.class_names import read_labels
+    from transforms.models.class_names import labels_as_text, read_labels
 
     if os.path.basename(uri) == "labels.txt":
         return uri
     path = os.path.join(directory, "labels.txt")
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{name}\n" for name in read_labels(uri))
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(labels_as_text(read_labels(uri)))
     return path
+
+
+def _wanted(
+    model_dir: str, spec: "ModelSpec", sizes: _Sizes, input_range: str, *, is_assumed: bool
+) -> dict[_Size, _Outputs]:
+    """Returns the answers of a model as it is, by image size; warns of what is in doubt."""
+    wanted: dict[_Size, _Outputs] = {}
+    warnings: dict[str, None] = {}
+    for height, width in sizes:
+        size = height or _ANY_SIDE, width or _ANY_SIDE
+        wanted[size], noticed = _answers(model_dir, spec, size, input_range, is_assumed=is_assumed)
+        warnings |= dict.fromkeys(noticed)
+    for warning in warnings:
+        warn(warning)
+    return wanted
 
 
 def _answers(
     model_dir: str, spec: "ModelSpec", size: _Size, input_range: str, *, is_assumed: bool = False
-) -> _Outputs:
-    """Returns what a run gets of a model for made-up images: float32 [batch, output_dim]."""
+) -> tuple[_Outputs, tuple[str, ...]]:
+    """Returns what a run gets of a model for made-up images, and warns of.
+
+    That is float32 [batch, output_dim], and sentences.
+    """
     from transforms.images.made_up_images import sample_images
     from transforms.images.preprocessor import Preprocessor
     from transforms.models.engine_settings import EngineSettings
@@ -174,7 +208,7 @@ def _answers(
     )
     pixels = Preprocessor(policy)(sample_images(_CHECKED_IMAGES, size)).pixels
     try:
-        return model(pixels)
+        return model(pixels), model.warnings
     except InferenceError as error:
         raise ModelError(f"the model fails on made-up images: {error}") from error
 
@@ -187,7 +221,7 @@ def _check(directory: str, wanted: dict[_Size, _Outputs]) -> None:
 
     spec = inspect_saved_model(directory)
     for size, outputs in wanted.items():
-        found = _answers(directory, spec, size, "0,1")
+        found, _ = _answers(directory, spec, size, "0,1")
         if not np.array_equal(found, outputs):
             raise RunError(
                 f"converted, the model's answers differ by up to {np.abs(found - outputs).max():g} "
@@ -201,9 +235,9 @@ def _report(
     module: "ReusableModel",
     sizes: _Sizes,
     wanted: dict[_Size, _Outputs],
+    pixels: str,
 ) -> None:
     was = "called as an object" if spec.kind == "callable" else called_as(spec)
-    pixels = "0,255" if spec.dtype == "uint8" else config.input_range or INPUT_RANGES[0]
     layout = "" if spec.layout == "RGB" else f", as {spec.layout}"
     output_key = f" to {spec.output_key}" if spec.output_key else ""
     output_dim = next(iter(wanted.values())).shape[1]

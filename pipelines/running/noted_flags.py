@@ -27,15 +27,15 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     Raises:
         ModelError: If its notes make no sense.
     """
-    notes, source = _read(config.model, model_dir), name_notes(model_dir)
+    notes, source = read_noted(config.model, model_dir), name_notes(model_dir)
     fields = [field.name for field in dataclasses.fields(config)]
     names = [name for name in fields if name in NOTED and config.uses(name)]
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     taken = {name: notes[name] for name in names if name in notes and name not in given}
-    if changes := _listed({n: v for n, v in taken.items() if v != NOTED[n]}):
+    if changes := listed({n: v for n, v in taken.items() if v != NOTED[n]}):
         print(f"{source} of the model says {printable(changes)}")
     overruled = {name: notes[name] for name in names if name in given and name in notes}
-    if against := _listed({n: v for n, v in overruled.items() if v != given[n]}):
+    if against := listed({n: v for n, v in overruled.items() if v != given[n]}):
         print(f"{source} of the model says {printable(against)}, which your flags overrule")
     if "resize_mode" not in given and (unsaid := beyond_flags(model_dir)):
         warn(
@@ -52,10 +52,19 @@ def assumes_range(config: RunConfig, model_dir: str) -> bool:
     Raises:
         ModelError: If the notes make no sense.
     """
-    return config.input_range is None and "input_range" not in _read(config.model, model_dir)
+    return config.input_range is None and "input_range" not in read_noted(config.model, model_dir)
 
 
-def _read(handle: str, model_dir: str) -> Mapping[str, Any]:
+def read_noted(handle: str, model_dir: str) -> Mapping[str, Any]:
+    """Reads the flags that a model's notes say, and checks that there are such.
+
+    Args:
+        handle: Name that the user gave the model, for messages.
+        model_dir: The model's local directory.
+
+    Raises:
+        ModelError: If its notes make no sense.
+    """
     notes = read_notes(model_dir)
     for name, value in notes.items():
         if name not in NOTED:
@@ -67,7 +76,8 @@ def _read(handle: str, model_dir: str) -> Mapping[str, Any]:
     return notes
 
 
-def _listed(flags: Mapping[str, Any]) -> str:
+def listed(flags: Mapping[str, Any]) -> str:
+    """Returns flags as they are given: "--no-antialias --resize_mode crop"."""
     return " ".join(
         f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {value}"
         for name, value in flags.items()

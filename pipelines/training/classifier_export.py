@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipelines.cli.run_flags import NOTED
 from transforms.errors import RunError
+from transforms.models.class_names import labels_as_text
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.notes import NOTES_FILE, encode_notes
@@ -75,7 +76,7 @@ def export_classifier(
     """
     labels_path = os.path.join(scratch, LABELS_FILE)
     with open(labels_path, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{label}\n" for label in files.labels)
+        file.write(labels_as_text(files.labels))
     policy = unit_policy(body)
     size = policy.image_size
     classifier = ImageClassifier(reusable, head, size, labels_path)

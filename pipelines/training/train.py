@@ -29,6 +29,7 @@ from pipelines.training.head_training import MeasuredHead, fit_head
 from pipelines.training.labelled_runs import LabelledRuns
 from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
+from transforms.errors import OutputError, brief
 from transforms.files.new_directory import check_new_directory
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
@@ -87,9 +88,7 @@ def train(config: TrainConfig, labelled: LabelledRuns) -> Outcome:
     require_saved_model(body)
     check_range_of_run(body, runs)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
-    parent = os.path.dirname(output)
-    os.makedirs(parent, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".train_classifier.", dir=parent) as scratch:
+    with _beside(output) as scratch:
         linear = fit_head(config, labelled, scratch, console)
         if tunable is None:
             classifier = _on_the_model_as_it_was(config, body, labelled, linear)
@@ -114,6 +113,16 @@ def train(config: TrainConfig, labelled: LabelledRuns) -> Outcome:
     flags = [*_more_images(runs), "--model", config.output, "--output", "labels/"]
     say("go on", shlex.join(["python", "-m", "pipelines.classify", *flags]))
     return Outcome(facts={**report, "compared": compared, "output": output})
+
+
+def _beside(output: str) -> tempfile.TemporaryDirectory[str]:
+    """Makes a directory for what is needed meanwhile: as large as the vectors."""
+    parent = os.path.dirname(output)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".train_classifier.", dir=parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {brief(error)}") from error
 
 
 def _more_images(runs: EmbeddingRuns) -> list[str]:

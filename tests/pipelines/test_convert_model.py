@@ -1,5 +1,6 @@
 """pipelines.convert_model on every kind of model, by the answers of runs before and after."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from tests.support.runs import read, run_embed
 from transforms.images.policy import INPUT_DTYPES
 from transforms.models.class_names import read_labels
 from transforms.models.inspection import inspect_saved_model
+from transforms.models.notes import encode_notes, read_notes
 
 SavedModel = Callable[[str], str]
 
@@ -200,14 +202,85 @@ def test_labels_come_along(tmp_path: pathlib.Path) -> None:
     assert read_labels(labels) == ("red", "green", "blue")
 
 
-def test_labels_of_other_tools_come_along_as_names(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("names", [("red", "green", "blue"), ("1 red", "0 green", "2 blue")])
+def test_labels_of_other_tools_come_along_as_names(
+    tmp_path: pathlib.Path, names: tuple[str, ...]
+) -> None:
     model = save_logits(tmp_path / "lobe")
-    names = '{"classes": {"Label": ["red", "green", "blue"]}}'
-    (tmp_path / "lobe" / "signature.json").write_text(names)
+    (tmp_path / "lobe" / "signature.json").write_text(json.dumps({"classes": {"Label": names}}))
     assert main(["--model", model, "--output", str(tmp_path / "reusable")]) == 0
     labels = inspect_saved_model(str(tmp_path / "reusable")).labels
     assert labels == str(tmp_path / "reusable" / "assets" / "labels.txt")
-    assert read_labels(labels) == ("red", "green", "blue")
+    assert read_labels(labels) == names
+
+
+CROPPED = {"input_range": "-1,1", "resize_mode": "crop", "crop_fraction": 0.5}
+
+
+@pytest.mark.parametrize("source", ["image_model.json", "preprocessor_config.json"])
+def test_what_the_notes_of_a_model_say_is_built_in_or_comes_along(
+    photos: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    model = save_network(tmp_path / "network", "float32")
+    said = encode_notes(CROPPED)
+    if source == "preprocessor_config.json":
+        half = [0.5, 0.5, 0.5]
+        size = {"size": {"shortest_edge": 48}, "do_center_crop": True, "crop_size": 24}
+        said = json.dumps({**size, "resample": 2, "image_mean": half, "image_std": half})
+    (tmp_path / "network" / source).write_text(said)
+    convert(model, tmp_path / "reusable")
+    told = capsys.readouterr()
+    assert " of range -1,1\n" in told.out
+    assert "noted     image_model.json in it says " in told.out
+    assert "nobody said --input_range" not in told.err
+    notes = read_notes(str(tmp_path / "reusable"))
+    wanted = {**read_notes(model), "input_range": "0,1"}
+    assert notes == wanted
+    assert (notes["resize_mode"], notes["crop_fraction"]) == ("crop", 0.5)
+    before = vectors(model, photos, tmp_path / "before")
+    assert before == vectors(str(tmp_path / "reusable"), photos, tmp_path / "after")
+
+
+def test_a_flag_overrules_the_notes_of_a_model(
+    saved_model: SavedModel, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(saved_model("mean_color"), tmp_path / "model")
+    (tmp_path / "model" / "image_model.json").write_text(encode_notes(CROPPED))
+    convert(str(tmp_path / "model"), tmp_path / "reusable", "--input_range", "0,255")
+    assert " of range 0,255\n" in capsys.readouterr().out
+    assert read_notes(str(tmp_path / "reusable")) == {**CROPPED, "input_range": "0,1"}
+
+
+def test_notes_that_make_no_sense_are_refused(
+    saved_model: SavedModel, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(saved_model("mean_color"), tmp_path / "model")
+    (tmp_path / "model" / "image_model.json").write_text(encode_notes({"colour": "red"}))
+    argv = ["--model", str(tmp_path / "model"), "--output", str(tmp_path / "reusable")]
+    assert main(argv) == 2
+    assert "has the unknown flag colour" in capsys.readouterr().err
+
+
+def test_a_range_that_nobody_said_is_warned_of(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_network(tmp_path / "network", "float32")
+    convert(model, tmp_path / "reusable")
+    assert "warning: nobody said --input_range, and 0,1 was given; " in capsys.readouterr().err
+    assert not (tmp_path / "reusable" / "image_model.json").exists()
+    convert(model, tmp_path / "other", "--input_range", "0,1")
+    assert capsys.readouterr().err == ""
+
+
+def test_what_no_flag_does_is_warned_of(
+    saved_model: SavedModel, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(saved_model("mean_color"), tmp_path / "model")
+    said = {"size": {"height": 32, "width": 32}, "do_center_crop": True, "crop_size": 24}
+    (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(said))
+    convert(str(tmp_path / "model"), tmp_path / "reusable")
+    wanted = "it squashes to 32x32 and cuts 24x24 out of the middle, which no flag does\n"
+    assert capsys.readouterr().err.endswith(wanted)
 
 
 @pytest.mark.parametrize("name", REFUSED)

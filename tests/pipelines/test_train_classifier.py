@@ -17,6 +17,7 @@ from pipelines import classify, train_classifier
 from tests.support.colours import COLOURS, IMAGES, write_colours
 from tests.support.models import save_logits, save_mean_color
 from tests.support.runs import read, run_embed, vectors_of
+from transforms.models.class_names import read_labels
 from transforms.models.inspection import inspect_saved_model
 
 
@@ -82,6 +83,20 @@ def test_the_classifier_classifies_the_image_files_as_it_was_measured(
         assert metrics["confusion"][place] == counts
         assert entry["rows"] == sum(counts)
         assert entry["training_rows"] == IMAGES - entry["rows"]
+
+
+def test_class_names_that_begin_with_numbers_are_given_back_unchanged(
+    folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    names = {colour: f"{place} {colour}" for place, colour in enumerate(COLOURS)}
+    ids = read(folder / "vectors")["image_id"].to_pylist()
+    lines = [f"{image_id},{names[image_id.split('/')[0]]}\n" for image_id in ids]
+    (tmp_path / "labels.csv").write_text("image_id,label\n" + "".join(lines))
+    output = tmp_path / "classifier"
+    assert train(folder, "vectors", output, "--labels_csv", str(tmp_path / "labels.csv")) == 0
+    labels = inspect_saved_model(str(output)).labels
+    assert labels is not None
+    assert read_labels(labels) == ("0 blue", "1 green", "2 red")
 
 
 def test_the_directory_says_what_it_is(classifier: pathlib.Path, folder: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from transforms.files.schemes import scheme_of
 
 
 def check_new_directory(directory: str) -> str:
-    """Returns the absolute path of a local directory that is absent or empty.
+    """Returns the absolute path of a local directory that is absent or empty, and may be written.
 
     Raises:
         OutputError: If it is anything else.
@@ -23,4 +23,12 @@ def check_new_directory(directory: str) -> str:
         raise OutputError(f"cannot write {directory}: {brief(error)}") from error
     if not is_free:
         raise OutputError(f"{directory} is there already; choose an empty or new directory")
+    # What is half done lies beside it.
+    existing = os.path.dirname(path)
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        raise OutputError(f"cannot write {directory}: {existing} is no directory; choose another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {directory}: {existing} is closed to you; choose another")
     return path

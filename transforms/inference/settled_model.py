@@ -1,15 +1,19 @@
 """The model of a transform: found, inspected and settled where the pipeline is built."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from transforms.errors import printable
 from transforms.images.policy import Preprocessing
 from transforms.models.handle import resolve_model
-from transforms.models.notes import read_notes
+from transforms.models.notes import beyond_flags, read_notes
 from transforms.models.spec import ModelSpec
 from transforms.steps.launched_model import launch_model, make_handler, settle_engine
 from transforms.steps.saved_model_handler import SavedModelHandler
+
+_logger = logging.getLogger(__name__)
 
 
 class SettledModel(NamedTuple):
@@ -39,6 +43,8 @@ def settle_model(
 ) -> SettledModel:
     """Finds and inspects a model; loads no weights unless precision is "auto".
 
+    Logs a warning of what the model's files want and no argument does, unless resize_mode is given.
+
     Args:
         model: Handle of the SavedModel.
         signature: Signature or sub-callable to run, if the model has several.
@@ -54,6 +60,11 @@ def settle_model(
     """
     model_dir = resolve_model(model)
     notes = read_notes(model_dir)
+    if "resize_mode" not in preprocessing and (unsaid := beyond_flags(model_dir)):
+        _logger.warning(
+            "%s, which no argument does; resize_mode and input_range say what is done instead",
+            printable(unsaid),
+        )
     fields = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
     noted = {name: value for name, value in notes.items() if name in fields}
     chosen = {**noted, **preprocessing}

@@ -1,4 +1,4 @@
-"""Class names: reads a labels file and fits it to a classifier's width."""
+"""Class names: reads and writes a labels file, and fits it to a classifier's width."""
 
 import ast
 import csv
@@ -63,15 +63,35 @@ def read_labels(uri: str, *, allow_private_hosts: bool = False) -> tuple[str, ..
     name = without_query(uri).lower()
     if name.endswith(".csv"):
         labels = _from_csv(text, uri)
-    elif name.endswith(".json") or text.lstrip().startswith("{"):
+    elif name.endswith(".json") or _is_literal(text):
         labels = _from_json(text, uri)
     else:
-        # A class in between may be without a name; empty lines at the end are no classes.
-        lines = [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
-        labels = _without_numbers(lines)
+        labels = _from_lines(text)
     if labels in ((), ("",)):
         raise ModelError(f"no labels in {uri}: want one name for each class")
     return labels
+
+
+def labels_as_text(labels: tuple[str, ...]) -> str:
+    """Returns the content of a labels.txt, of which read_labels returns the same names.
+
+    It has one name a line. Where these lines would be read as other names, it is a dict literal:
+
+        ("cat", "dog")            cat
+                                  dog
+        ("0 left", "1 right")     {
+                                  "0": "0 left",
+                                  "1": "1 right"
+                                  }
+
+    Args:
+        labels: Class names in the order of the classifier's outputs.
+    """
+    lines = "".join(f"{name}\n" for name in labels)
+    read = lines.removeprefix("\ufeff")  # Taken for a byte order mark.
+    if not _is_literal(read) and _from_lines(read) == labels:
+        return lines
+    return json.dumps(dict(enumerate(labels)), ensure_ascii=False, indent=0) + "\n"
 
 
 def read_fitting_labels(
@@ -167,6 +187,15 @@ def _open(uri: str, *, allow_private_hosts: bool) -> BinaryIO:
     if is_web_uri(uri):
         return open_copy(uri, MAX_LABELS_BYTES, allow_private_hosts=allow_private_hosts)
     return FileSystems.open(uri)
+
+
+def _is_literal(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def _from_lines(text: str) -> tuple[str, ...]:
+    # A class in between may be without a name; empty lines at the end are no classes.
+    return _without_numbers([it.removesuffix("\r") for it in text.rstrip("\r\n").split("\n")])
 
 
 def _without_numbers(lines: list[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from transforms.errors import ModelError
+from transforms.errors import ModelError, brief
 from transforms.files.file_systems import (
     FileMetadata,
     list_files,
@@ -26,6 +26,7 @@ from transforms.models.cache import (
 from transforms.models.hub_download import download_hub_model
 from transforms.models.lfs_pointer import refuse_pointer
 from transforms.models.onnx_files import (
+    BELONGING,
     check_onnx_files,
     find_onnx,
     is_onnx,
@@ -34,6 +35,7 @@ from transforms.models.onnx_files import (
     model_files,
     split_remote,
 )
+from transforms.models.places import is_only
 from transforms.models.strangers import describe_stranger
 
 SAVED_MODEL = "saved_model.pb"
@@ -66,7 +68,10 @@ def resolve_model(handle: str, cache_dir: str | None = None) -> str:
     if not handle:
         raise ModelError("empty model handle, want a directory, an archive or a URI")
     if scheme is None:
-        return _resolve_local(handle, cache_directory(cache_dir))
+        try:
+            return _resolve_local(handle, cache_directory(cache_dir))
+        except OSError as error:
+            raise ModelError(f"cannot read model {handle}: {brief(error)}") from error
     if scheme[1].lower() in ("http", "https"):
         return _model_root(download_hub_model(handle), handle)
     found = _resolve_remote(handle, cache_directory(cache_dir))
@@ -97,13 +102,16 @@ def fingerprint_model(model_dir: str) -> str:
     may be renamed.
 
     Raises:
-        ModelError: If it is ONNX, and not whole.
+        ModelError: If a file cannot be read, or it is ONNX, and not whole.
     """
     digest = hashlib.sha256()
     for relative, path in model_files(model_dir) if is_onnx(model_dir) else _all_files(model_dir):
         if path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            try:
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise ModelError(f"cannot read model {model_dir}: {brief(error)}") from error
             digest.update(f"{content} {relative}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -204,7 +212,7 @@ def _only(graph: str, files: dict[str, FileMetadata], uri: str) -> dict[str, Fil
 
 
 def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, FileMetadata]:
-    """Keeps one version, so that the others are not copied."""
+    """Keeps one version, so that the others are not copied, and what belongs to it above it."""
     if SAVED_MODEL in files:
         return files
     version = _latest_version(files, uri)
@@ -214,7 +222,9 @@ def _only_latest_version(files: dict[str, FileMetadata], uri: str) -> dict[str, 
         return {path: files[path] for path in kept}
     if version is None:
         raise ModelError(_not_a_model(uri, files))
-    return {path: item for path, item in files.items() if path.startswith(f"{version}/")}
+    directories = {path.partition("/")[0] for path in files if "/" in path}
+    above = BELONGING if is_only(version, directories) else ()
+    return {it: files[it] for it in files if it.startswith(f"{version}/") or it in above}
 
 
 def _model_root(directory: str, handle: str) -> str:

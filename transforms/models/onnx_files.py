@@ -26,6 +26,9 @@ LABELS_FILE = "labels.txt"
 _SAYING = (PREPROCESSOR_FILE, PROCESSOR_FILE, CONFIG_FILE)
 """Files that say what a model wants of images."""
 
+BELONGING = (*_SAYING, LABELS_FILE)
+"""Files that belong to a model and may lie above its directory."""
+
 _SUBDIRECTORY = "onnx"
 """Where exporters put the graph, below the directory of the JSON files."""
 
@@ -109,11 +112,7 @@ def keep_beside(paths: Collection[str], graph: str) -> set[str]:
     if graph not in paths:
         raise KeyError(graph)
     place = graph.rpartition("/")[0]
-    near = {
-        path
-        for path in paths
-        if path.rpartition("/")[0] == place or path in (*_SAYING, LABELS_FILE)
-    }
+    near = {path for path in paths if path.rpartition("/")[0] == place or path in BELONGING}
     others = tuple(path for path in near if is_onnx(path) and path != graph)
     return {path for path in near if not path.startswith(others)}
 

@@ -10,6 +10,7 @@ vit/onnx/model.onnx
 """
 
 import os
+from collections.abc import Iterable
 
 from transforms.models.onnx_files import file_beside, is_onnx
 
@@ -40,8 +41,15 @@ def places_above(model_dir: str) -> list[str]:
     return [parent, above] if is_further_up else [parent]
 
 
+def is_only(name: str, siblings: Iterable[str]) -> bool:
+    """Tells whether a directory is the only one of those in its parent, but for hidden ones."""
+    return [it for it in siblings if not it.startswith((".", "__"))] == [name]
+
+
 def _is_alone(directory: str, parent: str) -> bool:
-    """Tells whether a directory is the only one in its parent, but for hidden ones."""
-    with os.scandir(parent) as entries:
-        names = [it.name for it in entries if it.is_dir() and not it.name.startswith((".", "__"))]
-    return names == [os.path.basename(os.path.abspath(directory))]
+    try:
+        with os.scandir(parent) as entries:
+            names = [it.name for it in entries if it.is_dir()]
+    except PermissionError:  # Others' models may be entered where they may not be listed.
+        return False
+    return is_only(os.path.basename(os.path.abspath(directory)), names)

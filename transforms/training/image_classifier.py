@@ -39,7 +39,7 @@ class ImageClassifier(tf.Module):  # type: ignore[misc]
     """Images in, logits out; all of it can be trained on.
 
     Attributes:
-        labels: The file of the class names, one a line; saved with the model.
+        labels: The file of the class names, saved with the model.
         variables: Variables of the feature-vector model, then the head's.
         trainable_variables: Variables among these to train on, in the same order.
         regularization_losses: Losses of the model, then the head's: functions of no arguments, each

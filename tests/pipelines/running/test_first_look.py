@@ -119,6 +119,14 @@ CASES = [
     Case("inspect_model {model} --labels {tmp}/no.txt", ("cannot read labels {tmp}/no.txt",)),
     Case("convert_model --model {tmp}/empty --output {tmp}/out", ("which holds nothing",)),
     Case("convert_model --model {model} --output {tmp}/photos", ("is there already",)),
+    Case(
+        "convert_model --model {model} --output {tmp}/list.txt/out",
+        ("cannot write {tmp}/list.txt/out: {tmp}/list.txt is no directory",),
+    ),
+    Case(
+        "train_classifier --embeddings {tmp}/done --output {tmp}/list.txt/deep/out",
+        ("cannot write {tmp}/list.txt/deep/out: {tmp}/list.txt is no directory",),
+    ),
     Case("convert_model --modle {model} --output {tmp}/out", ("did you mean --model?",)),
     Case(
         "train_classifier --embeddings {tmp}/nothing --output {tmp}/out",

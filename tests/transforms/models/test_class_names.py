@@ -5,7 +5,7 @@ import pytest
 from tests.support.web import Answer, run_web
 from transforms.errors import ModelError
 from transforms.files.web.storage import web_storage
-from transforms.models.class_names import labels_for, read_labels
+from transforms.models.class_names import labels_as_text, labels_for, read_labels
 
 IMAGENET = tuple(f"class {number}" for number in range(1000))
 
@@ -58,6 +58,38 @@ def test_labels_are_read_in_the_order_of_their_ids(
 ) -> None:
     (tmp_path / name).write_bytes(content.encode())
     assert read_labels(str(tmp_path / name)) == expected
+
+
+NUMBERED = tuple(sorted(f"{number} class" for number in range(11)))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("cat", "dog"),
+        ("0", "1"),
+        ("1 Euro", "2 Euro"),
+        ("crane", "", "crane"),
+        NUMBERED,  # Folders "0 class" to "10 class", by letter.
+        ("0 left", "1 right"),
+        ("0:left", "1:right"),
+        ("{cat}", "{dog}"),
+        (" {cat", "dog"),
+        ("\ufeffcat", "dog"),
+        ("cat", ""),
+        ("two\nlines", "carriage\r"),
+        ('"a", \\b', "écureuil"),
+    ],
+)
+def test_written_labels_are_read_unchanged(tmp_path: pathlib.Path, labels: tuple[str, ...]) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(labels_as_text(labels).encode())
+    assert read_labels(str(path)) == labels
+
+
+def test_labels_are_written_one_a_line_where_that_is_read_unchanged() -> None:
+    assert labels_as_text(("cat", "2 dogs", "")) == '{\n"0": "cat",\n"1": "2 dogs",\n"2": ""\n}\n'
+    assert labels_as_text(("cat", "2 dogs")) == "cat\n2 dogs\n"
 
 
 @pytest.mark.parametrize(

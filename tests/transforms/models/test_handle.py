@@ -19,6 +19,7 @@ from transforms.errors import ModelError
 from transforms.models import cache as model_cache
 from transforms.models.contract import inspect_model
 from transforms.models.handle import fingerprint_model, resolve_model
+from transforms.models.label_files import find_labels
 from transforms.models.notes import read_notes
 
 RESOLVE = "from transforms.models.handle import resolve_model; print(resolve_model({!r}))"
@@ -232,6 +233,36 @@ def test_only_the_latest_version_in_a_bucket_is_copied(bucket: pathlib.Path, cac
     assert not any("/1/" in uri for uri in _Bucket.opened)
 
 
+def test_the_only_version_in_a_bucket_comes_with_what_belongs_to_it(
+    bucket: pathlib.Path, cache: str
+) -> None:
+    write_model(bucket / "m" / "1")
+    (bucket / "m" / ".hidden").mkdir()
+    (bucket / "m" / ".hidden" / "x").touch()
+    (bucket / "m" / "labels.txt").write_text("cat\ndog\n")
+    (bucket / "m" / "model.safetensors").write_bytes(b"x")
+    range_255 = {"do_rescale": False}
+    write_json(bucket / "m", "preprocessor_config.json", range_255)
+    found = resolve_model("bucket://m", cache)
+    assert find_labels(found) == os.path.join(os.path.dirname(found), "labels.txt")
+    assert read_notes(found) == read_notes(str(bucket / "m" / "1")) == {"input_range": "0,255"}
+    assert sorted(os.listdir(os.path.dirname(found))) == [
+        "1", "labels.txt", "preprocessor_config.json"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["2/saved_model.pb", "0/saved_model.pb", "3/half"])
+def test_files_above_several_versions_in_a_bucket_are_let_lie(
+    bucket: pathlib.Path, cache: str, other: str
+) -> None:
+    write_model(bucket / "m" / "1")
+    (bucket / "m" / other).parent.mkdir()
+    (bucket / "m" / other).write_bytes(b"graph")
+    (bucket / "m" / "labels.txt").write_text("cat\ndog\n")
+    assert find_labels(str(bucket / "m" / "1")) is None
+    assert find_labels(resolve_model("bucket://m", cache)) is None
+
+
 def test_the_only_folder_in_a_bucket_that_holds_a_model_is_taken(
     bucket: pathlib.Path, cache: str
 ) -> None:
@@ -403,6 +434,25 @@ def test_the_fingerprint_changes_with_any_name_or_content(tmp_path: pathlib.Path
 def test_a_copy_has_the_same_fingerprint(tmp_path: pathlib.Path) -> None:
     first, second = write_model(tmp_path / "a"), write_model(tmp_path / "b")
     assert fingerprint_model(str(first)) == fingerprint_model(f"{second}/")
+
+
+@pytest.mark.parametrize("mode", [0, 0o111])
+def test_a_directory_that_may_not_be_listed_is_named(tmp_path: pathlib.Path, mode: int) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=mode)
+    with pytest.raises(ModelError, match=r"cannot read model .*closed: .*Permission denied"):
+        resolve_model(str(closed))
+    closed.chmod(0o700)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: pathlib.Path) -> None:
+    archive = write_archive(tmp_path / "m.tar.gz", write_model(tmp_path / "model"))
+    archive.chmod(0)
+    with pytest.raises(ModelError, match=r"cannot read model .*m.tar.gz: .*Permission denied"):
+        resolve_model(str(archive))
+    (tmp_path / "model" / "variables" / "variables.index").chmod(0)
+    with pytest.raises(ModelError, match=r"cannot read model .*model: .*variables.index"):
+        fingerprint_model(str(tmp_path / "model"))
 
 
 def test_links_to_files_are_followed(tmp_path: pathlib.Path) -> None:

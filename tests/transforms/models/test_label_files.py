@@ -8,6 +8,7 @@ import pytest
 from transforms.models.class_names import read_labels
 from transforms.models.handle import resolve_model
 from transforms.models.inspection import inspect_saved_model
+from transforms.models.notes import read_notes
 
 LOBE = json.dumps({"doc_id": "1", "classes": {"Label": ["cat", "dog"]}, "inputs": {}})
 HUGGING_FACE = json.dumps({"id2label": {"0": "cat", "1": "dog"}, "image_size": 24})
@@ -62,3 +63,17 @@ def test_what_is_no_models_labels_is_let_lie(
         shutil.copytree(saved_model("mean_color"), tmp_path / "models" / model)
     (tmp_path / name).write_text(content)
     assert inspect_saved_model(str(tmp_path / "models" / "one")).labels is None
+
+
+def test_a_model_in_a_directory_that_may_not_be_listed_has_nothing_above_it(
+    tmp_path: pathlib.Path, saved_model: SavedModel
+) -> None:
+    shutil.copytree(saved_model("mean_color"), tmp_path / "closed" / "model")
+    (tmp_path / "closed" / "labels.txt").write_text("cat\ndog\n")
+    (tmp_path / "closed").chmod(0o111)
+    try:
+        model = resolve_model(str(tmp_path / "closed" / "model"))
+        assert inspect_saved_model(model).labels is None
+        assert read_notes(model) == {}
+    finally:
+        (tmp_path / "closed").chmod(0o700)

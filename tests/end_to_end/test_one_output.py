@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, diff, inspect_model, report
+from pipelines import classify, diff, embed, evaluate, index, inspect_model, report, search
 from tests.support.images import encode
 from tests.support.models import save_output
 from tests.support.runs import read
@@ -176,3 +176,34 @@ def test_the_page_of_a_run_counts_both_classes_of_probabilities(
     assert "of the images are of the class" not in said
     titles = ("not positive: 2 images, some at random", "positive: 1 images, some at random")
     assert all((title in page.read_text()) == (activation == "sigmoid") for title in titles)
+
+
+def test_vectors_of_one_number_are_not_told_apart_by_direction(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", lambda images: logit(images) + 5)
+    out, page = str(tmp_path / "out"), ["--output", str(tmp_path / "page.html")]
+    flags = ["--input", photos, "--model", model, "--image_id_from", "relative_path"]
+    assert embed.main([*flags, "--output", out]) == 0
+    truth = tmp_path / "truth.csv"
+    truth.write_text("image_id,label\nblack.png,dark\nmid.png,dark\nwhite.png,bright\n")
+    capsys.readouterr()
+    for main, argv in (
+        (search.main, [out, "--image_id", "mid.png", *page]),
+        (index.main, [out]),
+        (evaluate.main, [out, "--labels_csv", str(truth), *page]),
+    ):
+        assert main(argv) == 2
+        assert "has vectors of one number: by cosine each is like all" in capsys.readouterr().err
+    assert report.main([out, *page]) == 0
+    assert "note      the vectors are of one number: " in capsys.readouterr().out
+
+
+def test_a_number_is_not_scaled_to_length_one(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", logit)
+    flags = ["--input", photos, "--model", model, "--output", str(tmp_path / "out")]
+    assert embed.main([*flags, "--normalize", "l2"]) == 2
+    assert "--normalize l2 makes each number 1 or -1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

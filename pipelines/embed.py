@@ -27,10 +27,15 @@ tar (WebDataset) files and writes one vector an image to Parquet or TFRecord.
 def embedding_outputs(
     config: EmbedFlags, model: "LaunchedModel", carried: "pa.Schema", footer: Mapping[str, str]
 ) -> "Outputs":
-    """Returns the step that turns the model's outputs into embedding rows."""
-    from pipelines.running.launch import Outputs
-    from transforms.steps.to_embeddings import ToEmbeddings
+    """Returns the step that turns the model's outputs into embedding rows.
 
+    Raises:
+        ModelError: If --normalize leaves only a number's sign.
+    """
+    from pipelines.running.launch import Outputs
+    from transforms.steps.to_embeddings import ToEmbeddings, check_length
+
+    check_length(config.normalize, model.spec.output_dim)
     return Outputs(
         ToEmbeddings(
             config.embedding_dtype, config.normalize, carried, footer, config.image_statistics

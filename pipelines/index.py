@@ -66,6 +66,7 @@ def _index(config: IndexConfig) -> Outcome:
     from transforms.runs.embedding_runs import open_embedding_runs
     from transforms.runs.rows import read_vectors
     from transforms.vectors.ann_index import RECALL_AT, build_index, plan_index
+    from transforms.vectors.one_number import refuse_one_number
 
     import_extra("faiss")  # Before any reading.
     runs = open_embedding_runs([config.run])
@@ -75,6 +76,7 @@ def _index(config: IndexConfig) -> Outcome:
     if has_index(directory) and not config.overwrite:
         raise OutputError(f"{directory} holds an index already; --overwrite replaces it")
     rows, dim = runs.shape()
+    refuse_one_number(dim, run.directory)
     say("vectors", f"{rows:,} of {dim:,} numbers, of {run.directory}")
     plan = plan_index(rows, dim)
     started = time.perf_counter()

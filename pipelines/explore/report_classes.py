@@ -173,7 +173,7 @@ def _note(survey: ClassSurvey, counts: list[tuple[int, int]]) -> list[Note]:
     index, most = counts[0]
     rows = len(survey.classes)
     notes = [Note(f"{len(counts):,} classes are the best of some image", CLASSES)]
-    if most > _DOMINANT * rows and rows > 1:
+    if survey.has_choice and most > _DOMINANT * rows and rows > 1:
         text = f"{most / rows:.0%} of the images are of the class {_cut(survey.names[index])}"
         notes.append(Note(text, CLASSES, is_bad=True))
     return notes

@@ -111,6 +111,11 @@ def _note_duplicates(survey: VectorSurvey, duplicates: Duplicates) -> list[Note]
 
 
 def _note_directions(spectrum: Spectrum, dim: int) -> list[Note]:
+    if dim == 1:
+        advice = (
+            "by cosine each is like all others of its sign; only lengths and copies say anything"
+        )
+        return [Note("the vectors are of one number", HEALTH, advice=advice)]
     cosine, first = spectrum.mean_cosine, float(spectrum.shares[:1].sum())
     if cosine > _COLLAPSED:
         advice = (

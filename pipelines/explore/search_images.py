@@ -27,6 +27,7 @@ from transforms.schemas import CONTENT_SHA256, HEIGHT, IMAGE_ID, URI, WIDTH
 from transforms.vectors.ann_index import RECALL_AT
 from transforms.vectors.exact_search import search_exactly
 from transforms.vectors.neighbours import Neighbours, normalize
+from transforms.vectors.one_number import refuse_one_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,7 @@ def search(config: SearchConfig) -> Outcome:
         facts["projector"] = _export(runs, config.export_projector)
     if not (config.image or config.image_id):
         return Outcome(facts=facts)
+    refuse_one_number(dim, run.directory)
     queries, vectors = read_queries(runs, config.image, config.image_id, config.model)
     neighbours, how = _find(runs, normalize(vectors), config)
     found = _gather(runs, queries, neighbours, config.top_k)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import classify, inspect_model
+from pipelines import classify, diff, embed, evaluate, index, inspect_model, report, search
 from tests.support.images import encode
 from tests.support.models import save_output
 from tests.support.runs import read
@@ -36,8 +36,8 @@ def model(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> str:
     return save_output(tmp_path / "model", lambda images: tf.sigmoid(logit(images)))
 
 
-def run(tmp_path: pathlib.Path, photos: str, model: str, *flags: str) -> int:
-    argv = ["--input", photos, "--model", model, "--output", str(tmp_path / "out"), *flags]
+def run(tmp_path: pathlib.Path, photos: str, model: str, *flags: str, to: str = "out") -> int:
+    argv = ["--input", photos, "--model", model, "--output", str(tmp_path / to), *flags]
     return classify.main(argv)
 
 
@@ -119,3 +119,91 @@ def test_a_width_that_is_not_declared_is_found_out(tmp_path: pathlib.Path, photo
     model = save_output(tmp_path / "model", undeclared)
     assert run(tmp_path, photos, model) == 0
     assert by_name(tmp_path, "score")[0][0] == pytest.approx(0.018, abs=1e-3)
+
+
+def compare(tmp_path: pathlib.Path, before: str, after: str) -> int:
+    runs = [str(tmp_path / name) for name in (before, after)]
+    return diff.main([*runs, "--output", str(tmp_path / "diff.html"), "--fail_below", "1"])
+
+
+def test_diff_tells_the_scores_that_crossed_a_half(
+    tmp_path: pathlib.Path, photos: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, photos, model, to="before") == 0
+    near = save_output(tmp_path / "near_model", lambda images: logit(images) * 0.9)
+    assert run(tmp_path, photos, near, to="near") == 0
+    turned = save_output(tmp_path / "turned_model", lambda images: -logit(images))
+    assert run(tmp_path, photos, turned, to="turned") == 0
+    capsys.readouterr()
+    assert compare(tmp_path, "before", "near") == 0
+    assert "verdict   1.000000: the share of 3 images" in capsys.readouterr().out
+    assert compare(tmp_path, "before", "turned") == 1
+    said = capsys.readouterr()
+    assert "3 of 3 flipped" in said.out
+    assert "flips     2 not positive -> positive\n          1 positive -> not posi" in said.out
+    assert said.err == "diff: the verdict 0.000000 is below --fail_below 1\n"
+
+
+def test_diff_refuses_logits_for_it_knows_no_threshold(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", logit)
+    assert run(tmp_path, photos, model, "--activation", "none") == 0
+    capsys.readouterr()
+    assert compare(tmp_path, "out", "out") == 2
+    error = capsys.readouterr().err
+    assert "has scores from -4 to 4 of a model with one output, wanted probabilities" in error
+
+
+@pytest.mark.parametrize(
+    ("activation", "note"),
+    [("sigmoid", "2 classes are the best of some image"), ("none", "1 classes are the best")],
+)
+def test_the_page_of_a_run_counts_both_classes_of_probabilities(
+    tmp_path: pathlib.Path,
+    photos: str,
+    capsys: pytest.CaptureFixture[str],
+    activation: str,
+    note: str,
+) -> None:
+    model = save_output(tmp_path / "model", logit)
+    assert run(tmp_path, photos, model, "--activation", activation) == 0
+    capsys.readouterr()
+    page = tmp_path / "page.html"
+    assert report.main([str(tmp_path / "out"), "--output", str(page)]) == 0
+    said = capsys.readouterr().out
+    assert note in said
+    assert "of the images are of the class" not in said
+    titles = ("not positive: 2 images, some at random", "positive: 1 images, some at random")
+    assert all((title in page.read_text()) == (activation == "sigmoid") for title in titles)
+
+
+def test_vectors_of_one_number_are_not_told_apart_by_direction(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", lambda images: logit(images) + 5)
+    out, page = str(tmp_path / "out"), ["--output", str(tmp_path / "page.html")]
+    flags = ["--input", photos, "--model", model, "--image_id_from", "relative_path"]
+    assert embed.main([*flags, "--output", out]) == 0
+    truth = tmp_path / "truth.csv"
+    truth.write_text("image_id,label\nblack.png,dark\nmid.png,dark\nwhite.png,bright\n")
+    capsys.readouterr()
+    for main, argv in (
+        (search.main, [out, "--image_id", "mid.png", *page]),
+        (index.main, [out]),
+        (evaluate.main, [out, "--labels_csv", str(truth), *page]),
+    ):
+        assert main(argv) == 2
+        assert "has vectors of one number: by cosine each is like all" in capsys.readouterr().err
+    assert report.main([out, *page]) == 0
+    assert "note      the vectors are of one number: " in capsys.readouterr().out
+
+
+def test_a_number_is_not_scaled_to_length_one(
+    tmp_path: pathlib.Path, photos: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_output(tmp_path / "model", logit)
+    flags = ["--input", photos, "--model", model, "--output", str(tmp_path / "out")]
+    assert embed.main([*flags, "--normalize", "l2"]) == 2
+    assert "--normalize l2 makes each number 1 or -1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -7,11 +7,8 @@ whole numbers, with the classes' numbers. Of a run whose classes 0 and 2 are "ca
     matched by    class_label                class_index
     right class   cat, hen (none), dog       cat, 1 (none), dog
 
-A model with one output gives the score of its class alone, and the other class gets the rest:
-
-    answers       dog 0.9       dog 0.2
-    become        dog 0.9       not dog 0.8
-                  not dog 0.1   dog 0.2
+A model with one output gives the score of its class alone; the other class gets its name from the
+labels (see one_output).
 """
 
 from collections.abc import Sequence
@@ -23,6 +20,7 @@ import numpy.typing as npt
 from transforms.errors import InputError
 from transforms.evaluation.truth import Truth
 from transforms.explore.class_answers import ClassAnswers
+from transforms.explore.one_output import both_classes, has_one_output
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL
 
@@ -62,7 +60,7 @@ def read_named_answers(run: PublishedRun, truth: Truth) -> NamedAnswers:
         InputError: If a file is damaged, or no label is one of the run's classes.
     """
     answers = ClassAnswers.read(run)
-    if _has_one_output(run, answers):
+    if has_one_output(run, answers.classes.shape[1]):
         answers = with_the_other_class(answers, truth, run.directory)
     return name_answers(answers, truth, run.directory)
 
@@ -117,14 +115,8 @@ def name_answers(answers: ClassAnswers, truth: Truth, directory: str) -> NamedAn
     )
 
 
-def _has_one_output(run: PublishedRun, answers: ClassAnswers) -> bool:
-    """Tells whether the model gives one number; an undeclared width shows where more was asked."""
-    width, asked = run.record["model"]["output_dim"], run.record["recipe"]["outputs"]["top_k"]
-    return width == 1 or (width is None and asked > 1 and answers.classes.shape[1] == 1)
-
-
 def with_the_other_class(answers: ClassAnswers, truth: Truth, directory: str) -> ClassAnswers:
-    """Adds the class that a model with one output leaves out.
+    """Adds the class that a model with one output leaves out, by the name that labels give it.
 
     Args:
         answers: Answers of one class an image, the same for all.
@@ -133,17 +125,7 @@ def with_the_other_class(answers: ClassAnswers, truth: Truth, directory: str) ->
 
     Raises:
         InputError: If scores are no probabilities, or the labels are not of two classes.
-
-    Source:
-        https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-class: one output is
-        the probability of the class numbered 1, so that of class 0 is the rest.
     """
-    scores = answers.scores[:, :1]
-    if scores.min() < 0 or scores.max() > 1:
-        raise InputError(
-            f"{directory} has scores from {scores.min():g} to {scores.max():g} of a model with "
-            "one output, wanted probabilities; run classify with --activation sigmoid"
-        )
     ((number, label),) = answers.labels.items()
     texts = {str(number)} if label is None else {label, str(number)}
     others = [name for name in truth.names if name not in texts]
@@ -155,19 +137,10 @@ def with_the_other_class(answers: ClassAnswers, truth: Truth, directory: str) ->
             f"the labels have {len(others)} others: {', '.join(others[:_SHOWN])}; wanted one name "
             "for all of them"
         )
-    other = 1 - number  # See positive_class.
-    name = others[0] if others else f"not {label or number}"
+    name = others[0] if others else None
     if set(truth.names) - {label, *others}:  # The labels are numbers.
-        label, name = str(number), name if others else str(other)
-    both = np.concatenate([scores, 1 - scores], axis=1)
-    classes = np.broadcast_to(np.array([number, other], np.int32), both.shape)
-    # A score of a half is of the model's class: 0.5 is where Keras users put the threshold.
-    order = np.argsort(-both, axis=1, kind="stable")
-    return ClassAnswers(
-        np.take_along_axis(classes, order, axis=1),
-        np.take_along_axis(both, order, axis=1),
-        {number: label, other: name},
-    )
+        label, name = str(number), name or str(1 - number)  # See positive_class.
+    return both_classes(answers._replace(labels={number: label}), directory, name)
 
 
 def _no_match(answers: ClassAnswers, truth: Truth, directory: str) -> str:

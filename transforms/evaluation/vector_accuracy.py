@@ -15,6 +15,7 @@ from transforms.runs.embedding_runs import EmbeddingRuns
 from transforms.runs.record import PublishedRun
 from transforms.vectors.exact_search import ExactSearch
 from transforms.vectors.neighbours import normalize
+from transforms.vectors.one_number import refuse_one_number
 
 NEIGHBOURS = 10
 """Neighbours that are looked for."""
@@ -80,7 +81,8 @@ def measure_vectors(
         on_rows: Callback, told how many rows more were read; twice those of the run in all.
 
     Raises:
-        InputError: If a file is damaged, or there are not two classes, one with two images.
+        InputError: If a file is damaged, vectors are of one number, or there are not two classes,
+            one with two images.
     """
     counts = np.bincount(truth.labels, minlength=len(truth.names))
     asked = np.flatnonzero(counts[truth.labels] > 1)
@@ -97,6 +99,7 @@ def measure_vectors(
     kept: list[npt.NDArray[np.float32]] = []
     numbers_kept: list[Numbers] = []
     for numbers, vectors in _read_labelled(run, truth, on_rows):
+        refuse_one_number(vectors.shape[1], run.directory)
         sums = sums or ClassSums(len(truth.names), vectors.shape[1])
         sums.add(vectors, truth.labels[numbers])
         kept.append(vectors[is_query[numbers]])

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.errors import InputError, brief
+from transforms.explore.class_answers import ClassAnswers
 from transforms.explore.input_survey import COLUMNS, InputSurvey
+from transforms.explore.one_output import are_shares, both_classes, has_one_output
 from transforms.runs.image_ids import digest_ids
 from transforms.runs.record import PublishedRun
 from transforms.runs.rows import read_run
@@ -20,16 +22,19 @@ class ClassSurvey(NamedTuple):
     """The best class of every image.
 
     Attributes:
-        classes: int32 [rows].
+        classes: int32 [rows]. Of a model with one output and probabilities there are two: its own
+            from a score of a half on, and the other.
         scores: float32 [rows], of the best class.
         contents: uint64 [rows], a digest of each image's content_sha256.
         names: The name of each class that is some image's best.
+        has_choice: Whether an image might be of another class; not if one output gives logits.
     """
 
     classes: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
     contents: npt.NDArray[np.uint64]
     names: dict[int, str]
+    has_choice: bool
 
     def frequencies(self) -> list[tuple[int, int]]:
         """Returns the classes and how many images each is best of, the most frequent first."""
@@ -63,6 +68,7 @@ def survey_classes(
     scores: list[npt.NDArray[np.float32]] = []
     names: dict[int, str] = {}
     contents = bytearray()
+    width = 0
     for batch in read_run(run, [CLASS_INDEX, CLASS_LABEL, SCORE, CONTENT_SHA256, *COLUMNS]):
         try:
             best, labels, score = (pc.list_element(column, 0) for column in batch.columns[:3])
@@ -74,12 +80,21 @@ def survey_classes(
         scores.append(score.to_numpy(zero_copy_only=False).astype(np.float32))
         for index, first in zip(*np.unique(classes[-1], return_index=True), strict=True):
             names.setdefault(int(index), labels[int(first)].as_py() or str(index))
+        width = max(width, pc.max(pc.list_value_length(batch.column(0))).as_py() or 0)
         contents += digest_ids(batch.column(3).to_pylist())
         inputs.add(batch)
         on_rows(batch.num_rows)
+    best = ClassAnswers(
+        np.concatenate(classes)[:, None], np.concatenate(scores)[:, None], {**names}
+    )
+    is_one = has_one_output(run, width)
+    is_told = is_one and are_shares(best.scores)
+    if is_told:
+        best = both_classes(best, run.directory)
     return ClassSurvey(
-        np.concatenate(classes),
-        np.concatenate(scores),
+        best.classes[:, 0],
+        best.scores[:, 0],
         np.frombuffer(contents, np.uint64),
-        names,
+        {index: label or str(index) for index, label in best.labels.items()},
+        is_told or not is_one,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.explore.class_answers import ClassAnswers, Classes, Scores
+from transforms.explore.one_output import both_classes, has_one_output
 from transforms.explore.run_join import RunJoin
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CLASS_INDEX, CLASS_LABEL
@@ -97,7 +98,8 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
     """Compares the classes of the images that two runs share.
 
     Classes are the same if their numbers are, where both runs have one list of labels, or one has
-    none; if the lists differ, their texts say it.
+    none; if the lists differ, their texts say it. Of a model with one output there are two: its
+    own from a score of a half on, and the other.
 
     Args:
         before: A run of pipelines.classify.
@@ -105,9 +107,9 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
         join: Rows of both runs, put together by image.
 
     Raises:
-        InputError: If a file is damaged.
+        InputError: If a file is damaged, or scores of a model with one output are no probabilities.
     """
-    read_before, read_after = ClassAnswers.read(before), ClassAnswers.read(after)
+    read_before, read_after = _read(before), _read(after)
     by_label = _label_lists_differ(before, after)
     codes: dict[str | int, int] = {}
     names: list[str] = []
@@ -134,6 +136,13 @@ def compare_labels(before: PublishedRun, after: PublishedRun, join: RunJoin) -> 
         k=k,
         overlaps=overlap_at_k(classes_before, classes_after),
     )
+
+
+def _read(run: PublishedRun) -> ClassAnswers:
+    answers = ClassAnswers.read(run)
+    if has_one_output(run, answers.classes.shape[1]):
+        return both_classes(answers, run.directory)
+    return answers
 
 
 def _label_lists_differ(before: PublishedRun, after: PublishedRun) -> bool:

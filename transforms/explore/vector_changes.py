@@ -14,6 +14,7 @@ from transforms.runs.record import PublishedRun
 from transforms.runs.rows import read_vectors
 from transforms.vectors.neighbour_overlap import NeighbourOverlap, NeighbourSearch, overlap_at_k
 from transforms.vectors.neighbours import normalize
+from transforms.vectors.one_number import with_scale
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -36,7 +37,8 @@ class VectorChanges:
     Attributes:
         dims: Numbers a vector, before and after.
         cosines: float32 [pairs], from -1 to 1, between each image's vectors; exactly 1 if they are
-            identical. Empty if the dims differ.
+            identical. Vectors of one number stand beside the largest of them, as with_scale says.
+            Empty if the dims differ.
         is_identical: bool [pairs], whether all numbers are equal. Empty if the dims differ.
         overlap: Nearest neighbours that both have, by number of the pair; None if fewer than two
             images have unchanged content.
@@ -59,6 +61,18 @@ class _Part(NamedTuple):
     numbers: Rows
     before: Vectors
     after: Vectors
+
+    @property
+    def scale(self) -> float:
+        """The largest absolute value of all numbers."""
+        return max(float(np.abs(vectors).max()) for vectors in (self.before, self.after))
+
+    def directions(self, scale: float) -> tuple[Vectors, Vectors]:
+        """Returns before and after at length 1, of one number beside a scale; see with_scale."""
+        before, after = (
+            normalize(with_scale(vectors, scale)) for vectors in (self.before, self.after)
+        )
+        return before, after
 
 
 def count_cosines(cosines: Vectors, is_identical: npt.NDArray[np.bool_]) -> dict[str, int]:
@@ -103,11 +117,11 @@ def compare_vectors(
     unchanged = np.flatnonzero(join.is_unchanged)
     queries = _sample(unchanged if len(unchanged) else np.arange(1))
     asked = _read_part(before, after, join, queries)
-    dims = asked.before.shape[1], asked.after.shape[1]
+    dims, scale = (asked.before.shape[1], asked.after.shape[1]), asked.scale
     k = min(k, len(unchanged) - 1)
     searches = [
-        NeighbourSearch(queries, normalize(vectors), k) if k > 0 else None
-        for vectors in (asked.before, asked.after)
+        NeighbourSearch(queries, vectors, k) if k > 0 else None
+        for vectors in asked.directions(scale)
     ]
     has_cosines = dims[0] == dims[1]
     cosines = np.empty(len(join) if has_cosines else 0, np.float32)
@@ -115,12 +129,11 @@ def compare_vectors(
     for part in _read_parts(before, after, join, max(dims)):
         if has_cosines:
             is_identical[part.numbers] = (part.before == part.after).all(axis=1)
-        normalize(part.before)
-        normalize(part.after)
+        directions = part.directions(scale)
         if has_cosines:
-            cosines[part.numbers] = np.einsum("ij,ij->i", part.before, part.after)
+            cosines[part.numbers] = np.einsum("ij,ij->i", *directions)
         among = np.flatnonzero(join.is_unchanged[part.numbers])
-        for search, vectors in zip(searches, (part.before, part.after), strict=True):
+        for search, vectors in zip(searches, directions, strict=True):
             if search is not None:
                 everything = len(among) == len(vectors)
                 search.add(part.numbers[among], vectors if everything else vectors[among])

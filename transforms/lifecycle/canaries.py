@@ -54,7 +54,7 @@ class CanaryGate:
 
     Attributes:
         directory: Folder of the images and EXPECTED_FILE.
-        threshold: Smallest cosine between an answer and the expected one.
+        threshold: Smallest cosine between an answer and the expected one; see `scale_of`.
         stem: Content of the data files.
         writes: Whether the run's own answers become the expected ones.
     """
@@ -102,7 +102,8 @@ class CanaryGate:
         if self.writes:
             return answers
         expected = self._read_expected()
-        cosines = {key: cosine(answers[key], expected[key]) for key in sorted(answers)}
+        scale = scale_of(self.stem, [*answers.values(), *expected.values()])
+        cosines = {key: cosine(answers[key], expected[key], scale) for key in sorted(answers)}
         moved = {key: c for key, c in cosines.items() if not c >= self.threshold}
         if moved:
             worst = sorted(moved.items(), key=lambda item: item[1])[:MOVED_SHOWN]
@@ -141,13 +142,35 @@ class CanaryGate:
         return read
 
 
-def cosine(first: Answer, second: Answer) -> float:
-    """Returns the cosine of two answers; 1 for two that are both zero, 0 if only one is."""
-    norms = [math.sqrt(math.fsum(x * x for x in answer.values())) for answer in (first, second)]
+def scale_of(stem: str, answers: Sequence[Answer]) -> float:
+    """Returns the number that stands beside each answer in a cosine; 0 for none.
+
+    Of vectors the direction counts. Of scores, and of one number, the size does, which a cosine
+    does not see. Beside the largest number of all it does:
+
+        expected    {"5": 0.97}    (0.97, 0.97)
+        answer      {"5": 0.03}    (0.03, 0.97)    a cosine of 0.73 instead of 1
+    """
+    if stem == "embeddings" and any(len(answer) > 1 for answer in answers):
+        return 0.0
+    return max(abs(x) for answer in answers for x in answer.values())
+
+
+def cosine(first: Answer, second: Answer, scale: float = 0.0) -> float:
+    """Returns the cosine of two answers; 1 for two that are both zero, 0 if only one is.
+
+    Args:
+        first: An answer.
+        second: Another.
+        scale: Number that both have besides.
+    """
+    norms = [
+        math.sqrt(math.fsum(x * x for x in (*answer.values(), scale))) for answer in (first, second)
+    ]
     if 0 in norms:
         return float(norms[0] == norms[1])
-    dot = math.fsum(x * second.get(place, 0.0) for place, x in first.items())
-    return dot / (norms[0] * norms[1])
+    products = (x * second.get(place, 0.0) for place, x in first.items())
+    return math.fsum((*products, scale * scale)) / (norms[0] * norms[1])
 
 
 def _answers(path: str, stem: str) -> dict[str, Answer]:

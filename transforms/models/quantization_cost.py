@@ -19,7 +19,7 @@ class QuantizationCost:
 
     Attributes:
         images: Images that were compared; none of them calibrated.
-        cosine_median: Median cosine of an image's two answers.
+        cosine_median: Median cosine of an image's two answers, as `cosines` has it.
         cosine_least: Least of them.
         top_1_agreement: Share of images of which the largest output is the same one; of models
             with one output, that lies on the same side of the median.
@@ -59,10 +59,16 @@ def _top_1(outputs: _Outputs, reference: _Outputs) -> npt.NDArray[np.integer]:
 
 
 def _nearest(vectors: _Outputs) -> npt.NDArray[np.integer]:
-    """Returns the nearest of each among the others, by cosine: int64 [images, NEIGHBOURS]."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(norms > 0, norms, 1)
-    found = unit @ unit.T
+    """Returns the nearest of each among the others: int64 [images, NEIGHBOURS].
+
+    Near is by cosine, and of one number, which has no direction, by difference.
+    """
+    if vectors.shape[1] == 1:
+        found = -np.abs(vectors - vectors.T)
+    else:
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = vectors / np.where(norms > 0, norms, 1)
+        found = unit @ unit.T
     np.fill_diagonal(found, -np.inf)
     return np.argsort(-found, axis=1, kind="stable")[:, :NEIGHBOURS]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from transforms.batches import OutputRows, Predictions
-from transforms.errors import EmbeddingOverflowError
+from transforms.errors import EmbeddingOverflowError, ModelError
 from transforms.failure import Step
 from transforms.schemas import EMBEDDING, embedding_schema
 
@@ -18,6 +18,19 @@ PROBABILITIES = (
     "the model's outputs are probabilities: a classifier's answer rather than a feature vector; "
     "see pipelines.classify, or choose another output with --output_key or --signature"
 )
+
+
+def check_length(normalize: str, embedding_dim: int | None) -> None:
+    """Checks that vectors of length 1 say something, as far as their dimension is known.
+
+    Raises:
+        ModelError: If they are of one number.
+    """
+    if normalize == "l2" and embedding_dim == 1:
+        raise ModelError(
+            "the model has one output, and --normalize l2 makes each number 1 or -1; use "
+            "--normalize none"
+        )
 
 
 def normalize_l2(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -78,8 +91,13 @@ def to_embedding_rows(
     metadata: Mapping[str, str],
     statistics: bool = False,
 ) -> OutputRows:
-    """Makes a batch's rows; see ToEmbeddings for the arguments."""
+    """Makes a batch's rows; see ToEmbeddings for the arguments.
+
+    Raises:
+        ModelError: If all that is left of a vector is its sign.
+    """
     width = batch.outputs.shape[1]
+    check_length(normalize, width)
     schema = embedding_schema(width, dtype, carried, metadata, statistics=statistics)
     vector_type = schema.field(EMBEDDING).type
     vectors = normalize_l2(batch.outputs) if normalize == "l2" else batch.outputs

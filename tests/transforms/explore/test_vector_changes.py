@@ -122,6 +122,25 @@ def test_another_dimension_keeps_its_neighbours(
     assert "dimensions differ" in verdict.meaning
 
 
+def test_vectors_of_one_number_differ_by_its_size(
+    published: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """All are positive: their own cosines are 1."""
+    numbers = np.random.default_rng(5).uniform(0.1, 1, (ROWS, 1)).astype(np.float32)
+    moved, turned = numbers.copy(), 1.1 - numbers
+    numbers[7], moved[7] = 1, 0.03
+    before = with_vectors(published, tmp_path / "before", numbers)
+    changes = compare(before, with_vectors(published, tmp_path / "moved", moved))
+    assert changes.dims == (1, 1)
+    assert changes.is_identical.sum() == ROWS - 1
+    assert changes.cosines.argmin() == 7
+    assert changes.cosines[7] == pytest.approx(1.03 / np.hypot(1, 1) / np.hypot(0.03, 1))
+    after = with_vectors(published, tmp_path / "turned", turned.astype(np.float32))
+    verdict = compare_runs(before, after, 5, lambda count: None).verdict
+    assert verdict.value is not None
+    assert verdict.value < 0.8
+
+
 def test_a_sample_is_asked_of_many(
     published: pathlib.Path,
     tmp_path: pathlib.Path,

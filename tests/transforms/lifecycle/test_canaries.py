@@ -4,9 +4,10 @@ import json
 import pathlib
 
 import pytest
+import tensorflow as tf
 
-from pipelines import classify
-from tests.support.models import save_mean_color
+from pipelines import classify, embed
+from tests.support.models import save_mean_color, save_output
 from tests.support.runs import (
     hashes,
     latest,
@@ -16,7 +17,7 @@ from tests.support.runs import (
     solid,
     write_photos,
 )
-from transforms.lifecycle.canaries import cosine
+from transforms.lifecycle.canaries import cosine, scale_of
 
 
 @pytest.fixture
@@ -141,6 +142,64 @@ def test_another_model_moves_the_canaries(
     assert run_embed(mean_color, tmp_path / "b", *flags, "--input_range=-1,1") == 1
     other = save_mean_color(tmp_path / "other", height=20)
     assert run_embed(other, tmp_path / "c", *flags) == 0, "the mean is that of 20 rows, too"
+
+
+@pytest.mark.parametrize("program", ["embed", "classify"])
+def test_one_number_that_moved_stops_the_run(
+    tmp_path: pathlib.Path, canaries: pathlib.Path, capsys: pytest.CaptureFixture[str], program: str
+) -> None:
+    """A cosine of one number is 1, whatever became of it."""
+    flags = argv(tmp_path, canaries)
+
+    def red(images: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(tf.reduce_mean(images, [1, 2])[:, :1] * 8 - 4)
+
+    model = save_output(tmp_path / "model", red)
+    flags += ["--model", model]
+    main = {"embed": embed.main, "classify": classify.main}[program]
+    assert main([*flags, "--output", str(tmp_path / "a"), "--write_canaries"]) == 0
+    assert main([*flags, "--output", str(tmp_path / "b")]) == 0
+    (canaries / "red.png").write_bytes(solid(10, 10, 30))
+    assert main([*flags, "--output", str(tmp_path / "c")]) == 1
+    assert "1 of 2 canaries moved" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_best_of_many_classes_that_lost_its_score_stops_the_run(
+    tmp_path: pathlib.Path, logits: str, canaries: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [*argv(tmp_path, canaries), "--model", logits, "--top_k", "1"]
+    assert classify.main([*flags, "--output", str(tmp_path / "a"), "--write_canaries"]) == 0
+    assert classify.main([*flags, "--output", str(tmp_path / "b")]) == 0
+    (canaries / "red.png").write_bytes(solid(40, 30, 30))
+    assert classify.main([*flags, "--output", str(tmp_path / "c")]) == 1
+    assert "red.png (cosine 0." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "low", "high"),
+    [
+        ({"1": 0.97}, {"1": 0.03}, 0.7, 0.8),
+        ({"1": 0.97}, {"1": 0.969}, 0.9999, 1),
+        ({"1": 0.97}, {"1": 0.9}, 0.99, 0.9999),
+        ({"1": 1e-7}, {"1": 2e-7}, 0.9999, 1),
+        ({"1": -4.0}, {"1": 4.0}, -0.1, 0.1),
+        ({"1": 0.97, "2": 5e-4, "3": 5e-4}, {"1": 0.4, "2": 1e-3, "3": 1e-3}, 0.9, 0.99),
+        ({"1": 0.5}, {"2": 0.5}, 0.7, 0.9),
+    ],
+)
+def test_of_scores_the_size_counts(
+    was: dict[str, float], now: dict[str, float], low: float, high: float
+) -> None:
+    other = {"1": 0.9}
+    scale = scale_of("classifications", [was, now, other])
+    assert low < cosine(was, now, scale) <= high
+    assert cosine(was, was, scale) == pytest.approx(1)
+
+
+def test_of_vectors_the_direction_counts() -> None:
+    assert scale_of("embeddings", [{"0": 5.0, "1": 3.0}, {"0": 1.0, "1": 2.0}]) == 0
+    assert scale_of("embeddings", [{"0": 5.0}, {"0": -7.0}]) == 7
 
 
 def test_cosines() -> None:

@@ -230,6 +230,25 @@ def test_a_precision_that_moves_the_answers_is_refused_and_auto_avoids_it(
         assert load(model_dir, engine=engine, precision="auto").report.precision == "float32"
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_output_that_a_precision_moves_is_refused_too(
+    tmp_path: pathlib.Path, engine: str
+) -> None:
+    """Answers of a sigmoid have one sign, and so a cosine of 1 whatever they are."""
+    scale, side = 20 * np.eye(3, dtype=np.float32), np.array([[1], [-1], [0]], np.float32)
+
+    def call(images: tf.Tensor) -> tf.Tensor:
+        # Near 1010, numbers of bfloat16 are 4 apart: what two differ by is lost.
+        near = tf.nn.relu(tf.matmul(tf.reduce_mean(images, axis=[1, 2]), scale) + 1000)
+        return tf.sigmoid(tf.matmul(near, side))
+
+    model_dir = save_output(tmp_path, call)
+    with pytest.raises(ModelError, match=r"moves this model's answers to a cosine of 0\.9[0-8]"):
+        load(model_dir, engine=engine, precision="bfloat16")
+    assert load(model_dir, engine=engine, precision="auto").report.precision == "float32"
+
+
 @pytest.mark.parametrize("name", UNCONVERTIBLE)
 def test_a_model_that_openvino_cannot_convert_is_refused(
     saved_model: SavedModel, name: str

@@ -48,3 +48,16 @@ def test_of_one_output_the_side_counts() -> None:
     outputs = np.arange(40, dtype=np.float32)[:, None] + 1
     assert measure_cost(outputs, outputs + 0.4).top_1_agreement == 1
     assert measure_cost(outputs, outputs + 4.0).top_1_agreement == pytest.approx(0.9)
+
+
+def test_of_one_output_the_difference_counts() -> None:
+    """All are positive: by direction each answer is like each other, and all are neighbours."""
+    outputs = (answers(40, 1) ** 2 + 0.1).astype(np.float32)
+    same = measure_cost(outputs, outputs)
+    assert (same.cosine_least, same.neighbour_overlap) == (1, 1)
+    mixed = measure_cost(outputs, np.random.default_rng(1).permutation(outputs))
+    assert mixed.cosine_least < 0.9
+    assert mixed.neighbour_overlap < 0.5
+    moved = outputs.copy()
+    moved[3] += 0.05 * outputs.max()
+    assert 0.995 < measure_cost(outputs, moved).cosine_least < 0.9999

@@ -157,7 +157,7 @@ class Shard:
 
     @property
     def has_planned_ids(self) -> bool:
-        """Whether the run's shards are all of listed images, whose ids the plan has made unique."""
+        """Whether the run's shards are all of listed images: ids are known when it is planned."""
         return self.image_shard_count == self.key.count
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -225,6 +225,11 @@ class RunConfig(LauncherFlags):
         return False
 
     @property
+    def needs_inputs(self) -> bool:
+        """Whether --input and --manifest must be there: for images, or what else they tell."""
+        return not self.names_inputs_otherwise or bool(self.carry_columns or self.boxes)
+
+    @property
     def carried_from(self) -> tuple[str, ...]:
         """Names that the carried columns have in the inputs: width of width=w."""
         return tuple(read_flags.carried_names(self.carry_columns))

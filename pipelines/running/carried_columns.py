@@ -58,6 +58,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             f"{sides[0]}=NAME carries one as NAME"
         )
     private = config.allow_private_hosts
+    manifests = config.manifest if config.needs_inputs else ()
     tables = {
         uri: manifest_schema(
             uri,
@@ -66,7 +67,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             boxes=BoxColumns.parse(config.boxes) if config.boxes else None,
             allow_private_hosts=private,
         )
-        for uri in config.manifest
+        for uri in manifests
     }
     files = _files(config, sources, first, ShardKind.PARQUET)
     if config.carry_columns:
@@ -76,8 +77,8 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
     found = {}
     if tables:
         unified = unify_carried(tables)
-        check_typed(config.manifest, unified)
-        _check_exact({uri: tables[uri] for uri in tables if uri not in config.manifest}, unified)
+        check_typed(manifests, unified)
+        _check_exact({uri: tables[uri] for uri in tables if uri not in manifests}, unified)
         found[next(iter(tables))] = unified
     for kind in (ShardKind.TFRECORD, ShardKind.TAR, ShardKind.ZIP):
         schemas = _peek(config, _files(config, sources, first, kind))

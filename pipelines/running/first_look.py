@@ -31,6 +31,7 @@ from transforms.inputs.manifests import (
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.lifecycle.claim import check_claimable
+from transforms.lifecycle.staging import may_write
 from transforms.models.class_names import check_labels_uri, read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model
@@ -77,6 +78,11 @@ def look_first(config: RunConfig, beam_argv: Sequence[str]) -> None:
             read_labels(config.labels)
     if config.canaries is not None and is_local(config.canaries):
         canary_shard(config.canaries)
+        if config.write_canaries and not may_write(absolute_output(config.canaries)):
+            raise FlagError(
+                f"--write_canaries: {config.canaries} may not be written, where the answers go; "
+                "change that, or copy the images to a directory that may"
+            )
     if isinstance(config, SingleRunConfig) and config.retry_failed is not None:
         if is_local(config.retry_failed):
             read_run_to_complete(config.retry_failed)

@@ -126,7 +126,8 @@ def keep_finished(plan: RunPlan, shards: PCollection[Shard]) -> Kept:
         base_fingerprint=launch.base_fingerprint,
         is_resumed=plan.is_resumed,
         previous=plan.basis.previous,
-        digests=plan.has_files,
+        digests=plan.may_repeat_ids,
+        places_by_content=plan.places_by_content,
     )
 
 
@@ -148,7 +149,7 @@ def publish(
         is_alone: Whether its refusal fails the pipeline.
     """
     results = (kept.finished, written) | "Results" >> beam.Flatten()
-    if plan.has_files:
+    if plan.may_repeat_ids:
         results = results | "CheckUniqueIds" >> CheckUniqueIds()
     warnings = (*planned.warnings, kept.damaged)
     publishing = Publish(plan.publication, planned.skipped, warnings, is_alone)
@@ -222,7 +223,7 @@ def tabulate_and_write(
         staging=publication.staging,
         output_format=publication.output_format,
         carried=launch.columns.carried,
-        digests=plan.has_files,
+        digests=plan.may_repeat_ids,
     )
     return (
         predictions | "Tabulate" >> launch.outputs.tabulate | "WriteShards" >> WriteShards(target)

@@ -8,8 +8,6 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from pipelines.cli.forecast_flags import PLAN_FLAGS
-from pipelines.cli.launcher_flags import LAUNCHER_FLAGS
 from pipelines.cli.run_flags import RunConfig
 from pipelines.cli.wording import warn
 from pipelines.running.box_columns import with_boxes
@@ -21,7 +19,9 @@ from pipelines.running.launched_model import (
     software_versions,
 )
 from pipelines.running.quantization import settle_quantization
+from pipelines.running.recorded_flags import recorded_flags
 from transforms.batches import OutputRows, Predictions
+from transforms.errors import InputError
 from transforms.files.example_coder import IS_FAST
 from transforms.files.flight import FLIGHT
 from transforms.images.policy import INPUT_RANGES, Preprocessing
@@ -157,11 +157,7 @@ class Launch:
             "columns": self.column_recipe,
             "layout": {"rows_per_file": config.rows_per_file, "deduplicate": config.deduplicate},
             "software": software_versions(self.engine),
-            "config": {
-                name: value
-                for name, value in dataclasses.asdict(config).items()
-                if name not in PLAN_FLAGS | LAUNCHER_FLAGS
-            },
+            "config": recorded_flags(config),
         }
 
     @property
@@ -207,14 +203,7 @@ def prepare_launch(
     """
     FLIGHT.allow(config.read_limits)  # Manifests and first files are read here.
     hints = read_hints(config.inference_hints)
-    told = config.told_kind
-    sources = tuple(
-        source
-        for uri in config.input
-        for source in classify_inputs(
-            uri, told, excluded=config.exclude, follows_links=config.follow_links
-        )
-    )
+    sources = tuple(source for uri in config.input for source in _classify(uri, config))
     first = first_files(sources)
     carried = carried_schema(config, sources, first)
     format_named(config.output_format).check_carried(carried)
@@ -275,3 +264,18 @@ def prepare_launch(
         quantization=None if quantization is None else quantization.facts,
         hints=hints,
     )
+
+
+def _classify(uri: str, config: RunConfig) -> list[Source]:
+    """Tells what an --input is; one that is gone is nothing where it need not be there."""
+    try:
+        return classify_inputs(
+            uri,
+            config.told_kind,
+            excluded=config.exclude,
+            follows_links=config.follow_links,
+        )
+    except InputError:
+        if config.needs_inputs:
+            raise
+        return []

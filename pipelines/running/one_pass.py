@@ -4,6 +4,7 @@ Each is a whole run, as its program alone would make it, and is published by its
 """
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -125,15 +126,18 @@ def _execute(
 def _look_at(run: _Planned, seconds: float, workers: str) -> Outcome:
     """Says what became of a run."""
     publication = run.plan.publication
+    reason = read_refusal(publication.staging)
     if is_done(publication):
         print(printable(f"{run.file.path}:"))
-        return sum_up(publication.output, seconds, workers)
-    reason = read_refusal(publication.staging)
-    if reason is None:
+        outcome = sum_up(publication.output, seconds, workers)
+        if reason is None:
+            return outcome
+    elif reason is not None:
+        outcome = Outcome(facts={"status": REFUSED, "output": publication.output})
+    else:
         raise RuntimeError(f"{publication.output} is neither published nor refused")
     warn(f"{run.file.path}: {reason}")
-    facts = {"status": REFUSED, "output": publication.output}
-    return Outcome(facts=facts, error=reason, exit_code=EXIT_FAILED)
+    return dataclasses.replace(outcome, error=reason, exit_code=EXIT_FAILED)
 
 
 def _sum_up(runs: Sequence[tuple[RunFile, Outcome]]) -> Outcome:
@@ -150,7 +154,7 @@ def _sum_up(runs: Sequence[tuple[RunFile, Outcome]]) -> Outcome:
     failed = [file.path for file, outcome in runs if outcome.exit_code]
     error = None
     if failed:
-        error = f"{len(failed)} of {len(runs)} runs not published: {', '.join(failed)}"
+        error = f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}"
     return Outcome(facts={"runs": told}, error=error, exit_code=EXIT_FAILED if failed else 0)
 
 

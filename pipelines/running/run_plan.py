@@ -56,6 +56,11 @@ class RunPlan:
         """Whether some shards are TFRecord, Parquet, tar or zip files: ids are known once read."""
         return self.basis.has_files(self.launch.sources)
 
+    @property
+    def may_repeat_ids(self) -> bool:
+        """Whether two shards may hold one image_id; else the plan puts equal ids into one shard."""
+        return self.has_files or self.places_by_content
+
 
 def plan_run(launch: Launch, claim: Claim, destination: Destination) -> RunPlan:
     """Plans the run that a launch and a claimed output make.

@@ -9,14 +9,15 @@ from pipelines.cli.run_flags import SingleRunConfig
 from pipelines.running.destination import RunDirectory
 from pipelines.running.first_look import read_run_to_complete
 from pipelines.running.launch import MakeOutputs
+from pipelines.running.recorded_flags import INPUTS
 from pipelines.running.run import run_into
 from transforms.errors import FlagError
+from transforms.files.uris import absolute
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun
 
 Config = TypeVar("Config", bound=SingleRunConfig)
 
-_INPUTS = ("input", "manifest")
 _OWN = {
     "output", "retry_failed", "resume", "overwrite", "canaries", "canary_threshold",
     "write_canaries", "max_failed_fraction", "allow_truncated_files", "batch_size",
@@ -75,9 +76,9 @@ def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
         FlagError: If other inputs are named than that run had, or it was another program's.
     """
     theirs = earlier.record["config"]
-    for name in _INPUTS:
+    for name in INPUTS:
         mine = list(getattr(config, name))
-        if mine and mine != theirs[name]:
+        if mine and theirs[name] not in (mine, list(map(absolute, mine))):
             raise FlagError(
                 f"--retry_failed {earlier.directory} has its inputs from that run; leave --{name} "
                 "out"
@@ -87,7 +88,7 @@ def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
         for field in dataclasses.fields(config)
         if field.name in theirs
         and field.name not in _OWN
-        and getattr(config, field.name) == field.default
+        and (field.name in INPUTS or getattr(config, field.name) == field.default)
     }
     return dataclasses.replace(config, **taken)
 

@@ -1,6 +1,9 @@
 """Computed once: images of the same bytes are given to the model once."""
 
+import hashlib
+import itertools
 import pathlib
+from collections.abc import Callable
 
 import pytest
 import tensorflow as tf
@@ -15,8 +18,10 @@ from tests.support.runs import (
     run_refresh,
     solid,
     vectors_of,
+    write_photos,
 )
 from tests.support.tars import write_tar
+from transforms.runs.sharding import FEW_ROWS, shard_index
 
 
 def write_twins(folder: pathlib.Path) -> None:
@@ -105,3 +110,50 @@ def test_a_refresh_deduplicates_what_it_computes_in_each_shard(
     }
     assert run_embed(mean_color, tmp_path / "full", "--input", str(photos)) == 0
     assert contents(latest(root)) == contents(tmp_path / "full")
+
+
+def two_of_two_shards() -> tuple[bytes, bytes]:
+    """Returns two images that --deduplicate puts into different shards of two, by their content."""
+    images = [solid(200, n, 0) for n in range(20)]
+    for one, other in itertools.pairwise(images):
+        shards = {shard_index(hashlib.sha256(image).hexdigest(), 2) for image in (one, other)}
+        if len(shards) == 2:
+            return one, other
+    raise AssertionError
+
+
+def listed(folder: pathlib.Path) -> list[str]:
+    rows = ["uri,image_id"]
+    for n, path in enumerate(sorted(folder.rglob("*.png"))):
+        rows.append(f"{path},{'twice' if path.name == 'twice.png' else n}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+    return ["--manifest", str(folder / "list.csv")]
+
+
+def in_directories(folder: pathlib.Path) -> list[str]:
+    return ["--input", str(folder / "a"), str(folder / "b")]
+
+
+@pytest.mark.parametrize(("name", "key"), [(listed, "image_id"), (in_directories, "relative_path")])
+def test_images_of_unlike_bytes_and_one_id_are_refused_again_on_resume(
+    name: Callable[[pathlib.Path], list[str]],
+    key: str,
+    tmp_path: pathlib.Path,
+    mean_color: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_photos(tmp_path / "a", FEW_ROWS)
+    (tmp_path / "b").mkdir()
+    for place, image in zip("ab", two_of_two_shards(), strict=True):
+        (tmp_path / place / "twice.png").write_bytes(image)
+    argv = [*name(tmp_path), "--deduplicate", "--resume"]
+    out = tmp_path / "out"
+    for _ in range(2):  # The second start finds all shards done.
+        assert run_embed(mean_color, out, *argv, "--image_id_from", key) == 1
+        error = capsys.readouterr().err
+        assert "is not unique" in error
+        assert f"{tmp_path}/a/twice.png" in error
+        assert f"{tmp_path}/b/twice.png" in error
+        assert not out.exists()
+    assert run_embed(mean_color, out, *argv, "--image_id_from", "uri") == 0
+    assert read_record(out)["counts"]["written"] == FEW_ROWS + 2

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipelines import verify
 from tests.support.images import encode, photo
 from tests.support.runs import (
     contents,
@@ -70,8 +71,12 @@ def test_an_output_on_a_mount_point_is_published_in_place(
     write_photos(tmp_path / "photos", 5)
     argv = ["--input", str(tmp_path / "photos")]
     with small_disk(tmp_path / "disk", 8 << 20) as disk:
+        (disk / "lost+found").mkdir(0)  # As mke2fs makes it: no one else may look into it.
         assert run_embed(mean_color, disk, *argv) == 0
+        assert verify.main([str(disk)]) == 0
+        (disk / f"_run.json.{'0' * 32}.partial").write_text("{")  # As a crash leaves it.
         assert run_embed(mean_color, disk, *argv, "--overwrite") == 0
+        assert verify.main([str(disk)]) == 0
         assert run_embed(mean_color, tmp_path / "beside", *argv) == 0
         assert contents(disk) == contents(tmp_path / "beside")
         assert (disk / "_SUCCESS").exists()

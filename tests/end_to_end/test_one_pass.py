@@ -142,7 +142,7 @@ def test_a_run_that_is_refused_stops_no_other_and_is_resumed(
     argv = ["--json", "--metrics_file", str(metrics)]
     assert run_pass(tmp_path / "out", runs, *argv) == 1
     told = json.loads(capsys.readouterr().out)
-    assert told["error"] == f"1 of 3 runs not published: {tmp_path / 'out' / 'labels.yaml'}"
+    assert told["error"] == f"1 of 3 runs failed: {tmp_path / 'out' / 'labels.yaml'}"
     assert [run["status"] for run in told["runs"]] == ["published", "refused", "published"]
     assert [run["exit_code"] for run in told["runs"]] == [0, 1, 0]
     assert "3 of 39 images failed" in told["runs"][1]["error"]
@@ -158,6 +158,34 @@ def test_a_run_that_is_refused_stops_no_other_and_is_resumed(
     assert statuses == ["already_published", "published", "already_published"]
     run_alone(tmp_path / "alone", {"labels": runs["labels"]})
     assert contents(tmp_path / "out" / "labels") == contents(tmp_path / "alone" / "labels")
+
+
+def test_a_run_that_is_published_and_cannot_be_tidied_up_fails(
+    models: dict[str, str],
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = three_runs(models, input=[str(photos)], resume=True)
+    root = tmp_path / "root"
+    runs["vectors"]["output_root"] = str(root)
+    half_pruned = root / ".2026-01-01T00-00-00Z.00000000.pruned"
+    half_pruned.mkdir(parents=True)
+    (half_pruned / "_run.json").touch()
+    half_pruned.chmod(0o500)
+    assert run_pass(tmp_path / "out", runs, "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == f"1 of 3 runs failed: {tmp_path / 'out' / 'vectors.yaml'}"
+    assert [run["status"] for run in told["runs"]] == ["published"] * 3
+    assert [run["exit_code"] for run in told["runs"]] == [1, 0, 0]
+    assert "is published, but what comes after that failed: " in told["runs"][0]["error"]
+    assert str(latest(root)) == told["runs"][0]["output"]
+
+    half_pruned.chmod(0o700)
+    assert run_pass(tmp_path / "out", runs, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [run["error"] for run in told["runs"]] == [None] * 3
+    assert not half_pruned.exists()
 
 
 def test_the_canaries_of_a_run_are_its_own(

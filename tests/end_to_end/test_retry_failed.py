@@ -1,6 +1,8 @@
 """Retrying: the failures of a run, computed again, complete it."""
 
+import json
 import pathlib
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -134,6 +136,41 @@ def test_a_run_may_be_completed_in_its_own_place(tmp_path: pathlib.Path, mean_co
     data = {name: x for name, x in contents(run).items() if not name.startswith("_inputs")}
     full = contents(tmp_path / "full")
     assert data == {name: full[name] for name in data}
+
+
+@pytest.mark.parametrize("recorded", [None, {"input": ["photos/"], "manifest": ["list.txt"]}])
+def test_a_run_is_completed_from_any_directory(
+    tmp_path: pathlib.Path,
+    mean_color: str,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: dict[str, list[str]] | None,
+) -> None:
+    place = tmp_path / "place"
+    write_photos(place / "photos", 3)
+    for name in ("a.png", "b.png"):
+        (place / name).write_bytes(b"no image yet")
+    (place / "list.txt").write_text("a.png\nb.png\n")
+    shutil.copytree(mean_color, place / "model")
+    monkeypatch.chdir(place)
+    inputs = ["--input", "photos/", "--manifest", "list.txt"]
+    half = ["--max_failed_fraction", "0.5"]
+    assert run_embed("model", pathlib.Path("run"), *inputs, *half) == 0
+    (place / "a.png").write_bytes(solid(1, 2, 3))
+    if recorded is not None:  # As earlier versions have it.
+        record = read_record(place / "run")
+        record["config"] |= recorded
+        (place / "run" / "_run.json").write_text(json.dumps(record))
+    monkeypatch.chdir(tmp_path)
+    assert retry(place / "run", tmp_path / "new", *half) == 0
+    assert read(tmp_path / "new").num_rows == 4
+    assert [failure["uri"] for failure in read_failures(tmp_path / "new")] == [f"{place}/b.png"]
+
+    (place / "list.txt").unlink()  # Its images are known.
+    (place / "photos").rename(place / "moved")
+    (place / "b.png").write_bytes(solid(4, 5, 6))
+    monkeypatch.chdir(place)
+    assert retry(tmp_path / "new", tmp_path / "newer", *(inputs if recorded is None else [])) == 0
+    assert read(tmp_path / "newer").num_rows == 5
 
 
 @pytest.mark.parametrize(

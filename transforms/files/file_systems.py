@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from transforms.files.local_tree import files_below
 from transforms.files.object_store import ObjectStore, StoredObject
 from transforms.files.object_stream import ObjectStream
 from transforms.files.schemes import check_scheme, scheme_of
@@ -150,14 +151,14 @@ def create_if_absent(path: str, content: bytes) -> bool:
 
 
 def list_files(directory: str) -> list[FileMetadata]:
-    """Lists every file below a directory; empty if there is no such directory.
+    """Lists every file below a directory; empty if there is no such directory; see files_below.
 
     Raises:
         OSError: If a part of it cannot be listed.
         ValueError: If its scheme is unknown.
     """
     if _is_local(directory):
-        return list(_walk(directory))
+        return list(_look_below(directory))
     if (store := store_of(directory)) is None:
         return list(_match_below(directory))
     with os_errors(directory):
@@ -287,13 +288,7 @@ def _match_below(directory: str) -> Iterator[FileMetadata]:
             yield FileMetadata(found.path, found.size_in_bytes, found.last_updated_in_seconds)
 
 
-def _walk(directory: str) -> Iterator[FileMetadata]:
-    def fail(error: OSError) -> None:
-        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-        if not (absent and error.filename == directory):
-            raise error
-
-    for folder, _, names in os.walk(directory, onerror=fail):
-        for name in names:
-            with contextlib.suppress(OSError):  # It has gone since, or is a link to nothing.
-                yield look_at(os.path.join(folder, name))
+def _look_below(directory: str) -> Iterator[FileMetadata]:
+    for path in files_below(directory):
+        with contextlib.suppress(OSError):  # It has gone since, or is a link to nothing.
+            yield look_at(path)

@@ -15,7 +15,7 @@ from transforms.errors import (
     PermissionDeniedError,
 )
 from transforms.files.file_systems import FileSystems, open_as_stored
-from transforms.files.file_uris import path_of_uri
+from transforms.files.file_uris import path_of_uri, without_file_scheme
 from transforms.files.flight import FLIGHT
 from transforms.files.local_file import ABSENT, open_local
 from transforms.files.object_parts import replaced
@@ -36,6 +36,17 @@ BEGINNING_BYTES = 4096
 def is_local(uri: str) -> bool:
     """Whether a URI has no scheme, so that it is a path on this machine."""
     return FileSystems.get_scheme(uri) is None
+
+
+def absolute(uri: str) -> str:
+    """Returns a path on this machine as one that holds from any directory; a URI as it is.
+
+    In /srv, photos/*.jpg becomes /srv/photos/*.jpg, and gs://b/photos/ stays.
+    """
+    path = without_file_scheme(uri)
+    if not path or not is_local(path) or os.path.isabs(path):
+        return uri
+    return os.path.join(os.getcwd(), path)
 
 
 def open_uri(uri: str, version: str | None = None) -> BinaryIO:

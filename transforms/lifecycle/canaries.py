@@ -80,17 +80,17 @@ class CanaryGate:
                 "answers, and not among both; write them anew with --write_canaries"
             )
 
-    def pass_or_raise(self, result: ShardResult) -> Mapping[str, Answer]:
-        """Compares the run's answers with the expected ones, unless they become these.
+    def pass_or_raise(self, result: ShardResult) -> None:
+        """Compares the run's answers with the expected ones, or makes them these.
+
+        They are kept before the run is visible: one that is published needs nothing more.
 
         Args:
             result: The shard of canaries.
 
-        Returns:
-            The answers.
-
         Raises:
-            RunError: If a canary moved or failed; nothing is published.
+            RunError: If a canary moved or failed, or the answers cannot be written; nothing is
+                published.
         """
         if result.failed:
             failure = read_inputs(result.inputs.path)[1][0]
@@ -100,7 +100,8 @@ class CanaryGate:
             )
         answers = _answers(result.data.path, self.stem)
         if self.writes:
-            return answers
+            self._keep(answers)
+            return
         expected = self._read_expected()
         scale = scale_of(self.stem, [*answers.values(), *expected.values()])
         cosines = {key: cosine(answers[key], expected[key], scale) for key in sorted(answers)}
@@ -113,13 +114,18 @@ class CanaryGate:
                 f"{self.threshold:g} allows: {named}; the model, the decoder or a library is "
                 "another one; nothing is published; if it is meant to be, add --write_canaries"
             )
-        return answers
 
-    def keep(self, answers: Mapping[str, Answer]) -> None:
-        """Makes a published run's answers the expected ones, if that is wanted."""
-        if self.writes:
-            text = json.dumps({"stem": self.stem, "answers": answers}, indent=1)
-            write_whole(FileSystems.join(self.directory, EXPECTED_FILE), text.encode())
+    def _keep(self, answers: Mapping[str, Answer]) -> None:
+        path = FileSystems.join(self.directory, EXPECTED_FILE)
+        text = json.dumps({"stem": self.stem, "answers": answers}, indent=1)
+        try:
+            write_whole(path, text.encode())
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunError(
+                f"--write_canaries: {path} cannot be written: {reason}; nothing is published; run "
+                "again with --resume once that is mended"
+            ) from error
 
     def _read_expected(self) -> dict[str, Answer]:
         path = FileSystems.join(self.directory, EXPECTED_FILE)

@@ -100,12 +100,15 @@ def commit(staging: str, result: ShardResult) -> None:
 
 
 def write_refusal(staging: str, reason: str) -> None:
-    """Notes why a run that did its work may not be published, where other runs are to go on."""
+    """Notes why a run that did its work may not be published, where other runs are to go on.
+
+    Or, of one that is published, what failed after that.
+    """
     write_whole(FileSystems.join(staging, REFUSAL_FILE), reason.encode(errors="surrogateescape"))
 
 
 def read_refusal(staging: str) -> str | None:
-    """Reads why a run may not be published; None if nothing says so."""
+    """Reads what write_refusal noted; None if it did not, or the run was published since."""
     path = FileSystems.join(staging, REFUSAL_FILE)
     if not FileSystems.exists(path):
         return None

@@ -30,6 +30,9 @@ STEMS = {"embed": "embeddings", "classify": "classifications"}
 _DATA_FILE = re.compile(
     rf"({'|'.join(STEMS.values())})-\d{{5,}}-of-\d{{5,}}\.({'|'.join(FORMATS)})"
 )
+_HALF_WRITTEN = re.compile(r"(.+)\.[0-9a-f]{32}\.partial")
+"""A file that is to replace the one before the dot: see write_whole."""
+
 _OURS_SHOWN = 3
 
 
@@ -67,7 +70,9 @@ def names_in(output: str) -> list[str]:
 
 
 def is_ours(name: str) -> bool:
-    """Tells whether a name in the run directory is one that a run writes."""
+    """Tells whether a name in the run directory is one that a run writes, or leaves as it dies."""
+    if half := _HALF_WRITTEN.fullmatch(name):
+        name = half[1]
     return (
         name in (RUN_FILE, FAILURES_FILE, SUCCESS_FILE, INT8_FILE, *EARLIER_NAMES.values())
         or name.startswith(f"{INPUTS}/")

@@ -57,8 +57,9 @@ def check_unique(group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:
 class CheckUniqueIds(beam.PTransform[PCollection[ShardResult], PCollection[ShardResult]]):
     """Fails the run if two rows have one image_id.
 
-    Ids inside TFRecord, Parquet, tar and zip files are known only once these have been read; ids of
-    listed images are checked by PlanShards. 8 bytes a row are shuffled.
+    Ids inside TFRecord, Parquet, tar and zip files are known only once these have been read. Those
+    of listed images are checked by PlanShards, in a shard: that is all there is of an id, unless
+    images are placed by content. 8 bytes a row are shuffled.
     """
 
     def __post_init__(self) -> None:

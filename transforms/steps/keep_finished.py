@@ -57,6 +57,7 @@ class _KeepShard(beam.DoFn):
         self._is_resumed = keep.is_resumed
         self._previous = keep.previous
         self._digests = keep.digests
+        self._places_by_content = keep.places_by_content
         self._shards: PreviousShards | None = None
         self._is_intact = is_intact
 
@@ -159,7 +160,9 @@ class _KeepShard(beam.DoFn):
         is_file = result.kind is not ShardKind.IMAGES
         TALLY.add(total=result.images if is_file else 0, written=result.rows, failed=result.failed)
         TALLY.add_failures(result.failures)
-        if self._digests and not shard.has_planned_ids:
+        # Equal ids meet where the plan places images by them: then it has looked at these.
+        is_checked = shard.has_planned_ids and not self._places_by_content
+        if self._digests and not is_checked:
             result = dataclasses.replace(result, id_digests=digests_in(result.data.path))
         return result
 
@@ -220,6 +223,7 @@ class KeepFinished(beam.PTransform[PCollection[Shard], Kept]):
         is_resumed: Whether commit records of an earlier start count.
         previous: The run that this one builds on, if there is one.
         digests: Whether results carry digests of the ids, for CheckUniqueIds.
+        places_by_content: Whether listed images are put into shards by content, not by image_id.
     """
 
     staging: str
@@ -227,6 +231,7 @@ class KeepFinished(beam.PTransform[PCollection[Shard], Kept]):
     is_resumed: bool
     previous: Previous | None
     digests: bool
+    places_by_content: bool
 
     def __post_init__(self) -> None:
         super().__init__()

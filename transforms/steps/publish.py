@@ -39,8 +39,9 @@ def publish_run(
     Safe to repeat after a crash at any point: it starts again from the commit records' files.
 
     Raises:
-        RunError: If too many images failed or are gone, a file was not read to its end, or the
-            canaries moved; nothing is published and an earlier run stays.
+        RunError: If too many images failed or are gone, a file was not read to its end, the
+            canaries moved, or their answers cannot be kept; nothing is published and an earlier run
+            stays.
         RuntimeError: If a shard is missing.
     """
     if not is_done(publication):
@@ -66,7 +67,7 @@ def _publish_anew(
     warnings: Iterable[str],
 ) -> None:
     chosen = one_attempt_each(result for result in every if not result.shard.is_canaries)
-    gate, answers = publication.canary_gate, None
+    gate = publication.canary_gate
     try:
         truncated = list(describe_truncated(chosen))
         record = run_record(publication, chosen, skipped, [*warnings, *truncated])
@@ -74,15 +75,13 @@ def _publish_anew(
         check_admission(publication, chosen, record, truncated)
         if gate is not None:
             canary = next(result for result in every if result.shard.is_canaries)
-            answers = gate.pass_or_raise(canary)
+            gate.pass_or_raise(canary)
         _make_visible(publication, chosen, text)
     except OSError as error:
         raise RunError(
             f"cannot publish to {publication.output}: {error.strerror or error}; nothing is "
             "published; run again with --resume once that is mended"
         ) from error
-    if gate is not None and answers is not None:
-        gate.keep(answers)
 
 
 def is_done(publication: Publication) -> bool:

@@ -112,6 +112,10 @@ CASES = [
     Case(f"classify {CLASSIFY} --labels {{tmp}}/no.txt", ("cannot read labels {tmp}/no.txt",)),
     Case(f"embed --input {{tmp}}/photos {EMBED} --canaries {{tmp}}/no", ("--canaries",)),
     Case(
+        f"embed --input {{tmp}}/photos {EMBED} --canaries {{tmp}}/sealed --write_canaries",
+        ("--write_canaries: {tmp}/sealed may not be written",),
+    ),
+    Case(
         "refresh --input {tmp}/photos --model {model} --output_root {tmp}/done",
         ("--output_root {tmp}/done is a run; wanted the directory that runs are in",),
     ),
@@ -146,6 +150,8 @@ CASES = [
 def folder(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> Path:
     folder = tmp_path_factory.mktemp("first")
     write_photos(folder / "photos", 2)
+    write_photos(folder / "sealed", 1)
+    (folder / "sealed").chmod(0o500)
     (folder / "list.txt").write_text("photos/0.png\nphotos/1.png\n")
     (folder / "empty.txt").touch()
     for name in ("empty", "texts", "done"):

@@ -35,6 +35,22 @@ def test_a_local_directory_is_listed_and_deleted_by_its_name_alone(
     assert all(len(os.listdir(folder / "[d]")) == 2 for folder in folders[1:])
 
 
+def test_the_lost_and_found_of_a_mount_point_is_passed_over(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").touch()
+    (tmp_path / "in").mkdir()
+    for folder in (tmp_path, tmp_path / "in"):
+        (folder / "lost+found").mkdir(0)
+    with pytest.raises(PermissionError):
+        list_files(str(tmp_path))
+    monkeypatch.setattr("os.path.ismount", lambda path: path == str(tmp_path))
+    with pytest.raises(PermissionError, match="in/lost"):  # A directory of that name, no more.
+        list_files(str(tmp_path))
+    (tmp_path / "in" / "lost+found").rmdir()
+    assert [found.path for found in list_files(str(tmp_path))] == [str(tmp_path / "x")]
+
+
 def test_what_is_absent_is_empty_to_list_and_an_error_to_delete(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").touch()
     assert list_files(str(tmp_path / "absent")) == []

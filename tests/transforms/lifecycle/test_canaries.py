@@ -202,6 +202,23 @@ def test_of_vectors_the_direction_counts() -> None:
     assert scale_of("embeddings", [{"0": 5.0}, {"0": -7.0}]) == 7
 
 
+def test_answers_that_cannot_be_written_stop_the_run_until_they_can(
+    tmp_path: pathlib.Path,
+    mean_color: str,
+    canaries: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = [*argv(tmp_path, canaries), "--write_canaries"]
+    (canaries / "expected.json").mkdir()
+    assert run_embed(mean_color, tmp_path / "out", *flags) == 1
+    error = capsys.readouterr().err
+    assert f"{canaries}/expected.json cannot be written: Is a directory; nothing is publ" in error
+    assert not (tmp_path / "out").exists()
+    (canaries / "expected.json").rmdir()
+    assert run_embed(mean_color, tmp_path / "out", *flags, "--resume") == 0
+    assert run_embed(mean_color, tmp_path / "second", *flags[:-1]) == 0
+
+
 def test_cosines() -> None:
     assert cosine({"0": 3.0, "1": 4.0}, {"0": 3.0, "1": 4.0}) == pytest.approx(1)
     assert cosine({"0": 1.0}, {"1": 1.0}) == 0

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -55,7 +56,8 @@ def left_over(output: pathlib.Path, where: pathlib.Path) -> None:
 def leave_a_part(output: pathlib.Path, where: pathlib.Path) -> None:
     """Leaves what a run does that is put in place file by file and dies at it."""
     output.mkdir()
-    (output / "_run.json").touch()
+    (output / "_failures.jsonl").touch()
+    (output / f"_run.json.{uuid.uuid4().hex}.partial").touch()
 
 
 def of_another(output: pathlib.Path, where: pathlib.Path) -> None:

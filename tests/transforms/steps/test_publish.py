@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import pathlib
+import uuid
 from typing import Any
 
 import pyarrow as pa
@@ -191,6 +192,7 @@ def test_publishing_again_after_a_crash_half_way_completes(place: Place) -> None
     name = "embeddings-00000-of-00002.parquet"
     half = place.output if place.staging.parent == place.output else place.staging / "run"
     (half / name).write_bytes(b"half")
+    (half / f"_run.json.{uuid.uuid4().hex}.partial").write_bytes(b"half")
     publish_run(results, [], place.publication())
     assert place.names() == PUBLISHED
     assert place.read().num_rows == 4

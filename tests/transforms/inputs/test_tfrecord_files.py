@@ -109,7 +109,8 @@ def test_an_image_id_comes_from_a_feature_or_the_name(
 
 
 def test_names_that_are_numbers_are_no_ids_and_in_nobodys_way(tmp_path: pathlib.Path) -> None:
-    records = [example([b"x"], **{"image/filename": [n]}) for n in range(2)]
+    columns = {"image/encoded": [[b"x"]] * 2, "image/filename": [[0], [1]]}
+    records = encode_examples(pa.record_batch(columns))
     file = make_file(tmp_path / "x.tfrecord", records)
     with pytest.raises(InputError, match=r"image/filename is .*; add --image_id_from uri"):
         peek_example_schema(file.uri, None, None, [])

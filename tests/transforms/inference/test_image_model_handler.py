@@ -1,5 +1,6 @@
 """ImageModelHandler, as somebody uses it with Beam's RunInference."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -71,6 +72,23 @@ def test_batches_are_cut_whatever_their_size(model: str) -> None:
     handler = ImageModelHandler(model, batch_size=2)
     found = list(handler.run_inference([png(RED), BROKEN, png(BLUE)] * 3, handler.load_model()))
     wanted = [[1, 0, 0], "decode/UnsupportedFormat", [0, 0, 1]] * 3
+    assert [told(result) for result in found] == wanted
+
+
+def test_large_files_are_read_in_several_parts(model: str, tmp_path: pathlib.Path) -> None:
+    paths = []
+    for number, colour in enumerate((RED, BLUE, RED, BLUE)):
+        path = tmp_path / f"{number}.bmp"
+        path.write_bytes(encode(np.full((1800, 1900, 3), colour, np.uint8), "BMP"))  # 10 MB.
+        paths.append(str(path))
+    handler = ImageModelHandler(model)
+    predictor = handler.load_model()
+    absent = str(tmp_path / "absent.png")
+    prepared = predictor.prepare([*paths, png(RED), absent])
+    assert [len(batch.pixels) for batch in prepared.batches] == [1, 3, 1]
+    assert prepared.bytes_read == sum(map(os.path.getsize, paths)) + len(png(RED))
+    found = handler.run_inference([*paths, png(RED), absent], predictor)
+    wanted = [[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1], [1, 0, 0], "read/NotFound"]
     assert [told(result) for result in found] == wanted
 
 

@@ -59,7 +59,8 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
             columns: Types of the new columns, by name.
 
         Raises:
-            TypeError: If rows have no field for the image, or one of a new column's name.
+            TypeError: If rows have no field for the image, or one of a new column's name. Of
+                elements without a type only the workers see that.
         """
         rows_type = output_type(images.element_type, self.image, columns)
         failures_type = output_type(images.element_type, self.image, ImageFailure.__annotations__)
@@ -70,7 +71,9 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
             | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)
             | "Batch" >> beam.BatchElements(**sizes)
         )
-        inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of))
+        # Rows and failures alike, whichever an element becomes.
+        names = columns.keys() | ImageFailure.__annotations__.keys()
+        inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of, names))
         found = batches | "InferBatch" >> inferring.with_outputs(FAILURES, main="rows")
         return Inferred(
             found.rows | "HandOnRows" >> beam.Map(_hand_on).with_output_types(rows_type),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import Row
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.test_stream import TestStream as _TestStream
@@ -158,6 +159,31 @@ def test_normalized(model: str) -> None:
         rows, _ = pipeline | beam.Create([png((255, 255, 255))]) | EmbedImages(model, "l2")
         expected = {**vector(RED), "embedding": (0.577, 0.577, 0.577)}
         assert_that(rows, equals([expected]))
+
+
+@pytest.mark.parametrize(
+    ("element", "taken"),
+    [
+        ({"image": png(RED), "width": 640, "embedding": None}, "embedding, width"),
+        (("key", Row(image=png(RED), message="the user's")), "message"),
+        ({"image": b"no image", "content_sha256": "x"}, "content_sha256"),
+    ],
+)
+def test_a_field_that_a_column_would_replace_is_refused(
+    model: str,
+    element: Any,  # noqa: ANN401 - all kinds
+    taken: str,
+) -> None:
+    wanted = pytest.raises(Exception, match=f"rows have {taken} already; rename that before")
+    with wanted, _TestPipeline() as pipeline:
+        _ = pipeline | beam.Create([element]).with_output_types(Any) | EmbedImages(model)
+
+
+def test_a_field_of_bytes_that_is_the_image_may_have_any_name(model: str) -> None:
+    with _TestPipeline() as pipeline:
+        images = pipeline | beam.Create([{"message": png(RED), "id": 1}])
+        rows, _ = images | EmbedImages(model, image="message")
+        assert_that(rows, equals([{"id": 1, **vector(RED)}]))
 
 
 def test_windows_and_timestamps_stay(model: str) -> None:

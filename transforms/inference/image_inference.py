@@ -65,7 +65,7 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
         rows_type = output_type(images.element_type, self.image, columns)
         failures_type = output_type(images.element_type, self.image, ImageFailure.__annotations__)
         images_of = functools.partial(_images_of, image=self.image)
-        sizes = batching(self.batch_size, self.max_batch_seconds, images_of)
+        sizes = batching(self.images_a_batch, self.max_batch_seconds, images_of)
         batches = (
             images
             | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)

@@ -140,6 +140,13 @@ def test_dicts_and_keys(model: str) -> None:
         assert_that(failures, equals([]), label="none failed")
 
 
+def test_the_batch_size_may_be_measured(model: str) -> None:
+    with _TestPipeline() as pipeline:
+        images = pipeline | beam.Create([png(RED)] * 100)
+        rows, _ = images | EmbedImages(model, batch_size="auto")
+        assert_that(rows, equals([vector(RED)] * 100))
+
+
 def test_an_empty_field_fails_alone(model: str) -> None:
     elements = [{"id": 1, "image": None}, {"id": 2, "image": png(RED)}]
 
@@ -152,13 +159,6 @@ def test_an_empty_field_fails_alone(model: str) -> None:
         rows, failures = pipeline | beam.Create(elements) | EmbedImages(model)
         assert_that(rows, equals([{"id": 2, **vector(RED)}]))
         assert_that(failures, check, label="one failed")
-
-
-def test_normalized(model: str) -> None:
-    with _TestPipeline() as pipeline:
-        rows, _ = pipeline | beam.Create([png((255, 255, 255))]) | EmbedImages(model, "l2")
-        expected = {**vector(RED), "embedding": (0.577, 0.577, 0.577)}
-        assert_that(rows, equals([expected]))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +184,13 @@ def test_a_field_of_bytes_that_is_the_image_may_have_any_name(model: str) -> Non
         images = pipeline | beam.Create([{"message": png(RED), "id": 1}])
         rows, _ = images | EmbedImages(model, image="message")
         assert_that(rows, equals([{"id": 1, **vector(RED)}]))
+
+
+def test_normalized(model: str) -> None:
+    with _TestPipeline() as pipeline:
+        rows, _ = pipeline | beam.Create([png((255, 255, 255))]) | EmbedImages(model, "l2")
+        expected = {**vector(RED), "embedding": (0.577, 0.577, 0.577)}
+        assert_that(rows, equals([expected]))
 
 
 def test_windows_and_timestamps_stay(model: str) -> None:
@@ -252,6 +259,9 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no field" >> EmbedImages(model, image="picture")
     with pytest.raises(FlagError, match="normalize"):
         _ = images | "no norm" >> EmbedImages(model, normalize="l1")
+    for number, size in enumerate((0, -1, "32", None)):
+        with pytest.raises(FlagError, match='batch_size must be a number, at least 1, or "auto"'):
+            _ = images | f"no size {number}" >> EmbedImages(model, batch_size=size)  # type: ignore[arg-type]
 
 
 def test_classes_that_the_model_has_not_are_refused_where_it_is_applied(

@@ -41,6 +41,8 @@ class SharedChannel:
             memory: What `create_memory` returned; likewise.
         """
         self._socket = own
+        # A default timeout of sockets, as Beam sets one for gs://, makes both ends non-blocking.
+        own.setblocking(True)
         self._file = memory
         self._kept = mmap.mmap(memory, _KEPT_BYTES)
 

@@ -9,7 +9,7 @@ r"""What comes in as an element and goes out as one: bytes, URIs, rows and dicts
 Bytes of an image do not come out again; the URI of one does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from apache_beam.pvalue import Row
@@ -63,12 +63,23 @@ def image_or_error(element: Any, image: str) -> bytes | str | ImageError:  # noq
 def with_columns(element: Any, image: str, columns: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Returns an element as it goes out: its own fields but the image's bytes, then columns."""
     value = value_of(element)
-    own = _fields(value)
-    if isinstance(own.get(image), bytes):
-        del own[image]
-    out = {**own, **columns}
+    out = {**_kept_fields(value, image), **columns}
     result = out if isinstance(value, Mapping) else Row(**out)
     return (element[0], result) if _has_key(element) else result
+
+
+def check_names(element: Any, image: str, columns: Set[str]) -> None:  # noqa: ANN401
+    """Checks that an element has no field of its own that a new column would replace.
+
+    Args:
+        element: The element.
+        image: Name of the field that holds the image, in rows and dicts.
+        columns: Names of the new columns.
+
+    Raises:
+        TypeError: If it has.
+    """
+    _refuse_taken(_kept_fields(value_of(element), image), columns)
 
 
 def output_type(element_type: Any, image: str, columns: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -99,8 +110,7 @@ def output_type(element_type: Any, image: str, columns: Mapping[str, Any]) -> An
     if image not in names:
         raise TypeError(f"no field {image!r} in rows of {', '.join(names)}; set image=")
     own = [(name, kind) for name, kind in rows._fields if name != image or not _is_bytes(kind)]
-    if taken := sorted({name for name, _ in own} & columns.keys()):
-        raise TypeError(f"rows have {', '.join(taken)} already; rename that before")
+    _refuse_taken([name for name, _ in own], columns.keys())
     fields: list[Any] = [*own, *columns.items()]
     return row_type.RowTypeConstraint.from_fields(fields)
 
@@ -118,6 +128,19 @@ def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401
         return {URI_COLUMN: value}
     names: Sequence[str] = getattr(value, "_fields", ())
     return {name: getattr(value, name) for name in names}
+
+
+def _kept_fields(value: Any, image: str) -> dict[str, Any]:  # noqa: ANN401
+    """Returns the fields that go out again."""
+    own = _fields(value)
+    if isinstance(own.get(image), bytes):
+        del own[image]
+    return own
+
+
+def _refuse_taken(names: Iterable[str], columns: Set[str]) -> None:
+    if taken := sorted(columns & set(names)):
+        raise TypeError(f"rows have {', '.join(taken)} already; rename that before")
 
 
 def _is_bytes(kind: Any) -> bool:  # noqa: ANN401

@@ -49,7 +49,8 @@ class EmbedImages(ImageInference):
         engine: "tensorflow", or "openvino" if that is installed; None is "tensorflow", of ONNX
             "openvino".
         precision: "float32", "bfloat16", "float16" or "auto".
-        batch_size: Images a model call. A batch ends early with its bundle, and with 24 MiB.
+        batch_size: Images a model call, or "auto": the fastest, measured on the first batches. A
+            batch ends early with its bundle, and with 24 MiB.
         max_batch_seconds: Seconds for which a batch waits for more, across bundles: for streams,
             whose bundles are small. It shuffles the elements, images and all. None waits for none.
         num_model_threads: Number of the engine's threads; None for one a core.

@@ -140,7 +140,8 @@ class _ElementHandler(ModelHandler[Any, _Embedded, Predictor]):
 
     def __init__(self, handler: ImageModelHandler, adapter: EmbeddingTypeAdapter[Any, Any]) -> None:
         self._images_of = functools.partial(_images_of, adapter=adapter)
-        super().__init__(**batching(handler.batch_size, handler.max_batch_seconds, self._images_of))
+        sizes = batching(handler.images_a_batch, handler.max_batch_seconds, self._images_of)
+        super().__init__(**sizes)
         self._handler = handler
         self._adapter = adapter
 

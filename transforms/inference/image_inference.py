@@ -59,18 +59,21 @@ class ImageInference(beam.PTransform[PCollection[Any], Inferred], ModelOptions):
             columns: Types of the new columns, by name.
 
         Raises:
-            TypeError: If rows have no field for the image, or one of a new column's name.
+            TypeError: If rows have no field for the image, or one of a new column's name. Of
+                elements without a type only the workers see that.
         """
         rows_type = output_type(images.element_type, self.image, columns)
         failures_type = output_type(images.element_type, self.image, ImageFailure.__annotations__)
         images_of = functools.partial(_images_of, image=self.image)
-        sizes = batching(self.batch_size, self.max_batch_seconds, images_of)
+        sizes = batching(self.images_a_batch, self.max_batch_seconds, images_of)
         batches = (
             images
             | "Wait" >> beam.Map(_waiting).with_output_types(Waiting)
             | "Batch" >> beam.BatchElements(**sizes)
         )
-        inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of))
+        # Rows and failures alike, whichever an element becomes.
+        names = columns.keys() | ImageFailure.__annotations__.keys()
+        inferring = beam.ParDo(InferBatch(model, self.image, tabulate, columns_of, names))
         found = batches | "InferBatch" >> inferring.with_outputs(FAILURES, main="rows")
         return Inferred(
             found.rows | "HandOnRows" >> beam.Map(_hand_on).with_output_types(rows_type),

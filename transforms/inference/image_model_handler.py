@@ -49,7 +49,7 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
 
     def __post_init__(self) -> None:
         check_normalize(self.normalize)
-        super().__init__(**batching(self.batch_size, self.max_batch_seconds, _images_of))
+        super().__init__(**batching(self.images_a_batch, self.max_batch_seconds, _images_of))
         self._settled = self.settle(self.model)
 
     @property
@@ -85,7 +85,7 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
         """Yields what the model says of each image, in order."""
         # Of several handlers in one KeyedModelHandler, none says how large a batch may be.
         waiting = iter(images)
-        while batch := take_batch(waiting, self.batch_size, size_of):
+        while batch := take_batch(waiting, self.images_a_batch, size_of):
             yield from self._infer(batch, model)
 
     def _infer(self, images: Sequence[Image], model: Predictor) -> list[Inference]:

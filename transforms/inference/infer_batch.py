@@ -1,6 +1,6 @@
 """InferBatch: a batch of elements with an image each -> the same with what a model says of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from apache_beam.utils.shared import Shared
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.inference.elements import image_or_error, with_columns
+from transforms.inference.elements import check_names, image_or_error, with_columns
 from transforms.inference.image_failure import to_image_failure
 from transforms.inference.predictor import Predictor, Prepared, Tabulate
 from transforms.inference.settled_model import SettledModel
@@ -50,12 +50,18 @@ class InferBatch(beam.DoFn):
     """Reads and decodes each batch while the one before goes through the model."""
 
     def __init__(
-        self, model: SettledModel, image: str, tabulate: Tabulate, columns_of: ColumnsOf
+        self,
+        model: SettledModel,
+        image: str,
+        tabulate: Tabulate,
+        columns_of: ColumnsOf,
+        names: Set[str],
     ) -> None:
         self._settled = model
         self._image = image
         self._tabulate = tabulate
         self._columns_of = columns_of
+        self._names = names
         self._shared = Shared()
 
     def setup(self) -> None:
@@ -73,6 +79,8 @@ class InferBatch(beam.DoFn):
         window: BoundedWindow = beam.DoFn.WindowParam,  # type: ignore[assignment]
     ) -> Iterator[_Output]:
         """Yields what becomes of the batch before."""
+        for waiting in batch:
+            check_names(waiting.element, self._image, self._names)
         earlier = self._kept
         images = [image_or_error(waiting.element, self._image) for waiting in batch]
         self._kept = _Kept(batch, window, self._ahead.submit(self._predictor.prepare, images))

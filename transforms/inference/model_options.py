@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from transforms.errors import FlagError
 from transforms.images.policy import Preprocessing
 from transforms.inference.settled_model import SettledModel, settle_model
+from transforms.models.engine_settings import AUTO, LARGEST_TUNED_BATCH
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -14,7 +16,7 @@ class ModelOptions:
     output_key: str | None = None
     engine: str | None = None
     precision: str = "float32"
-    batch_size: int = 32
+    batch_size: int | str = 32
     max_batch_seconds: float | None = None
     num_model_threads: int | None = None
     image_size: tuple[int, int] | None = None
@@ -29,6 +31,21 @@ class ModelOptions:
     max_image_pixels: int | None = None
     max_image_bytes: int | None = None
     max_image_seconds: float | None = None
+
+    @property
+    def images_a_batch(self) -> int:
+        """Images that make a batch full.
+
+        Raises:
+            FlagError: If batch_size is neither a number of them nor "auto".
+        """
+        if self.batch_size == AUTO:
+            return LARGEST_TUNED_BATCH
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise FlagError(
+                f'batch_size must be a number, at least 1, or "auto", got {self.batch_size!r}'
+            )
+        return self.batch_size
 
     def settle(self, model: str) -> SettledModel:
         """Finds and inspects the model.
@@ -51,5 +68,5 @@ class ModelOptions:
             engine=self.engine,
             precision=self.precision,
             num_threads=self.num_model_threads,
-            batch_size=self.batch_size,
+            batch_size=AUTO if self.batch_size == AUTO else self.images_a_batch,
         )

@@ -1,6 +1,8 @@
 """Predictor: a loaded model, and the way to it from images as they are given."""
 
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -10,6 +12,8 @@ import pyarrow as pa
 from transforms.batches import EncodedImages, OutputRows, PixelBatch, Predictions
 from transforms.errors import ImageError
 from transforms.failure import Step
+from transforms.files.file_uris import path_of_uri
+from transforms.files.uris import is_local
 from transforms.images.preprocessor import Preprocessor
 from transforms.inference.settled_model import SettledModel
 from transforms.inputs.columns import FileColumns
@@ -38,7 +42,7 @@ class Prepared(NamedTuple):
     Attributes:
         images: Number of images that were given.
         bytes_read: Size of the encoded images, in bytes.
-        batches: Pixels: a batch of what was given as bytes, and one of what was read.
+        batches: Pixels: a batch of what was given as bytes, and those of what was read.
     """
 
     images: int
@@ -63,13 +67,15 @@ class Predictor:
         self._told = {""}
 
     def prepare(self, images: Sequence[Image]) -> Prepared:
-        """Reads and decodes a batch; the image_id of each is its place, from "0"."""
-        encoded = list(self._read(images))
-        return Prepared(
-            len(images),
-            sum(len(content) for batch in encoded for content in batch.encoded),
-            [preprocess_batch(batch, self._preprocessor) for batch in encoded],
-        )
+        """Reads and decodes a batch; the image_id of each is its place, from "0".
+
+        What is to be read is read in parts of BATCH_BYTES, each decoded before the next.
+        """
+        bytes_read, batches = 0, []
+        for encoded in self._read(images):
+            bytes_read += sum(map(len, encoded.encoded))
+            batches.append(preprocess_batch(encoded, self._preprocessor))
+        return Prepared(len(images), bytes_read, batches)
 
     def infer(self, prepared: Prepared, tabulate: Tabulate) -> Iterator[OutputRows]:
         """Runs the model, and counts; the rows and failures together are the images.
@@ -96,7 +102,7 @@ class Predictor:
             _logger.warning("%s", warning)
 
     def _read(self, images: Sequence[Image]) -> Iterator[EncodedImages]:
-        """Yields what is given as bytes, then what is to be read, if there is any of it."""
+        """Yields what is given as bytes, then parts of what is to be read, if any."""
         started = time.perf_counter()
         given = PartBuilder()
         refs = []
@@ -105,7 +111,7 @@ class Predictor:
                 if isinstance(image, ImageError):
                     raise image
                 if isinstance(image, str):
-                    refs.append(ImageRef(str(place), image))
+                    refs.append(ImageRef(str(place), image, _size_on_disk(image)))
                 else:
                     check_size(len(image), self._max_image_bytes)
                     given.add(place, str(place), "", image)
@@ -113,9 +119,18 @@ class Predictor:
                 given.fail(str(place), "", error)
         if len(refs) < len(images):
             yield _to_batch(given.finish(_NO_COLUMNS.empty_table()), started)
-        if refs:
+        started = time.perf_counter()
+        for part in self._files.read_batches(refs, len(refs)):
+            yield _to_batch(part, started)
             started = time.perf_counter()
-            yield _to_batch(self._files.read(refs), started)
+
+
+def _size_on_disk(uri: str) -> int | None:
+    """Returns a local file's size, if it has one; that of one in a store would cost a request."""
+    path = path_of_uri(uri)
+    with contextlib.suppress(OSError, ValueError):
+        return os.stat(path).st_size if is_local(path) else None
+    return None
 
 
 def _to_batch(part: ReadPart, started: float) -> EncodedImages:

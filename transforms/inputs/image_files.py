@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from transforms.files.web.tries import try_again
 from transforms.files.web.urls import is_web_uri
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.members import is_member, read_members
-from transforms.inputs.part import PartBuilder, ReadPart, check_size, is_full
+from transforms.inputs.part import BATCH_BYTES, PartBuilder, ReadPart, check_size, is_full
 from transforms.records import ImageRef
 
 LOCAL_READS = 4
@@ -67,7 +68,7 @@ class ImageFiles:
 
     def read(self, refs: Sequence[ImageRef]) -> ReadPart:
         """Reads files as one batch; see read_batches."""
-        (part,) = self._read_cut(refs, [refs], {})
+        (part,) = self._read_cut(refs, [refs], {}, most_bytes=math.inf)
         return part
 
     def read_batches(
@@ -87,7 +88,8 @@ class ImageFiles:
 
         Args:
             refs: The files.
-            batch_size: Files a batch at most; BATCH_BYTES end one, too.
+            batch_size: Files a batch at most; BATCH_BYTES end one, too, by the listing or, of what
+                is in no listing, by what was read.
             versions: Where to note the version of each file that the web gave, by image_id; it is
                 complete once the last batch is read.
         """
@@ -98,8 +100,9 @@ class ImageFiles:
         refs: Sequence[ImageRef],
         batches: Iterable[Sequence[ImageRef]],
         versions: dict[str, str | None],
+        most_bytes: float = BATCH_BYTES,
     ) -> Iterator[ReadPart]:
-        """Reads files that are cut into batches."""
+        """Reads files that are cut into batches; so many bytes read cut one once more."""
         firsts = [next(boxes) for _, boxes in itertools.groupby(refs, _read_as)]
         first_ids = {id(ref) for ref in firsts}
         remote = [ref for ref in firsts if self._is_read_ahead(ref)]
@@ -112,15 +115,20 @@ class ImageFiles:
                 to_read = [ref for ref in batch if id(ref) in first_ids]
                 found = self._read_local([ref for ref in to_read if id(ref) not in remote_ids])
                 contents: list[_Content] = []
-                for ref in batch:
+                start = read_bytes = 0
+                for place, ref in enumerate(batch):
                     if id(ref) in first_ids:
+                        if read_bytes >= most_bytes:
+                            yield self._to_part(batch[start:place], contents, unchanged)
+                            contents, start, read_bytes = [], place, 0
                         first, content = ref, next(ahead if id(ref) in remote_ids else found)
+                        read_bytes += len(content) if isinstance(content, bytes) else 0
                     elif first.image_id in versions:
                         versions[ref.image_id] = versions[first.image_id]
                     if id(first) in unchanged:
                         unchanged.add(id(ref))
                     contents.append(content)
-                yield self._to_part(batch, contents, unchanged)
+                yield self._to_part(batch[start:], contents, unchanged)
 
     def close(self) -> None:
         """Ends the reading threads, also where images still wait."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from transforms.errors import OutOfMemoryError
 from transforms.models.batch_size_tuner import BatchSizeTuner
 
 _Pixels = npt.NDArray[np.generic]
@@ -50,7 +51,7 @@ class BatchSizing:
     def fill_up_to(self, full: int | None) -> None:
         """Fills every call up to so many images from now on; a fixed batch stays as it is."""
         if not self._fixed:
-            self._full = full
+            self._full = full and min(full, self._most or full)
 
     def tune(self, largest: int) -> None:
         """Tries sizes on the batches that come, up to the largest; a fixed batch stays as it is."""
@@ -73,6 +74,10 @@ class BatchSizing:
 
         Returns:
             float32 [n, output_dim]; of another length if the model returns other numbers of rows.
+
+        Raises:
+            OutOfMemoryError: If a call takes more memory than there is. Calls take half as many
+                images from then on, filled up or not, unless it was one image or a fixed batch.
         """
         tuner = self._tuner
         tried = tuner.next_size(len(pixels)) if tuner else None
@@ -86,24 +91,37 @@ class BatchSizing:
             self._tuner = None
         return outputs
 
-    def run_once(self, pixels: _Pixels, call: _Call, tried: int | None = None) -> _Outputs:
-        """Calls the model once, on a batch that is no larger than it takes.
+    def run_within_memory(self, pixels: _Pixels, call: _Call) -> _Outputs:
+        """As run, and again with half as many images a call each time that memory runs out.
 
-        Args:
-            pixels: [n, ...]; n is at least 1.
-            call: The model.
-            tried: Size that is being measured: what a call is filled up to is no more than it.
+        Raises:
+            OutOfMemoryError: If one image is too much, or a fixed batch.
         """
+        while True:
+            most = self._most
+            try:
+                return self.run(pixels, call)
+            except OutOfMemoryError:
+                if self._most == most:
+                    raise
+
+    def _run_once(self, pixels: _Pixels, call: _Call, tried: int | None) -> _Outputs:
+        # Filled up to no more than the size that is being measured.
         count, full = len(pixels), self._full and min(self._full, tried or self._full)
         if full and full > count:
             padding = [(0, full - count), *[(0, 0)] * (pixels.ndim - 1)]
             pixels = np.pad(pixels, padding, mode="edge")
-        outputs = call(pixels)
+        try:
+            outputs = call(pixels)
+        except OutOfMemoryError:
+            if len(pixels) > 1:
+                self.reduce(len(pixels) // 2)
+            raise
         # Another number of rows is an error that the caller reports, with all of them to be seen.
         return outputs[:count] if len(outputs) == len(pixels) else outputs
 
     def _run_in_parts(self, pixels: _Pixels, call: _Call, tried: int | None = None) -> _Outputs:
         size = min(self._most or len(pixels), tried or len(pixels))
         parts = [pixels[start : start + size] for start in range(0, len(pixels), size)]
-        rows = [self.run_once(part, call, tried) for part in parts]
+        rows = [self._run_once(part, call, tried) for part in parts]
         return rows[0] if len(rows) == 1 else np.concatenate(rows)

@@ -107,7 +107,6 @@ class ImageModel:
                 sense.
         """
         settings = settings or EngineSettings(engine=choose_engine(spec.kind))
-        self._fixed_batch_size = spec.batch_size
         self._sizing = BatchSizing(spec.batch_size)
         self._shape = (*image_size, 3)
         self._dtype = np.dtype(spec.dtype)
@@ -154,7 +153,8 @@ class ImageModel:
         Raises:
             ValueError: If the pixels are of another dtype or shape; engines do not always say.
             RuntimeError: If the model returns another number of rows, or another width.
-            InferenceError: If the model fails.
+            InferenceError: If the model fails; OutOfMemoryError if for want of memory, and then
+                most_images is less, if that can help.
         """
         if pixels.dtype != self._dtype or pixels.shape[1:] != self._shape:
             raise ValueError(
@@ -171,12 +171,13 @@ class ImageModel:
             )
         return outputs
 
-    def reduce_batch_size(self, size: int) -> None:
-        """Takes at most this many images a call from now on; a fixed batch stays as it is."""
-        self._sizing.reduce(size)
+    @property
+    def most_images(self) -> int | None:
+        """Most images in one call, or None for any number; half of one that lacked memory."""
+        return self._sizing.most
 
     def _call(self, pixels: npt.NDArray[np.generic], engine: Engine) -> npt.NDArray[np.float32]:
-        return self._sizing.run_once(pixels, lambda filled: _call_engine(engine, filled))
+        return self._sizing.run_within_memory(pixels, lambda part: _call_engine(engine, part))
 
     def _start_engine(
         self, spec: ModelSpec, loaded: AnyModel, settings: EngineSettings
@@ -219,11 +220,9 @@ class ImageModel:
     def _compare(self, loaded: AnyModel, engine: Engine) -> float:
         """Returns the smallest cosine of an engine's answers to the model's own in float32."""
         pixels = self.random_images(_COMPARED_IMAGES)
-        size = self._fixed_batch_size or _COMPARED_IMAGES
-        parts = [pixels[start : start + size] for start in range(0, _COMPARED_IMAGES, size)]
 
         def answers(engine: Engine) -> npt.NDArray[np.float32]:
-            rows = np.concatenate([self._call(part, engine) for part in parts])
+            rows = self._call(pixels, engine)
             return rows.reshape(len(rows), -1)
 
         with as_model_error("the model fails on random images"):
@@ -242,11 +241,7 @@ class ImageModel:
         # A dark image beside a bright one: x / tf.reduce_max(x) is over the batch.
         pixels[:1] = darken(pixels[:1])
         with as_model_error("the model fails on random images"):
-            # A model of batch 1 never sees two images together.
-            size = min(self._fixed_batch_size or 2, 2)
-            pair = np.concatenate(
-                [self._call(pixels[at : at + size], self._engine) for at in range(0, 2, size)]
-            )
+            pair = self._call(pixels[:2], self._engine)  # A model of batch 1 sees them alone.
             alone = self._call(pixels[:1], self._engine)
             others = [self._call(image[None], self._engine) for image in pixels[2:]]
         if pair.ndim != 2 or len(pair) != 2 or len(alone) != 1 or not pair.size:

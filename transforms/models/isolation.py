@@ -17,8 +17,8 @@ def predict_isolating(
 
         0-7 fails    0-3 ok    4-7 fails    4-5 fails    4 ok    5 fails: its error    6-7 ok
 
-    That is 7 calls in place of 1. A call that fails for want of memory is halved too, and from then
-    on the model takes no more at a time than the half.
+    That is 7 calls in place of 1. A call that fails for want of memory is made again, in calls of
+    half as many images, and that is what the model takes from then on.
 
     Args:
         model: The model. When it runs out of memory, it learns the batch size that it can take.
@@ -35,16 +35,18 @@ def predict_isolating(
     pending = [(0, len(pixels))]
     while pending:
         start, stop = pending.pop()
+        most = model.most_images
         try:
             outputs[start:stop] = model(pixels[start:stop])
         except InferenceError as error:
+            if isinstance(error, OutOfMemoryError) and model.most_images != most:
+                pending.append((start, stop))
+                continue
             if stop - start <= 1:
                 errors[start] = ModelCallError(f"the model fails: {error}")
                 continue
             # The model did not say which image it is.
             middle = (start + stop) // 2
-            if isinstance(error, OutOfMemoryError):
-                model.reduce_batch_size((stop - start) // 2)
             pending += [(middle, stop), (start, middle)]  # The last is taken first.
     return set_aside_not_finite(outputs, errors)
 

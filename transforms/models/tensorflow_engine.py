@@ -99,10 +99,11 @@ class TensorFlowEngine:
         Raises:
             InferenceError: If the model fails on the batch; OutOfMemoryError if for want of memory.
         """
-        if self._compiled is None:
+        compiled = self._compiled  # Another thread may find out that it does not work.
+        if compiled is None:
             return run_function(self._function, pixels)
         try:
-            return run_function(self._compiled, pixels)
+            return run_function(compiled, pixels)
         except OutOfMemoryError:
             raise
         except InferenceError:

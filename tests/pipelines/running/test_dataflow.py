@@ -326,6 +326,8 @@ def test_the_script_shows_and_runs_the_command() -> None:
     ("worker", "threads"),
     [
         ({"MACHINE": "c3-highcpu-8"}, 8),
+        ({"MACHINE": "c3-standard-8-lssd"}, 8),
+        ({"MACHINE": "z3-highmem-14-standardlssd"}, 14),
         ({"MACHINE": "custom-6-16384"}, 4),
         ({"MACHINE": "c3-highcpu-8", "THREADS": "12"}, 12),
     ],

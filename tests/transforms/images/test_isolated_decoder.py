@@ -4,10 +4,12 @@ import io
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
@@ -140,6 +142,29 @@ def test_threads_have_a_process_each_and_their_own_answers() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+    pool.close()
+
+
+@pytest.fixture
+def one_second_sockets() -> Iterator[None]:
+    """What Beam's access to Google does to a process, with 60 s."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(1)
+    yield
+    socket.setdefaulttimeout(before)
+
+
+@pytest.mark.usefixtures("one_second_sockets")
+def test_a_timeout_of_all_sockets_ends_no_process() -> None:
+    pool = DecoderPool()
+    process = pool.call(os.getpid, seconds=60.0)
+    file = encode(30, 40, "WEBP")
+    for _ in range(5):
+        assert pool.call(decode_with_pillow, file, read_header(file), seconds=60.0).shape[2] == 3
+    assert pool.call(time.sleep, 1.5, seconds=60.0) is None
+    content = np.random.default_rng(0).bytes(1_000_000)
+    assert pool.call(give_back, content, seconds=60.0) == content
+    assert pool.call(os.getpid, seconds=60.0) == process
     pool.close()
 
 

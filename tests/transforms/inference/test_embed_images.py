@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import Row
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.test_pipeline import TestPipeline as _TestPipeline
 from apache_beam.testing.test_stream import TestStream as _TestStream
@@ -139,6 +140,13 @@ def test_dicts_and_keys(model: str) -> None:
         assert_that(failures, equals([]), label="none failed")
 
 
+def test_the_batch_size_may_be_measured(model: str) -> None:
+    with _TestPipeline() as pipeline:
+        images = pipeline | beam.Create([png(RED)] * 100)
+        rows, _ = images | EmbedImages(model, batch_size="auto")
+        assert_that(rows, equals([vector(RED)] * 100))
+
+
 def test_an_empty_field_fails_alone(model: str) -> None:
     elements = [{"id": 1, "image": None}, {"id": 2, "image": png(RED)}]
 
@@ -151,6 +159,31 @@ def test_an_empty_field_fails_alone(model: str) -> None:
         rows, failures = pipeline | beam.Create(elements) | EmbedImages(model)
         assert_that(rows, equals([{"id": 2, **vector(RED)}]))
         assert_that(failures, check, label="one failed")
+
+
+@pytest.mark.parametrize(
+    ("element", "taken"),
+    [
+        ({"image": png(RED), "width": 640, "embedding": None}, "embedding, width"),
+        (("key", Row(image=png(RED), message="the user's")), "message"),
+        ({"image": b"no image", "content_sha256": "x"}, "content_sha256"),
+    ],
+)
+def test_a_field_that_a_column_would_replace_is_refused(
+    model: str,
+    element: Any,  # noqa: ANN401 - all kinds
+    taken: str,
+) -> None:
+    wanted = pytest.raises(Exception, match=f"rows have {taken} already; rename that before")
+    with wanted, _TestPipeline() as pipeline:
+        _ = pipeline | beam.Create([element]).with_output_types(Any) | EmbedImages(model)
+
+
+def test_a_field_of_bytes_that_is_the_image_may_have_any_name(model: str) -> None:
+    with _TestPipeline() as pipeline:
+        images = pipeline | beam.Create([{"message": png(RED), "id": 1}])
+        rows, _ = images | EmbedImages(model, image="message")
+        assert_that(rows, equals([{"id": 1, **vector(RED)}]))
 
 
 def test_normalized(model: str) -> None:
@@ -226,6 +259,9 @@ def test_what_cannot_work_is_refused_where_it_is_applied(
         _ = images | "no field" >> EmbedImages(model, image="picture")
     with pytest.raises(FlagError, match="normalize"):
         _ = images | "no norm" >> EmbedImages(model, normalize="l1")
+    for number, size in enumerate((0, -1, "32", None)):
+        with pytest.raises(FlagError, match='batch_size must be a number, at least 1, or "auto"'):
+            _ = images | f"no size {number}" >> EmbedImages(model, batch_size=size)  # type: ignore[arg-type]
 
 
 def test_classes_that_the_model_has_not_are_refused_where_it_is_applied(

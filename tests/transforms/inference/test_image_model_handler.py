@@ -1,5 +1,6 @@
 """ImageModelHandler, as somebody uses it with Beam's RunInference."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,23 @@ def test_batches_are_cut_whatever_their_size(model: str) -> None:
     assert [told(result) for result in found] == wanted
 
 
+def test_large_files_are_read_in_several_parts(model: str, tmp_path: pathlib.Path) -> None:
+    paths = []
+    for number, colour in enumerate((RED, BLUE, RED, BLUE)):
+        path = tmp_path / f"{number}.bmp"
+        path.write_bytes(encode(np.full((1800, 1900, 3), colour, np.uint8), "BMP"))  # 10 MB.
+        paths.append(str(path))
+    handler = ImageModelHandler(model)
+    predictor = handler.load_model()
+    absent = str(tmp_path / "absent.png")
+    prepared = predictor.prepare([*paths, png(RED), absent])
+    assert [len(batch.pixels) for batch in prepared.batches] == [1, 3, 1]
+    assert prepared.bytes_read == sum(map(os.path.getsize, paths)) + len(png(RED))
+    found = handler.run_inference([*paths, png(RED), absent], predictor)
+    wanted = [[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1], [1, 0, 0], "read/NotFound"]
+    assert [told(result) for result in found] == wanted
+
+
 def test_an_example_is_an_image(model: str) -> None:
     handler = ImageModelHandler(model)
     nothing: Any = None
@@ -144,6 +162,8 @@ def test_what_cannot_work_is_refused_at_once(model: str, tmp_path: pathlib.Path)
         ImageModelHandler(str(tmp_path / "absent"))
     with pytest.raises(FlagError, match="normalize"):
         ImageModelHandler(model, normalize="l1")
+    with pytest.raises(FlagError, match=r"batch_size must be a number, at least 1,.* got 0"):
+        ImageModelHandler(model, batch_size=0)
     with pytest.raises(ValueError, match="takes no inference_args"):
         _ = (
             _TestPipeline()

@@ -13,7 +13,7 @@ from transforms.failure import Step
 from transforms.files.uris import is_in_memory, read_within
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.image_files import ImageFiles
-from transforms.inputs.part import ReadPart
+from transforms.inputs.part import BATCH_BYTES, ReadPart
 from transforms.records import ImageRef
 from transforms.schemas import read_schema
 
@@ -125,6 +125,23 @@ def test_objects_of_a_remote_store_are_read_as_they_are_stored(image_files: Imag
         OBJECTS.clear()
     assert part.encoded == (b"stored",)
     assert failures_of(part) == [("absent", "NotFound"), ("secret", "PermissionDenied")]
+
+
+def test_a_batch_of_files_in_no_listing_ends_by_what_was_read() -> None:
+    reader = ImageFiles(FileColumns(None, None, pa.schema([])), max_image_bytes=BATCH_BYTES)
+    third = b"x" * (BATCH_BYTES // 3 + 1)
+    OBJECTS.update({f"memory://b/{name}": third for name in "abcd"})
+    refs = [ImageRef(str(n), f"memory://b/{name}") for n, name in enumerate("aabcccd")]
+    try:
+        parts = list(reader.read_batches(refs, batch_size=32))
+        whole = reader.read(refs)
+    finally:
+        OBJECTS.clear()
+        reader.close()
+    # Boxes of one image, which is read once, stay together.
+    ids = [part.rows["image_id"].to_pylist() for part in parts]
+    assert ids == [["0", "1", "2", "3", "4", "5"], ["6"]]
+    assert [len(part.encoded) for part in (*parts, whole)] == [6, 1, 7]
 
 
 def test_an_object_of_a_store_without_its_package_says_what_to_install(

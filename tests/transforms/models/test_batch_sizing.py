@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from transforms.errors import OutOfMemoryError
 from transforms.models import batch_size_tuner
 from transforms.models.batch_sizing import BatchSizing
 
@@ -11,12 +12,15 @@ from transforms.models.batch_sizing import BatchSizing
 class Model:
     """Gives each image's number twice, and remembers the images of every call."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_images: int = 1000) -> None:
         self.calls: list[list[int]] = []
+        self._memory_images = memory_images
 
     def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         numbers = np.asarray(pixels, np.float32)[:, 0, 0, 0]
         self.calls.append(numbers.astype(int).tolist())
+        if len(numbers) > self._memory_images:
+            raise OutOfMemoryError("no memory")
         return np.stack([numbers, 2 * numbers], axis=1)
 
 
@@ -73,6 +77,26 @@ def test_an_engine_that_compiles_every_size_gets_one_size() -> None:
     assert run(sizing, 6) == [[0, 1, 2, 3, 4, 5]]  # Not cut: only memory and speed do that.
     sizing.reduce(2)
     assert run(sizing, 3) == [[0, 1], [2, 2]]
+
+
+def test_half_of_what_was_really_called_is_tried_when_memory_runs_out() -> None:
+    sizing, model = BatchSizing(), Model(memory_images=4)
+    sizing.fill_up_to(16)
+    with pytest.raises(OutOfMemoryError):
+        sizing.run(numbered(3), model)
+    assert sizing.learned == 8
+    outputs = sizing.run_within_memory(numbered(3), model)
+    assert outputs[:, 0].tolist() == [0, 1, 2]
+    assert [len(call) for call in model.calls] == [16, 8, 4]
+    sizing.fill_up_to(16)  # What memory has taught stays.
+    assert [len(call) for call in run(sizing, 3)] == [4]
+
+
+@pytest.mark.parametrize("sizing", [BatchSizing(), BatchSizing(4)])
+def test_memory_for_not_even_one_image_or_a_fixed_batch_is_an_error(sizing: BatchSizing) -> None:
+    with pytest.raises(OutOfMemoryError):
+        sizing.run_within_memory(numbered(3), Model(memory_images=0))
+    assert sizing.most in (1, 4)
 
 
 def test_an_engine_told_no_size_is_not_filled_up() -> None:

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -342,29 +343,72 @@ def test_a_graph_that_xla_cannot_compile_runs_without(saved_model: SavedModel) -
     assert not engine.compiles_every_size
 
 
-def test_an_engine_that_compiles_every_size_gets_full_batches_only(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
+class Compiling(TensorFlowEngine):
+    """An engine that is given full batches, as on a GPU, and has memory for a few images."""
 
-    class Compiling(TensorFlowEngine):
-        def __init__(self, loaded: LoadedModel, precision: str, num_threads: int | None) -> None:
-            super().__init__(loaded, precision, num_threads)
-            self.compiles_every_size = True
+    calls: ClassVar[list[int]]
+    memory_images: ClassVar[int]
 
-        def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-            calls.append(len(pixels))
-            if len(pixels) > 4:
-                raise OutOfMemoryError("no memory")
-            return super().__call__(pixels)
+    def __init__(self, loaded: LoadedModel, precision: str, num_threads: int | None) -> None:
+        super().__init__(loaded, precision, num_threads)
+        self.compiles_every_size = True
 
+    def __call__(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        self.calls.append(len(pixels))
+        if len(pixels) > self.memory_images:
+            raise OutOfMemoryError("no memory")
+        return super().__call__(pixels)
+
+
+@pytest.fixture
+def compiling(monkeypatch: pytest.MonkeyPatch) -> type[Compiling]:
     monkeypatch.setitem(image_model._ENGINES, "tensorflow", Compiling)
-    model_dir = save_network(tmp_path)
+    Compiling.calls, Compiling.memory_images = [], 4
+    return Compiling
+
+
+def load_for_batches(model_dir: str, batch_size: int, precision: str = "float32") -> ImageModel:
+    settings = EngineSettings(batch_size=batch_size, precision=precision)
     spec = inspect_saved_model(model_dir)
-    made = ImageModel(model_dir, spec, image_size=(24, 24), settings=EngineSettings(batch_size=4))
+    return ImageModel(model_dir, spec, image_size=(24, 24), settings=settings)
+
+
+def test_an_engine_that_compiles_every_size_gets_full_batches_only(
+    tmp_path: pathlib.Path, compiling: type[Compiling]
+) -> None:
+    made = load_for_batches(save_network(tmp_path), 4)
     assert made(images(3)).shape == (3, 24)
     assert made(images(4)).shape == (4, 24)
-    assert set(calls) == {4}
+    assert set(compiling.calls) == {4}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_full_batches_that_do_not_fit_are_halved_as_the_model_loads(
+    tmp_path: pathlib.Path, compiling: type[Compiling], precision: str
+) -> None:
+    model_dir = save_network(tmp_path)
+    made = load_for_batches(model_dir, 16, precision)
+    assert made.report.batch_size == 4
+    compiling.calls.clear()
+    outputs, errors = predict_isolating(made, images(9))
+    assert (outputs.shape, errors, set(compiling.calls)) == ((9, 24), {}, {4})
+
+
+def test_full_batches_that_stop_fitting_are_halved_and_cost_no_image(
+    tmp_path: pathlib.Path, compiling: type[Compiling]
+) -> None:
+    compiling.memory_images = 32
+    made = load_for_batches(save_network(tmp_path), 32)
+    expected = made(images(5))
+    for memory_images, count in ((20, 5), (10, 1), (1, 5)):
+        compiling.memory_images = memory_images
+        outputs, errors = predict_isolating(made, images(5)[:count])
+        assert errors == {}
+        np.testing.assert_allclose(outputs, expected[:count], rtol=1e-4, atol=1e-5)
+        assert made.report.batch_size == {20: 16, 10: 8, 1: 1}[memory_images]
+    compiling.memory_images = 0
+    outputs, errors = predict_isolating(made, images(2))
+    assert (len(outputs), list(errors)) == (0, [0, 1])
 
 
 def test_memory_that_is_short_is_told_from_other_failures() -> None:

@@ -141,7 +141,14 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
     assert boxes is not None, "only then is anything split"
     ids, uris = (part.rows.column(name).to_pylist() for name in (IMAGE_ID, URI))
     own = part.rows.columns[len(READ_FIELDS) :]
-    numbers = [column.to_pylist() for column in own[len(columns.carried) - len(boxes.in_output) :]]
+    of_boxes = own[len(columns.carried) - len(boxes.in_output) :]
+    numbers = [column.to_pylist() for column in of_boxes]
+    # Text tells only row by row that there are several boxes, and a column's type is of all rows.
+    undivided = [
+        field.name
+        for place, field in enumerate(list(columns.stored)[: len(own) - len(of_boxes)])
+        if _is_text(of_boxes[0].type) and place not in columns.split and depth_of(field.type)
+    ]
     split = {columns.stored.names[place]: own[place].to_pylist() for place in columns.split}
     most = _rows_at_once(part, columns, boxes)
     waiting: list[_Box] = []
@@ -152,6 +159,11 @@ def split_boxes(part: ReadPart, columns: FileColumns) -> Iterator[ReadPart]:
             found = boxes.read([column[row] for column in numbers])
             if len(found) > MOST_BOXES:
                 raise ValueError(f"it has {len(found):,} boxes, more than {MOST_BOXES:,}")
+            if len(found) > 1 and undivided:
+                raise ValueError(
+                    f"its {len(found)} boxes are text, so that the list {undivided[0]!r} cannot be "
+                    "divided among them; write boxes as lists, or do not carry it"
+                )
             values = [_one_a_box(column[row], len(found), name) for name, column in split.items()]
         except ValueError as error:
             fault = CorruptRecordError(f"--boxes {','.join(boxes.names)}: {error}")

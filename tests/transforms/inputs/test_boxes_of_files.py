@@ -189,6 +189,17 @@ def test_text_in_parquet_is_read_a_row_at_a_time(tmp_path: pathlib.Path) -> None
     assert len(part.failures) == 1
 
 
+def test_lists_are_not_given_whole_to_each_of_several_boxes_in_text(tmp_path: pathlib.Path) -> None:
+    boxes = ["[1, 2, 30, 40]", "[[1, 2, 30, 40], [3, 4, 5, 6]]", "[[1, 2, 30, 40]]"]
+    labels = [["x", "y"], ["cat", "dog"], ["z"]]
+    table = pa.table({"image": [b"0"] * 3, "b": boxes, "image_id": list("abc"), "label": labels})
+    pq.write_table(table, tmp_path / "x.parquet")
+    part = split(file_of(tmp_path / "x.parquet", ShardKind.PARQUET), "xywh=b", ["label"])
+    assert part.rows["image_id"].to_pylist() == ["a#box-0", "c#box-0"]
+    assert part.rows["label"].to_pylist() == [["x", "y"], ["z"]]
+    assert "2 boxes are text, so that the list 'label'" in messages(part.failures)["b"]
+
+
 def test_objects_in_parquet_are_no_boxes(tmp_path: pathlib.Path) -> None:
     pq.write_table(pa.table({"image": [b"0"], "b": [{"x": 1}]}), tmp_path / "x.parquet")
     with pytest.raises(InputError, match="--boxes b: the first file holds struct<x: int64> there"):

@@ -5,9 +5,9 @@ import dataclasses
 import pyarrow as pa
 
 from pipelines.cli.run_flags import RunConfig
-from pipelines.running.carried_columns import peek_first
+from pipelines.running.carried_columns import peek_first, refuse_taken
 from transforms.boxes import PIXEL_NAMES, SHARE_NAMES
-from transforms.errors import FlagError, InputError
+from transforms.errors import InputError
 from transforms.inputs.box_columns import BoxColumns
 from transforms.inputs.boxes_of_files import KINDS, box_fields, columns_of_files, names_of_boxes
 from transforms.inputs.columns import FileColumns
@@ -28,12 +28,7 @@ def with_boxes(config: RunConfig, columns: FileColumns, first: FirstFiles) -> Fi
     """
     if config.boxes is None:
         return columns
-    own = {*PIXEL_NAMES, *SHARE_NAMES}
-    if taken := sorted(name for name in columns.carried.names if name.lower() in own):
-        raise FlagError(
-            f"--carry_columns {taken[0]}: the output of --boxes has a column {taken[0].lower()}; "
-            f"{taken[0]}=NAME carries it as NAME"
-        )
+    refuse_taken(columns.carried.names, {*PIXEL_NAMES, *SHARE_NAMES}, "the output of --boxes")
     boxes = BoxColumns.parse(config.boxes)
     kinds = {file.kind for file in first.files}
     unfit = [file.uri for file in first.files if file.kind not in KINDS]

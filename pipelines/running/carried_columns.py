@@ -1,7 +1,7 @@
 """The columns that travel from the inputs to the output, found out at launch."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -46,12 +46,7 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
         InputError: If an input lacks a column, or no type holds what two have.
     """
     taken = RESERVED | STATISTICS if config.image_statistics else RESERVED
-    # Names that differ only in case are one to SQL, and Spark does not open such a file.
-    if reserved := sorted(name for name in config.carried_as if name.lower() in taken):
-        raise FlagError(
-            f"--carry_columns {reserved[0]}: the output has a column {reserved[0].lower()}; "
-            f"{reserved[0]}=NAME carries it as NAME"
-        )
+    refuse_taken(config.carried_as, taken, "the output")
     if sides := box_names(config.carried_as):
         raise FlagError(
             f"--carry_columns {' '.join(sides)}: these four names say the boxes of --boxes; "
@@ -99,6 +94,26 @@ def carried_schema(config: RunConfig, sources: tuple[Source, ...], first: FirstF
             )
     # A list in JSON without rows names no columns.
     return rename(carried, config.carried_as) if carried.names else carried
+
+
+def refuse_taken(names: Sequence[str], taken: Set[str], output: str) -> None:
+    """Refuses carried columns with names that the output has itself.
+
+    Names that differ only in case are one to SQL, and Spark does not open such a file.
+
+    Args:
+        names: Names of the carried columns, as the output is to have them.
+        taken: Names that the output has, in lower case.
+        output: Words for the output in the message.
+
+    Raises:
+        FlagError: If one is taken.
+    """
+    if refused := sorted(name for name in names if name.lower() in taken):
+        raise FlagError(
+            f"--carry_columns {refused[0]}: {output} has a column {refused[0].lower()}; "
+            f"{refused[0]}=NAME carries it as NAME"
+        )
 
 
 def _partition_schema(config: RunConfig, sources: tuple[Source, ...]) -> pa.Schema:

@@ -4,8 +4,8 @@ import os
 
 from transforms.errors import FlagError, OutputError
 from transforms.files.atomic_files import make_directory, write_whole
+from transforms.files.new_directory import may_write
 from transforms.files.uris import is_local
-from transforms.lifecycle.staging import may_write
 from transforms.runs.directory import absolute_output
 from transforms.runs.record import PublishedRun
 

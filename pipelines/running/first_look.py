@@ -16,6 +16,7 @@ from pipelines.cli.run_flags import RunConfig, SingleRunConfig
 from pipelines.running.destination import destination_of, keep_apart
 from pipelines.running.metrics_place import place_metrics
 from transforms.errors import FlagError, InputError, OutputError
+from transforms.files.new_directory import may_write
 from transforms.files.schemes import check_scheme
 from transforms.files.uris import is_local
 from transforms.files.web.urls import is_web_uri
@@ -31,7 +32,6 @@ from transforms.inputs.manifests import (
 from transforms.inputs.source import Source
 from transforms.lifecycle.canaries import canary_shard
 from transforms.lifecycle.claim import check_claimable
-from transforms.lifecycle.staging import may_write
 from transforms.models.class_names import check_labels_uri, read_labels
 from transforms.models.declared_width import widest_output
 from transforms.models.handle import find_model

@@ -7,8 +7,8 @@ from pipelines.cli.forecast_flags import PlanFlags
 from pipelines.cli.refresh_flags import output_of
 from pipelines.cli.run_flags import RunConfig
 from transforms.errors import FlagError
+from transforms.files.new_directory import may_write
 from transforms.files.uris import is_local
-from transforms.lifecycle.staging import may_write
 from transforms.runs.directory import absolute_output
 
 

@@ -1,4 +1,4 @@
-"""A directory of this machine that is to be written, and may hold nothing yet."""
+"""Directories of this machine that are to be written, or made."""
 
 import os
 
@@ -23,12 +23,22 @@ def check_new_directory(directory: str) -> str:
         raise OutputError(f"cannot write {directory}: {brief(error)}") from error
     if not is_free:
         raise OutputError(f"{directory} is there already; choose an empty or new directory")
-    # What is half done lies beside it.
-    existing = os.path.dirname(path)
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing)
-    if not os.path.isdir(existing):
-        raise OutputError(f"cannot write {directory}: {existing} is no directory; choose another")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {directory}: {existing} is closed to you; choose another")
+    parent = os.path.dirname(path)  # What is half done lies there.
+    if not may_write(parent):
+        existing = _nearest(parent)
+        why = "is closed to you" if os.path.isdir(existing) else "is no directory"
+        raise OutputError(f"cannot write {directory}: {existing} {why}; choose another")
+    return path
+
+
+def may_write(directory: str) -> bool:
+    """Tells whether a directory, or the nearest one above it that is there, may be written."""
+    existing = _nearest(directory)
+    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _nearest(path: str) -> str:
+    """Returns a path, or the nearest one above it that is there."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
     return path

@@ -26,6 +26,7 @@ from typing import Any
 from transforms.errors import OutputError, RunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
+from transforms.files.new_directory import may_write
 from transforms.files.uris import is_local
 from transforms.records import ShardKey
 from transforms.results import ShardResult
@@ -179,10 +180,3 @@ def clear_staging(staging: str) -> None:
 
 def _commit_path(staging: str, shard: ShardKey) -> str:
     return FileSystems.join(staging, f"{shard}.json")
-
-
-def may_write(directory: str) -> bool:
-    """Tells whether a directory, or the nearest one above it that is there, may be written."""
-    while not os.path.lexists(directory):
-        directory = os.path.dirname(directory)
-    return os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)

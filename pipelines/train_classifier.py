@@ -45,12 +45,12 @@ def run(config: TrainConfig) -> Outcome:
     from transforms.files.new_directory import check_new_directory
     from transforms.runs.embedding_runs import open_embedding_runs
 
-    check_new_directory(config.output)
+    output = check_new_directory(config.output)
     labelled = label_runs(open_embedding_runs(config.embeddings), config)
     with importing():
         from pipelines.training.train import train
 
-    return train(config, labelled)
+    return train(config, labelled, output)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from pipelines.training.labelled_runs import LabelledRuns
 from pipelines.training.train_report import describe_accuracy, print_metrics
 from pipelines.training.tunable_model import TunableModel, load_tunable_model
 from transforms.errors import OutputError, brief
-from transforms.files.new_directory import check_new_directory
 from transforms.machine.tensorflow_runtime import configure_tensorflow
 from transforms.models.image_model import ImageModel
 from transforms.models.reusable_model import ReusableModel
@@ -68,12 +67,13 @@ class TrainedClassifier(NamedTuple):
     compare: Callable[[ImageModel], str]
 
 
-def train(config: TrainConfig, labelled: LabelledRuns) -> Outcome:
+def train(config: TrainConfig, labelled: LabelledRuns, output: str) -> Outcome:
     """Trains a classifier and writes it, whole or not at all, and returns the outcome.
 
     Args:
         config: The flags.
         labelled: The vectors, with the classes of their rows.
+        output: Directory to write, absolute, as check_new_directory returns it.
 
     Raises:
         UserError: If a flag or the model cannot work.
@@ -82,7 +82,6 @@ def train(config: TrainConfig, labelled: LabelledRuns) -> Outcome:
     configure_tensorflow()
     console = Console(highlight=False)
     # All that can be refused is refused before anything takes long.
-    output = check_new_directory(config.output)
     runs = labelled.runs
     body = find_model_of_run(runs, config.model)
     require_saved_model(body)

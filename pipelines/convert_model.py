@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import pathlib
 import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -119,9 +120,8 @@ def _convert(config: ConvertConfig) -> Outcome:
 
     def finish(directory: str) -> None:
         if kept:
-            path = os.path.join(directory, NOTES_FILE)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
-                file.write(encode_notes(kept))
+            path = pathlib.Path(directory, NOTES_FILE)
+            path.write_text(encode_notes(kept), encoding="utf-8", newline="\n")
         _check(directory, wanted)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -164,10 +164,9 @@ def _labels_as_text(uri: str, directory: str) -> str:
 
     if os.path.basename(uri) == "labels.txt":
         return uri
-    path = os.path.join(directory, "labels.txt")
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(labels_as_text(read_labels(uri)))
-    return path
+    path = pathlib.Path(directory, "labels.txt")
+    path.write_text(labels_as_text(read_labels(uri)), encoding="utf-8", newline="\n")
+    return str(path)
 
 
 def _wanted(

@@ -75,8 +75,7 @@ def export_classifier(
         RunError: If the classifier is not what was trained.
     """
     labels_path = os.path.join(scratch, LABELS_FILE)
-    with open(labels_path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(labels_as_text(files.labels))
+    _write(scratch, LABELS_FILE, labels_as_text(files.labels))
     policy = unit_policy(body)
     size = policy.image_size
     classifier = ImageClassifier(reusable, head, size, labels_path)

@@ -43,10 +43,12 @@ def run(config: TrainConfig) -> Outcome:
     # A misspelt path or label does not wait for Beam and TensorFlow, nor does --help.
     from pipelines.training.labelled_runs import label_runs
     from transforms.files.new_directory import check_new_directory
-    from transforms.runs.embedding_runs import open_embedding_runs
+    from transforms.runs.embedding_runs import open_embedding_runs, require_saved_model
 
     output = check_new_directory(config.output)
-    labelled = label_runs(open_embedding_runs(config.embeddings), config)
+    runs = open_embedding_runs(config.embeddings)
+    require_saved_model(runs)
+    labelled = label_runs(runs, config)
     with importing():
         from pipelines.training.train import train
 

@@ -39,7 +39,6 @@ from transforms.runs.model_of_run import (
     check_range_of_run,
     find_model_of_run,
     load_model_of_run,
-    require_saved_model,
 )
 from transforms.training.class_metrics import ClassMetrics
 from transforms.training.confusion_picture import draw_confusion
@@ -84,7 +83,6 @@ def train(config: TrainConfig, labelled: LabelledRuns, output: str) -> Outcome:
     # All that can be refused is refused before anything takes long.
     runs = labelled.runs
     body = find_model_of_run(runs, config.model)
-    require_saved_model(body)
     check_range_of_run(body, runs)
     tunable = load_tunable_model(body, config.model_arguments) if config.fine_tune else None
     with _beside(output) as scratch:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from transforms.boxes import ImageBox, box_names, boxes_of
-from transforms.errors import InputError, brief
+from transforms.errors import InputError, ModelError, brief
 from transforms.images.policy import LIMITS
+from transforms.models.spec import EndpointKind
 from transforms.records import ImageRef
 from transforms.results import ShardResult
 from transforms.runs.data_file import read_schema
@@ -192,6 +193,20 @@ def open_embedding_runs(handles: Sequence[str]) -> EmbeddingRuns:
                 f"{describe_differences(differing)}; vectors of two makings cannot be mixed"
             )
     return EmbeddingRuns(runs)
+
+
+def require_saved_model(runs: EmbeddingRuns) -> None:
+    """Refuses vectors of a model that no SavedModel can be built on.
+
+    Raises:
+        ModelError: If it is ONNX.
+    """
+    model = runs.record["model"]
+    if model["kind"] == EndpointKind.GRAPH:
+        raise ModelError(
+            f"{model['handle']} is ONNX, and a classifier is a SavedModel with its model inside; "
+            "embed with that network as a SavedModel"
+        )
 
 
 def check_unique(image_ids: pa.ChunkedArray) -> None:

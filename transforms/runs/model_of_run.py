@@ -13,7 +13,7 @@ from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.loaded_model import NO_ARGUMENTS, load_saved_model
 from transforms.models.notes import read_notes
 from transforms.models.reusable_model import ReusableModel, load_reusable
-from transforms.models.spec import EndpointKind, ModelSpec
+from transforms.models.spec import ModelSpec
 from transforms.models.uniform_images import look_at_first_layer
 from transforms.records import WrittenFile
 from transforms.runs.directory import INT8_FILE
@@ -81,19 +81,6 @@ def find_model_of_run(runs: EmbeddingRuns, handle: str | None) -> ModelOfRun:
     normalize = record["recipe"]["outputs"]["normalize"]
     spec = spec.for_range(policy.input_range)
     return ModelOfRun(handle, model_dir, fingerprint, spec, policy, normalize)
-
-
-def require_saved_model(model: ModelOfRun) -> None:
-    """Refuses a model that no SavedModel can be built on.
-
-    Raises:
-        ModelError: If it is ONNX.
-    """
-    if model.spec.kind is EndpointKind.GRAPH:
-        raise ModelError(
-            f"{model.handle} is ONNX, and a classifier is a SavedModel with its model inside; "
-            "embed with that network as a SavedModel"
-        )
 
 
 def quantized_of(run: PublishedRun) -> WrittenFile | None:

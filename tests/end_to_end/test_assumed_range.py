@@ -98,7 +98,8 @@ def test_train_classifier_refuses_vectors_of_a_range_that_nobody_chose(
     scaling: str, photos: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert run_embed(scaling, run, "--input", photos, "--input_range", "0,1") == 0
+    flags = ["--input_range", "0,1", "--image_id_from", "relative_path"]
+    assert run_embed(scaling, run, "--input", photos, *flags) == 0
     argv = ["--embeddings", str(run), "--output", str(tmp_path / "classifier")]
     assert train_classifier.main(argv) == 0
     # As runs were written before they said so.

@@ -31,13 +31,13 @@ def stripes(number: int) -> tuple[PIL.Image.Image, list[str]]:
 
 def write_list(folder: pathlib.Path) -> list[str]:
     """Writes images, of which every other one is stored on its side; returns flags for them."""
-    lines = ["uri,x,y,width,height,label"]
+    lines = ["image_id,uri,x,y,width,height,label"]
     for number in range(IMAGES):
         image, names = stripes(number)
         turned = image.transpose(PIL.Image.Transpose.ROTATE_90)
         file = save(turned, exif=exif(6)) if number % 2 else save(image)
         (folder / f"{number}.png").write_bytes(file)
-        lines += [f"{number}.png,{20 * n},0,20,30,{name}" for n, name in enumerate(names)]
+        lines += [f"{number},{number}.png,{20 * n},0,20,30,{name}" for n, name in enumerate(names)]
     (folder / "list.csv").write_text("\n".join(lines))
     argv = ["--manifest", str(folder / "list.csv"), "--boxes", "x,y,width,height"]
     return [*argv, "--carry_columns", "label"]

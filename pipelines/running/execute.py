@@ -46,7 +46,7 @@ def execute(plan: RunPlan, beam_argv: Sequence[str], hold: Hold) -> Outcome:
     workers = workers_here(options) if runs_here(options) else ""
     pipeline = make_pipeline(options)
     define_pipeline(pipeline, plan)
-    run_to_end(pipeline, options, _watch(plan))
+    run_to_end(pipeline, options, _watch(plan, hold))
     output = plan.publication.output
     if is_template(options):
         hold.is_handed_over = True
@@ -86,11 +86,12 @@ def drop_if_new(plan: RunPlan) -> None:
         clear_staging(plan.publication.staging)
 
 
-def _watch(plan: RunPlan) -> Watch:
+def _watch(plan: RunPlan, hold: Hold) -> Watch:
     config = plan.launch.config
 
     def last_act(exit_code: int) -> str:
         write_metrics(config, exit_code)
+        hold.let_go()
         return _way_on(plan)
 
     return Watch(

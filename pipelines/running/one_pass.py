@@ -165,6 +165,8 @@ def _watch(
 
     def last_act(exit_code: int) -> str:
         write_metrics(exit_code)
+        for run in runs:
+            run.hold.let_go()
         return (
             f"{', '.join(stagings)} hold what is finished of runs that are not published: run "
             "again with resume: true in each file to go on, or overwrite: true to start again"

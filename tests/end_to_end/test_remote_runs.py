@@ -4,6 +4,8 @@ import datetime
 import gc
 import json
 import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -14,6 +16,7 @@ import pytest
 from pipelines import embed, refresh
 from tests.support.buckets import ids_in, put_photos
 from tests.support.cloud import Cloud
+from tests.support.images import encode, photo
 from tests.support.runs import solid
 from tests.support.s3 import S3Bucket
 from tests.support.tars import write_tar
@@ -203,6 +206,46 @@ def test_a_lock_that_another_took_is_left_alone(
         time.sleep(0.3)
         assert json.loads(cloud.get("out/_staging/lock.json")) == other
     assert json.loads(cloud.get("out/_staging/lock.json")) == other
+
+
+def test_a_process_that_is_told_to_end_lets_go_of_its_lock(
+    s3: S3Bucket, mean_color: str, tmp_path: pathlib.Path
+) -> None:
+    content = encode(photo(1500, 2000), "PNG")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n in range(400):
+        (photos / f"{n}.png").write_bytes(content)
+    argv = ["--model", mean_color, "--input", str(photos), "--output", f"{s3.uri}/out"]
+    command = [sys.executable, "-m", "pipelines.embed", *argv, "--batch_size", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not s3.names("out/_staging/plan.json"):
+                assert time.monotonic() < deadline, "no run was begun"
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.05)
+            time.sleep(2)  # The pipeline is built, and at work.
+            assert s3.names("out/_staging/lock.json")
+            process.terminate()
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 143
+    assert "run again with --resume to go on" in error
+    assert not s3.names("out/_staging/lock.json")
+
+
+def test_letting_go_does_not_wait_for_a_store_that_is_down(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LET_GO_SECONDS", 0.5)
+    with run_lock(f"{cloud.uri}/out/_staging", this_process("1", "embed")) as hold:
+        cloud.be_busy(*[503] * 1000)
+        started = time.monotonic()
+        hold.let_go()
+        assert 0.4 < time.monotonic() - started < 20
+        cloud.be_busy()
 
 
 def test_what_is_no_lock_or_plan_is_one_line(

@@ -24,7 +24,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from transforms.errors import OutputError
 from transforms.files.atomic_files import read_whole, write_whole
@@ -40,6 +40,13 @@ DEAD_SECONDS = 600
 TAKEOVER_SECONDS = 2
 """Pause after which one who took over looks whether another did, too."""
 
+LET_GO_SECONDS = 5
+"""What a process that is told to end takes for it: schedulers kill it some 10 s later."""
+
+
+def _nothing() -> None:
+    pass
+
 
 @dataclasses.dataclass
 class Hold:
@@ -48,9 +55,12 @@ class Hold:
     Attributes:
         is_handed_over: Whether it stays when its holder leaves, for a job that works on without
             it. Nobody gives a sign of life then: only release_handed_over ends it, or a person.
+        let_go: Callback for a holder whose process ends before it leaves; takes LET_GO_SECONDS at
+            most.
     """
 
     is_handed_over: bool = False
+    let_go: Callable[[], None] = _nothing
 
 
 @contextlib.contextmanager
@@ -159,10 +169,8 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
 
     thread = threading.Thread(target=renew, daemon=True, name="sign-of-life")
     thread.start()
-    hold = Hold()
-    try:
-        yield hold
-    finally:
+
+    def leave() -> None:
         done.set()
         thread.join()
         if hold.is_handed_over and _is_held_by(path, owner):
@@ -172,6 +180,18 @@ def _remote_lock(path: str, owner: Owner) -> Iterator[Hold]:
             with contextlib.suppress(OSError):
                 if _is_held_by(path, owner):
                     delete([path])
+
+    def let_go() -> None:
+        # In a thread: the store may be down, or this one be interrupted in the midst of a request.
+        leaving = threading.Thread(target=leave, daemon=True, name="let-go")
+        leaving.start()
+        leaving.join(LET_GO_SECONDS)
+
+    hold = Hold(let_go=let_go)
+    try:
+        yield hold
+    finally:
+        leave()
 
 
 def _check_may_delete(path: str) -> None:

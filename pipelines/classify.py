@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.steps.launched_model import LaunchedModel
 
 DESCRIPTION = """\
-Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet
-or tar (WebDataset) files and writes the top k classes of each image, with labels and scores, to
-Parquet or TFRecord.
+Classifies images with a TF2 image SavedModel: reads image files, manifests, TFRecord,
+Parquet, tar (WebDataset) or zip files and writes the top k classes of each image, with labels and
+scores, to Parquet or TFRecord.
 
   python -m pipelines.classify --input photos/ --model classifier/ --output labels/
   python -m pipelines.classify --manifest images.csv --model classifier/ --output labels/ \\

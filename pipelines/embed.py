@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     from transforms.steps.launched_model import LaunchedModel
 
 DESCRIPTION = """\
-Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet or
-tar (WebDataset) files and writes one vector an image to Parquet or TFRecord.
+Embeds images with a TF2 image SavedModel: reads image files, manifests, TFRecord, Parquet,
+tar (WebDataset) or zip files and writes one vector an image to Parquet or TFRecord.
 
   python -m pipelines.embed --input photos/ --model feature_vector_model/ --output vectors/
   python -m pipelines.embed --input 'shards/*.tfrecord' --carry_columns image/class/label \\

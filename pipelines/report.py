@@ -22,7 +22,7 @@ DESCRIPTION = """\
 Writes one HTML page about a published run: counts, time, model and preprocessing, failures by
 reason, and images. Of vectors: whether they are healthy, near-duplicates, nearest neighbours, a
 map. Of classes: how frequent they are, the most and the least certain images. The page needs no
-network and runs no script of others; images that are gone since the run are left out of it.
+network and runs no script of others. It says so of an image that is gone since the run.
 
   python -m pipelines.report vectors/
   python -m pipelines.report gs://bucket/labels --output labels.html"""

@@ -18,7 +18,7 @@ class EvaluateConfig(JsonFlags):
         "RUN",
     )
     labels_csv: str | None = flag(
-        "csv, jsonl or Parquet with the columns image_id, or uri, and label",
+        "a list, as csv, JSON or Parquet, with the columns image_id, or uri, and label",
         OPTIONS,
         metavar="URI",
     )

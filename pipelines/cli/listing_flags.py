@@ -46,9 +46,9 @@ def uri_column() -> Any:  # noqa: ANN401 - as flag
 def image_id_from() -> Any:  # noqa: ANN401 - as flag
     """Describes --image_id_from."""
     return flag(
-        "uri, relative_path, filename (uri#row: rows of one image in a list), or the feature, "
-        "column or field that holds it (default: uri; image/filename in TFRecord, the key in tar, "
-        "the path in zip)",
+        "uri, relative_path, filename (uri#row: rows of one image in a list), or a feature, "
+        "column or field (default: uri; in lists and Parquet image_id, in TFRecord image/filename, "
+        "in tar the key, in zip the path)",
         "input",
         metavar="FROM",
     )

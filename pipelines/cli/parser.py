@@ -24,10 +24,11 @@ _NO_FLAGS_FILE = re.compile(r"\[Errno \d+\] (.+): '(.+)'")
 _EPILOG = """\
 beam flags, on the same command line:
   --runner RUNNER             DirectRunner (here, default), FlinkRunner, SparkRunner, ...
-  --direct_num_workers N      threads of the DirectRunner (default: one a core)
+  --direct_num_workers N      threads of the DirectRunner (default: one a core, at most 16)
   --temp_location, --setup_file, --project, --region, ...   as Beam documents them
 
-exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input"""
+exit codes: 0 published; 1 the run failed, or too many images did; 2 bad flag, model or input;
+130 Ctrl-C; 143 SIGTERM"""
 
 
 class FlagParser(argparse.ArgumentParser):

@@ -48,8 +48,8 @@ class RunConfig(LauncherFlags):
     """The flags that embed and classify share; each field is the flag of its name."""
 
     input: tuple[str, ...] = flag(
-        "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet, .tar[.gz] or "
-        ".zip files; also on gs://, s3://, az://",
+        "image file or URL, directory (recursive), glob, .tfrecord[.gz], .parquet, .zip, "
+        ".tar[.gz|.bz2|.xz|.zst]; also on gs://, s3://, az://",
         "input",
         (),
         metavar="URI",

@@ -47,7 +47,7 @@ class ClassifyImages(ImageInference):
     Attributes:
         model: Handle of the SavedModel; see EmbedImages, also for the other arguments.
         labels: File of the class names; None for the one that came with the model, if any.
-        top_k: Classes to keep; left out, all of a model that has fewer.
+        top_k: Classes to keep; 5, the default, are all of a model that has fewer.
         activation: "softmax", "sigmoid" or "none"; None for what the model says: by its notes, or
             sigmoid or none if it has one output, else softmax.
 

@@ -37,8 +37,8 @@ class Case(NamedTuple):
 
 CASES = [
     Case(
-        f"classify {CLASSIFY} --top_k 6",
-        ("--top_k 6 is over the number of classes: the model has 3", "--top_k 3 for all"),
+        f"classify {CLASSIFY} --top_k 4",
+        ("--top_k 4 is over the number of classes: the model has 3", "--top_k 3 for all"),
     ),
     Case(
         "refresh --program classify --input {tmp}/photos --model {logits} --output_root {tmp}/o "

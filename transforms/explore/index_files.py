@@ -135,7 +135,7 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
             return Unusable(f"is of format {notes['index_format_version']}")
         if notes["run"] != _identify(run):
             return Unusable(f"is of another run, {notes['run']['run_id']}")
-        data, probes = notes["file"], notes["probes"]
+        data, probes = notes["file"], int(notes["probes"])
         kind, recall = str(notes["kind"]), float(notes["recall"]["measured"])
         name = data["path"]
         if not _DATA_FILE.fullmatch(name):
@@ -149,8 +149,6 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
         return Unusable(f"cannot be read: {brief(error)}")
     if index.ntotal != notes["rows"] or index.ntotal != sum(shard.rows for shard in run.results):
         return Unusable(f"has {index.ntotal:,} vectors")
-    if hasattr(index, "nprobe"):
-        index.nprobe = probes
     return AnnIndex(kind, probes, recall, index)
 
 

@@ -33,6 +33,9 @@ PASSING_REASONS = frozenset(
 """Failures, as "step/error_type", that the same bytes may not have another time."""
 
 
+STOPPED_DECODER = frozenset({"decode/DecodeTimeout", "decode/DecoderCrash"})
+"""Failures of files that a decoder hung or died of."""
+
 TRUNCATED = "read/TruncatedFile"
 """Failure that stands for the rest of a TFRecord, Parquet, tar or zip file, whatever that holds."""
 

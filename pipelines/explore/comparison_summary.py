@@ -36,7 +36,7 @@ def list_measures(compared: Comparison) -> Iterator[list[str]]:
 def describe_test(compared: Comparison) -> list[str]:
     """Says what better, worse and p are, a line each."""
     return [
-        f"images that both have, of the same content: {len(compared.places):,}",
+        f"images asked about, of the same content in both: {len(compared.places):,}",
         "better, worse: images for which the second run is, by that number",
         "p: probability of such a difference if neither were better (exact sign test; of what is "
         "right or wrong that is McNemar's)",

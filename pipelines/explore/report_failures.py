@@ -9,7 +9,7 @@ import pyarrow as pa
 from transforms.errors import ImageError, InputError
 from transforms.explore.image_cards import Sheet, make_card
 from transforms.explore.thumbnails import Thumbnail, read_thumbnails
-from transforms.failure import CUT_SHORT
+from transforms.failure import CUT_SHORT, STOPPED_DECODER
 from transforms.runs.failures import FailureGroup, group_failures
 from transforms.runs.record import PublishedRun
 from transforms.schemas import CONTENT_SHA256, IMAGE_ID, URI
@@ -36,7 +36,8 @@ class FailureSection(NamedTuple):
 def show_failures(run: PublishedRun, side_pixels: int) -> FailureSection:
     """Returns some failures of each of the most frequent reasons.
 
-    An image that can be drawn is, and what is left of a damaged one.
+    An image that can be drawn is, and what is left of a damaged one. None is that a decoder hung or
+    died of: here it would be this process.
 
     Args:
         run: The run.
@@ -64,7 +65,9 @@ def _retry(record: Mapping[str, Any], directory: str) -> str:
 def _show(run: PublishedRun, group: FailureGroup, side_pixels: int) -> Sheet:
     columns = {name: [example[name] for example in group.examples] for name in (IMAGE_ID, URI)}
     table = pa.table({**columns, CONTENT_SHA256: [""] * len(group.examples)})
-    thumbnails = read_thumbnails(run.record, table, side_pixels, damaged=True)
+    thumbnails = [Thumbnail(b"", "")] * len(table)
+    if group.reason not in STOPPED_DECODER:
+        thumbnails = read_thumbnails(run.record, table, side_pixels, damaged=True)
     # That one differs from the run's says nothing here: what failed has no content to compare with.
     cards = [
         make_card(example[URI], Thumbnail(thumbnail.jpeg, ""))

@@ -72,7 +72,8 @@ def label_runs(runs: EmbeddingRuns, config: TrainConfig) -> LabelledRuns:
     fraction = config.validation_fraction
     keys = table[config.split_by]
     if config.split_by == IMAGE_ID and runs.box_names:  # Boxes of one image stay together.
-        keys = pa.chunked_array([[image_of_box(key) for key in keys.to_pylist()]], pa.string())
+        images = [image_of_box(key) for key in keys.to_pylist()]
+        keys = pa.chunked_array([images], pa.large_string())
     labelled = LabelledRuns(runs, labels, is_validation(keys, fraction))
     check_split(labels.names, labelled.training_counts, labelled.validation_counts, fraction)
     return labelled

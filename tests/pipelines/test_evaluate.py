@@ -215,7 +215,7 @@ def test_two_runs_are_compared_on_the_images_that_both_have(
     assert rows[0] == ["run", "compare", "change", "better", "worse", "p"]
     assert rows[1] == ["accuracy", "0.8333", "0.8333", "+0.0000", "1", "1", "1.0000"]
     assert rows[2][:2] == ["top", "2"]
-    assert " ".join(rows[-3]) == "images that both have, of the same content: 6"
+    assert " ".join(rows[-3]) == "images asked about, of the same content in both: 6"
     with open_page(tmp_path / "page.html") as opened:
         titles = opened.page.locator("h2").all_inner_texts()
         assert titles[1:] == [

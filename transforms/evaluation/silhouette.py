@@ -20,6 +20,9 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int32]
 
+_CLASSES_AT_ONCE = 4096
+"""Of products or landmarks there are millions: distances to all of them would be gigabytes."""
+
 
 class ClassSums:
     """The sum of the vectors of each class, which come some at a time.
@@ -47,16 +50,18 @@ class ClassSums:
             vectors: float32 [some, dim], of length 1 or 0 throughout.
             labels: int32 [some], their classes; at least two classes have vectors.
         """
-        each = np.arange(len(vectors))
         wide = vectors.astype(np.float64)
-        products = wide @ self.sums.T
+        with_own = np.einsum("ij,ij->i", wide, self.sums[labels])
         with_itself = np.einsum("ij,ij->i", wide, wide)
-        others = np.maximum(self.counts[labels] - 1, 1)
-        own = 1 - (products[each, labels] - with_itself) / others
-        distances = 1 - products / np.maximum(self.counts, 1)
-        distances[:, self.counts == 0] = np.inf
-        distances[each, labels] = np.inf
-        next_one = distances.min(axis=1)
+        own = 1 - (with_own - with_itself) / np.maximum(self.counts[labels] - 1, 1)
+        next_one = np.full(len(vectors), np.inf)
+        for start in range(0, len(self.counts), _CLASSES_AT_ONCE):
+            sums, counts = (it[start : start + _CLASSES_AT_ONCE] for it in (self.sums, self.counts))
+            distances = 1 - wide @ sums.T / np.maximum(counts, 1)
+            distances[:, counts == 0] = np.inf
+            (rows,) = np.nonzero((labels >= start) & (labels < start + len(counts)))
+            distances[rows, labels[rows] - start] = np.inf
+            np.minimum(next_one, distances.min(axis=1), out=next_one)
         largest = np.maximum(own, next_one)
         values = np.divide(next_one - own, largest, out=np.zeros(len(own)), where=largest > 0)
         return np.where(self.counts[labels] > 1, values, 0.0)

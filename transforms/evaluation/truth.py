@@ -19,6 +19,7 @@ from transforms.errors import InputError, brief
 from transforms.evaluation.label_file import FileLabels, read_label_file
 from transforms.runs.embedding_runs import check_unique
 from transforms.runs.failures import iter_failures
+from transforms.runs.image_ids import digest_ids
 from transforms.runs.record import PublishedRun
 from transforms.runs.row_labels import labels_of_column, labels_of_directories
 from transforms.runs.rows import DAMAGE, read_run
@@ -89,8 +90,8 @@ def without_copies(run: PublishedRun, truth: Truth) -> Truth:
     Raises:
         InputError: If a file is damaged.
     """
-    parts = [batch.column(0).to_pylist() for batch in read_run(run, [CONTENT_SHA256])]
-    contents = np.array([content for part in parts for content in part])[truth.rows]
+    parts = [digest_ids(batch.column(0).to_pylist()) for batch in read_run(run, [CONTENT_SHA256])]
+    contents = np.frombuffer(b"".join(parts), np.uint64)[truth.rows]
     _, kept, group = np.unique(contents, return_index=True, return_inverse=True)
     if len(kept) == len(truth):
         return truth
@@ -153,7 +154,12 @@ def _only(lists: pa.ListArray, ids: pa.ChunkedArray, origin: str) -> list[str | 
             f"{origin}: got {ids[row]} with the labels {', '.join(map(str, lists[row].as_py()))}, "
             f"and {int((counts > 1).sum()) - 1:,} more such images; wanted one label an image"
         )
-    return [values[0] if values else None for values in lists.to_pylist()]
+    # A text for each class, not for each row.
+    labels = lists.flatten().dictionary_encode()
+    codes = np.full(len(lists), -1)
+    codes[counts == 1] = labels.indices.fill_null(-1).to_numpy()
+    texts = [*labels.dictionary.to_pylist(), None]
+    return [texts[code] for code in codes.tolist()]
 
 
 def _to_truth(

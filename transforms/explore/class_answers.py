@@ -60,7 +60,7 @@ def _new_labels(
     found, first = np.unique(classes, return_index=True)
     for index, place in zip(found.tolist(), first.tolist(), strict=True):
         if index not in known:
-            yield index, labels[place].as_py()
+            yield index, labels[place].as_py() or None  # "" in a TFRecord, which has no null.
 
 
 def _to_matrix(

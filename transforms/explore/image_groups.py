@@ -1,7 +1,6 @@
 """What images have in common that is worth a colour: their directory, or a carried column."""
 
 import collections
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +56,10 @@ def group_images(run: PublishedRun, rows: npt.NDArray[np.int64]) -> ImageGroups:
 
 
 def _to_text(value: object) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) == 1:
-        value = value[0]  # A carried column of a TFRecord is one of lists.
-    text = "none" if value is None else str(value)
+    if isinstance(value, list):  # A carried column of a TFRecord is one of lists.
+        text = ", ".join(map(_to_text, value)) if value else "none"
+    elif isinstance(value, bytes):
+        text = value.decode(errors="replace")
+    else:
+        text = "none" if value is None else str(value)
     return text if len(text) <= _MAX_NAME_CHARS else f"{text[: _MAX_NAME_CHARS - 1]}…"

@@ -15,11 +15,11 @@ from transforms.files.atomic_files import read_whole, sync, write_whole
 from transforms.files.file_systems import FileSystems, create_as_stored, delete
 from transforms.files.uris import is_local, open_uri
 from transforms.machine.extras import import_extra
+from transforms.runs.directory import INDEX_FILE, INDEX_SUFFIX
 from transforms.runs.recipe import fingerprint_json
 from transforms.runs.record import PublishedRun
 from transforms.vectors.ann_index import RECALL_AT, AnnIndex
 
-INDEX_FILE = "index.json"
 INDEX_FORMAT_VERSION = 1
 
 _INDEX_DAMAGE = (OSError, ImageError, ValueError, KeyError, TypeError, RuntimeError)
@@ -53,7 +53,7 @@ class WrittenIndex:
 
 def index_directory(run: PublishedRun) -> str:
     """Returns where the index of a run is by default: beside it, for a run never changes."""
-    return f"{run.directory}.index"
+    return f"{run.directory}{INDEX_SUFFIX}"
 
 
 def has_index(directory: str) -> bool:
@@ -135,7 +135,7 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
             return Unusable(f"is of format {notes['index_format_version']}")
         if notes["run"] != _identify(run):
             return Unusable(f"is of another run, {notes['run']['run_id']}")
-        data, probes = notes["file"], notes["probes"]
+        data, probes = notes["file"], int(notes["probes"])
         kind, recall = str(notes["kind"]), float(notes["recall"]["measured"])
         name = data["path"]
         if not _DATA_FILE.fullmatch(name):
@@ -149,8 +149,6 @@ def read_index(run: PublishedRun, directory: str) -> AnnIndex | Unusable | None:
         return Unusable(f"cannot be read: {brief(error)}")
     if index.ntotal != notes["rows"] or index.ntotal != sum(shard.rows for shard in run.results):
         return Unusable(f"has {index.ntotal:,} vectors")
-    if hasattr(index, "nprobe"):
-        index.nprobe = probes
     return AnnIndex(kind, probes, recall, index)
 
 

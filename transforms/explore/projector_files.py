@@ -171,7 +171,7 @@ def _metadata(table: pa.Table, carried: list[str]) -> Iterator[str]:
             labels = labels_of_column(table[name]).to_pylist()
         except InputError:  # Numbers with a point, or structures: no labels.
             continue
-        columns[name] = [", ".join(entry) if entry else "" for entry in labels]
+        columns[name] = [", ".join(filter(None, entry or [])) for entry in labels]
     for cells in [tuple(columns), *zip(*columns.values(), strict=True)]:
         yield "\t".join(cell.translate(_ESCAPES) for cell in cells) + "\n"
 

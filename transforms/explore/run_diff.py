@@ -16,7 +16,7 @@ from transforms.runs.record import PublishedRun
 VERDICT_QUANTILE = 0.01
 """The share of images that may differ more than the verdict on vectors says."""
 
-_SAME_ANSWERS = frozenset({"engine", "precision"})
+_SAME_ANSWERS = frozenset({"engine", "precision", "quantized"})
 """What a model may be run by: its vectors stay comparable."""
 
 

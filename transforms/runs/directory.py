@@ -18,6 +18,11 @@ SUCCESS_FILE = "_SUCCESS"
 INT8_FILE = "_int8_model.tar"
 """The quantized model of a run in int8, for the next refresh."""
 
+INDEX_SUFFIX = ".index"
+"""What follows a run's name in that of its index, which lies beside it."""
+
+INDEX_FILE = "index.json"
+
 INPUTS = "_inputs"
 IN_PLACE_STAGING = "_staging"
 

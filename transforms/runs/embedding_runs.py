@@ -215,7 +215,8 @@ def check_unique(image_ids: pa.ChunkedArray) -> None:
     Raises:
         InputError: If one is, as when two runs hold the same image.
     """
-    counts = image_ids.value_counts()
+    # Those of a run may be more than the 2 GiB that an array of strings holds.
+    counts = image_ids.cast(pa.large_string()).value_counts()
     twice = counts.filter(pa.compute.greater(counts.field("counts"), 1)).field("values")
     if len(twice):
         shown = ", ".join(twice.slice(0, _SHOWN_IDS).to_pylist())

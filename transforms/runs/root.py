@@ -11,7 +11,13 @@ from transforms.errors import InputError, UnreadableRunError
 from transforms.files.atomic_files import read_whole, write_whole
 from transforms.files.file_systems import FileSystems, delete, list_files
 from transforms.files.uris import is_local
-from transforms.runs.directory import IN_PLACE_STAGING, SUCCESS_FILE, foreign_names
+from transforms.runs.directory import (
+    IN_PLACE_STAGING,
+    INDEX_FILE,
+    INDEX_SUFFIX,
+    SUCCESS_FILE,
+    foreign_names,
+)
 from transforms.runs.record import PublishedRun, is_published, read_published_run
 
 LATEST = "LATEST"
@@ -20,7 +26,7 @@ STAGING_NAME = ".refresh.staging"
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 _DATE = r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z"
 _NAME = re.compile(_DATE)
-_HALF_PRUNED = re.compile(rf"\.{_DATE}\.[0-9a-f]+\.pruned")
+_HALF_PRUNED = re.compile(rf"\.{_DATE}({re.escape(INDEX_SUFFIX)})?\.[0-9a-f]+\.pruned")
 _HALF_WRITTEN = re.compile(rf"{LATEST}\.[0-9a-f]+\.partial")
 
 
@@ -113,7 +119,7 @@ class RunRoot:
         return name if _NAME.fullmatch(name) else None
 
     def prune(self) -> None:
-        """Deletes the oldest complete runs beyond `keep`; LATEST's stays.
+        """Deletes the oldest complete runs beyond `keep`, with their indexes; LATEST's stays.
 
         Also what a refresh left that died in the middle of this, or of publishing.
         """
@@ -122,7 +128,9 @@ class RunRoot:
             return
         for name in self.published_runs()[: -self.keep]:
             if name != self.latest():
-                _delete_run(FileSystems.join(self.directory, name))
+                run = FileSystems.join(self.directory, name)
+                _delete_index(f"{run}{INDEX_SUFFIX}")
+                _delete_run(run)
 
     def _sweep(self) -> None:
         if not is_local(self.directory):
@@ -156,13 +164,29 @@ class RunRoot:
         return sorted({name for name in names if _NAME.fullmatch(name)})
 
 
+def _delete_index(index: str) -> None:
+    """Deletes an index, in a store that by which it is known last; a link stays, and other data."""
+    known = FileSystems.join(index, INDEX_FILE)
+    if os.path.islink(index) or not FileSystems.exists(known):
+        return
+    if is_local(index):
+        _delete_local(index)
+        return
+    delete(found.path for found in list_files(index) if found.path != known)
+    delete([known])
+
+
 def _delete_run(run: str) -> None:
     """Deletes a run that readers may know: it is gone in one step, or has no _SUCCESS first."""
     if is_local(run):
-        parent, name = os.path.split(run)
-        doomed = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.pruned")
-        os.rename(run, doomed)
-        shutil.rmtree(doomed)
+        _delete_local(run)
         return
     delete([FileSystems.join(run, SUCCESS_FILE)])
     delete(found.path for found in list_files(run))
+
+
+def _delete_local(directory: str) -> None:
+    parent, name = os.path.split(directory)
+    doomed = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.pruned")
+    os.rename(directory, doomed)
+    shutil.rmtree(doomed)

@@ -1,4 +1,7 @@
-"""Labels of rows, from the images' directories or a carried column."""
+"""Labels of rows, from the images' directories or a carried column.
+
+They are large strings: those of a run may be more than the 2 GiB that an array of strings holds.
+"""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +18,7 @@ def labels_of_directories(uris: pa.ChunkedArray) -> pa.ListArray:
 
 
 def labels_of_column(column: pa.ChunkedArray) -> pa.ListArray:
-    """Returns each row's labels as a list of strings; null where it has none.
+    """Returns each row's labels as a list of large strings; null where it has none.
 
     Args:
         column: Strings, integers or booleans, or lists of them.
@@ -27,23 +30,18 @@ def labels_of_column(column: pa.ChunkedArray) -> pa.ListArray:
 
 
 def _as_lists(column: pa.ChunkedArray) -> pa.ListArray:
-    whole = as_one_array(column)
-    is_list = pa.types.is_list(whole.type) or pa.types.is_large_list(whole.type)
-    values = whole.type.value_type if is_list else whole.type
+    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    values = column.type.value_type if is_list else column.type
     if pa.types.is_floating(values) or pa.types.is_nested(values):
-        raise InputError(f"labels are of type {whole.type}, wanted strings or integers")
+        raise InputError(f"labels are of type {column.type}, wanted strings or integers")
+    text = pa.large_string()
     try:
-        if is_list:
-            return whole.cast(pa.list_(pa.string()))
-        names = whole.cast(pa.string())
+        names = column.cast(pa.list_(text) if is_list else text).combine_chunks()
     except (pa.ArrowException, UnicodeError) as error:
-        raise InputError(f"labels are of type {whole.type}, wanted text: {error}") from error
+        raise InputError(f"labels are of type {column.type}, wanted text: {error}") from error
+    if is_list:
+        return names
     starts = np.concatenate([[0], np.cumsum(np.asarray(names.is_valid()))])
     return pa.ListArray.from_arrays(
         pa.array(starts, pa.int32()), names.drop_null(), mask=names.is_null()
     )
-
-
-def as_one_array(column: pa.ChunkedArray) -> pa.Array:
-    """Returns a column without its division into chunks."""
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from transforms.errors import InputError
 from transforms.files.atomic_files import read_whole
-from transforms.runs.row_labels import as_one_array
 from transforms.schemas import IMAGE_ID
 
 LABEL = "label"
@@ -93,9 +92,10 @@ def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, s
         InputError: If it cannot be read, or none of its images is there.
     """
     ids, names = _read_csv(uri)
-    positions = pc.index_in(pa.array(ids, pa.string()), value_set=as_one_array(image_ids))
+    wanted = pa.array(ids, pa.large_string())
+    positions = pc.index_in(wanted, value_set=image_ids.cast(pa.large_string()))
     absent = pc.is_null(positions)
-    unknown = pa.array(ids, pa.string()).filter(absent).unique()
+    unknown = wanted.filter(absent).unique()
     shown = ", ".join(unknown.slice(0, _SHOWN_IDS).to_pylist())
     if len(unknown) and pc.all(absent).as_py():
         raise InputError(
@@ -106,7 +106,7 @@ def labels_of_csv(uri: str, image_ids: pa.ChunkedArray) -> tuple[pa.ListArray, s
     order = np.argsort(rows, kind="stable")
     counts = np.bincount(rows, minlength=len(image_ids))
     starts = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    values = pa.array(names, pa.string()).filter(pc.invert(absent)).take(pa.array(order))
+    values = pa.array(names, pa.large_string()).filter(pc.invert(absent)).take(pa.array(order))
     lists = pa.ListArray.from_arrays(starts, values, mask=pa.array(counts == 0))
     note = f"{len(unknown):,} image_ids of {uri} have no vector: {shown}" if len(unknown) else ""
     return lists, note
@@ -146,7 +146,9 @@ def encode_labels(lists: pa.ListArray, *, exclusive: bool) -> ClassLabels:
             f"{len(names)} classes ({', '.join(names) or 'no image has a label'}), wanted at least "
             "2; see --label_from"
         )
-    indices = pc.index_in(values, value_set=pa.array(names)).to_numpy().astype(np.int32)
+    indices = (
+        pc.index_in(values, value_set=pa.array(names, values.type)).to_numpy().astype(np.int32)
+    )
     starts = np.concatenate([[0], np.cumsum(counts)])
     return ClassLabels(tuple(names), starts, indices, is_labelled)
 

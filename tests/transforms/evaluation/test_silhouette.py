@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_samples
 
+from transforms.evaluation import silhouette
 from transforms.evaluation.silhouette import ClassSums
 
 
@@ -21,7 +22,11 @@ def test_by_hand() -> None:
     assert sums.silhouettes(vectors, labels) == pytest.approx([1, 1, 0.8, 0.8])
 
 
-def test_they_are_those_of_scikit_learn_in_parts_and_with_a_class_of_one() -> None:
+@pytest.mark.parametrize("classes_at_once", [1, 2, 5, 4096])
+def test_they_are_those_of_scikit_learn_in_parts_and_with_a_class_of_one(
+    monkeypatch: pytest.MonkeyPatch, classes_at_once: int
+) -> None:
+    monkeypatch.setattr(silhouette, "_CLASSES_AT_ONCE", classes_at_once)
     random = np.random.default_rng(8)
     labels = np.array([*random.integers(0, 4, 199), 5], np.int32)
     vectors = unit(random.normal(size=(200, 9)) + np.eye(9)[labels] * 2)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
@@ -113,6 +115,19 @@ def test_carried_labels_are_columns_to_colour_by(tmp_path: pathlib.Path, mean_co
     metadata = read_metadata(tmp_path / "projector" / "metadata.tsv")
     assert [row["label"] for row in metadata] == list("012345")
     assert list(metadata[0]) == ["image_id", "parent_dir", "label"]
+
+
+def test_a_list_that_lacks_an_entry_is_shown_without_it(
+    tmp_path: pathlib.Path, mean_color: str
+) -> None:
+    images = [path.read_bytes() for path in _photos(tmp_path, 3)]
+    table = pa.table({"image": images, "tags": [["red", None], None, ["a", "b"]]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    flags = ["--input", str(tmp_path / "in.parquet"), "--carry_columns", "tags"]
+    assert run_embed(mean_color, tmp_path / "run", *flags) == 0
+    assert export(tmp_path / "run", tmp_path / "projector") == 0
+    metadata = read_metadata(tmp_path / "projector" / "metadata.tsv")
+    assert [row["tags"] for row in metadata] == ["red", "", "a, b"]
 
 
 def test_the_directory_is_whole_or_not_there(

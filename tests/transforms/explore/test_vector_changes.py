@@ -175,7 +175,7 @@ def test_another_model_is_judged_by_its_neighbours(
     before = with_vectors(published, tmp_path / "before", vectors)
     with_vectors(published, tmp_path / "after", vectors[:, ::-1])
     record = json.loads((tmp_path / "after" / "_run.json").read_text())
-    record["recipe"]["model"]["engine"] = "openvino"
+    record["recipe"]["model"] |= {"engine": "openvino", "precision": "int8", "quantized": "0a1b"}
     (tmp_path / "after" / "_run.json").write_text(json.dumps(record))
     found = compare_runs(before, open_run(str(tmp_path / "after")), 5, lambda count: None)
     assert found.has_same_model

@@ -40,7 +40,9 @@ def test_the_directory_of_an_image_is_its_label() -> None:
 def test_a_column_of_text_numbers_or_lists_holds_labels(
     column: pa.ChunkedArray, lists: list[list[str] | None]
 ) -> None:
-    assert labels_of_column(column).to_pylist() == lists
+    found = labels_of_column(column)
+    assert found.to_pylist() == lists
+    assert found.type == pa.list_(pa.large_string())  # Of strings, 2 GiB would be the end.
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """An index finds nearly what comparing all finds, and says how nearly."""
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from transforms.vectors.ann_index import RECALL_AT, WANTED_RECALL, AnnIndex, build_index, plan_index
 from transforms.vectors.exact_search import search_exactly
@@ -39,6 +42,29 @@ def test_recall_is_what_it_says() -> None:
     np.testing.assert_allclose(found.cosines, cosines, atol=1e-3)
 
 
+@pytest.mark.parametrize("k", [50, 300, 1000, 5000])
+def test_more_neighbours_are_looked_for_in_more_lists(k: int) -> None:
+    vectors = clustered(12_000, 24)
+    index = build(vectors)
+    queries = normalize(clustered(40, 24) + np.float32(0.2))
+    found = index.search(queries, k)
+    assert (found.rows >= 0).all()
+    exact = search_exactly([vectors], queries, k).best
+    pairs = zip(found.rows, exact.rows, strict=True)
+    assert np.mean([len(set(one) & set(other)) / k for one, other in pairs]) > 0.9
+
+
+def test_lists_that_hold_too_few_are_not_all_that_is_searched() -> None:
+    """The smallest list has fewer vectors than are wanted."""
+    vectors = clustered(12_000, 24)
+    index = dataclasses.replace(build(vectors), probes=1)
+    sizes = [index.faiss_index.get_list_size(place) for place in range(index.faiss_index.nlist)]
+    k = RECALL_AT + 1
+    assert min(sizes) < k
+    queries = normalize(vectors[:3000].copy())
+    assert (index.search(queries, k).rows >= 0).all()
+
+
 def test_a_search_in_one_list_is_measured_as_worse() -> None:
     """The measure must be able to fail: hard vectors, one probe."""
     random = np.random.default_rng(5)
@@ -47,7 +73,7 @@ def test_a_search_in_one_list_is_measured_as_worse() -> None:
     assert index.probes > 16  # Vectors without clusters: their neighbours are all over the lists.
     queries = normalize(vectors[:200].copy())
     exact = search_exactly([vectors], queries, RECALL_AT).best
-    index.faiss_index.nprobe = 1
+    index = dataclasses.replace(index, probes=1)
     pairs = zip(index.search(queries, RECALL_AT).rows, exact.rows, strict=True)
     assert np.mean([len(set(one) & set(other)) / RECALL_AT for one, other in pairs]) < 0.7
 

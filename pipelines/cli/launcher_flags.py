@@ -39,5 +39,16 @@ class LauncherFlags(ReportFlags):
     )
     print_config: bool = flag("print all flags as such a file, and stop", OPTIONS, False)
 
+    given: dataclasses.InitVar[frozenset[str]] = frozenset()
+    """Names of the flags that were given, be it with their defaults; known of a command line."""
+
+    def __post_init__(self, given: frozenset[str]) -> None:
+        object.__setattr__(self, "given", given)  # Where dataclasses.replace finds it.
+
+    def is_given(self, name: str) -> bool:
+        """Whether a flag was given; where only Python knows, whether it is not at its default."""
+        field = self.__dataclass_fields__[name]
+        return name in vars(self)["given"] or getattr(self, name) != field.default
+
 
 LAUNCHER_FLAGS = frozenset(field.name for field in dataclasses.fields(LauncherFlags))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pipelines.cli.config_file import format_config, read_config
 from pipelines.cli.flag import GLOB, OPTIONS
+from pipelines.cli.launcher_flags import LauncherFlags
 from pipelines.cli.spelling import check_likeness, check_spelling
 from transforms.errors import printable
 
@@ -134,6 +135,8 @@ def parse_flags(
     if given.get("print_config"):
         print(format_config(config_class, given, others), end="")
         raise SystemExit(0)
+    if issubclass(config_class, LauncherFlags):
+        return config_class(**given, given=frozenset(given)), others
     return config_class(**given), others
 
 

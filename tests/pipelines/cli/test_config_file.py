@@ -1,5 +1,6 @@
 """--config and --print_config: flags in YAML, there and back."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -173,7 +174,7 @@ def test_a_printed_configuration_says_the_same_again(
     needed += ["--output_root=r" if config_class is RefreshConfig else "--output=o"]
     of_argv, beam_argv = parse(*argv, *needed, config_class=config_class)
     again, beam_again = parse("--config", str(file), *needed, config_class=config_class)
-    assert vars(again) == {**vars(of_argv), "config": str(file)}
+    assert again == dataclasses.replace(of_argv, config=str(file))
     assert bool(beam_again) == bool(beam_argv)
 
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 
 from pipelines.cli.flag import OPTIONS, flag
+from pipelines.cli.flag_values import as_parsed
 from pipelines.cli.outcome import JsonFlags
 
 
@@ -44,6 +45,9 @@ class LauncherFlags(ReportFlags):
 
     def __post_init__(self, given: frozenset[str]) -> None:
         object.__setattr__(self, "given", given)  # Where dataclasses.replace finds it.
+        for field in dataclasses.fields(self):
+            value = as_parsed(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
     def is_given(self, name: str) -> bool:
         """Whether a flag was given; where only Python knows, whether it is not at its default."""

@@ -6,7 +6,6 @@ import pytest
 
 from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
 
-
 ALL_CORES = workers_here(read_options([f"--direct_num_workers={os.cpu_count()}"]))
 
 

@@ -184,17 +184,17 @@ def test_what_ends_before_its_first_shard_leaves_nothing(tmp_path: pathlib.Path)
 
 
 @pytest.mark.parametrize(
-    ("run", "unlike"),
+    ("batch_size", "unlike"),
     [
-        ({"recipe": 2}, "recipe.a was 2, is 1"),
-        ({"recipe": 2, "batch_size": 5}, "batch_size was 5, is 4"),
+        (4, "recipe.a was 2, is 1"),
+        (5, "batch_size was 5, is 4"),
     ],
 )
 def test_of_a_published_run_that_is_another_one_it_is_said_what_differs(
-    run: dict[str, int], unlike: str, tmp_path: pathlib.Path
+    batch_size: int, unlike: str, tmp_path: pathlib.Path
 ) -> None:
     output = tmp_path / "out"
-    hold_run(output, **run)
+    hold_run(output, batch_size=batch_size, recipe=2)
     where = staging.staging_path(str(output))
     held = f"--output holds a published run (0 data files), which is another one: {unlike}; "
     outlook = look_at_output(

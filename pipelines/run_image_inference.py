@@ -144,8 +144,6 @@ def _check_flags(config: Config) -> None:
         value = getattr(config, field.name)
         if field.name in LAUNCHER_FLAGS | PLAN_FLAGS and value != field.default:
             raise FlagError(f"{field.name} is for a program's launcher; leave it out in a pipeline")
-        if isinstance(field.default, tuple) and isinstance(value, str):
-            raise FlagError(f"{field.name} must be a tuple of strings, got {value!r}")
 
 
 def _launch(config: Config) -> tuple[Destination, Launch]:

@@ -6,7 +6,7 @@ that are not, and together they account for `matched` inputs.
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,16 +26,20 @@ class ReusedRows:
     """Inputs whose row is known without the model.
 
     Attributes:
-        kept: Rows of the predecessor with the image_id, uri and carried columns of now: the columns
-            of a batch as read, then those that would be computed, as they were written.
+        kept: Inputs that keep a row of the predecessor, as read.
         duplicates: Rows as read, and `duplicate_of`: the image_id in the same shard whose content
             is the same.
         changes: Number of inputs of each kind of change.
+        rows: Number of the predecessor's row for each of kept.
+        take: Callback from such numbers to the columns that would be computed, as they were
+            written. They may be of many files, so they wait for the end of the shard.
     """
 
     kept: pa.Table
     duplicates: pa.Table
     changes: Mapping[Change, int] = dataclasses.field(default_factory=dict)
+    rows: tuple[int, ...] = ()
+    take: Callable[[Sequence[int]], pa.Table] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["ReusedRows"]) -> "ReusedRows":
@@ -47,11 +51,22 @@ class ReusedRows:
             pa.concat_tables([part.kept for part in parts]),
             pa.concat_tables([part.duplicates for part in parts]),
             dict(changes),
+            tuple(row for part in parts for row in part.rows),
+            parts[0].take,
         )
+
+    def completed(self) -> pa.Table:
+        """Returns what is kept with the columns of its rows."""
+        found = self.kept
+        if self.take is not None:
+            taken = self.take(self.rows)
+            for field, column in zip(taken.schema, taken.columns, strict=True):
+                found = found.append_column(field, column)
+        return found
 
     def emptied(self) -> "ReusedRows":
         """Returns nothing reused, in tables of the same columns."""
-        return ReusedRows(self.kept.slice(0, 0), self.duplicates.slice(0, 0))
+        return ReusedRows(self.kept.slice(0, 0), self.duplicates.slice(0, 0), take=self.take)
 
     @property
     def num_rows(self) -> int:

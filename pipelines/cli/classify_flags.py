@@ -25,8 +25,8 @@ class ClassifyFlags(RunConfig):
         metavar="URI",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, given: frozenset[str]) -> None:
+        super().__post_init__(given)
         check_top_k(self.top_k, None)
 
 

@@ -24,6 +24,12 @@ from transforms.errors import FlagError, brief
 BEAM = "beam"
 """Key of Beam's own flags."""
 
+HAVE_A_NO_FORM = (
+    "direct_runner_use_stacked_bundle", "pipeline_type_check", "save_main_session",
+    "use_public_ips",
+)  # fmt: skip
+"""Flags of Beam that are not off when they are left out: false is --no_NAME (Beam 2.77)."""
+
 NOT_IN_A_FILE = ("config", "print_config")
 
 _Fields = Mapping[str, dataclasses.Field[Any]]
@@ -221,7 +227,9 @@ def _to_argv(flags: object) -> Iterator[str]:
                 )
             if one is True:
                 yield f"--{name}"
-            elif one is not False:
+            elif one is False:
+                yield from [f"--no_{name}"] if name in HAVE_A_NO_FORM else []
+            else:
                 yield _in_utf8(f"{BEAM}: {name}", f"--{name}={one}")
 
 

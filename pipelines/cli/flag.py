@@ -3,12 +3,12 @@
 import argparse
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from transforms.errors import FlagError
 from transforms.files.file_uris import without_file_scheme
+from transforms.images.policy import to_image_size
 from transforms.models.engine_settings import AUTO
 
 REQUIRED = dataclasses.MISSING
@@ -79,11 +79,10 @@ def location(text: str) -> str:
 
 def image_size(text: str) -> tuple[int, int]:
     """Reads "224" or "224x320" (height x width) as (height, width) in pixels."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"got {text!r}, wanted 224 or HEIGHTxWIDTH")
-    height, width = match.group(1), match.group(2) or match.group(1)
-    return int(height), int(width)
+    try:
+        return to_image_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def batch_size(text: str) -> int | str:

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 
 from pipelines.cli.flag import OPTIONS, flag
+from pipelines.cli.flag_values import as_parsed
 from pipelines.cli.outcome import JsonFlags
 
 
@@ -38,6 +39,20 @@ class LauncherFlags(ReportFlags):
         "flags by their names, in YAML; those of the command line win", OPTIONS, metavar="FILE"
     )
     print_config: bool = flag("print all flags as such a file, and stop", OPTIONS, False)
+
+    given: dataclasses.InitVar[frozenset[str]] = frozenset()
+    """Names of the flags that were given, be it with their defaults; known of a command line."""
+
+    def __post_init__(self, given: frozenset[str]) -> None:
+        object.__setattr__(self, "given", given)  # Where dataclasses.replace finds it.
+        for field in dataclasses.fields(self):
+            value = as_parsed(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+
+    def is_given(self, name: str) -> bool:
+        """Whether a flag was given; where only Python knows, whether it is not at its default."""
+        field = self.__dataclass_fields__[name]
+        return name in vars(self)["given"] or getattr(self, name) != field.default
 
 
 LAUNCHER_FLAGS = frozenset(field.name for field in dataclasses.fields(LauncherFlags))

@@ -41,8 +41,8 @@ class RefreshConfig(PlanFlags, EmbedFlags, ClassifyFlags):
         metavar="F",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, given: frozenset[str]) -> None:
+        super().__post_init__(given)
         self.check_plan()
         check_directory("output_root", self.output_root)
         if self.keep is not None and self.keep < 1:

@@ -199,7 +199,8 @@ class RunConfig(LauncherFlags):
         "make this run's answers to the --canaries the expected ones", "run", False
     )
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, given: frozenset[str]) -> None:
+        super().__post_init__(given)
         if not self.input and not self.manifest and not self.names_inputs_otherwise:
             raise FlagError("nothing to read: give --input or --manifest")
         if not self.model and not self.names_inputs_otherwise:
@@ -265,8 +266,8 @@ class SingleRunConfig(PlanFlags, RunConfig):
         metavar="RUN",
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, given: frozenset[str]) -> None:
+        super().__post_init__(given)
         self.check_plan()
         check_directory("output", self.output)
         if self.retry_failed is not None and self.deduplicate:

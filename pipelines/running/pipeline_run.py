@@ -134,7 +134,12 @@ def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
     cores = min(os.cpu_count() or 1, MAX_THREADS)
     # Of two the last counts. What was given cannot be told from Beam's default once it is read.
     options = KeptViews([f"--direct_num_workers={cores}", *beam_argv])
-    return options if runs_here(options) else PipelineOptions(list(beam_argv))
+    if not runs_here(options):
+        return PipelineOptions(list(beam_argv))
+    direct = options.view_as(DirectOptions)
+    if direct.direct_num_workers == 0:  # All cores, to Beam (fn_runner.py of 2.77).
+        direct.direct_num_workers = os.cpu_count() or 1
+    return options
 
 
 def workers_here(options: PipelineOptions) -> str:

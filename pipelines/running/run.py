@@ -101,6 +101,8 @@ def plan_claimed(launch: Launch, claim: Claim, destination: Destination) -> RunP
 def _where_int8_may_be(destination: Destination, config: RunConfig) -> list[str]:
     """Returns where an earlier start of the run, and the run that it builds on, have theirs."""
     directories = [destination.staging] if config.resume else []
+    if config.resume and not config.overwrite and destination.output is not None:
+        directories.append(destination.output)  # It may be published already.
     if destination.earlier is not None:
         directories.append(destination.earlier.directory)
     return [FileSystems.join(directory, INT8_FILE) for directory in directories]

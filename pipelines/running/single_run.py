@@ -66,11 +66,13 @@ def choose_directory(config: Config) -> tuple[RunDirectory, Config]:
 
 
 def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
-    """Takes the flags that were left at their defaults from the run that is completed.
+    """Takes the flags that were left out from the run that is completed.
 
     With --retry_failed RUN --output OUT, and RUN made by --input photos/ --resize_mode pad:
     input and resize_mode are RUN's again, output is OUT, and batch_size the default, being no
     part of what RUN is.
+
+    With --resize_mode squash beside it, the default, it is squash: it was said.
 
     Raises:
         FlagError: If other inputs are named than that run had, or it was another program's.
@@ -88,7 +90,7 @@ def with_flags_of(config: Config, earlier: PublishedRun) -> Config:
         for field in dataclasses.fields(config)
         if field.name in theirs
         and field.name not in _OWN
-        and (field.name in INPUTS or getattr(config, field.name) == field.default)
+        and (field.name in INPUTS or not config.is_given(field.name))
     }
     return dataclasses.replace(config, **taken)
 

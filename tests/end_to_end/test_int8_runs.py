@@ -167,7 +167,11 @@ def test_a_resumed_run_keeps_its_model_although_the_cache_is_gone(
 
 
 def test_a_run_of_a_pass_keeps_its_model_too(
-    network: str, photos: pathlib.Path, tmp_path: pathlib.Path, cache: pathlib.Path
+    network: str,
+    photos: pathlib.Path,
+    tmp_path: pathlib.Path,
+    cache: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (photos / "999.png").write_bytes(b"no image")
     flags = {
@@ -184,6 +188,8 @@ def test_a_run_of_a_pass_keeps_its_model_too(
     file.write_text(yaml.safe_dump({**flags, "resume": True}))
     assert one_pass.main(["--config", str(file)]) == 0
     assert (tmp_path / "out" / INT8_FILE).read_bytes() == kept
+    assert one_pass.main(["--config", str(file)]) == 0
+    assert "there is nothing to resume" in capsys.readouterr().out
 
 
 def test_a_run_that_completes_another_keeps_its_model(

@@ -197,7 +197,6 @@ def test_refreshes(photos: pathlib.Path, mean_color: str, tmp_path: pathlib.Path
     [
         ({"plan": True}, "plan is for a program's launcher"),
         ({"metrics_file": "m.prom"}, "metrics_file is for a program's launcher"),
-        ({"input": "photos/"}, "input must be a tuple of strings, got 'photos/'"),
     ],
 )
 def test_flags_that_do_nothing_here_are_refused(

@@ -3,6 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import numbers
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from transforms.errors import FlagError
@@ -26,6 +29,20 @@ MAX_SECONDS = 86_400
 
 MAX_SIDE = 65_536
 """Largest height or width to resize to; models take hundreds of pixels a side."""
+
+
+def to_image_size(value: object) -> tuple[int, int]:
+    """Returns 224, "224", "224x320" (height x width) or (224, 320) as (height, width) in pixels.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    parts = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", "x".join(map(str, parts)))
+    if match is None:
+        raise ValueError(f"got {value!r}, wanted 224 or HEIGHTxWIDTH")
+    height, width = match.group(1), match.group(2) or match.group(1)
+    return int(height), int(width)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +109,12 @@ class Preprocessing:
             raise FlagError(
                 f"--image_size must be from 1 to {MAX_SIDE} a side, got {height}x{width}"
             )
+        for name in ("crop_fraction", *LIMITS, "max_image_seconds"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or isinstance(value, bool):
+                raise FlagError(f"--{name} must be a number, got {value!r}")
+        if not isinstance(self.antialias, bool):
+            raise FlagError(f"--antialias must be true or false, got {self.antialias!r}")
         if not 0 < self.crop_fraction <= 1:
             raise FlagError(
                 f"--crop_fraction must be over 0 and at most 1, got {self.crop_fraction:g}"
@@ -102,7 +125,7 @@ class Preprocessing:
                 raise FlagError(f"--{name} must be one of {' '.join(choices)}, got {value}")
         for name in ("max_image_pixels", "max_image_bytes"):
             value = getattr(self, name)
-            if value < 1:
+            if not value >= 1:
                 raise FlagError(f"--{name} must be at least 1, got {value}")
         if not 0 < self.max_image_seconds <= MAX_SECONDS:
             raise FlagError(

@@ -1,9 +1,11 @@
 """How elements are gathered into batches: by number, and by the bytes of their images."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from transforms.errors import FlagError
 from transforms.inputs.part import BATCH_BYTES
 
 
@@ -19,8 +21,13 @@ def batching(
         max_batch_seconds: Seconds for which a batch waits for more, across bundles. Such a batch is
             counted by Beam in elements, whatever they weigh. None waits for none.
         images_of: Callback from an element to the images in it.
+
+    Raises:
+        FlagError: If max_batch_seconds is no time.
     """
     if max_batch_seconds is not None:
+        if not isinstance(max_batch_seconds, numbers.Real) or not max_batch_seconds > 0:
+            raise FlagError(f"max_batch_seconds must be a number over 0, got {max_batch_seconds!r}")
         seconds = {"max_batch_duration_secs": max_batch_seconds}
         return {"min_batch_size": batch_size, "max_batch_size": batch_size, **seconds}
     weight = _Weight(batch_size, images_of)

@@ -54,7 +54,7 @@ class EmbedImages(ImageInference):
         max_batch_seconds: Seconds for which a batch waits for more, across bundles: for streams,
             whose bundles are small. It shuffles the elements, images and all. None waits for none.
         num_model_threads: Number of the engine's threads; None for one a core.
-        image_size: Height and width in pixels.
+        image_size: Height and width in pixels, or one number for both.
         input_range: Range of the pixels that the model wants: "0,1", "-1,1", "0,255", "imagenet"
             or "caffe".
         resize_mode: "squash", "crop" or "pad".

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ class ImageModelHandler(ModelHandler[bytes | str, PredictionResult, Predictor], 
         check_normalize(self.normalize)
         super().__init__(**batching(self.images_a_batch, self.max_batch_seconds, _images_of))
         self._settled = self.settle(self.model)
+        self.model = os.fspath(self.model)
 
     @property
     def fingerprint(self) -> str:

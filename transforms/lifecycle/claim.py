@@ -188,8 +188,10 @@ def _refusal(refusal: Refusal, staging_directory: str, flag: str) -> str:
                 f"--resume: the unfinished run of {dead.started_at} was another one: "
                 f"{dead.differences}; use what it used, or add --overwrite to start again"
             )
-        case Held(names):
+        case Held(names, unlike):
+            held = f"{flag} holds {run_directory.describe(names)}"
             return (
-                f"{flag} holds {run_directory.describe(names)}; choose another directory, or add "
-                "--overwrite to replace it once the new run is complete"
+                f"{f'--resume: {held}, which is another one: {unlike}' if unlike else held}; "
+                "choose another directory, or add --overwrite to replace it once the new run is "
+                "complete"
             )

@@ -37,7 +37,8 @@ class Found:
         unfinished: Dead run that waits there.
         names: Names of the files of a run in the output.
         is_published: Whether these are a complete run.
-        is_of_this_command: Whether that complete run was asked for by the same flags.
+        unlike: What of that complete run is not what the command asks for, as a sentence; empty if
+            nothing, None if that is not known.
     """
 
     owner: Owner | None = None
@@ -45,7 +46,7 @@ class Found:
     unfinished: Unfinished | None = None
     names: tuple[str, ...] = ()
     is_published: bool = False
-    is_of_this_command: bool = False
+    unlike: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +128,11 @@ class Held:
 
     Attributes:
         names: Names of its files.
+        unlike: What of it is not what was to be resumed, as a sentence; empty if that is not known.
     """
 
     names: tuple[str, ...]
+    unlike: str = ""
 
 
 Refusal = Owned | Foreign | Waiting | AnotherRun | Held
@@ -166,9 +169,9 @@ def decide(found: Found, *, resume: bool, overwrite: bool) -> Decision:
     # A run that is put in place file by file and died at it has left some, without _SUCCESS.
     is_half_in_place = goes_on and not found.is_published
     if found.names and not may_replace and not is_half_in_place:
-        if resume and found.is_published and found.is_of_this_command:
+        if resume and found.is_published and found.unlike == "":
             return AlreadyPublished()
-        return Held(found.names)
+        return Held(found.names, (resume and found.unlike) or "")
     if unfinished is not None and goes_on:
         return GoOn(unfinished, may_replace)
     return Start(may_replace)

@@ -19,6 +19,7 @@ In an object store nobody lets go for the dead. So the holder writes the time in
 import contextlib
 import dataclasses
 import datetime
+import errno
 import fcntl
 import json
 import os
@@ -42,6 +43,10 @@ TAKEOVER_SECONDS = 2
 
 LET_GO_SECONDS = 5
 """What a process that is told to end takes for it: schedulers kill it some 10 s later."""
+
+
+_HAVE_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What flock says where a file system has no locks, or its server of locks does not answer."""
 
 
 def _nothing() -> None:
@@ -70,7 +75,8 @@ def run_lock(staging: str, owner: Owner) -> Iterator[Hold]:
     Only in an object store can it be handed over.
 
     Raises:
-        OutputError: If another run, which lives or was handed over, holds it; names it.
+        OutputError: If another run, which lives or was handed over, holds it; names it. If the
+            file system has no locks.
         OSError: If it cannot be written.
     """
     path = FileSystems.join(staging, LOCK_FILE)
@@ -115,7 +121,12 @@ def _local_lock(path: str, owner: Owner) -> Iterator[Hold]:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # The holder before has just swept it away.
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            if _is_locked(handle, path):
+            try:
+                is_locked = _is_locked(handle, path)
+            except BaseException:
+                os.close(handle)
+                raise
+            if is_locked:
                 break
             os.close(handle)
     try:
@@ -132,8 +143,14 @@ def _is_locked(handle: int, path: str) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = read_owner(os.pread(handle, 10_000, 0))
-        os.close(handle)
         raise OutputError(_is_taken(path, str(holder or "another run"))) from None
+    except OSError as error:
+        if error.errno not in _HAVE_NO_LOCKS:
+            raise
+        raise OutputError(
+            f"{path} cannot be locked: {error.strerror}; mount its file system with locks "
+            "(Lustre: -o flock), or choose an output on another one"
+        ) from None
     return _is_same_file(handle, path)
 
 

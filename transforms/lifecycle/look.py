@@ -18,6 +18,9 @@ from transforms.runs.record import holds_run, read_record
 COMPARED = ("recipe", "columns", "layout", "software")
 """Parts of a plan that a run must share with the one it resumes, save what costs no row."""
 
+_OF_THE_ROWS = ("recipe", "columns")
+"""Those of them that decide a row."""
+
 
 def look(
     output: str | None, staging_directory: str, plan: Mapping[str, Any] | None, *, flag: str
@@ -28,7 +31,7 @@ def look(
         output: Run directory; None if it will be a new one.
         staging_directory: Directory that the run would work in.
         plan: Plan of the run; see claim_output. None where there is none yet: then nothing is told
-            to differ from it, and no published run to be of this command.
+            to differ from it, and of a published run nothing is known.
         flag: Flag and value by which the user named the output.
     """
     waiting = staging.read_plan(staging_directory)
@@ -52,7 +55,7 @@ def look(
         unfinished=unfinished,
         names=tuple(names),
         is_published=is_complete,
-        is_of_this_command=is_complete and plan is not None and _is_same_command(there, plan),
+        unlike=_unlike(there, plan) if is_complete and plan is not None else None,
     )
 
 
@@ -89,12 +92,14 @@ def _obstacle(directory: str, names: Sequence[str], flag: str) -> str:
     return ""
 
 
-def _differences(unfinished: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Says what differs from the run to resume; empty if nothing does."""
+def _differences(
+    earlier: Mapping[str, Any], plan: Mapping[str, Any], parts: Sequence[str] = COMPARED
+) -> str:
+    """Says what differs from an earlier run; empty if nothing does."""
     found = differences(
-        {part: unfinished[part] for part in COMPARED}, {part: plan[part] for part in COMPARED}
+        {part: earlier[part] for part in parts}, {part: plan[part] for part in parts}
     )
-    before, now = unfinished["columns"], plan["columns"]
+    before, now = earlier["columns"], plan["columns"]
     counted = {name: what for name, what in found.items() if not _costs_no_row(name, before, now)}
     return describe_differences(counted)
 
@@ -111,15 +116,19 @@ def _costs_no_row(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
     return all(carried in columns.get("carry_columns", {}) for columns in (before, now))
 
 
-def _is_same_command(output: str, plan: Mapping[str, Any]) -> bool:
-    """Whether the run that is published was asked for by the same flags."""
+def _unlike(output: str, plan: Mapping[str, Any]) -> str | None:
+    """Says what of a published run is not what a command asks for; None if nobody can tell.
+
+    By the same flags another model is asked for, once another lies where they say.
+    """
     try:
         record = read_record(output)
-    except InputError:  # Nobody can tell; --overwrite may replace it all the same.
-        return False
+    except InputError:  # --overwrite may replace it all the same.
+        return None
     ignored = {"resume", "overwrite"}
     earlier, now = (
         {name: value for name, value in config.items() if name not in ignored}
         for config in (record.get("config", {}), plan["config"])
     )
-    return not differences(earlier, now)
+    flags = describe_differences(differences(earlier, now))
+    return flags or _differences({"recipe": {}, "columns": {}, **record}, plan, _OF_THE_ROWS)

@@ -64,8 +64,9 @@ def look_at_output(
         case AnotherRun(dead):
             other = f"which was another one: {dead.differences}"
             return f"{waits(dead)}, {other}; {_REFUSED} without --overwrite"
-        case Held():
-            return f"{held}; {_REFUSED} without --overwrite"
+        case Held(_, unlike):
+            other = f", which is another one: {unlike}" if unlike else ""
+            return f"{held}{other}; {_REFUSED} without --overwrite"
         case AlreadyPublished():
             return f"{held}, which this command has published; there is nothing to resume"
         case GoOn(dead):

@@ -146,18 +146,6 @@ class PreviousRows:
             return None
         return failure
 
-    def keep(self, rows: Sequence[int], read: pa.Table) -> pa.Table:
-        """Gives rows of the predecessor to images of now.
-
-        Args:
-            rows: Row numbers of the predecessor.
-            read: Rows as read, as many: image_id, uri, content_sha256, carried columns.
-        """
-        taken = self.stored.take(rows)
-        for field, column in zip(taken.schema, taken.columns, strict=True):
-            read = read.append_column(field, column)
-        return read
-
 
 def load_previous(
     predecessor: Predecessor, computed: Sequence[str], carried: Sequence[str] = ()

@@ -290,9 +290,11 @@ class ShardReuse:
         elif predecessor.changes is not None:  # Counted when the shard was done before.
             changes = collections.Counter()
         return ReusedRows(
-            kept=self._previous.keep(rows, as_read),
+            kept=as_read,
             duplicates=duplicates.append_column(DUPLICATE_OF, pa.array(firsts, pa.string())),
             changes=dict(+changes),
+            rows=tuple(rows),
+            take=self._previous.stored.take,
         )
 
     def _part(self, *, failures: tuple[Failure, ...] = (), reused: ReusedRows) -> ReadPart:

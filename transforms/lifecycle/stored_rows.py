@@ -1,6 +1,7 @@
 """Rows of data files as one table, of which a file is read once one of its rows is wanted.
 
 Of two files of three rows each, row 4 is the second of the second file: take([4]) reads that one.
+One file is held at a time, and the first.
 """
 
 import bisect
@@ -34,22 +35,20 @@ class StoredRows:
         """
         self._paths = paths
         self._starts = [0, *itertools.accumulate(row_counts)]
-        self._tables = {0: first}
+        self._first = first
 
     def take(self, rows: Sequence[int]) -> pa.Table:
         """Returns some of the rows, in the order asked for."""
-        files = [bisect.bisect_right(self._starts, row) - 1 for row in rows]
-        wanted = sorted(set(files)) or [0]
-        tables = [self._table(file) for file in wanted]
-        starts = itertools.accumulate((table.num_rows for table in tables), initial=0)
-        moved = {
-            file: start - self._starts[file] for file, start in zip(wanted, starts, strict=False)
-        }
-        places = [row + moved[file] for row, file in zip(rows, files, strict=True)]
-        return pa.concat_tables(tables).take(pa.array(places, pa.int64()))
+        places = sorted(range(len(rows)), key=rows.__getitem__)
+        parts = [self._first.slice(0, 0)]
+        for file, own in itertools.groupby((rows[place] for place in places), self._file_of):
+            numbers = [row - self._starts[file] for row in own]
+            parts.append(self._table(file).take(pa.array(numbers, pa.int64())))
+        back = sorted(range(len(places)), key=places.__getitem__)
+        return pa.concat_tables(parts).take(pa.array(back, pa.int64()))
+
+    def _file_of(self, row: int) -> int:
+        return bisect.bisect_right(self._starts, row) - 1
 
     def _table(self, file: int) -> pa.Table:
-        if file not in self._tables:
-            columns = self._tables[0].schema.names
-            self._tables[file] = read_table(self._paths[file], columns)
-        return self._tables[file]
+        return read_table(self._paths[file], self._first.schema.names) if file else self._first

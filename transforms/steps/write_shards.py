@@ -160,7 +160,7 @@ class ShardFile:
         reused = ReusedRows.joined(self._reused)
         rows, failures = gather_rows(
             pa.Table.from_batches(self._computed),
-            reused.kept,
+            reused.completed(),
             reused.duplicates,
             self._failures,
             self._plan.kind,

@@ -1,11 +1,16 @@
 """--config and --print_config: flags in YAML, there and back."""
 
+import argparse
+import dataclasses
 import pathlib
 from typing import Any
 
 import pytest
+from apache_beam.options import pipeline_options
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.cli.classify_flags import ClassifyConfig
+from pipelines.cli.config_file import HAVE_A_NO_FORM
 from pipelines.cli.embed_flags import EmbedConfig
 from pipelines.cli.parser import parse_flags
 from pipelines.cli.refresh_flags import RefreshConfig
@@ -65,6 +70,19 @@ def test_the_command_line_wins_over_the_file(file: pathlib.Path) -> None:
     assert (config.resume, config.allow_truncated_files) == (False, False)
     file_argv = ["--parallelism=2", "--experiments=a", "--experiments=b", "--no_x"]
     assert rest == [*file_argv, "--parallelism=3", "--runner", "FlinkRunner"]
+
+
+def test_false_takes_back_what_beam_does_by_itself(file: pathlib.Path) -> None:
+    parser = pipeline_options._BeamArgumentParser(conflict_handler="resolve")
+    for options in vars(pipeline_options).values():
+        if isinstance(options, type) and issubclass(options, PipelineOptions):
+            options._add_argparse_args(parser)
+    off = {a.dest for a in parser._actions if isinstance(a, argparse._StoreFalseAction)}
+    assert off == set(HAVE_A_NO_FORM)
+    text = "beam: {use_public_ips: false, save_main_session: false, streaming: false}\n"
+    file.write_text(NEEDED + text)
+    _, rest = parse("--config", file)
+    assert rest == ["--no_use_public_ips", "--no_save_main_session"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +191,7 @@ def test_a_printed_configuration_says_the_same_again(
     needed += ["--output_root=r" if config_class is RefreshConfig else "--output=o"]
     of_argv, beam_argv = parse(*argv, *needed, config_class=config_class)
     again, beam_again = parse("--config", str(file), *needed, config_class=config_class)
-    assert vars(again) == {**vars(of_argv), "config": str(file)}
+    assert again == dataclasses.replace(of_argv, config=str(file))
     assert bool(beam_again) == bool(beam_argv)
 
 

@@ -37,6 +37,35 @@ def test_only_where_the_usage_says_so_are_flags_read_from_a_file(tmp_path: pathl
     assert parse("@a", "--model", "m").runs == ("@a",)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("uri#row b # note", ["uri#row", "b"]),
+        ("s3://b/#2/ x# 'y'#z#", ["s3://b/#2/", "x#", "y#z#"]),
+        ("# all 'of it", []),
+        ("\t#", []),
+        ("a '#*' \"b # c\" # 'd", ["a", "#*", "b # c"]),
+        (r"x\ #y \# #\\", ["x #y", "#"]),
+        ("", []),
+    ],
+)
+def test_a_comment_of_a_file_of_flags_begins_where_a_word_would(
+    line: str, words: list[str], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "flags").write_text(f"--model m a {line}\n")
+    found = parse(f"@{tmp_path}/flags", usage="RUN [@file]")
+    assert found.runs == ("a", *words)
+
+
+def test_an_open_quote_of_a_file_of_flags_is_told(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flags").write_text("--model m a#1 'b # c\n")
+    with pytest.raises(SystemExit):
+        parse(f"@{tmp_path}/flags", usage="RUN [@file]")
+    assert 'cannot read "--model m a#1 \'b # c" of an @file' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argv", [["a", "--mod", "m"], ["a", "--model", "m", "--modle", "x"]])
 def test_a_flag_is_neither_shortened_nor_misspelt(argv: list[str]) -> None:
     with pytest.raises(FlagError, match=r"unknown flag or argument --mod.*; did you mean --model"):

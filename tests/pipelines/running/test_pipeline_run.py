@@ -6,12 +6,15 @@ import pytest
 
 from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
 
+ALL_CORES = workers_here(read_options([f"--direct_num_workers={os.cpu_count()}"]))
+
 
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
         ([], f"{min(os.cpu_count() or 1, MAX_THREADS)} threads"),
         (["--direct_num_workers", "1"], "1 thread"),
+        (["--direct_num_workers", "0", "--direct_running_mode=multi_threading"], ALL_CORES),
         (["--direct_num_workers=5", "--direct_running_mode=multi_processing"], "5 processes"),
     ],
 )

@@ -1,13 +1,43 @@
 import pathlib
 import shutil
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.onnx_models import write_json, write_mean_color
+from transforms.errors import FlagError
 from transforms.inference.model_options import ModelOptions
 
 SQUASHING = {"size": {"height": 32, "width": 32}, "do_center_crop": True, "crop_size": 24}
 UNSAID = "it squashes to 32x32 and cuts 24x24 out of the middle, which no argument does"
+
+
+@pytest.mark.parametrize("size", [24, "24", np.int64(24), (24, 24), [24, 24], "24x24"])
+def test_a_size_is_what_it_is_on_a_command_line(mean_color: str, size: Any) -> None:  # noqa: ANN401
+    settled = ModelOptions(image_size=size, input_range="0,1").settle(pathlib.Path(mean_color))
+    assert settled.policy.image_size == (24, 24)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": "24,24"}, "image_size: got '24,24', wanted 224 or HEIGHTxWIDTH"),
+        ({"image_size": (24, 24, 3)}, r"image_size: got \(24, 24, 3\), wanted 224 or HEIGHTxWIDTH"),
+        ({"antialias": "false"}, "--antialias must be true or false, got 'false'"),
+        ({"max_image_bytes": "1000"}, "--max_image_bytes must be a number, got '1000'"),
+        ({"crop_fraction": True}, "--crop_fraction must be a number, got True"),
+        ({"num_model_threads": "2"}, "num_model_threads must be a number, at least 1, got '2'"),
+        ({"batch_size": True}, "batch_size must be a number, at least 1, .* got True"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    mean_color: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(FlagError, match=message):
+        ModelOptions(**{"input_range": "0,1", **options}).settle(mean_color)
+    with pytest.raises(FlagError, match="model must be a path or URI, got None"):
+        ModelOptions().settle(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("is_onnx", [False, True])

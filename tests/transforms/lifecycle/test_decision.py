@@ -38,7 +38,7 @@ OUTPUTS = {
     "empty": Found(),
     "part": Found(names=("_run.json",)),
     "run": Found(names=("_SUCCESS", "_run.json"), is_published=True),
-    "this run": Found(names=("_SUCCESS", "_run.json"), is_published=True, is_of_this_command=True),
+    "this run": Found(names=("_SUCCESS", "_run.json"), is_published=True, unlike=""),
 }
 
 FLAGS = [(False, False), (True, False), (False, True), (True, True)]
@@ -85,7 +85,7 @@ def with_waiting(waiting: str, output: str) -> Found:
         unfinished=WAITING[waiting],
         names=held.names,
         is_published=held.is_published,
-        is_of_this_command=held.is_of_this_command,
+        unlike=held.unlike,
     )
 
 

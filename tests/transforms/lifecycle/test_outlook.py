@@ -23,10 +23,13 @@ PLAN = {
 FLAGS = [(False, False), (True, False), (False, True), (True, True)]
 
 
-def hold_run(directory: pathlib.Path, batch_size: int = 4, run_id: str = "0") -> None:
+def hold_run(
+    directory: pathlib.Path, batch_size: int = 4, run_id: str = "0", recipe: int = 1
+) -> None:
     """Publishes a run."""
     directory.mkdir(exist_ok=True)
-    record = {"run_id": run_id, "config": {"batch_size": batch_size}}
+    config = {"batch_size": batch_size}
+    record = {"run_id": run_id, "config": config, "recipe": {"a": recipe}, "columns": {}}
     (directory / "_run.json").write_text(json.dumps(record))
     (directory / "_SUCCESS").write_text("")
 
@@ -79,6 +82,7 @@ STATES: dict[str, State] = {
     "free": lambda output, where: None,
     "a run": lambda output, where: hold_run(output, batch_size=5),
     "this command's run": lambda output, where: hold_run(output),
+    "a run of another model": lambda output, where: hold_run(output, recipe=2),
     "a part of a run": leave_a_part,
     "unfinished": leave_unfinished,
     "another unfinished": lambda output, where: leave_unfinished(output, where, recipe=2),
@@ -91,6 +95,7 @@ STATES: dict[str, State] = {
 
 REFUSED = {
     "a run": "ny--", "this command's run": "n---", "a part of a run": "ny--",
+    "a run of another model": "ny--",
     "unfinished": "n---", "another unfinished": "ny--", "a run and an unfinished one": "ny--",
     "a run and one to replace it": "n---", "a run put aside": "ny--", "leavings": "n---",
     "a stranger's file": "nyyy",
@@ -176,3 +181,29 @@ def test_what_ends_before_its_first_shard_leaves_nothing(tmp_path: pathlib.Path)
     with pytest.raises(KeyError):
         die(output, where, shards=1)
     assert staging.read_plan(where) is not None
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "unlike"),
+    [
+        (4, "recipe.a was 2, is 1"),
+        (5, "batch_size was 5, is 4"),
+    ],
+)
+def test_of_a_published_run_that_is_another_one_it_is_said_what_differs(
+    batch_size: int, unlike: str, tmp_path: pathlib.Path
+) -> None:
+    output = tmp_path / "out"
+    hold_run(output, batch_size=batch_size, recipe=2)
+    where = staging.staging_path(str(output))
+    held = f"--output holds a published run (0 data files), which is another one: {unlike}; "
+    outlook = look_at_output(
+        str(output), where, PLAN, flag="--output", resume=True, overwrite=False
+    )
+    assert outlook == f"{held}a run would be refused without --overwrite"
+    claim = claim_output(
+        lambda: str(output), where, PLAN, flag="--output", resume=True, overwrite=False
+    )
+    with pytest.raises(OutputError) as refused, claim:
+        pass
+    assert str(refused.value).startswith(f"--resume: {held}choose another directory, or add ")

@@ -72,7 +72,7 @@ def as_read(contents: dict[str, str]) -> ReadPart:
 
 def kept(part: ReadPart) -> dict[str, list[float]]:
     assert part.reused is not None
-    table = part.reused.kept
+    table = part.reused.completed()
     return dict(zip(table["image_id"].to_pylist(), table["embedding"].to_pylist(), strict=True))
 
 
@@ -118,7 +118,7 @@ def test_the_example_of_the_module(tmp_path: pathlib.Path) -> None:
     assert batch.reused is not None
     rows, failures = gather_rows(
         pa.Table.from_batches([output_rows({"d": ("D", 4.0)})]),
-        batch.reused.kept,
+        batch.reused.completed(),
         batch.reused.duplicates,
         (),
         ShardKind.IMAGES,

@@ -117,8 +117,17 @@ def fingerprint_model(model_dir: str) -> str:
 
 
 def _all_files(model_dir: str) -> list[tuple[str, pathlib.Path]]:
+    """Returns the files in a directory and behind its links, by name; a loop is walked once."""
     root = pathlib.Path(model_dir)
-    return sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
+    found, seen = [], set()
+    for directory, below, names in os.walk(root, followlinks=True):
+        below.sort()
+        if (real := os.path.realpath(directory)) in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        found += [pathlib.Path(directory, name) for name in names]
+    return sorted((path.relative_to(root).as_posix(), path) for path in found)
 
 
 def cache_directory(cache_dir: str | None = None) -> pathlib.Path:

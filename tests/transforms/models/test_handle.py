@@ -465,6 +465,21 @@ def test_links_to_files_are_followed(tmp_path: pathlib.Path) -> None:
     assert fingerprint_model(str(linked)) == fingerprint_model(str(model))
 
 
+def test_the_weights_in_a_linked_directory_are_in_the_fingerprint(tmp_path: pathlib.Path) -> None:
+    first, second = write_model(tmp_path / "a"), write_model(tmp_path / "b")
+    (second / "variables" / "variables.index").write_bytes(b"other")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "saved_model.pb").symlink_to(first / "saved_model.pb")
+    for model in (first, second):
+        (linked / "variables").symlink_to(model / "variables")
+        assert fingerprint_model(str(linked)) == fingerprint_model(str(model))
+        (linked / "variables").unlink()
+    (linked / "variables").symlink_to(first / "variables")
+    (linked / "loop").symlink_to(linked)
+    assert fingerprint_model(str(linked)) == fingerprint_model(str(first))
+
+
 @pytest.mark.parametrize("handle", ["m", "m/onnx/model.onnx", "m/onnx/small.onnx"])
 def test_a_remote_model_comes_with_what_belongs_to_it(
     bucket: pathlib.Path, cache: str, handle: str

@@ -432,7 +432,11 @@ def test_the_fingerprint_changes_with_any_name_or_content(tmp_path: pathlib.Path
 
 
 def test_a_copy_has_the_same_fingerprint(tmp_path: pathlib.Path) -> None:
-    first, second = write_model(tmp_path / "a"), write_model(tmp_path / "b")
+    first, second = write_model(tmp_path / "a"), write_model(tmp_path / ".hidden" / "b")
+    books = second / ".cache" / "huggingface" / "download" / "saved_model.pb.metadata"
+    books.parent.mkdir(parents=True)
+    books.write_text("1790000000.1")  # As `hf download --local-dir` leaves it.
+    (second / "variables" / ".DS_Store").touch()
     assert fingerprint_model(str(first)) == fingerprint_model(f"{second}/")
 
 

@@ -234,10 +234,14 @@ def test_an_onnx_file_that_wants_levels_of_blue_first_gets_them(tmp_path: pathli
     path = with_metadata(tmp_path / "model.onnx", **said)
     assert read_notes(path) == {"input_range": "0,1"}
     images = np.random.default_rng(0).random((3, 24, 24, 3), np.float32)
-    spec = inspect_model(path)
-    vectors = ImageModel(path, spec.for_range("0,1"), image_size=(24, 24))(images)
-    levels = 255 * images[..., ::-1].transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(vectors, answers(path, levels), rtol=1e-5)
+    levels = 255 * images
+    wanted = answers(path, levels[..., ::-1].transpose(0, 3, 1, 2))
+    # Of another range that the user gives the order stays, but where it is so already.
+    pixels = {"0,1": images, "0,255": levels, "caffe": levels[..., ::-1]}
+    for input_range, given in pixels.items():
+        spec = inspect_model(path).for_range(input_range)
+        vectors = ImageModel(path, spec, image_size=(24, 24))(given)
+        np.testing.assert_allclose(vectors, wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("said", [WHOLE, CLIP], ids=["a range", "a mean of its own"])

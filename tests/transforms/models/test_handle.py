@@ -375,6 +375,17 @@ def test_what_is_no_remote_model_is_named(
         resolve_model(handle, cache)
 
 
+def test_what_a_cache_holds_is_used_where_it_cannot_be_written(
+    tmp_path: pathlib.Path, cache: str
+) -> None:
+    archive = write_archive(tmp_path / "m.tar.gz", write_model(tmp_path / "model"))
+    found = resolve_model(str(archive), cache)
+    (lock,) = pathlib.Path(cache).glob("*.lock")
+    lock.unlink()
+    lock.mkdir()  # Not even root can open it.
+    assert resolve_model(str(archive), cache) == found
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
     archive = write_archive(tmp_path / "m.tar", write_model(tmp_path / "model"))
     (tmp_path / "file").write_bytes(b"")

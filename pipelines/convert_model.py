@@ -108,7 +108,9 @@ def _convert(config: ConvertConfig) -> Outcome:
     sizes = spec.image_sizes
     if config.image_size:
         sizes = (spec.choose_image_size(config.image_size),)
-    notes = read_noted(config.model, model_dir)
+    notes = dict(read_noted(config.model, model_dir))
+    if spec.dtype == "uint8":  # What files say of a range is done in the graph.
+        notes.pop("input_range", None)
     input_range = config.input_range or notes.get("input_range", INPUT_RANGES[0])
     is_open = config.input_range is None and spec.dtype != "uint8"
     assumed = assume_range(model_dir, input_range) if is_open else None

@@ -107,6 +107,8 @@ def _inspect(config: InspectConfig) -> Outcome:
     _print_rows("output", [*describe_output(spec, model), *describe_labels(labels_uri, names)])
     _print_rows("what the first layer sees, by --input_range", describe_first_layer(spec, model))
     notes = read_notes(model_dir)
+    if spec.dtype == "uint8":  # What files say of a range is done in the graph.
+        notes.pop("input_range", None)
     _print_rows(name_notes(model_dir), [(f"--{name}", str(value)) for name, value in notes.items()])
     is_unit = takes_unit_range(model_dir)
     missing = list_missing(spec, model, names, misfit, is_unit=is_unit)

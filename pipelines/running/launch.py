@@ -24,7 +24,7 @@ from transforms.batches import OutputRows, Predictions
 from transforms.errors import InputError
 from transforms.files.example_coder import IS_FAST
 from transforms.files.flight import FLIGHT
-from transforms.images.policy import INPUT_RANGES, Preprocessing
+from transforms.images.policy import INPUT_RANGES, LEVEL_RANGES, Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
 from transforms.inputs.first_ids import check_first_ids
@@ -234,6 +234,10 @@ def prepare_launch(
         is_range_given=is_range_given,
         earlier=earlier,
     )
+    if model.spec.dtype == "uint8" and not is_range_given:
+        if config.input_range not in LEVEL_RANGES:
+            print("the model takes uint8 images, which are 0..255: its --input_range does nothing")
+        config = dataclasses.replace(config, input_range=INPUT_RANGES[0])
     policy = make_policy(config, model)
     quantization = None
     if config.precision == INT8:

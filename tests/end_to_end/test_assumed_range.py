@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import types
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -112,6 +113,22 @@ def test_a_file_that_describes_this_graph_is_followed(
     record = read_record(tmp_path / "out")
     assert record["preprocessing"]["input_range"] == "-1,1"
     assert record["input_range_is_assumed"] is False
+
+
+def test_a_model_of_uint8_images_runs_whatever_a_file_says(
+    saved_model: Callable[[str], str],
+    photos: str,
+    tmp_path: pathlib.Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model = shutil.copytree(saved_model("uint8"), tmp_path / "vit")
+    write_json(model, "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    assert run_embed(str(model), tmp_path / "out", "--input", photos) == 0
+    assert "uint8 images, which are 0..255: its --input_range does" in capfd.readouterr().out
+    assert read_record(tmp_path / "out")["config"]["input_range"] == "0,1"
+    assert convert_model.main(["--model", str(model), "--output", str(tmp_path / "new")]) == 0
+    assert inspect_model.main([str(model)]) == 0
+    assert "input_range" not in capfd.readouterr().out.partition("run it")[2]
 
 
 def test_a_model_that_cannot_be_told_runs(

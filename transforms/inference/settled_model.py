@@ -77,6 +77,8 @@ def settle_model(
         input_range=str(chosen.get("input_range", fields["input_range"])),
         is_range_given="input_range" in preprocessing,
     )
+    if launched.spec.dtype == "uint8" and "input_range" not in preprocessing:
+        chosen.pop("input_range", None)  # What files say of a range is done in the graph.
     whole = {"box_margin": None}  # Elements have no boxes.
     own = {"image_size": launched.image_size, "dtype": launched.spec.dtype, **whole}
     policy = Preprocessing(**{**chosen, **own})

@@ -1,13 +1,26 @@
 import pathlib
 import shutil
+from collections.abc import Callable
 
 import pytest
 
 from tests.support.onnx_models import write_json, write_mean_color
+from transforms.errors import FlagError
 from transforms.inference.model_options import ModelOptions
 
+STANDARDIZED = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}  # -1,1
 SQUASHING = {"size": {"height": 32, "width": 32}, "do_center_crop": True, "crop_size": 24}
 UNSAID = "it squashes to 32x32 and cuts 24x24 out of the middle, which no argument does"
+
+
+def test_a_model_of_uint8_images_takes_levels_whatever_a_file_says(
+    tmp_path: pathlib.Path, saved_model: Callable[[str], str]
+) -> None:
+    model = shutil.copytree(saved_model("uint8"), tmp_path / "model")
+    write_json(model, "preprocessor_config.json", STANDARDIZED)
+    assert ModelOptions().settle(str(model)).policy.pixel_range == (0, 255)
+    with pytest.raises(FlagError, match=r"-1,1 does nothing .*; drop it"):
+        ModelOptions(input_range="-1,1").settle(str(model))
 
 
 @pytest.mark.parametrize("is_onnx", [False, True])

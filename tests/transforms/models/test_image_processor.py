@@ -188,6 +188,11 @@ def test_the_files_of_a_saved_model_are_read(
     write_json(model / place, "preprocessor_config.json", {**WHOLE, **STANDARDIZED})
     assert "input_range" not in read_notes(str(model))
     assert "it standardizes pixels by a mean" in beyond_flags(str(model))
+    flipped = {"do_flip_channel_order": True}
+    write_json(model / place, "preprocessor_config.json", {**WHOLE, **flipped})
+    assert beyond_flags(str(model)).endswith("it takes blue first, of -1,1")
+    write_json(model / place, "preprocessor_config.json", {**WHOLE, **STANDARDIZED, **flipped})
+    assert beyond_flags(str(model)).endswith("it takes blue first, by a mean of its own")
 
 
 def test_the_files_beside_several_saved_models_are_let_lie(

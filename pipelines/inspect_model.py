@@ -76,12 +76,18 @@ def _inspect(config: InspectConfig) -> Outcome:
         start_tensorflow()
         from transforms.models.contract import inspect_model, takes_unit_range
         from transforms.models.image_model import ImageModel
-        from transforms.models.notes import assume_range, beyond_flags, name_notes, read_notes
+        from transforms.models.notes import (
+            assume_range,
+            beyond_flags,
+            name_notes,
+            noted_image_size,
+            read_notes,
+        )
         from transforms.models.uniform_images import look_past_scaling
 
     model_dir = resolve_model(config.model)
     spec = inspect_model(model_dir, signature=config.signature, output_key=config.output_key)
-    size = config.image_size or spec.image_size
+    size = config.image_size or spec.image_size or noted_image_size(model_dir, spec)
     model = None
     if size is not None:
         model = ImageModel(model_dir, spec, image_size=spec.choose_image_size(size))

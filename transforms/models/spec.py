@@ -128,6 +128,13 @@ class ModelSpec:
         is_bgr = self.is_bgr and input_range != "caffe"
         return dataclasses.replace(self, pixel_scale=(), pixel_shift=(), is_bgr=is_bgr)
 
+    def takes_image_size(self, image_size: tuple[int, int]) -> bool:
+        """Whether images may have this height and width, in pixels."""
+        return any(
+            height in (None, image_size[0]) and width in (None, image_size[1])
+            for height, width in self.image_sizes
+        )
+
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
 
@@ -150,10 +157,7 @@ class ModelSpec:
                     "with --image_size"
                 )
             return self.image_size
-        if not any(
-            height in (None, image_size[0]) and width in (None, image_size[1])
-            for height, width in self.image_sizes
-        ):
+        if not self.takes_image_size(image_size):
             raise ModelError(
                 f"--image_size {image_size[0]}x{image_size[1]} does not fit the model, which takes "
                 f"{sizes} (height x width)"

@@ -21,7 +21,7 @@ from transforms.models.engine_settings import (
 )
 from transforms.models.first_layer import AssumedRange
 from transforms.models.handle import fingerprint_model
-from transforms.models.notes import assume_range
+from transforms.models.notes import assume_range, noted_image_size
 from transforms.models.onnx_files import is_onnx
 from transforms.models.spec import ModelSpec
 from transforms.records import WrittenFile
@@ -72,7 +72,8 @@ def launch_model(
         model_dir: The model's local directory.
         signature: Signature or attribute to use, or None to choose.
         output_key: Output to use, or None to choose.
-        image_size: (height, width) as asked for, or None for the model's own.
+        image_size: (height, width) as asked for, or None for the model's own, or the one of
+            the files beside it.
         input_range: Range of the pixels.
         is_range_given: Whether the user gave it.
         earlier: The content of _run.json of a run that may have had the same model, or None.
@@ -87,6 +88,8 @@ def launch_model(
         spec = known_spec(earlier, model_dir=model_dir, fingerprint=fingerprint, **wanted)
     if spec is None:
         spec = inspect_model(model_dir, **wanted)
+    if image_size is None and spec.image_size is None:
+        image_size = noted_image_size(model_dir, spec)
     return LaunchedModel(
         handle,
         fingerprint,

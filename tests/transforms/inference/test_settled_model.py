@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.onnx_models import write_json, write_mean_color
-from transforms.errors import FlagError
+from transforms.errors import FlagError, ModelError
 from transforms.inference.model_options import ModelOptions
 
 STANDARDIZED = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}  # -1,1
@@ -21,6 +21,20 @@ def test_a_model_of_uint8_images_takes_levels_whatever_a_file_says(
     assert ModelOptions().settle(str(model)).policy.pixel_range == (0, 255)
     with pytest.raises(FlagError, match=r"-1,1 does nothing .*; drop it"):
         ModelOptions(input_range="-1,1").settle(str(model))
+
+
+def test_the_size_that_a_file_says_is_taken_where_the_model_takes_any(
+    tmp_path: pathlib.Path, saved_model: Callable[[str], str]
+) -> None:
+    model = shutil.copytree(saved_model("dynamic_module"), tmp_path / "any")
+    with pytest.raises(ModelError, match="several sizes, any x any"):
+        ModelOptions().settle(str(model))
+    write_json(model, "preprocessor_config.json", {"size": {"height": 48, "width": 32}})
+    assert ModelOptions().settle(str(model)).policy.image_size == (48, 32)
+    assert ModelOptions(image_size=(24, 24)).settle(str(model)).policy.image_size == (24, 24)
+    fixed = shutil.copytree(saved_model("mean_color"), tmp_path / "fixed" / "model")
+    write_json(fixed, "preprocessor_config.json", {"size": {"height": 48, "width": 32}})
+    assert ModelOptions().settle(str(fixed)).policy.image_size == (24, 24)
 
 
 @pytest.mark.parametrize("is_onnx", [False, True])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # Not for Beam: nothing here is called by it.
     import numpy as np
     import numpy.typing as npt
 
+    from transforms.models.first_layer import AssumedRange
     from transforms.models.reusable_model import ReusableModel
     from transforms.models.spec import ModelSpec
 
@@ -98,7 +99,7 @@ def _convert(config: ConvertConfig) -> Outcome:
 
         from pipelines.running.noted_flags import listed, read_noted
         from transforms.models.inspection import inspect_saved_model
-        from transforms.models.notes import NOTES_FILE, beyond_flags, encode_notes
+        from transforms.models.notes import NOTES_FILE, assume_range, beyond_flags, encode_notes
         from transforms.models.reusable_model import load_reusable, save_reusable
 
     model_dir = resolve_model(config.model)
@@ -107,11 +108,13 @@ def _convert(config: ConvertConfig) -> Outcome:
     sizes = spec.image_sizes
     if config.image_size:
         sizes = (spec.choose_image_size(config.image_size),)
-    notes = read_noted(config.model, model_dir)
-    said = config.input_range or notes.get("input_range")
-    input_range = said or INPUT_RANGES[0]
-    is_assumed = said is None and spec.dtype != "uint8"
-    wanted = _wanted(model_dir, spec, sizes, input_range, is_assumed=is_assumed)
+    notes = dict(read_noted(config.model, model_dir))
+    if spec.dtype == "uint8":  # What files say of a range is done in the graph.
+        notes.pop("input_range", None)
+    input_range = config.input_range or notes.get("input_range", INPUT_RANGES[0])
+    is_open = config.input_range is None and spec.dtype != "uint8"
+    assumed = assume_range(model_dir, input_range) if is_open else None
+    wanted = _wanted(model_dir, spec, sizes, input_range, assumed)
     if unsaid := beyond_flags(model_dir):
         warn(f"{unsaid}, which no flag does")
     module = load_reusable(model_dir, spec, image_size=config.image_size, input_range=input_range)
@@ -170,14 +173,18 @@ def _labels_as_text(uri: str, directory: str) -> str:
 
 
 def _wanted(
-    model_dir: str, spec: "ModelSpec", sizes: _Sizes, input_range: str, *, is_assumed: bool
+    model_dir: str,
+    spec: "ModelSpec",
+    sizes: _Sizes,
+    input_range: str,
+    assumed: "AssumedRange | None",
 ) -> dict[_Size, _Outputs]:
     """Returns the answers of a model as it is, by image size; warns of what is in doubt."""
     wanted: dict[_Size, _Outputs] = {}
     warnings: dict[str, None] = {}
     for height, width in sizes:
         size = height or _ANY_SIDE, width or _ANY_SIDE
-        wanted[size], noticed = _answers(model_dir, spec, size, input_range, is_assumed=is_assumed)
+        wanted[size], noticed = _answers(model_dir, spec, size, input_range, assumed)
         warnings |= dict.fromkeys(noticed)
     for warning in warnings:
         warn(warning)
@@ -185,7 +192,11 @@ def _wanted(
 
 
 def _answers(
-    model_dir: str, spec: "ModelSpec", size: _Size, input_range: str, *, is_assumed: bool = False
+    model_dir: str,
+    spec: "ModelSpec",
+    size: _Size,
+    input_range: str,
+    assumed: "AssumedRange | None" = None,
 ) -> tuple[_Outputs, tuple[str, ...]]:
     """Returns what a run gets of a model for made-up images, and warns of.
 
@@ -203,7 +214,7 @@ def _answers(
         spec,
         image_size=size,
         settings=settings,
-        assumed_range=input_range if is_assumed else None,
+        assumed_range=assumed,
     )
     pixels = Preprocessor(policy)(sample_images(_CHECKED_IMAGES, size)).pixels
     try:

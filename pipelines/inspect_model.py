@@ -21,6 +21,7 @@ from pipelines.explore.model_facts import (
     list_missing,
 )
 from transforms.errors import ModelError, printable
+from transforms.images.policy import INPUT_RANGES
 from transforms.machine.garbage import exit_at_once, importing
 from transforms.machine.tensorflow_runtime import start_tensorflow
 
@@ -75,11 +76,18 @@ def _inspect(config: InspectConfig) -> Outcome:
         start_tensorflow()
         from transforms.models.contract import inspect_model, takes_unit_range
         from transforms.models.image_model import ImageModel
-        from transforms.models.notes import beyond_flags, name_notes, read_notes
+        from transforms.models.notes import (
+            assume_range,
+            beyond_flags,
+            name_notes,
+            noted_image_size,
+            read_notes,
+        )
+        from transforms.models.uniform_images import look_past_scaling
 
     model_dir = resolve_model(config.model)
     spec = inspect_model(model_dir, signature=config.signature, output_key=config.output_key)
-    size = config.image_size or spec.image_size
+    size = config.image_size or spec.image_size or noted_image_size(model_dir, spec)
     model = None
     if size is not None:
         model = ImageModel(model_dir, spec, image_size=spec.choose_image_size(size))
@@ -105,18 +113,28 @@ def _inspect(config: InspectConfig) -> Outcome:
     _print_rows("output", [*describe_output(spec, model), *describe_labels(labels_uri, names)])
     _print_rows("what the first layer sees, by --input_range", describe_first_layer(spec, model))
     notes = read_notes(model_dir)
+    if spec.dtype == "uint8":  # What files say of a range is done in the graph.
+        notes.pop("input_range", None)
     _print_rows(name_notes(model_dir), [(f"--{name}", str(value)) for name, value in notes.items()])
     is_unit = takes_unit_range(model_dir)
     missing = list_missing(spec, model, names, misfit, is_unit=is_unit)
     if unsaid := beyond_flags(model_dir):
         missing.append(("--resize_mode", f"{printable(unsaid)}, which no flag does"))
-    undecided = [row for row in missing if row[0].removeprefix("--") not in notes]
-    _print_rows("to decide", undecided)
-    print("\nrun it")
     input_range = None
     if "input_range" not in notes and spec.dtype != "uint8":
         # What nobody knows is left for the user to put in: the default may be wrong.
         input_range = (model and model.first_layer.wanted) or (None if is_unit else "RANGE")
+    undecided = [row for row in missing if row[0].removeprefix("--") not in notes]
+    noted = assume_range(model_dir, notes.get("input_range", INPUT_RANGES[0]))
+    if model and size and noted and noted.source:  # A run refuses it where it cannot be.
+        layer = look_past_scaling(model.first_layer, model_dir, spec, spec.choose_image_size(size))
+        if input_range := layer.range_instead_of(noted.name):
+            told = (
+                f"{input_range}; of {noted.name}, as {noted.source} says, it sees next to nothing"
+            )
+            undecided.append(("--input_range", told))
+    _print_rows("to decide", undecided)
+    print("\nrun it")
     embed, classify = _commands(config, model, input_range)
     is_classifier = bool(names) or (
         model is not None and (model.output_dim == 1 or model.outputs_are_probabilities)

@@ -62,7 +62,7 @@ def _before(spec: "ModelSpec") -> Rows:
         )
         rows.append(("put before it", f"red, green, blue of 0,1 times {scale}, plus {shift}"))
     if spec.is_bgr:
-        rows.append(("", "blue first"))
+        rows.append(("" if rows else "put before it", "blue first"))
     return rows
 
 
@@ -133,7 +133,7 @@ def describe_first_layer(spec: "ModelSpec", model: "ImageModel | None") -> Rows:
     if layer.order == "BGR":
         rows.append(("channels", "BGR: the model turns RGB round itself"))
     # What is put before a graph is put there for pixels in [0, 1] alone.
-    is_unit_only = bool(spec.pixel_scale) or spec.is_bgr
+    is_unit_only = bool(spec.pixel_scale)
     for name, view in layer.seen.items():
         if is_unit_only and name != INPUT_RANGES[0]:
             continue

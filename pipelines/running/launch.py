@@ -24,7 +24,7 @@ from transforms.batches import OutputRows, Predictions
 from transforms.errors import InputError
 from transforms.files.example_coder import IS_FAST
 from transforms.files.flight import FLIGHT
-from transforms.images.policy import INPUT_RANGES, Preprocessing
+from transforms.images.policy import INPUT_RANGES, LEVEL_RANGES, Preprocessing
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
 from transforms.inputs.first_ids import check_first_ids
@@ -172,7 +172,7 @@ class Launch:
                 **dataclasses.asdict(model.spec),
             },
             "preprocessing": {**policy.to_dict(), "fingerprint": policy.fingerprint()},
-            "input_range_is_assumed": model.assumed_range is not None,
+            "input_range_is_assumed": model.assumes_default_range,
             **({"quantization": self.quantization} if self.quantization else {}),
         }
 
@@ -183,7 +183,7 @@ def prepare_launch(
     *,
     program: str,
     make_outputs: MakeOutputs[Config],
-    assumes_range: bool = False,
+    is_range_given: bool = True,
     earlier: Mapping[str, Any] | None = None,
     kept_int8: Sequence[str] = (),
 ) -> Launch:
@@ -194,7 +194,7 @@ def prepare_launch(
         model_dir: The model's local directory.
         program: "embed" or "classify".
         make_outputs: Callback, which says what becomes of the model's outputs.
-        assumes_range: Whether nobody said the range of the pixels that the model wants.
+        is_range_given: Whether the user gave --input_range.
         earlier: The content of _run.json of the run that this one builds on, if there is one.
         kept_int8: Files that may hold the int8 model of an earlier start, or of that run.
 
@@ -231,9 +231,13 @@ def prepare_launch(
         output_key=config.output_key,
         image_size=config.image_size,
         input_range=config.input_range or INPUT_RANGES[0],
-        is_assumed=assumes_range,
+        is_range_given=is_range_given,
         earlier=earlier,
     )
+    if model.spec.dtype == "uint8" and not is_range_given:
+        if config.input_range not in LEVEL_RANGES:
+            print("the model takes uint8 images, which are 0..255: its --input_range does nothing")
+        config = dataclasses.replace(config, input_range=INPUT_RANGES[0])
     policy = make_policy(config, model)
     quantization = None
     if config.precision == INT8:

@@ -46,15 +46,6 @@ def with_model_notes(config: Config, model_dir: str) -> Config:
     return dataclasses.replace(config, **{**defaults, **taken, **given})
 
 
-def assumes_range(config: RunConfig, model_dir: str) -> bool:
-    """Whether neither the flags, before they are filled in, nor the notes say --input_range.
-
-    Raises:
-        ModelError: If the notes make no sense.
-    """
-    return config.input_range is None and "input_range" not in read_noted(config.model, model_dir)
-
-
 def read_noted(handle: str, model_dir: str) -> Mapping[str, Any]:
     """Reads the flags that a model's notes say, and checks that there are such.
 

@@ -12,7 +12,7 @@ from pipelines.running.destination import Destination, keep_apart
 from pipelines.running.execute import execute
 from pipelines.running.forecast import forecast_run
 from pipelines.running.launch import Launch, MakeOutputs, prepare_launch
-from pipelines.running.noted_flags import assumes_range, with_model_notes
+from pipelines.running.noted_flags import with_model_notes
 from pipelines.running.quantization import share
 from pipelines.running.run_facts import ALREADY_PUBLISHED
 from pipelines.running.run_plan import RunPlan, plan_run
@@ -76,7 +76,7 @@ def launch_run(
 ) -> Launch:
     """Checks all that can be checked before the output is claimed; see run_into."""
     model_dir = resolve_model(config.model)
-    is_assumed = assumes_range(config, model_dir)
+    is_range_given = config.input_range is not None
     config = with_model_notes(config, model_dir)
     earlier = destination.earlier
     launch = prepare_launch(
@@ -84,7 +84,7 @@ def launch_run(
         model_dir,
         program=program,
         make_outputs=make_outputs,
-        assumes_range=is_assumed,
+        is_range_given=is_range_given,
         earlier=None if earlier is None else earlier.record,
         kept_int8=_where_int8_may_be(destination, config),
     )

@@ -16,7 +16,12 @@ from scripts.benchmarks.tables import print_head, print_row
 from scripts.benchmarks.zoo import ZOO
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_RANGES
-from transforms.models.first_layer import FirstLayer, check_assumed_range, describe_view
+from transforms.models.first_layer import (
+    AssumedRange,
+    FirstLayer,
+    check_assumed_range,
+    describe_view,
+)
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model
 from transforms.models.uniform_images import look_at_first_layer
@@ -39,7 +44,7 @@ def judge(layer: FirstLayer, right: str) -> str:
         return "none: bytes have one range" if layer.wanted is None else WRONG
     for assumed in layer.seen:
         try:
-            check_assumed_range(layer, assumed)
+            check_assumed_range(layer, AssumedRange(assumed))
         except ModelError:
             if assumed == right:
                 return WRONG

@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import types
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 from pipelines import classify, convert_model, embed, inspect_model, refresh, train_classifier
 from tests.support.colours import write_colours
 from tests.support.models import save_output
+from tests.support.onnx_models import write_json
 from tests.support.runs import read, read_record, run_embed, run_refresh, vectors_of, write_photos
 from transforms.models.notes import NOTES_FILE, encode_notes
 from transforms.runs.directory import RUN_FILE
@@ -75,6 +77,58 @@ def test_a_range_that_is_given_overrules(scaling: str, photos: str, tmp_path: pa
     (noted / NOTES_FILE).write_text(encode_notes({"input_range": "0,1"}))
     assert run_embed(str(noted), tmp_path / "b", "--input", photos) == 0
     assert read_record(tmp_path / "b")["input_range_is_assumed"] is False
+
+
+def test_a_file_that_describes_another_graph_overrules_nothing(
+    scaling: str, photos: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(scaling, tmp_path / "vit")
+    write_json(model, "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    stops = "of --input_range -1,1, as preprocessor_config.json says, its first convolution sees"
+    assert run_embed(str(model), tmp_path / "a", "--input", photos) == 2
+    message = capfd.readouterr().err.splitlines()[-1]
+    assert stops in message
+    assert WANTED in message
+    argv = ["--model", str(model), "--output", str(tmp_path / "reusable")]
+    assert convert_model.main(argv) == 2
+    assert stops in capfd.readouterr().err
+    assert inspect_model.main([str(model)]) == 0
+    told = capfd.readouterr().out
+    assert "0,255; of -1,1, as preprocessor_config.json says, it sees next to nothing" in told
+    assert f"--model {model} --input_range 0,255 --output vectors/" in told
+    # What the user or image_model.json says is of this graph.
+    flags = ["--input", photos, "--input_range", "-1,1"]
+    assert run_embed(str(model), tmp_path / "a", *flags) == 0
+    (model / NOTES_FILE).write_text(encode_notes({"input_range": "-1,1"}))
+    assert run_embed(str(model), tmp_path / "b", "--input", photos) == 0
+
+
+def test_a_file_that_describes_this_graph_is_followed(
+    mean_color: str, photos: str, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(mean_color, tmp_path / "vit")
+    write_json(model, "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    assert run_embed(str(model), tmp_path / "out", "--input", photos) == 0
+    assert "warning" not in capfd.readouterr().err
+    record = read_record(tmp_path / "out")
+    assert record["preprocessing"]["input_range"] == "-1,1"
+    assert record["input_range_is_assumed"] is False
+
+
+def test_a_model_of_uint8_images_runs_whatever_a_file_says(
+    saved_model: Callable[[str], str],
+    photos: str,
+    tmp_path: pathlib.Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model = shutil.copytree(saved_model("uint8"), tmp_path / "vit")
+    write_json(model, "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    assert run_embed(str(model), tmp_path / "out", "--input", photos) == 0
+    assert "uint8 images, which are 0..255: its --input_range does" in capfd.readouterr().out
+    assert read_record(tmp_path / "out")["config"]["input_range"] == "0,1"
+    assert convert_model.main(["--model", str(model), "--output", str(tmp_path / "new")]) == 0
+    assert inspect_model.main([str(model)]) == 0
+    assert "input_range" not in capfd.readouterr().out.partition("run it")[2]
 
 
 def test_a_model_that_cannot_be_told_runs(

@@ -1,5 +1,6 @@
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 from pipelines import embed
 from pipelines.inspect_model import main
 from tests.support.models import save_logits
+from tests.support.onnx_models import write_json
 
 SavedModel = Callable[[str], str]
 
@@ -50,7 +52,7 @@ def test_a_classifier_is_described_with_its_labels(
 
 
 def test_what_the_files_do_not_say_is_listed_with_its_flag(
-    saved_model: SavedModel, capsys: pytest.CaptureFixture[str]
+    saved_model: SavedModel, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = report(capsys, saved_model("dynamic_module"))
     assert rows["image size"] == "any size (height x width)"
@@ -64,6 +66,9 @@ def test_what_the_files_do_not_say_is_listed_with_its_flag(
     assert rows["regularization"] == "1 losses"
     assert "--image_size" not in rows
     assert "--image_size 24x32" in rows["commands"]
+    noted = shutil.copytree(saved_model("dynamic_module"), tmp_path / "noted")
+    write_json(noted, "preprocessor_config.json", {"size": {"height": 24, "width": 32}})
+    assert "--image_size" not in report(capsys, str(noted))["commands"]
 
 
 def test_probabilities_need_no_activation(

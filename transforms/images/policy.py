@@ -14,6 +14,8 @@ RESIZE_MODES = ("squash", "crop", "pad")
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
 INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet", "caffe")
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
+LEVEL_RANGES = ("0,1", "0,255")
+"""Ranges that a user may give a model of uint8 images, whose pixels are levels."""
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 COLOR_PROFILES = ("ignore", "srgb")
@@ -132,7 +134,7 @@ class Preprocessing:
                 f"--max_image_seconds must be over 0 and at most {MAX_SECONDS:,}, "
                 f"got {self.max_image_seconds:g}"
             )
-        if self.dtype == "uint8" and self.input_range not in ("0,1", "0,255"):
+        if self.dtype == "uint8" and self.input_range not in LEVEL_RANGES:
             raise FlagError(
                 f"--input_range {self.input_range} does nothing for a model of uint8 images, "
                 "which are 0..255; drop it"

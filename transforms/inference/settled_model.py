@@ -75,8 +75,10 @@ def settle_model(
         output_key=output_key,
         image_size=image_size,
         input_range=str(chosen.get("input_range", fields["input_range"])),
-        is_assumed="input_range" not in chosen,
+        is_range_given="input_range" in preprocessing,
     )
+    if launched.spec.dtype == "uint8" and "input_range" not in preprocessing:
+        chosen.pop("input_range", None)  # What files say of a range is done in the graph.
     whole = {"box_margin": None}  # Elements have no boxes.
     own = {"image_size": launched.image_size, "dtype": launched.spec.dtype, **whole}
     policy = Preprocessing(**{**chosen, **own})

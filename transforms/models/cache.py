@@ -42,6 +42,9 @@ def fill_once(cache: pathlib.Path, key: str, fill: Callable[[pathlib.Path], None
     entry = cache / key
     partial = cache / f"{key}.partial"
     try:
+        # An entry comes to be whole: to use it takes no lock, and no right to write.
+        if entry.is_dir():
+            return str(entry)
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / f"{key}.lock"):
             if not entry.is_dir():

@@ -34,6 +34,19 @@ deviations of 0.15 to 0.4 of the range."""
 _UNIT_RANGES = ("0,1", "-1,1")
 
 
+class AssumedRange(NamedTuple):
+    """A range of pixels that nobody said of this very graph.
+
+    Attributes:
+        name: One of INPUT_RANGES.
+        source: Name of the file that says it of the network: a graph that was exported with the
+            scaling inside may have the same beside it. Nothing where it is the default.
+    """
+
+    name: str
+    source: str = ""
+
+
 class View(NamedTuple):
     """What becomes of black and white pixels.
 
@@ -124,6 +137,15 @@ class FirstLayer:
         clear = [name for name, view in seen.items() if not view.is_degenerate]
         return max(clear, key=lambda name: seen[name].span, default=None)
 
+    def range_instead_of(self, name: str) -> str | None:
+        """Returns the right range, or the likeliest, where next to nothing is seen of this one.
+
+        None where more is seen, or next to nothing of any.
+        """
+        if self.wanted == name or name not in self.seen or not self.seen[name].is_degenerate:
+            return None
+        return self.wanted or self.most_visible
+
     def _is_known(self, name: str) -> bool:
         """Whether a range becomes what another would be, had the model done nothing.
 
@@ -169,7 +191,7 @@ def _could_be_standardized(view: View) -> bool:
     return low < 0 < high and least <= view.span <= most
 
 
-def check_assumed_range(layer: FirstLayer, assumed: str) -> None:
+def check_assumed_range(layer: FirstLayer, assumed: AssumedRange) -> None:
     """Refuses a range that nobody chose, where the model sees next to nothing of it.
 
     Where it sees next to nothing of any range, nothing is refused.
@@ -181,18 +203,16 @@ def check_assumed_range(layer: FirstLayer, assumed: str) -> None:
     Raises:
         ModelError: Names the range that is right; or the likeliest, where that cannot be told.
     """
-    wanted = layer.wanted
-    if wanted == assumed or assumed not in layer.seen or not layer.seen[assumed].is_degenerate:
-        return
-    likeliest = wanted or layer.most_visible
+    likeliest = layer.range_instead_of(assumed.name)
     if likeliest is None:
         return
-    cure = "give" if wanted else "look up what it was trained on, and give that, most likely"
+    said = f"as {assumed.source} says" if assumed.source else "the default"
+    cure = "give" if layer.wanted else "look up what it was trained on, and give that, most likely"
     raise ModelError(
-        f"the model scales pixels itself: of --input_range {assumed}, the default, its first "
-        f"{layer.kind} sees {describe_view(layer.seen[assumed])}, next to nothing; {cure} "
+        f"the model scales pixels itself: of --input_range {assumed.name}, {said}, its first "
+        f"{layer.kind} sees {describe_view(layer.seen[assumed.name])}, next to nothing; {cure} "
         f"--input_range {likeliest}, of which it sees {describe_view(layer.seen[likeliest])} (or "
-        f"--input_range {assumed}, if it was trained on that)"
+        f"--input_range {assumed.name}, if it was trained on that)"
     )
 
 

@@ -98,8 +98,8 @@ def find_model(handle: str) -> str | None:
 def fingerprint_model(model_dir: str) -> str:
     """Computes the sha256 over the relative paths and contents of all files of a model.
 
-    Of an ONNX model these are the graph, its weights, and what says what it wants of images; it
-    may be renamed.
+    Hidden ones do not count: downloads and git keep their books in them. Of an ONNX model these are
+    the graph, its weights, and what says what it wants of images; it may be renamed.
 
     Raises:
         ModelError: If a file cannot be read, or it is ONNX, and not whole.
@@ -117,8 +117,17 @@ def fingerprint_model(model_dir: str) -> str:
 
 
 def _all_files(model_dir: str) -> list[tuple[str, pathlib.Path]]:
+    """Returns the files in a directory and behind its links, by name; a loop is walked once."""
     root = pathlib.Path(model_dir)
-    return sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*"))
+    found, seen = [], set()
+    for directory, below, names in os.walk(root, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if (real := os.path.realpath(directory)) in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        found += [pathlib.Path(directory, name) for name in names if not name.startswith(".")]
+    return sorted((path.relative_to(root).as_posix(), path) for path in found)
 
 
 def cache_directory(cache_dir: str | None = None) -> pathlib.Path:

@@ -15,7 +15,7 @@ from transforms.models.chance import refuse_chance
 from transforms.models.contract import takes_unit_range
 from transforms.models.cosines import cosines
 from transforms.models.engine_settings import AUTO, INT8, EngineSettings, choose_engine
-from transforms.models.first_layer import check_assumed_range, doubt_assumed_range
+from transforms.models.first_layer import AssumedRange, check_assumed_range, doubt_assumed_range
 from transforms.models.load_errors import as_model_error
 from transforms.models.loaded_model import LoadedModel
 from transforms.models.made_up_pixels import darken, draw_images
@@ -27,7 +27,7 @@ from transforms.models.served_scaling import refuse_unscaled_call
 from transforms.models.spec import ModelSpec
 from transforms.models.stored_moments import RangeDoubt
 from transforms.models.tensorflow_engine import TensorFlowEngine
-from transforms.models.uniform_images import look_at_first_layer
+from transforms.models.uniform_images import look_at_first_layer, look_past_scaling
 from transforms.results import EngineReport
 
 MIN_COSINE = 0.999
@@ -86,7 +86,7 @@ class ImageModel:
         *,
         image_size: tuple[int, int],
         settings: EngineSettings | None = None,
-        assumed_range: str | None = None,
+        assumed_range: AssumedRange | None = None,
         joined_keys: Sequence[str] = (),
     ) -> None:
         """Loads, compares and probes a model.
@@ -97,8 +97,8 @@ class ImageModel:
             image_size: (height, width) in pixels.
             settings: Engine, precision and batch size to run it with; None for the engine of the
                 model's format, in float32.
-            assumed_range: Range of the pixels that it will get, where neither the user nor the
-                model's notes said one; else None.
+            assumed_range: Range of the pixels that it will get, where neither the user nor
+                image_model.json said one; else None.
             joined_keys: Names of outputs to give side by side in place of the spec's one, or none.
 
         Raises:
@@ -117,10 +117,13 @@ class ImageModel:
         self.num_trainable_variables = loaded.num_trainable_variables
         self.num_regularization_losses = loaded.num_regularization_losses
         self.first_layer = look_at_first_layer(loaded)
+        default = None  # Range that nothing and nobody said.
         if assumed_range is not None:
-            check_assumed_range(self.first_layer, assumed_range)
-            if isinstance(loaded, LoadedModel):
-                refuse_unscaled_call(model_dir, spec, loaded, self.first_layer, assumed_range)
+            layer = look_past_scaling(self.first_layer, model_dir, spec, image_size)
+            check_assumed_range(layer, assumed_range)
+            default = None if assumed_range.source else assumed_range.name
+        if default is not None and isinstance(loaded, LoadedModel):
+            refuse_unscaled_call(model_dir, spec, loaded, self.first_layer, default)
         # Before an engine lets go of the variables.
         self.range_doubt = RangeDoubt(loaded, self.first_layer, settings.input_range)
         self._engine: Engine
@@ -129,8 +132,8 @@ class ImageModel:
         else:
             self._engine, self._report = self._start_engine(spec, loaded, settings)
         self._probe(spec, loaded)
-        if assumed_range is not None:
-            doubt = doubt_assumed_range(self.first_layer, assumed_range)
+        if default is not None:
+            doubt = doubt_assumed_range(self.first_layer, default)
             # To look into its form takes as long as to read its graph once more.
             self.warnings += doubt if doubt and not takes_unit_range(model_dir) else ()
         if settings.tunes_batch_size and settings.batch_size:

@@ -110,7 +110,11 @@ def _of_flags_alone(processor: ImageProcessor) -> ImageProcessor:
     """Returns what flags do of it, and the rest in words: nothing is put before a SavedModel."""
     if not processor.scale:
         return processor
-    unsaid = processor.unsaid or "it standardizes pixels by a mean and deviation of its own"
+    own = "it standardizes pixels by a mean and deviation of its own"
+    if processor.is_bgr:
+        known = _range_of(processor.scale, processor.shift)
+        own = f"it takes blue first, {f'of {known}' if known else 'by a mean of its own'}"
+    unsaid = processor.unsaid or own
     return dataclasses.replace(_without_range(processor), is_bgr=False, unsaid=unsaid)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.errors import ModelError
+from transforms.models.first_layer import AssumedRange
 from transforms.models.image_processor import read_image_processor
 from transforms.models.onnx_files import directory_of
+from transforms.models.spec import ModelSpec
 
 NOTES_FILE = "image_model.json"
 
@@ -44,6 +46,30 @@ def name_notes(model_dir: str) -> str:
     names = [NOTES_FILE] if _read_own(model_dir) else []
     names.append(read_image_processor(model_dir).source)
     return " and ".join(filter(None, names)) or NOTES_FILE
+
+
+def assume_range(model_dir: str, input_range: str) -> AssumedRange | None:
+    """Returns the range of pixels where it was not given, unless image_model.json says it.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
+        input_range: The range: the one of read_notes, or the default.
+    """
+    if "input_range" in _read_own(model_dir):
+        return None
+    processor = read_image_processor(model_dir)
+    return AssumedRange(input_range, processor.source if "input_range" in processor.flags else "")
+
+
+def noted_image_size(model_dir: str, spec: ModelSpec) -> tuple[int, int] | None:
+    """Returns the size of images that a model's files say, in pixels, if the model takes it.
+
+    Args:
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
+        spec: Contract of the call.
+    """
+    size = read_image_processor(model_dir).image_size
+    return size if size is not None and spec.takes_image_size(size) else None
 
 
 def beyond_flags(model_dir: str) -> str:

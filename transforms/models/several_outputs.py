@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelCallError, ModelError, OutOfMemoryError
 from transforms.models.engine_settings import EngineSettings
+from transforms.models.first_layer import AssumedRange
 from transforms.models.image_model import ImageModel
 from transforms.models.isolation import predict_isolating, set_aside_not_finite
 from transforms.models.spec import ModelSpec
@@ -37,7 +38,7 @@ class SeveralOutputs:
         *,
         image_size: tuple[int, int],
         settings: EngineSettings,
-        assumed_range: str | None = None,
+        assumed_range: AssumedRange | None = None,
     ) -> None:
         """Loads, compares and probes a model for each output, and for all.
 

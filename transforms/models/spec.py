@@ -68,7 +68,7 @@ class ModelSpec:
         pixel_scale: Factors of red, green and blue that are put before an ONNX graph, as the files
             beside it say; nothing if there are none.
         pixel_shift: What is added to each then.
-        is_bgr: Whether blue is put first then.
+        is_bgr: Whether blue is put first.
         inspection_version: Version of the inspection that found this out.
     """
 
@@ -120,11 +120,20 @@ class ModelSpec:
     def for_range(self, input_range: str) -> "ModelSpec":
         """Returns the contract for pixels of a range that the user may have chosen.
 
-        What files say of pixels in [0, 1] is put before a graph for these alone.
+        What files say of pixels in [0, 1] is put before a graph for these alone; blue first, of any
+        but "caffe", in which it is so already.
         """
         if input_range == "0,1":
             return self
-        return dataclasses.replace(self, pixel_scale=(), pixel_shift=(), is_bgr=False)
+        is_bgr = self.is_bgr and input_range != "caffe"
+        return dataclasses.replace(self, pixel_scale=(), pixel_shift=(), is_bgr=is_bgr)
+
+    def takes_image_size(self, image_size: tuple[int, int]) -> bool:
+        """Whether images may have this height and width, in pixels."""
+        return any(
+            height in (None, image_size[0]) and width in (None, image_size[1])
+            for height, width in self.image_sizes
+        )
 
     def choose_image_size(self, image_size: tuple[int, int] | None = None) -> tuple[int, int]:
         """Settles the size of the images.
@@ -148,10 +157,7 @@ class ModelSpec:
                     "with --image_size"
                 )
             return self.image_size
-        if not any(
-            height in (None, image_size[0]) and width in (None, image_size[1])
-            for height, width in self.image_sizes
-        ):
+        if not self.takes_image_size(image_size):
             raise ModelError(
                 f"--image_size {image_size[0]}x{image_size[1]} does not fit the model, which takes "
                 f"{sizes} (height x width)"

@@ -11,12 +11,16 @@ import tensorflow as tf
 from transforms.errors import brief
 from transforms.images.pixel_range import from_unit_range, to_unit_range
 from transforms.images.policy import INPUT_RANGES
-from transforms.models.any_model import AnyModel, Part, take_part, trace
+from transforms.models.any_model import AnyModel, Part, load_model, take_part, trace
 from transforms.models.clear_way import LayerInput
 from transforms.models.first_layer import FirstLayer, View
+from transforms.models.spec import ModelSpec
 
 _LEVELS = (0, 128, 255)
 """Black, a gray, and white."""
+
+_UNIT_RANGE = INPUT_RANGES[0]
+_LEVELS_RANGE = "0,255"
 
 _SAMPLED = 3000
 """Values that are looked at of those that a layer is given, a few hundred thousand."""
@@ -53,6 +57,30 @@ def look_at_first_layer(loaded: AnyModel) -> FirstLayer:
         return FirstLayer(obstacle=f"what comes before its first layer fails: {brief(error)}")
     except _UnclearError as error:
         return FirstLayer(obstacle=str(error))
+
+
+def look_past_scaling(
+    layer: FirstLayer, model_dir: str, spec: ModelSpec, image_size: tuple[int, int]
+) -> FirstLayer:
+    """Returns what the layer sees of each range as runs give it.
+
+    What files say of pixels in [0, 1] is put before an ONNX graph for these alone. Only where next
+    to nothing comes through is the graph looked at once more, without that.
+
+    Args:
+        layer: What the first layer sees, whatever is put before the graph.
+        model_dir: A directory that holds saved_model.pb, or an ONNX file.
+        spec: Contract of the call.
+        image_size: (height, width) in pixels.
+
+    Raises:
+        ModelError: If it cannot be loaded.
+    """
+    unit = layer.seen.get(_UNIT_RANGE)
+    if not spec.pixel_scale or unit is None or not unit.is_degenerate:
+        return layer
+    bare = look_at_first_layer(load_model(model_dir, spec.for_range(_LEVELS_RANGE), image_size))
+    return dataclasses.replace(bare, seen={**bare.seen, _UNIT_RANGE: unit})
 
 
 def _run_to(

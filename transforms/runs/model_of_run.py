@@ -11,7 +11,7 @@ from transforms.models.contract import inspect_model
 from transforms.models.first_layer import check_assumed_range
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.loaded_model import NO_ARGUMENTS, load_saved_model
-from transforms.models.notes import read_notes
+from transforms.models.notes import assume_range
 from transforms.models.reusable_model import ReusableModel, load_reusable
 from transforms.models.spec import ModelSpec
 from transforms.models.uniform_images import look_at_first_layer
@@ -104,11 +104,12 @@ def check_range_of_run(model: ModelOfRun, runs: EmbeddingRuns) -> None:
     is_default = policy.input_range == INPUT_RANGES[0] and policy.dtype != "uint8"
     if not is_default or "input_range_is_assumed" in runs.record:
         return
-    if "input_range" in read_notes(model.model_dir):
+    assumed = assume_range(model.model_dir, policy.input_range)
+    if assumed is None:
         return
     loaded = load_saved_model(model.model_dir, model.spec, policy.image_size)
     try:
-        check_assumed_range(look_at_first_layer(loaded), policy.input_range)
+        check_assumed_range(look_at_first_layer(loaded), assumed)
     except ModelError as error:
         raise ModelError(f"{runs.runs[0].directory}: {error}; embed again") from error
 

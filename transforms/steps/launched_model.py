@@ -19,7 +19,9 @@ from transforms.models.engine_settings import (
     EngineSettings,
     choose_engine,
 )
+from transforms.models.first_layer import AssumedRange
 from transforms.models.handle import fingerprint_model
+from transforms.models.notes import assume_range, noted_image_size
 from transforms.models.onnx_files import is_onnx
 from transforms.models.spec import ModelSpec
 from transforms.records import WrittenFile
@@ -36,7 +38,7 @@ class LaunchedModel(NamedTuple):
         fingerprint: sha256 over its files.
         spec: Contract of the call: what goes in, what comes out.
         image_size: Height and width of the pixels it will get.
-        assumed_range: Range of these pixels where neither the user nor the model's notes said one,
+        assumed_range: Range of these pixels where neither the user nor image_model.json said one,
             and it matters; else None.
     """
 
@@ -44,7 +46,12 @@ class LaunchedModel(NamedTuple):
     fingerprint: str
     spec: ModelSpec
     image_size: tuple[int, int]
-    assumed_range: str | None = None
+    assumed_range: AssumedRange | None = None
+
+    @property
+    def assumes_default_range(self) -> bool:
+        """Whether nothing and nobody said the range of the pixels, and it matters."""
+        return self.assumed_range is not None and not self.assumed_range.source
 
 
 def launch_model(
@@ -55,7 +62,7 @@ def launch_model(
     output_key: str | None,
     image_size: tuple[int, int] | None,
     input_range: str,
-    is_assumed: bool,
+    is_range_given: bool,
     earlier: Mapping[str, Any] | None = None,
 ) -> LaunchedModel:
     """Inspects a model; loads no weights, and no TensorFlow for one that an earlier run inspected.
@@ -65,9 +72,10 @@ def launch_model(
         model_dir: The model's local directory.
         signature: Signature or attribute to use, or None to choose.
         output_key: Output to use, or None to choose.
-        image_size: (height, width) as asked for, or None for the model's own.
+        image_size: (height, width) as asked for, or None for the model's own, or the one of
+            the files beside it.
         input_range: Range of the pixels.
-        is_assumed: Whether nobody said it.
+        is_range_given: Whether the user gave it.
         earlier: The content of _run.json of a run that may have had the same model, or None.
 
     Raises:
@@ -80,12 +88,14 @@ def launch_model(
         spec = known_spec(earlier, model_dir=model_dir, fingerprint=fingerprint, **wanted)
     if spec is None:
         spec = inspect_model(model_dir, **wanted)
+    if image_size is None and spec.image_size is None:
+        image_size = noted_image_size(model_dir, spec)
     return LaunchedModel(
         handle,
         fingerprint,
         spec.for_range(input_range),
         spec.choose_image_size(image_size),
-        input_range if is_assumed and spec.dtype != "uint8" else None,
+        None if is_range_given or spec.dtype == "uint8" else assume_range(model_dir, input_range),
     )
 
 

@@ -14,6 +14,7 @@ from transforms.errors import ImageError, ModelError
 from transforms.failure import Step
 from transforms.machine.tensorflow_runtime import start_tensorflow
 from transforms.models.engine_settings import EngineSettings, choose_engine
+from transforms.models.first_layer import AssumedRange
 from transforms.models.handle import fingerprint_model, resolve_model
 from transforms.models.spec import ModelSpec
 from transforms.steps.model_on_demand import ModelOnDemand
@@ -39,7 +40,7 @@ class SavedModelHandler(ModelHandler[PixelBatch, Predictions, "ModelOnDemand[Ima
         spec: ModelSpec,
         image_size: tuple[int, int],
         settings: EngineSettings | None = None,
-        assumed_range: str | None = None,
+        assumed_range: AssumedRange | None = None,
     ) -> None:
         """Keeps what a worker needs to load the model; loads nothing.
 

@@ -1,14 +1,16 @@
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.support.onnx_models import write_json, write_mean_color
-from transforms.errors import FlagError
+from transforms.errors import FlagError, ModelError
 from transforms.inference.model_options import ModelOptions
 
+STANDARDIZED = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}  # -1,1
 SQUASHING = {"size": {"height": 32, "width": 32}, "do_center_crop": True, "crop_size": 24}
 UNSAID = "it squashes to 32x32 and cuts 24x24 out of the middle, which no argument does"
 
@@ -38,6 +40,30 @@ def test_a_value_of_another_type_is_refused(
         ModelOptions(**{"input_range": "0,1", **options}).settle(mean_color)
     with pytest.raises(FlagError, match="model must be a path or URI, got None"):
         ModelOptions().settle(None)  # type: ignore[arg-type]
+
+
+def test_a_model_of_uint8_images_takes_levels_whatever_a_file_says(
+    tmp_path: pathlib.Path, saved_model: Callable[[str], str]
+) -> None:
+    model = shutil.copytree(saved_model("uint8"), tmp_path / "model")
+    write_json(model, "preprocessor_config.json", STANDARDIZED)
+    assert ModelOptions().settle(str(model)).policy.pixel_range == (0, 255)
+    with pytest.raises(FlagError, match=r"-1,1 does nothing .*; drop it"):
+        ModelOptions(input_range="-1,1").settle(str(model))
+
+
+def test_the_size_that_a_file_says_is_taken_where_the_model_takes_any(
+    tmp_path: pathlib.Path, saved_model: Callable[[str], str]
+) -> None:
+    model = shutil.copytree(saved_model("dynamic_module"), tmp_path / "any")
+    with pytest.raises(ModelError, match="several sizes, any x any"):
+        ModelOptions().settle(str(model))
+    write_json(model, "preprocessor_config.json", {"size": {"height": 48, "width": 32}})
+    assert ModelOptions().settle(str(model)).policy.image_size == (48, 32)
+    assert ModelOptions(image_size=(24, 24)).settle(str(model)).policy.image_size == (24, 24)
+    fixed = shutil.copytree(saved_model("mean_color"), tmp_path / "fixed" / "model")
+    write_json(fixed, "preprocessor_config.json", {"size": {"height": 48, "width": 32}})
+    assert ModelOptions().settle(str(fixed)).policy.image_size == (24, 24)
 
 
 @pytest.mark.parametrize("is_onnx", [False, True])

@@ -375,6 +375,17 @@ def test_what_is_no_remote_model_is_named(
         resolve_model(handle, cache)
 
 
+def test_what_a_cache_holds_is_used_where_it_cannot_be_written(
+    tmp_path: pathlib.Path, cache: str
+) -> None:
+    archive = write_archive(tmp_path / "m.tar.gz", write_model(tmp_path / "model"))
+    found = resolve_model(str(archive), cache)
+    (lock,) = pathlib.Path(cache).glob("*.lock")
+    lock.unlink()
+    lock.mkdir()  # Not even root can open it.
+    assert resolve_model(str(archive), cache) == found
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
     archive = write_archive(tmp_path / "m.tar", write_model(tmp_path / "model"))
     (tmp_path / "file").write_bytes(b"")
@@ -432,7 +443,11 @@ def test_the_fingerprint_changes_with_any_name_or_content(tmp_path: pathlib.Path
 
 
 def test_a_copy_has_the_same_fingerprint(tmp_path: pathlib.Path) -> None:
-    first, second = write_model(tmp_path / "a"), write_model(tmp_path / "b")
+    first, second = write_model(tmp_path / "a"), write_model(tmp_path / ".hidden" / "b")
+    books = second / ".cache" / "huggingface" / "download" / "saved_model.pb.metadata"
+    books.parent.mkdir(parents=True)
+    books.write_text("1790000000.1")  # As `hf download --local-dir` leaves it.
+    (second / "variables" / ".DS_Store").touch()
     assert fingerprint_model(str(first)) == fingerprint_model(f"{second}/")
 
 
@@ -463,6 +478,21 @@ def test_links_to_files_are_followed(tmp_path: pathlib.Path) -> None:
     (linked / "variables").mkdir()
     (linked / "variables" / "variables.index").symlink_to(model / "variables" / "variables.index")
     assert fingerprint_model(str(linked)) == fingerprint_model(str(model))
+
+
+def test_the_weights_in_a_linked_directory_are_in_the_fingerprint(tmp_path: pathlib.Path) -> None:
+    first, second = write_model(tmp_path / "a"), write_model(tmp_path / "b")
+    (second / "variables" / "variables.index").write_bytes(b"other")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "saved_model.pb").symlink_to(first / "saved_model.pb")
+    for model in (first, second):
+        (linked / "variables").symlink_to(model / "variables")
+        assert fingerprint_model(str(linked)) == fingerprint_model(str(model))
+        (linked / "variables").unlink()
+    (linked / "variables").symlink_to(first / "variables")
+    (linked / "loop").symlink_to(linked)
+    assert fingerprint_model(str(linked)) == fingerprint_model(str(first))
 
 
 @pytest.mark.parametrize("handle", ["m", "m/onnx/model.onnx", "m/onnx/small.onnx"])

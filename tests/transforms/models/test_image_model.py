@@ -15,6 +15,7 @@ from tests.support.models import save_output
 from transforms.errors import ModelError
 from transforms.models import freeze
 from transforms.models.engine_settings import ENGINES, EngineSettings
+from transforms.models.first_layer import AssumedRange
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.isolation import predict_isolating
@@ -243,19 +244,21 @@ def test_a_range_that_nobody_chose_and_that_may_be_wrong_is_warned_of(
     model_dir = plain_module(tmp_path, offset)
     spec = inspect_saved_model(model_dir)
 
-    def warnings(assumed: str | None) -> str:
+    def warnings(assumed: AssumedRange | None) -> str:
         model = ImageModel(model_dir, spec, image_size=(24, 24), assumed_range=assumed)
         return " ".join(model.warnings)
 
-    assert "nobody said --input_range, and 0,1 was given; " in warnings("0,1")
-    assert told in warnings("0,1")
+    assert "nobody said --input_range, and 0,1 was given; " in warnings(AssumedRange("0,1"))
+    assert told in warnings(AssumedRange("0,1"))
+    assert warnings(AssumedRange("0,1", "preprocessor_config.json")) == ""
     assert warnings(None) == ""
 
 
 def test_of_the_form_of_tf_hub_the_range_is_known(tmp_path: pathlib.Path) -> None:
     model_dir = plain_module(tmp_path, 0, is_hub=True)
     spec = inspect_saved_model(model_dir)
-    assert ImageModel(model_dir, spec, image_size=(24, 24), assumed_range="0,1").warnings == ()
+    assumed = AssumedRange("0,1")
+    assert ImageModel(model_dir, spec, image_size=(24, 24), assumed_range=assumed).warnings == ()
 
 
 def pinned(images: tf.Tensor) -> tf.Tensor:

@@ -188,6 +188,11 @@ def test_the_files_of_a_saved_model_are_read(
     write_json(model / place, "preprocessor_config.json", {**WHOLE, **STANDARDIZED})
     assert "input_range" not in read_notes(str(model))
     assert "it standardizes pixels by a mean" in beyond_flags(str(model))
+    flipped = {"do_flip_channel_order": True}
+    write_json(model / place, "preprocessor_config.json", {**WHOLE, **flipped})
+    assert beyond_flags(str(model)).endswith("it takes blue first, of -1,1")
+    write_json(model / place, "preprocessor_config.json", {**WHOLE, **STANDARDIZED, **flipped})
+    assert beyond_flags(str(model)).endswith("it takes blue first, by a mean of its own")
 
 
 def test_the_files_beside_several_saved_models_are_let_lie(
@@ -234,10 +239,14 @@ def test_an_onnx_file_that_wants_levels_of_blue_first_gets_them(tmp_path: pathli
     path = with_metadata(tmp_path / "model.onnx", **said)
     assert read_notes(path) == {"input_range": "0,1"}
     images = np.random.default_rng(0).random((3, 24, 24, 3), np.float32)
-    spec = inspect_model(path)
-    vectors = ImageModel(path, spec.for_range("0,1"), image_size=(24, 24))(images)
-    levels = 255 * images[..., ::-1].transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(vectors, answers(path, levels), rtol=1e-5)
+    levels = 255 * images
+    wanted = answers(path, levels[..., ::-1].transpose(0, 3, 1, 2))
+    # Of another range that the user gives the order stays, but where it is so already.
+    pixels = {"0,1": images, "0,255": levels, "caffe": levels[..., ::-1]}
+    for input_range, given in pixels.items():
+        spec = inspect_model(path).for_range(input_range)
+        vectors = ImageModel(path, spec, image_size=(24, 24))(given)
+        np.testing.assert_allclose(vectors, wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("said", [WHOLE, CLIP], ids=["a range", "a mean of its own"])

@@ -30,7 +30,9 @@ from transforms.errors import FlagError, ModelError
 from transforms.machine.cpu import has_bfloat16
 from transforms.models.contract import inspect_model
 from transforms.models.engine_settings import EngineSettings
+from transforms.models.first_layer import AssumedRange
 from transforms.models.image_model import ImageModel
+from transforms.models.notes import assume_range
 
 LUMA = np.array([0.2989, 0.587, 0.114], np.float32)
 
@@ -198,16 +200,37 @@ def test_one_output_is_told_to_be_a_probability_by_what_computes_it(
     assert not model.outputs_are_probabilities
 
 
-def test_the_right_range_of_a_model_that_scales_is_told(tmp_path: pathlib.Path) -> None:
+def write_scaling(path: pathlib.Path) -> str:
+    """Writes a network that takes 0..255: Mul, Sub, and the layers."""
     nodes, weights = network()
     nodes = [node("Mul", "images by", "scaled"), node("Sub", "scaled one", "centred"), *nodes]
     nodes[2].input[0] = "centred"
     weights |= {"by": np.array(1 / 127.5, np.float32), "one": np.array(1, np.float32)}
-    path = write_onnx(tmp_path / "model.onnx", nodes, {"vectors": ["N", 8]}, weights)
+    return write_onnx(path, nodes, {"vectors": ["N", 8]}, weights)
+
+
+def test_the_right_range_of_a_model_that_scales_is_told(tmp_path: pathlib.Path) -> None:
+    path = write_scaling(tmp_path / "model.onnx")
     assert load(path).first_layer.wanted == "0,255"
     spec = inspect_model(path)
     with pytest.raises(ModelError, match=r"the model scales pixels itself: .* 0,255"):
-        ImageModel(path, spec, image_size=(SIDE, SIDE), assumed_range="0,1")
+        ImageModel(path, spec, image_size=(SIDE, SIDE), assumed_range=AssumedRange("0,1"))
+
+
+def test_a_mean_and_deviation_before_a_model_that_scales_are_refused(
+    tmp_path: pathlib.Path,
+) -> None:
+    write_json(tmp_path, "preprocessor_config.json", CLIP)
+    path = write_scaling(tmp_path / "model.onnx")
+    spec = inspect_model(path)
+    assert spec.pixel_scale
+    assumed = assume_range(path, "0,1")
+    wanted = (
+        r"of --input_range 0,1, as preprocessor_config.json says, .* next to nothing; "
+        r"give --input_range 0,255, of which it sees -1 to 1 \(or"
+    )
+    with pytest.raises(ModelError, match=wanted):
+        ImageModel(path, spec, image_size=(SIDE, SIDE), assumed_range=assumed)
 
 
 def test_a_graph_that_draws_random_numbers_is_refused(tmp_path: pathlib.Path) -> None:

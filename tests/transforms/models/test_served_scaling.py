@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from transforms.errors import ModelError
+from transforms.models.first_layer import AssumedRange
 from transforms.models.image_model import ImageModel
 from transforms.models.inspection import inspect_saved_model
 
@@ -42,7 +43,8 @@ def save(directory: pathlib.Path, dtype: tf.DType, scale: Scale) -> str:
 
 def load(model_dir: str, assumed: str | None = "0,1", signature: str | None = None) -> ImageModel:
     spec = inspect_saved_model(model_dir, signature=signature)
-    return ImageModel(model_dir, spec, image_size=SIZE, assumed_range=assumed)
+    assumed_range = None if assumed is None else AssumedRange(assumed)
+    return ImageModel(model_dir, spec, image_size=SIZE, assumed_range=assumed_range)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.support.models import save_output
 from transforms.errors import ModelError
 from transforms.images.policy import INPUT_RANGES
 from transforms.images.range_scaling import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STANDARD_DEVIATION
-from transforms.models.first_layer import FirstLayer, check_assumed_range
+from transforms.models.first_layer import AssumedRange, FirstLayer, check_assumed_range
 from transforms.models.inspection import inspect_saved_model
 from transforms.models.loaded_model import load_saved_model
 from transforms.models.uniform_images import look_at_first_layer
@@ -327,14 +327,15 @@ def test_a_range_that_nobody_chose_is_refused_where_another_is_right(
     layer = look(save_output(tmp_path / "scaled", lambda x: convolve(x / 127.5 - 1)))
     for assumed in ("0,1", "-1,1", "imagenet"):
         with pytest.raises(ModelError, match=r"--input_range 0,255, of which it sees -1 to 1 \(or"):
-            check_assumed_range(layer, assumed)
+            check_assumed_range(layer, AssumedRange(assumed))
     with pytest.raises(ModelError, match=r"convolution sees -1\.000 to -0\.992, next to nothing;"):
-        check_assumed_range(layer, "0,1")
-    check_assumed_range(layer, "0,255")
+        check_assumed_range(layer, AssumedRange("0,1"))
+    check_assumed_range(layer, AssumedRange("0,255"))
     twice = look(save_output(tmp_path / "twice", lambda x: convolve(x / 255 / 255)))
     assert twice.seen["0,1"].is_degenerate
-    check_assumed_range(twice, "0,1")
-    check_assumed_range(FirstLayer(obstacle="Mean comes before its first layer"), "0,1")
+    check_assumed_range(twice, AssumedRange("0,1"))
+    unclear = FirstLayer(obstacle="Mean comes before its first layer")
+    check_assumed_range(unclear, AssumedRange("0,1"))
 
 
 UNCLEAR: dict[str, Start] = {
@@ -353,5 +354,5 @@ def test_a_range_that_nobody_chose_is_refused_where_the_right_one_cannot_be_told
     layer = look(save_output(tmp_path, lambda images: convolve(UNCLEAR[name](images))))
     assert (layer.obstacle, layer.wanted) == ("", None)
     with pytest.raises(ModelError, match=r"next to nothing; look up .*--input_range 0,255, of"):
-        check_assumed_range(layer, "0,1")
-    check_assumed_range(layer, "0,255")
+        check_assumed_range(layer, AssumedRange("0,1"))
+    check_assumed_range(layer, AssumedRange("0,255"))

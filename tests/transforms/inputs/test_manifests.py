@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import uuid
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,6 +129,14 @@ def test_an_id_that_is_0_is_an_id(tmp_path: pathlib.Path) -> None:
     for name in ("m.parquet", "m.jsonl"):
         refs = read_manifest(str(tmp_path / name), NOTHING, None)
         assert [ref.image_id for ref in refs] == ["0", "1", "2"]
+
+
+def test_an_id_may_be_a_uuid(tmp_path: pathlib.Path) -> None:
+    keys = [uuid.UUID(int=n) for n in range(2)]
+    table = pa.table({"uri": ["/x/0.jpg", "/x/1.jpg"], "image_id": pa.array(keys, pa.uuid())})
+    pq.write_table(table, tmp_path / "m.parquet")
+    refs = read_manifest(str(tmp_path / "m.parquet"), NOTHING, None)
+    assert [ref.image_id for ref in refs] == [str(key) for key in keys]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import hashlib
 import io
 import pathlib
 import tracemalloc
+import uuid
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -359,13 +360,37 @@ def test_rows_that_hold_a_path_and_no_bytes_say_so(tmp_path: pathlib.Path) -> No
     assert f"holds no bytes, and its path '/a.jpg' is not below {tmp_path}; put" in message
 
 
+@pytest.mark.parametrize(
+    "id_column",
+    [
+        pa.array([[1]]),
+        pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.int8(), [2]), pa.array([[1, 2]], pa.list_(pa.int8(), 2))
+        ),
+    ],
+    ids=["list", "tensor"],
+)
 def test_ids_that_are_lists_are_refused_at_launch_unless_they_are_not_used(
-    tmp_path: pathlib.Path,
+    tmp_path: pathlib.Path, id_column: pa.Array
 ) -> None:
-    table = pa.table({"image": pa.array([b"1"], pa.binary()), "image_id": pa.array([[1]])})
+    table = pa.table({"image": pa.array([b"1"], pa.binary()), "image_id": id_column})
     file = make_file(tmp_path / "x.parquet", table)
     for image_id_from in (None, "image_id"):
-        with pytest.raises(InputError, match=r"'image_id' is list<.*; wanted a string"):
+        with pytest.raises(InputError, match=r"'image_id' is .*(list|tensor).*; wanted a string"):
             peek_parquet_schema(file.uri, None, image_id_from, [])
     assert peek_parquet_schema(file.uri, None, "uri", []) == NOTHING
     assert ids(read(file, FileColumns(None, "uri", NOTHING))) == [f"{file.uri}#0"]
+
+
+@pytest.mark.parametrize("with_arrow_schema", [False, True], ids=["as DuckDB writes", "as Arrow"])
+def test_ids_may_be_uuids(tmp_path: pathlib.Path, with_arrow_schema: bool) -> None:
+    keys = [uuid.UUID(int=n) for n in range(3)]
+    table = pa.table({"image": IMAGES[:4], "image_id": pa.array([*keys, None], pa.uuid())})
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, store_schema=with_arrow_schema)
+    file = InputFile(ShardKind.PARQUET, str(path), str(path.parent), path.stat().st_size)
+    assert peek_parquet_schema(file.uri, None, "image_id", []) == NOTHING
+    assert ids(read(file)) == [*map(str, keys), f"{path}#3"]
+    named = read(file, FileColumns(None, "image_id", NOTHING))
+    assert ids(named) == [str(key) for key in keys]
+    assert [len(part.failures) for part in named] == [0, 1]

@@ -18,6 +18,7 @@ from transforms.files.foreign_parquet import (
     iter_full_batches,
     open_parquet,
 )
+from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import read_parquet
 from transforms.inputs.parquet_footers import peek_parquet_schema
@@ -231,6 +232,16 @@ def test_an_id_that_is_not_utf8_costs_no_other_row(
     parts = read(file, FileColumns(None, "image_id", NOTHING))
     assert ids(parts) == ["a", "c", "é"]
     assert ["not UTF-8" in failure.message for part in parts for failure in part.failures] == [True]
+
+
+def test_views_of_text_are_carried_also_past_a_bad_row(tmp_path: pathlib.Path) -> None:
+    labels = pa.array(["a", "b", None], pa.string_view())
+    file = make_file(tmp_path / "x.parquet", pa.table({"image": [b"1", None, b"3"], "n": labels}))
+    stored = peek_parquet_schema(file.uri, None, None, ["n"])
+    assert stored is not None
+    (part,) = read(file, FileColumns(None, None, unify_carried({file.uri: stored})))
+    assert part.rows["n"].to_pylist() == ["a", None]
+    assert len(part.failures) == 1
 
 
 def test_a_file_with_another_type_in_a_carried_column_is_cast_or_one_failure(

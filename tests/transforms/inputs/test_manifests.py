@@ -15,6 +15,9 @@ from transforms.records import ImageRef
 TEXT = pa.schema([("label", pa.string())])
 NOTHING = pa.schema([])
 
+STRAY_QUOTES = 'uri\tlabel\na.jpg\t1 "fine"\n\nb.jpg\t"Look\nc.jpg\tx\nd.jpg\tok"\ne.jpg\ty\n'
+"""Of text that nobody put quotes around."""
+
 
 def write(path: pathlib.Path, content: str | bytes) -> str:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -75,6 +78,11 @@ def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
         ImageRef(a, a, carried=('one, "two"\r\nthree',)),
         ImageRef(c, c, carried=("",)),
     ]
+
+
+def test_a_field_in_quotes_of_a_tsv_may_hold_line_ends_or_tabs(tmp_path: pathlib.Path) -> None:
+    uri = write(tmp_path / "m.tsv", 'uri\tlabel\na.jpg\t"one\ntwo"\nb.jpg\t"one\ttwo"\n')
+    assert [ref.carried for ref in read_manifest(uri, TEXT, None)] == [("one\ntwo",), ("one\ttwo",)]
 
 
 def test_a_jsonl_manifest_has_the_types_of_its_first_rows(tmp_path: pathlib.Path) -> None:
@@ -234,6 +242,8 @@ def test_a_missing_manifest_is_refused(tmp_path: pathlib.Path) -> None:
         ("m.csv", 'uri,label\na.jpg,"x\nb.jpg,y\n', TEXT, "m.csv:3: unexpected end of data"),
         ("m.csv", 'uri,label\na.jpg,"x"y\n', TEXT, "m.csv:2: "),
         ("m.csv", "uri,label\n,x\n", TEXT, "m.csv:2: 'uri' is ''"),
+        ("m.tsv", STRAY_QUOTES, TEXT, "m.tsv:4: a quote that opens here closes in line 6, behind"),
+        ("m.csv", STRAY_QUOTES, TEXT, "m.csv:4: a quote that opens here closes in line 6, behind"),
         ("m.csv", "uri,label\n" + "x" * 200_000 + ",y", TEXT, "m.csv:2: field larger"),
         ("m.txt", b"a.jpg\n\xff.jpg\n", NOTHING, "m.txt:2: not UTF-8"),
         ("m.txt", "x" * (MAX_LINE_BYTES + 1), NOTHING, "m.txt:1: longer than"),

@@ -341,6 +341,24 @@ def test_a_dictionary_that_stands_for_many_large_images_costs_no_more_than_a_bat
     assert sum(part.rows.num_rows for part in read_parquet(file, COLUMNS, 256, 10**7)) == 200
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_large_dictionary_beside_the_images_makes_no_small_batches(
+    tmp_path: pathlib.Path, ordered: bool
+) -> None:
+    values = pa.array([f"{n:03d}" + "x" * 1000 for n in range(300)])
+    places = pa.array([None, *range(299)], pa.int32())
+    labels = pa.DictionaryArray.from_arrays(places, values, ordered=ordered)
+    table = pa.table({"image": [b"image"] * 300, "label": labels})
+    pq.write_table(table, tmp_path / "x.parquet")
+    limits = BatchLimits(100, 200_000)
+    with open(tmp_path / "x.parquet", "rb") as handle:
+        batches = list(iter_full_batches(open_parquet(handle), limits, ["image", "label"], [0]))
+    assert [batch.num_rows for batch in batches] == [100, 100, 100]
+    assert pa.Table.from_batches(batches).to_pylist() == table.to_pylist()
+    assert {batch.schema.field("label").type for batch in batches} == {labels.type}
+    assert max(batch.nbytes for batch in batches) < 200_000
+
+
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(position=st.integers(0, 5000), mask=st.integers(0, 255))
 def test_damage_anywhere_never_raises(

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.inputs.manifest_format import ManifestFormat, ManifestRow
-from transforms.inputs.manifest_text import text_lines
+from transforms.inputs.manifest_text import MAX_LINE_BYTES, text_lines
+
+csv.field_size_limit(MAX_LINE_BYTES)  # Of its own it refuses masks and polygons of 128 KiB.
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 

@@ -80,6 +80,12 @@ def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
     ]
 
 
+def test_a_field_may_be_as_long_as_a_line(tmp_path: pathlib.Path) -> None:
+    mask = "1 2 " * 200_000
+    uri = write(tmp_path / "m.csv", f"uri,label\na.jpg,{mask}\n")
+    assert [ref.carried for ref in read_manifest(uri, TEXT, None)] == [(mask,)]
+
+
 def test_a_field_in_quotes_of_a_tsv_may_hold_line_ends_or_tabs(tmp_path: pathlib.Path) -> None:
     uri = write(tmp_path / "m.tsv", 'uri\tlabel\na.jpg\t"one\ntwo"\nb.jpg\t"one\ttwo"\n')
     assert [ref.carried for ref in read_manifest(uri, TEXT, None)] == [("one\ntwo",), ("one\ttwo",)]
@@ -244,7 +250,8 @@ def test_a_missing_manifest_is_refused(tmp_path: pathlib.Path) -> None:
         ("m.csv", "uri,label\n,x\n", TEXT, "m.csv:2: 'uri' is ''"),
         ("m.tsv", STRAY_QUOTES, TEXT, "m.tsv:4: a quote that opens here closes in line 6, behind"),
         ("m.csv", STRAY_QUOTES, TEXT, "m.csv:4: a quote that opens here closes in line 6, behind"),
-        ("m.csv", "uri,label\n" + "x" * 200_000 + ",y", TEXT, "m.csv:2: field larger"),
+        ("m.csv", "uri,label\n" + "x" * (MAX_LINE_BYTES + 1), TEXT, "m.csv:2: longer than"),
+        ("m.csv", 'uri,label\n"' + ("x" * 2**19 + "\n") * 3, TEXT, "m.csv:3: field larger"),
         ("m.txt", b"a.jpg\n\xff.jpg\n", NOTHING, "m.txt:2: not UTF-8"),
         ("m.txt", "x" * (MAX_LINE_BYTES + 1), NOTHING, "m.txt:1: longer than"),
         ("m.jsonl", '{"uri": 1.5}', NOTHING, "m.jsonl:1: 'uri' is 1.5"),

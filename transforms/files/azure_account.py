@@ -12,7 +12,6 @@ import threading
 from typing import Any
 
 import requests
-from azure.core.credentials import AzureSasCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
@@ -68,7 +67,7 @@ def _credential(account: str) -> Any:  # noqa: ANN401 - one of several
     if key := _environment("ACCOUNT_KEY", "KEY"):
         return {"account_name": account, "account_key": key}
     if token := _environment("SAS_TOKEN"):
-        return AzureSasCredential(token)
+        return token  # In each URL, also in that of what is copied, which Azure reads by itself.
     return _identity()
 
 

@@ -46,6 +46,10 @@ COPY_LOOKS_SECONDS = 0.5
 _URI = re.compile(r"(?:az:/|azfs://([^/]+))/([^/]+)/(.*)", re.DOTALL)
 _ATTEMPT = "attempt"
 _GOOD = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+_ABSENT = {
+    "ContainerNotFound": "no such container",
+    "CannotVerifyCopySource": "there is no such object to copy, or whoever asks may not read it",
+}
 _BEYOND = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
@@ -249,7 +253,7 @@ def _of_answer(uri: str, error: HttpResponseError, absent: str) -> Exception:
     if code in ("InvalidResourceName", "InvalidUri", "OutOfRangeInput"):
         return NotFoundError(f"{uri}: {said}")
     if status == 404:
-        said = "no such container" if code == "ContainerNotFound" else absent
+        said = _ABSENT.get(code or "", absent)
     headers = error.response.headers if error.response is not None else {}
     return http_error(uri, status, said, headers.get("Retry-After"))
 

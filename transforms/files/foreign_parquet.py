@@ -49,13 +49,13 @@ def iter_full_batches(
 
     Rows are read one by one, and put together: what they take, the footer does not tell. A
     dictionary of one image of 100 MB, which is packed to some bytes, may stand for a million rows.
-    It costs some 15 us a row.
+    It costs some 15 us a row. Of a dictionary, as pandas writes a category, a row keeps its value.
     """
     rows = parquet.iter_batches(1, columns=names, row_groups=row_groups, use_threads=False)
     gathered: list[pa.RecordBatch] = []
     size_bytes = 0
     try:
-        for row in rows:
+        for row in map(_with_own_values, rows):
             gathered.append(row)
             size_bytes += row.nbytes
             if len(gathered) >= limits.rows or size_bytes >= limits.size_bytes:
@@ -67,6 +67,20 @@ def iter_full_batches(
         raise
     if gathered:
         yield pa.concat_batches(gathered)
+
+
+def _with_own_values(row: pa.RecordBatch) -> pa.RecordBatch:
+    """Gives each dictionary of a row its value alone; it comes with those of all rows.
+
+    0 of ["cat"]    from 3 of ["ant", "bee", "bat", "cat"]
+    """
+    for place, column in enumerate(row.columns):
+        if pa.types.is_dictionary(column.type):
+            index = pa.array([None if column.null_count else 0], column.type.index_type)
+            value = column.dictionary_decode().drop_null()  # Values are never null.
+            own = pa.DictionaryArray.from_arrays(index, value, ordered=column.type.ordered)
+            row = row.set_column(place, row.schema.field(place), own)
+    return row
 
 
 class DamagedRows(NamedTuple):

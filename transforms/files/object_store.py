@@ -54,6 +54,7 @@ class TransientError(OSError):
         reason: Word to count by: "reset", "short_body", "checksum", "stall", or a status as "503".
         is_throttled: Whether the store said that it is asked too much (429, 503).
         retry_after_seconds: Time that it asked to wait, if it said one.
+        is_sent: Whether it was asked at all; not so while it is left alone, as it asked before.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class TransientError(OSError):
         reason: str = "other",
         is_throttled: bool = False,
         retry_after_seconds: float | None = None,
+        is_sent: bool = True,
     ) -> None:
         """Takes what happened, in words."""
         super().__init__(message)
         self.reason = reason
         self.is_throttled = is_throttled
         self.retry_after_seconds = retry_after_seconds
+        self.is_sent = is_sent
 
 
 class ObjectStore(Protocol):

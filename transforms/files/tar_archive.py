@@ -47,6 +47,7 @@ _PACKINGS = {
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _MAGIC_AT, _MAGIC = 257, b"ustar"  # Of a header, but for those of before 1988.
+_GNU_MAGIC = b"ustar  \0"
 _CHUNK_BYTES = 1 << 20
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
 _EXTENSION_TYPES = (
@@ -175,6 +176,8 @@ class TarArchive:
         size_bytes = self._size(header, records.get("size"))
         has_content = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
         self._expect(size_bytes if has_content else 0)
+        if not name and block.startswith(_GNU_MAGIC, _MAGIC_AT):  # Times are in the prefix's place.
+            name = block[:100].partition(b"\0")[0].decode(errors="backslashreplace").rstrip("/")
         name = records.get(_PAX_SPARSE + "name") or records.get("path") or name or header.name
         is_sparse = is_gnu_sparse or any(key.startswith(_PAX_SPARSE) for key in records)
         return Member(

@@ -5,6 +5,8 @@ is text in the next, and int64 becomes double where one value is missing:
 
     00.parquet  note: null, label: int64
     01.parquet  note: string, label: double  ->  note: string, label: double
+
+Views of text, which Polars writes, become text: Arrow cannot take rows of them.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
 
     A type is widened (null to any, int32 to int64, integer to double, string to large_string, a
     time's unit to a finer one), inside of lists and structs, too. Dictionaries that are not alike
-    become what they stand for. Numbers never become text, nor text numbers.
+    become what they stand for, and views are plain. Numbers never become text, nor text numbers.
 
     Args:
         schemas: The carried columns by the file's uri, at least one; all have the same names, but
@@ -30,7 +32,8 @@ def unify_carried(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
     Raises:
         InputError: If there is no such type; names two files and what they hold.
     """
-    telling = {uri: schema for uri, schema in schemas.items() if schema.names} or schemas
+    plain = {uri: _without_views(schema) for uri, schema in schemas.items()}
+    telling = {uri: schema for uri, schema in plain.items() if schema.names} or plain
     (first_uri, unified), *others = telling.items()
     uri_of_type = {(field.name, field.type): first_uri for field in unified}
     for uri, schema in others:
@@ -56,7 +59,7 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     """Returns a type that holds what two hold; None if there is none."""
     if first.equals(second):
         return first
-    pair = [_plain(first), _plain(second)]
+    pair = [_decoded(first), _decoded(second)]
     if _loses_values(pair):
         return None
     try:
@@ -69,10 +72,33 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
     return wide
 
 
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([_plain_field(field) for field in schema])
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain(field.type))
+
+
 def _plain(values: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(values):
-        values = values.value_type
+    """Returns a type without views, at any depth: list<string> of list<string_view>."""
+    types = pa.types
+    if types.is_struct(values):
+        return pa.struct([_plain_field(field) for field in values])
+    if types.is_map(values):
+        key, item = _plain_field(values.key_field), _plain_field(values.item_field)
+        return pa.map_(key, item, values.keys_sorted)
+    if types.is_fixed_size_list(values):
+        return pa.list_(_plain_field(values.value_field), values.list_size)
+    if types.is_list(values):
+        return pa.list_(_plain_field(values.value_field))
+    if types.is_large_list(values):
+        return pa.large_list(_plain_field(values.value_field))
     return _PLAIN.get(values, values)
+
+
+def _decoded(values: pa.DataType) -> pa.DataType:
+    return values.value_type if pa.types.is_dictionary(values) else values
 
 
 def _loses_values(pair: list[pa.DataType]) -> bool:

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from transforms.errors import InputError
 from transforms.inputs.manifest_format import ManifestFormat, ManifestRow
-from transforms.inputs.manifest_text import text_lines
+from transforms.inputs.manifest_text import MAX_LINE_BYTES, text_lines
+
+csv.field_size_limit(MAX_LINE_BYTES)  # Of its own it refuses masks and polygons of 128 KiB.
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
@@ -97,12 +99,33 @@ def _fields(header: str, separator: str) -> list[str]:
 
 def _records(lines: Iterator[str], uri: str, separator: str) -> _Records:
     reader = csv.reader(lines, delimiter=separator, strict=True)
+    first_line = 1
     try:
         for record in reader:
+            if separator == "\t" and any("\t" in field and "\n" in field for field in record):
+                raise _swallowed(uri, first_line, reader.line_num)
+            first_line = reader.line_num + 1
             if record:
                 yield f"{uri}:{reader.line_num}", record
     except csv.Error as error:
         raise InputError(f"{uri}:{reader.line_num}: {error}") from error
+
+
+def _swallowed(uri: str, first_line: int, last_line: int) -> InputError:
+    """Returns the refusal of a field that holds tabs and line ends, as no cell of a sheet does.
+
+    Text that is separated by tabs is often written without quotes around fields; a quote is a
+    character there, and what lies between two of them would be one field:
+
+        a.jpg  "Look at me
+        b.jpg  fun day
+        c.jpg  she said ok"
+    """
+    return InputError(
+        f"{uri}:{first_line}: a quote that opens here closes in line {last_line}, behind tabs and "
+        "line ends; write each field with quotes around it and those in it doubled, or save the "
+        "list as csv"
+    )
 
 
 CSV = ManifestFormat(_csv_schema, _csv_rows)

@@ -7,7 +7,7 @@ look at the bytes is worth it: an open each, and few where thousands are named a
 import collections
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from transforms.errors import NotFoundError, PermissionDeniedError, UnavailableError, brief
@@ -22,6 +22,9 @@ FILES_ASKED = 256
 """Files named alike that are looked into, spread over all of them."""
 
 READS_AT_ONCE = 16
+
+READS_AHEAD = 1024
+"""Of the files of several groups, whose answers are held until all have come."""
 
 _SHARD = re.compile(r"[-_.]?\d+-of-\d+$")
 _NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
@@ -61,27 +64,83 @@ def tell_apart(entries: Iterable[Entry]) -> Iterator[tuple[Entry, ShardKind, str
     and reading it says so. Of train-00000-of-00002, which is one, train-00001-of-00002, which is
     zeros, and LICENSE, two are TFRecords. What cannot be read is what its siblings are.
 
+    A directory may hold a million names of which no two are alike. Where FILES_ASKED of them are
+    all TFRecords, or all none, so are the others; else each is asked.
+
     Yields:
         Each file, its kind, and None; or, if neither it nor a sibling can be read, why it cannot.
     """
-    groups: collections.defaultdict[str, list[Entry]] = collections.defaultdict(list)
+    alike, unlike = _groups(entries)
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="first-bytes") as threads:
+        for group in unlike:
+            told = set(threads.map(_ask, _spread(group)))
+            if told in ({True}, {False}):
+                yield from ((entry, _kind(is_one=True in told), None) for entry in group)
+            else:
+                alike += ([entry] for entry in group)
+        for lot in _lots(alike):
+            asked = [uri for group in lot for uri in _spread(group)]
+            answers = dict(zip(asked, threads.map(_ask, asked), strict=True))
+            for group in lot:
+                yield from _settle(group, answers)
+
+
+_Group = list[Entry]
+
+
+def _groups(entries: Iterable[Entry]) -> tuple[list[_Group], list[_Group]]:
+    """Puts files together that are named alike; and, by directory, those of too many groups.
+
+    train-0 and train-1 are a group, and so is LICENSE. Of a directory of a million groups, all that
+    have few files come as one of the second list.
+    """
+    groups: collections.defaultdict[str, _Group] = collections.defaultdict(list)
     for entry in entries:
         groups[_NUMBER.sub("0", entry.uri.lower())].append(entry)
-    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="first-bytes") as threads:
-        for group in groups.values():
-            asked = [entry.uri for entry in _spread(group)]
-            answers = dict(zip(asked, threads.map(_ask, asked), strict=True))
-            found = {uri: told for uri, told in answers.items() if isinstance(told, bool)}
-            refusal = None if found else str(answers[asked[0]])
-            are_most = bool(found) and 2 * sum(found.values()) >= len(found)
-            for entry in group:
-                is_one = are_most or found.get(entry.uri, False)
-                yield entry, ShardKind.TFRECORD if is_one else ShardKind.IMAGES, refusal
+    counts = collections.Counter(pattern.rpartition("/")[0] for pattern in groups)
+    alike: list[_Group] = []
+    unlike: collections.defaultdict[str, _Group] = collections.defaultdict(list)
+    for pattern, group in groups.items():
+        directory = pattern.rpartition("/")[0]
+        if counts[directory] > FILES_ASKED >= len(group):
+            unlike[directory] += group
+        else:
+            alike.append(group)
+    return alike, list(unlike.values())
 
 
-def _spread(group: Sequence[Entry]) -> list[Entry]:
+def _lots(groups: Iterable[_Group]) -> Iterator[list[_Group]]:
+    """Cuts groups into lots of READS_AHEAD files to ask: a group may be a file."""
+    lot: list[_Group] = []
+    reads = 0
+    for group in groups:
+        lot.append(group)
+        reads += min(len(group), FILES_ASKED)
+        if reads >= READS_AHEAD:
+            yield lot
+            lot, reads = [], 0
+    yield lot
+
+
+def _settle(
+    group: _Group, answers: Mapping[str, bool | str]
+) -> Iterator[tuple[Entry, ShardKind, str | None]]:
+    """Tells what the files of a group are, by what is known of some."""
+    told = {uri: answers[uri] for uri in _spread(group)}
+    found = {uri: is_one for uri, is_one in told.items() if isinstance(is_one, bool)}
+    refusal = None if found else str(told[group[0].uri])
+    are_most = bool(found) and 2 * sum(found.values()) >= len(found)
+    for entry in group:
+        yield entry, _kind(is_one=are_most or found.get(entry.uri, False)), refusal
+
+
+def _kind(*, is_one: bool) -> ShardKind:
+    return ShardKind.TFRECORD if is_one else ShardKind.IMAGES
+
+
+def _spread(group: Sequence[Entry]) -> list[str]:
     count = min(len(group), FILES_ASKED)
-    return [group[place * len(group) // count] for place in range(count)]
+    return [group[place * len(group) // count].uri for place in range(count)]
 
 
 def _ask(uri: str) -> bool | str:

@@ -119,12 +119,29 @@ def paths(column: pa.Array) -> list[str | None]:
 
 
 def texts(column: pa.Array) -> list[str | None]:
-    """Reads a column of text, bytes or numbers as text; None stands for what is not UTF-8, too."""
+    """Reads a column of text, bytes, numbers or UUIDs as text; None is what is not UTF-8, too.
+
+    Raises:
+        pa.ArrowNotImplementedError: If it is of another type, as a list; also of no rows.
+    """
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        return texts(column.dictionary_decode())
+    if isinstance(column.type, pa.UuidType):
+        return [found and str(found) for found in column.to_pylist()]
+    if isinstance(column.type, pa.BaseExtensionType):
+        return texts(column.storage)
     if not (is_text(column.type) or _is_bytes(column.type)):
         column = column.cast(pa.string())
     return [_text(found) for found in column.cast(pa.large_binary()).to_pylist()]
+
+
+def may_be_text(stored: pa.DataType) -> bool:
+    """Tells whether texts reads columns of a type."""
+    try:
+        texts(pa.nulls(0, stored))
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 def _text(found: bytes | None) -> str | None:

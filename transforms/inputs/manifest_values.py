@@ -1,5 +1,7 @@
 """Values of a manifest's row, as text and as columns that are carried."""
 
+import uuid
+
 import pyarrow as pa
 
 from transforms.errors import InputError
@@ -28,7 +30,7 @@ def uri_text(values: dict[str, object], name: str, where: str) -> str:
 
 
 def text(values: dict[str, object], name: str, where: str) -> str:
-    """Returns a value as text that is not empty; ids are often numbers.
+    """Returns a value as text that is not empty; ids are often numbers, or UUIDs.
 
     Args:
         values: Values of the row, by column.
@@ -39,7 +41,7 @@ def text(values: dict[str, object], name: str, where: str) -> str:
         InputError: If it is something else.
     """
     found = values.get(name)
-    if isinstance(found, int):
+    if isinstance(found, int | uuid.UUID):
         found = str(found)
     if not isinstance(found, str) or not found:
         raise InputError(f"{where}: {name!r} is {found!r}; wanted a string that is not empty")

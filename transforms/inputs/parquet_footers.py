@@ -10,7 +10,7 @@ from transforms.errors import CorruptRecordError, ImageError, InputError
 from transforms.files.foreign_parquet import damage_reported, open_parquet, rows_of_groups
 from transforms.files.uris import open_uri
 from transforms.inputs.columns import FileColumns
-from transforms.inputs.image_column import check_image_type, has_bytes
+from transforms.inputs.image_column import check_image_type, has_bytes, may_be_text
 from transforms.inputs.look import Look
 from transforms.inputs.nested_columns import column_field, find_column
 from transforms.inputs.place import Place
@@ -169,7 +169,7 @@ def check_columns(schema: pa.Schema, columns: FileColumns, carried: Sequence[str
                     f"no column {name!r} ({flag}), or several; it has {', '.join(schema.names)}"
                 )
     id_field = column_field(schema, id_column(columns) or "")
-    if id_field is not None and pa.types.is_nested(id_field.type):
+    if id_field is not None and not may_be_text(id_field.type):
         raise CorruptRecordError(
             f"column {id_field.name!r} is {id_field.type}; wanted a string or a number "
             "as image_id: name another column by --image_id_from, or say --image_id_from uri"

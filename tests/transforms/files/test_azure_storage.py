@@ -65,6 +65,24 @@ def test_azure_is_asked_as_a_connection_string_says(
     assert AZURE.read(f"azfs://{ACCOUNT}/{azure.name}/a.jpg", 10) == b"123"
 
 
+def sign(
+    server: AzureServer,
+    may: AccountSasPermissions,
+    is_in_connection: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lets the process ask with a signature that allows so much."""
+    expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    every = ResourceTypes(service=True, container=True, object=True)
+    token = generate_account_sas(ACCOUNT, KEY, every, may, expiry)
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    if is_in_connection:
+        text = f"BlobEndpoint={server.url};SharedAccessSignature={token}"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+    else:
+        monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
+
+
 @pytest.mark.parametrize("is_in_connection", [False, True])
 def test_azure_is_asked_with_a_signature_which_no_message_tells(
     azure: AzureBucket,
@@ -72,16 +90,8 @@ def test_azure_is_asked_with_a_signature_which_no_message_tells(
     is_in_connection: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
     may = AccountSasPermissions(read=True, list=True)
-    every = ResourceTypes(service=True, container=True, object=True)
-    token = generate_account_sas(ACCOUNT, KEY, every, may, expiry)
-    monkeypatch.delenv("AZURE_STORAGE_KEY")
-    if is_in_connection:
-        text = f"BlobEndpoint={azure_server.url};SharedAccessSignature={token}"
-        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
-    else:
-        monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
+    sign(azure_server, may, is_in_connection, monkeypatch)
     uri = azure.put("p/a b?#%.jpg")
     assert AZURE.read(uri, 10) == b"123"
     assert [found.uri for found in AZURE.list_objects(f"{azure.uri}/")] == [uri]
@@ -89,6 +99,37 @@ def test_azure_is_asked_with_a_signature_which_no_message_tells(
         with pytest.raises(PermissionDeniedError) as caught:
             refused()
         assert "sig=" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_in_connection", [False, True])
+def test_what_is_copied_is_asked_for_with_the_signature_too(
+    azure: AzureBucket,
+    azure_server: AzureServer,
+    is_in_connection: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = AccountSasPermissions(read=True, write=True, create=True)
+    sign(azure_server, every, is_in_connection, monkeypatch)
+    server, sources = azure.faults._application, []
+
+    def look(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if source := environ.get("HTTP_X_MS_COPY_SOURCE"):
+            sources.append(source)
+            if "absent" in source:
+                start("404 Not Found", [("x-ms-error-code", "CannotVerifyCopySource")])
+                return []
+        return server(environ, start)
+
+    monkeypatch.setattr(azure.faults, "_application", look)
+    uri = azure.put("p/a b?#%.jpg")
+    AZURE.copy(uri, f"{azure.uri}/b.jpg")
+    assert azure.get("b.jpg") == b"123"
+    with pytest.raises(NotFoundError, match=r"absent: there is no such object to copy, or whoever"):
+        AZURE.copy(f"{azure.uri}/absent", f"{azure.uri}/b.jpg")
+    first, second = sources
+    assert first.startswith(f"{azure_server.url}/{azure.name}/p/a%20b%3F%23%25.jpg?")
+    assert "sig=" in first
+    assert "sig=" in second
 
 
 def test_azure_has_a_name_for_beams_uris(azure: AzureBucket) -> None:

@@ -323,6 +323,14 @@ def test_a_size_that_pax_gives_goes_before_that_of_the_header() -> None:
     assert walk(content + header("c", 1) + padded(b"d") + END) == ({"name": b"abc", "c": b"d"}, "")
 
 
+def test_times_of_gnus_incremental_archives_are_no_part_of_names() -> None:
+    block = bytearray(header("photos/a.jpg", 1))
+    block[345:357] = b"15303276704\0"  # When it was read last.
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    assert walk(bytes(block) + padded(b"a") + END) == ({"photos/a.jpg": b"a"}, "")
+
+
 def test_hostile_headers_take_no_memory() -> None:
     """Ever more extended headers, each as large as may be, and content of a claimed terabyte."""
     one = header("L", MAX_EXTENSION_BYTES, LONG) + bytes(MAX_EXTENSION_BYTES)

@@ -56,6 +56,32 @@ def test_the_type_holds_what_every_file_has_in_any_order(
             pa.nulls(2, values).cast(wanted)
 
 
+_VIEW = pa.string_view()
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted"),
+    [
+        (_VIEW, pa.string()),
+        (pa.binary_view(), pa.binary()),
+        (pa.list_(_VIEW), pa.list_(pa.string())),
+        (pa.large_list(_VIEW), pa.large_list(pa.string())),
+        (pa.list_(_VIEW, 2), pa.list_(pa.string(), 2)),
+        (pa.map_(pa.string(), _VIEW), pa.map_(pa.string(), pa.string())),
+        (
+            pa.struct([("a", pa.list_(_VIEW)), ("b", pa.int8())]),
+            pa.struct([("a", pa.list_(pa.string())), ("b", pa.int8())]),
+        ),
+        (_TEXTS, _TEXTS),
+    ],
+)
+def test_views_are_plain_also_where_all_files_are_alike(
+    stored: pa.DataType, wanted: pa.DataType
+) -> None:
+    assert unified(stored) == unified(stored, stored) == wanted
+    assert pa.nulls(2, stored).cast(wanted).take(pa.array([1])).type == wanted
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import itertools
 import pathlib
 import random
 import re
@@ -125,6 +126,30 @@ def test_a_flat_directory_is_not_listed_twice(
     cloud.requests.clear()
     assert len(list(list_directory(STORE, f"{cloud.uri}/"))) == 40
     assert len(cloud.requests) <= 8 + 2, "eight pages, and two to see that it is flat"
+
+
+@pytest.mark.parametrize(("objects", "is_flat"), [(1, True), (4, False)])
+def test_many_folders_are_listed_one_by_one_only_if_they_hold_many(
+    cloud: Cloud, objects: int, is_flat: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "PAGE_OBJECTS", 32)
+    for folder, index in itertools.product(range(100), range(objects)):
+        cloud.put(f"products/{folder:03d}/{index}.jpg")
+    cloud.put("products/about.jpg")
+    cloud.requests.clear()
+    found = list(list_directory(STORE, f"{cloud.uri}/products/", lambda uri: "/01" in uri))
+    requests = len(cloud.requests)
+    left_out = (
+        [] if is_flat else [f"{cloud.uri}/products/{folder:03d}/" for folder in range(10, 20)]
+    )
+    assert [entry for entry in found if isinstance(entry, str)] == left_out
+    all_objects = STORE.list_objects(f"{cloud.uri}/products/")
+    wanted = [item for item in all_objects if is_flat or "/01" not in item.uri]
+    assert [entry for entry in found if not isinstance(entry, str)] == wanted
+    if is_flat:
+        assert requests <= 2 + 16 + 4, "two pages of folders, a look at some, four of objects"
+    else:
+        assert requests == 4 + 16 + 90
 
 
 def test_a_listing_can_be_left(cloud: Cloud, tree: list[str]) -> None:

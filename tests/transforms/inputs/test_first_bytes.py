@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import itertools
 import os
 import pathlib
+import threading
 import zlib
 from collections.abc import Callable
 
@@ -18,8 +20,14 @@ from transforms.files.tf_record import (
     read_records,
     write_record,
 )
+from transforms.inputs import first_bytes
 from transforms.inputs.entries import ImageFile, Skipped, Unlisted
-from transforms.inputs.first_bytes import FILES_ASKED, is_told_by_name, kind_of_file
+from transforms.inputs.first_bytes import (
+    FILES_ASKED,
+    READS_AT_ONCE,
+    is_told_by_name,
+    kind_of_file,
+)
 from transforms.inputs.listing import classify_input, list_source
 from transforms.inputs.members import is_member
 from transforms.records import InputFile, ShardKind
@@ -170,6 +178,40 @@ def test_of_many_files_named_alike_few_are_looked_into(tmp_path: pathlib.Path) -
     assert set(listed(tmp_path).values()) == {"no extension"}
     for n in range(1000):
         (tmp_path / f"{n:08x}").write_bytes(SOME if n in asked else b"damaged")
+    assert set(listed(tmp_path).values()) == {"tfrecord"}
+
+
+def test_of_many_files_none_named_alike_few_are_looked_into_unless_they_differ(
+    tmp_path: pathlib.Path,
+) -> None:
+    names = sorted(map("".join, itertools.product("klmnopqrst", repeat=3)))
+    asked = {place * 1000 // FILES_ASKED for place in range(FILES_ASKED)}
+    for place, name in enumerate(names):
+        (tmp_path / name).write_bytes(b"no TFRecord" if place in asked else SOME)
+    for place in range(300):  # Alike, and more than are asked: a group of their own.
+        (tmp_path / f"train-{place}").write_bytes(SOME)
+    trains = {f"train-{place}": "tfrecord" for place in range(300)}
+    assert listed(tmp_path) == dict.fromkeys(names, "no extension") | trains
+    (tmp_path / names[0]).write_bytes(SOME)
+    differing = {
+        name: "no extension" if place in asked - {0} else "tfrecord"
+        for place, name in enumerate(names)
+    }
+    assert listed(tmp_path) == differing | trains
+
+
+def test_files_none_named_alike_are_looked_into_side_by_side(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(READS_AT_ONCE, timeout=60)
+
+    def read_together(uri: str) -> bytes:
+        together.wait()
+        return pathlib.Path(uri).read_bytes()
+
+    monkeypatch.setattr(first_bytes, "read_beginning", read_together)
+    for name in itertools.product("kl", repeat=5):
+        (tmp_path / "".join(name)).write_bytes(SOME)
     assert set(listed(tmp_path).values()) == {"tfrecord"}
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import uuid
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,9 @@ from transforms.records import ImageRef
 
 TEXT = pa.schema([("label", pa.string())])
 NOTHING = pa.schema([])
+
+STRAY_QUOTES = 'uri\tlabel\na.jpg\t1 "fine"\n\nb.jpg\t"Look\nc.jpg\tx\nd.jpg\tok"\ne.jpg\ty\n'
+"""Of text that nobody put quotes around."""
 
 
 def write(path: pathlib.Path, content: str | bytes) -> str:
@@ -76,6 +80,17 @@ def test_a_csv_manifest_may_have_quotes_newlines_and_a_byte_order_mark(
     ]
 
 
+def test_a_field_may_be_as_long_as_a_line(tmp_path: pathlib.Path) -> None:
+    mask = "1 2 " * 200_000
+    uri = write(tmp_path / "m.csv", f"uri,label\na.jpg,{mask}\n")
+    assert [ref.carried for ref in read_manifest(uri, TEXT, None)] == [(mask,)]
+
+
+def test_a_field_in_quotes_of_a_tsv_may_hold_line_ends_or_tabs(tmp_path: pathlib.Path) -> None:
+    uri = write(tmp_path / "m.tsv", 'uri\tlabel\na.jpg\t"one\ntwo"\nb.jpg\t"one\ttwo"\n')
+    assert [ref.carried for ref in read_manifest(uri, TEXT, None)] == [("one\ntwo",), ("one\ttwo",)]
+
+
 def test_a_jsonl_manifest_has_the_types_of_its_first_rows(tmp_path: pathlib.Path) -> None:
     rows = [
         {"uri": "a.jpg", "s": "x", "i": 1, "f": 1, "b": True, "list": [1], "none": None},
@@ -128,6 +143,14 @@ def test_an_id_that_is_0_is_an_id(tmp_path: pathlib.Path) -> None:
     for name in ("m.parquet", "m.jsonl"):
         refs = read_manifest(str(tmp_path / name), NOTHING, None)
         assert [ref.image_id for ref in refs] == ["0", "1", "2"]
+
+
+def test_an_id_may_be_a_uuid(tmp_path: pathlib.Path) -> None:
+    keys = [uuid.UUID(int=n) for n in range(2)]
+    table = pa.table({"uri": ["/x/0.jpg", "/x/1.jpg"], "image_id": pa.array(keys, pa.uuid())})
+    pq.write_table(table, tmp_path / "m.parquet")
+    refs = read_manifest(str(tmp_path / "m.parquet"), NOTHING, None)
+    assert [ref.image_id for ref in refs] == [str(key) for key in keys]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +248,10 @@ def test_a_missing_manifest_is_refused(tmp_path: pathlib.Path) -> None:
         ("m.csv", 'uri,label\na.jpg,"x\nb.jpg,y\n', TEXT, "m.csv:3: unexpected end of data"),
         ("m.csv", 'uri,label\na.jpg,"x"y\n', TEXT, "m.csv:2: "),
         ("m.csv", "uri,label\n,x\n", TEXT, "m.csv:2: 'uri' is ''"),
-        ("m.csv", "uri,label\n" + "x" * 200_000 + ",y", TEXT, "m.csv:2: field larger"),
+        ("m.tsv", STRAY_QUOTES, TEXT, "m.tsv:4: a quote that opens here closes in line 6, behind"),
+        ("m.csv", STRAY_QUOTES, TEXT, "m.csv:4: a quote that opens here closes in line 6, behind"),
+        ("m.csv", "uri,label\n" + "x" * (MAX_LINE_BYTES + 1), TEXT, "m.csv:2: longer than"),
+        ("m.csv", 'uri,label\n"' + ("x" * 2**19 + "\n") * 3, TEXT, "m.csv:3: field larger"),
         ("m.txt", b"a.jpg\n\xff.jpg\n", NOTHING, "m.txt:2: not UTF-8"),
         ("m.txt", "x" * (MAX_LINE_BYTES + 1), NOTHING, "m.txt:1: longer than"),
         ("m.jsonl", '{"uri": 1.5}', NOTHING, "m.jsonl:1: 'uri' is 1.5"),

@@ -2,6 +2,7 @@ import hashlib
 import io
 import pathlib
 import tracemalloc
+import uuid
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from transforms.files.foreign_parquet import (
     iter_full_batches,
     open_parquet,
 )
+from transforms.inputs.carried_types import unify_carried
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.parquet_files import read_parquet
 from transforms.inputs.parquet_footers import peek_parquet_schema
@@ -232,6 +234,16 @@ def test_an_id_that_is_not_utf8_costs_no_other_row(
     assert ["not UTF-8" in failure.message for part in parts for failure in part.failures] == [True]
 
 
+def test_views_of_text_are_carried_also_past_a_bad_row(tmp_path: pathlib.Path) -> None:
+    labels = pa.array(["a", "b", None], pa.string_view())
+    file = make_file(tmp_path / "x.parquet", pa.table({"image": [b"1", None, b"3"], "n": labels}))
+    stored = peek_parquet_schema(file.uri, None, None, ["n"])
+    assert stored is not None
+    (part,) = read(file, FileColumns(None, None, unify_carried({file.uri: stored})))
+    assert part.rows["n"].to_pylist() == ["a", None]
+    assert len(part.failures) == 1
+
+
 def test_a_file_with_another_type_in_a_carried_column_is_cast_or_one_failure(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -329,6 +341,24 @@ def test_a_dictionary_that_stands_for_many_large_images_costs_no_more_than_a_bat
     assert sum(part.rows.num_rows for part in read_parquet(file, COLUMNS, 256, 10**7)) == 200
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_large_dictionary_beside_the_images_makes_no_small_batches(
+    tmp_path: pathlib.Path, ordered: bool
+) -> None:
+    values = pa.array([f"{n:03d}" + "x" * 1000 for n in range(300)])
+    places = pa.array([None, *range(299)], pa.int32())
+    labels = pa.DictionaryArray.from_arrays(places, values, ordered=ordered)
+    table = pa.table({"image": [b"image"] * 300, "label": labels})
+    pq.write_table(table, tmp_path / "x.parquet")
+    limits = BatchLimits(100, 200_000)
+    with open(tmp_path / "x.parquet", "rb") as handle:
+        batches = list(iter_full_batches(open_parquet(handle), limits, ["image", "label"], [0]))
+    assert [batch.num_rows for batch in batches] == [100, 100, 100]
+    assert pa.Table.from_batches(batches).to_pylist() == table.to_pylist()
+    assert {batch.schema.field("label").type for batch in batches} == {labels.type}
+    assert max(batch.nbytes for batch in batches) < 200_000
+
+
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(position=st.integers(0, 5000), mask=st.integers(0, 255))
 def test_damage_anywhere_never_raises(
@@ -359,13 +389,37 @@ def test_rows_that_hold_a_path_and_no_bytes_say_so(tmp_path: pathlib.Path) -> No
     assert f"holds no bytes, and its path '/a.jpg' is not below {tmp_path}; put" in message
 
 
+@pytest.mark.parametrize(
+    "id_column",
+    [
+        pa.array([[1]]),
+        pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.int8(), [2]), pa.array([[1, 2]], pa.list_(pa.int8(), 2))
+        ),
+    ],
+    ids=["list", "tensor"],
+)
 def test_ids_that_are_lists_are_refused_at_launch_unless_they_are_not_used(
-    tmp_path: pathlib.Path,
+    tmp_path: pathlib.Path, id_column: pa.Array
 ) -> None:
-    table = pa.table({"image": pa.array([b"1"], pa.binary()), "image_id": pa.array([[1]])})
+    table = pa.table({"image": pa.array([b"1"], pa.binary()), "image_id": id_column})
     file = make_file(tmp_path / "x.parquet", table)
     for image_id_from in (None, "image_id"):
-        with pytest.raises(InputError, match=r"'image_id' is list<.*; wanted a string"):
+        with pytest.raises(InputError, match=r"'image_id' is .*(list|tensor).*; wanted a string"):
             peek_parquet_schema(file.uri, None, image_id_from, [])
     assert peek_parquet_schema(file.uri, None, "uri", []) == NOTHING
     assert ids(read(file, FileColumns(None, "uri", NOTHING))) == [f"{file.uri}#0"]
+
+
+@pytest.mark.parametrize("with_arrow_schema", [False, True], ids=["as DuckDB writes", "as Arrow"])
+def test_ids_may_be_uuids(tmp_path: pathlib.Path, with_arrow_schema: bool) -> None:
+    keys = [uuid.UUID(int=n) for n in range(3)]
+    table = pa.table({"image": IMAGES[:4], "image_id": pa.array([*keys, None], pa.uuid())})
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, store_schema=with_arrow_schema)
+    file = InputFile(ShardKind.PARQUET, str(path), str(path.parent), path.stat().st_size)
+    assert peek_parquet_schema(file.uri, None, "image_id", []) == NOTHING
+    assert ids(read(file)) == [*map(str, keys), f"{path}#3"]
+    named = read(file, FileColumns(None, "image_id", NOTHING))
+    assert ids(named) == [str(key) for key in keys]
+    assert [len(part.failures) for part in named] == [0, 1]

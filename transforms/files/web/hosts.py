@@ -15,7 +15,9 @@ REQUESTS_AT_ONCE = 8
 """Requests that a process has under way to one server; of common programs, browsers have 6."""
 
 FAILURES_IN_A_ROW = 10
-"""Failures to be answered in time after which a server counts as down; a status is an answer."""
+"""Failures to be answered in time after which a server counts as down; a status is an answer, but
+for 429 and 503.
+"""
 
 FAILING_SECONDS = 60.0
 """Time for which it must have failed so: one that is started again is asked again."""
@@ -46,6 +48,7 @@ class Host:
         self._down_until = -math.inf
         self._failures = 0
         self._failing_since = math.inf
+        self._failing = ""
         self._robots: Robots | None = None
         self._robots_until = -math.inf
         self._robots_error: TransientError | None = None
@@ -68,7 +71,7 @@ class Host:
             now = time.monotonic()
             if now < self._down_until:
                 raise UnavailableError(
-                    f"{self.origin} has not answered for {now - self._failing_since:.0f} s; it is "
+                    f"{self.origin} {self._failing} for {now - self._failing_since:.0f} s; it is "
                     f"asked again in {self._down_until - now:.0f} s"
                 )
             if now < self._paused_until:
@@ -76,20 +79,26 @@ class Host:
                     f"{self.origin} asked to wait",
                     is_throttled=True,
                     retry_after_seconds=self._paused_until - now,
+                    is_sent=False,
                 )
             yield
 
     def pause(self, seconds: float) -> None:
         """Sends nothing for a while, as the server asked."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+        self._note_failure("has refused all requests")
 
     def answered(self) -> None:
-        """Notes that it answered, and in time."""
+        """Notes that it answered, in time, and not that it is asked too much."""
         self._failures, self._failing_since = 0, math.inf
 
     def failed(self) -> None:
         """Notes that it did not answer, or not to the end in time."""
+        self._note_failure("has not answered")
+
+    def _note_failure(self, words: str) -> None:
         now = time.monotonic()
+        self._failing = words
         self._failures += 1
         self._failing_since = min(self._failing_since, now)
         is_long = now - self._failing_since >= FAILING_SECONDS
@@ -112,6 +121,7 @@ class Host:
                 f"its robots.txt cannot be read: {error}",
                 is_throttled=error.is_throttled,
                 retry_after_seconds=error.retry_after_seconds or ROBOTS_AGAIN_SECONDS,
+                is_sent=error.is_sent,
             ) from error
         if robots is not None and not robots.allows(target):
             raise PermissionDeniedError(f"{self.origin}/robots.txt asks programs not to fetch it")

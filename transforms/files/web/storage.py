@@ -250,6 +250,10 @@ class WebStorage:
                     is_answered = True
                     yield response
                 host.answered()
+            except ImageError:
+                if is_answered:
+                    host.answered()
+                raise
             except TransientError as error:
                 if error.is_throttled:
                     host.pause(error.retry_after_seconds or 0.0)

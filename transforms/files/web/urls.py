@@ -19,6 +19,9 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]+")
 """A name, or an address of IPv4 or IPv6; 0x7f.1 is a name, which is looked up."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""And halves of characters, which cannot be sent."""
+
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 """Characters that are sent as they are, beside letters, digits and _.-~; see RFC 3986."""
 
@@ -67,7 +70,7 @@ def parse_url(uri: str) -> WebUrl:
     """
     if len(uri) > _MOST_CHARS:
         raise ValueError(f"the URL is longer than {_MOST_CHARS:,} characters")
-    if not uri.isprintable():  # urlsplit would drop line ends and tabs.
+    if _CONTROL.search(uri):  # urlsplit would drop line ends and tabs.
         raise ValueError("the URL holds a control character")
     try:
         parts = urlsplit(uri)

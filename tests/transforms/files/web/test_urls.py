@@ -20,6 +20,9 @@ def test_the_web_is_http_and_https(uri: str, is_web: bool) -> None:
     assert is_web_uri(uri) is is_web
 
 
+A = ("https", "a.example", 443)
+
+
 @pytest.mark.parametrize(
     ("uri", "parts"),
     [
@@ -29,6 +32,7 @@ def test_the_web_is_http_and_https(uri: str, is_web: bool) -> None:
         ("https://a.example/x#top", ("https", "a.example", 443, "/x")),
         ("https://a.example/%41%2f%zz", ("https", "a.example", 443, "/%41%2f%zz")),
         ("https://a.example/a b/ä?q=ü|", ("https", "a.example", 443, "/a%20b/%C3%A4?q=%C3%BC%7C")),
+        ("https://a.example/a\u3000\u00a0\u200b", (*A, "/a%E3%80%80%C2%A0%E2%80%8B")),
         ("https://Bücher.example/", ("https", "xn--bcher-kva.example", 443, "/")),
         ("https://straße.example/", ("https", "xn--strae-oqa.example", 443, "/")),
         ("https://日本.example/", ("https", "xn--wgv71a.example", 443, "/")),
@@ -56,6 +60,8 @@ def test_a_url_is_sent_as_it_is_given(uri: str, parts: tuple[str, str, int, str]
         ("https://me:secret@a\u2100b/x", "host or port"),
         ("https://a.example/\r\nHost: b", "control character"),
         ("https://a.example/\0", "control character"),
+        ("https://a.example/\x85", "control character"),
+        ("https://a.example/\ud800", "control character"),
         ("https://a.example/" + "x" * 9000, "longer than 8,192 characters"),
         ("https://" + "ü" * 70 + ".example/", "cannot be one"),
         ("file:///etc/passwd", "wanted http or https"),

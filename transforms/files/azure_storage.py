@@ -259,9 +259,9 @@ def _of_answer(uri: str, error: HttpResponseError, absent: str) -> Exception:
 
 
 def _first_line(error: AzureError) -> str:
-    """Returns what is said, without the request's number and time in the lines after it."""
+    """Returns what is said, without a URL's signature, and the lines after it: number and time."""
     lines = str(error.message).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return re.sub(r"(?<=[?&]sig=)[^&\s]+", "…", lines[0]) if lines else type(error).__name__
 
 
 def _is_directory(found: Any) -> bool:  # noqa: ANN401 - a blob's properties

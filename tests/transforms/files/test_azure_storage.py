@@ -1,6 +1,7 @@
 """Who asks az://, and of which account; and what else only Azure has."""
 
 import datetime
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,12 +11,14 @@ from azure.storage.blob import (
     AccountSasPermissions,
     BlobServiceClient,
     ContentSettings,
+    LinearRetry,
     ResourceTypes,
     generate_account_sas,
 )
 
 from tests.support.azure import ACCOUNT, KEY, AzureBucket, AzureServer
 from transforms.errors import InputError, NotFoundError, PermissionDeniedError
+from transforms.files import azure_account
 from transforms.files.azure_reads import get_blob
 from transforms.files.azure_storage import AzureStore
 from transforms.files.object_store import TransientError
@@ -99,6 +102,23 @@ def test_azure_is_asked_with_a_signature_which_no_message_tells(
         with pytest.raises(PermissionDeniedError) as caught:
             refused()
         assert "sig=" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_server_that_is_away_does_not_get_the_signature_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # Nobody listens there, and nobody else may.
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/{ACCOUNT}"
+        text = f"BlobEndpoint={url};SharedAccessSignature=sv=2025&sig=secret%3D"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+        monkeypatch.setattr(
+            azure_account, "ExponentialRetry", lambda **_: LinearRetry(retry_total=0)
+        )
+        with pytest.raises(TransientError, match="sv=2025&sig=… ") as caught:
+            AZURE.stat("az://c/x")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("is_in_connection", [False, True])

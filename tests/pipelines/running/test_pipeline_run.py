@@ -1,16 +1,15 @@
 """How many threads the local runner uses."""
 
-import os
-
 import pytest
 
 from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
+from transforms.machine.cores import usable_cores
 
 
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
-        ([], f"{min(os.cpu_count() or 1, MAX_THREADS)} threads"),
+        ([], f"{min(usable_cores(), MAX_THREADS)} threads"),
         (["--direct_num_workers", "1"], "1 thread"),
         (["--direct_num_workers=5", "--direct_running_mode=multi_processing"], "5 processes"),
     ],

@@ -30,11 +30,12 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
+from transforms.images.fax_lines import MIRRORED
+
 _OPTIONS = 293
 """TIFF 6.0, section 11: of T.6, which Pillow has no name for."""
 
 _GROUP_4 = 4
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def check_fax_strips(encoded: bytes, tags: Mapping[int, Any]) -> None:
@@ -87,7 +88,7 @@ def _plain_strip(size: tuple[int, int], colour: int, order: int) -> bytes:
     tags = TiffImagePlugin.TiffImageFile(file).tag_v2
     (place,), (count,) = tags[STRIPOFFSETS], tags[STRIPBYTECOUNTS]
     strip = file.getvalue()[place : place + count]
-    return strip.translate(_MIRRORED) if order == 2 else strip
+    return strip.translate(MIRRORED) if order == 2 else strip
 
 
 def _decode_behind(

@@ -68,6 +68,8 @@ def check_fax_strips(encoded: bytes, tags: Mapping[int, Any]) -> None:
         sizes = tags.get(STRIPBYTECOUNTS, (len(encoded),))
         strips = -(-height // size[1])
         last = height - (strips - 1) * size[1]
+    if strips == 1 and not sizes[0]:
+        sizes = (len(encoded),)  # libtiff guesses a size of 0, of one strip.
     data = [encoded[at : at + count] for at, count in zip(places, sizes, strict=False)][:strips]
     order, options = tags.get(FILLORDER, 1), tags.get(_OPTIONS, 0)
     white, black = (

@@ -156,6 +156,14 @@ def test_a_fax_whose_strip_ends_early_is_damaged(rows_per_strip: int) -> None:
         decode_with_pillow(short, read_header(short))
 
 
+def test_a_fax_of_one_strip_needs_no_size_of_it() -> None:
+    file = fax(40)
+    place = file.index(struct.pack("<HHL", 279, 4, 1)) + 8
+    unsized = file[:place] + bytes(4) + file[place + 4 :]
+    wanted = decode_with_pillow(file, read_header(file))
+    np.testing.assert_array_equal(decode_with_pillow(unsized, read_header(unsized)), wanted)
+
+
 def test_large_images_within_the_limits_are_decoded() -> None:
     file = flat("JPEG2000", "RGB", (3_000, 2_000))
     assert decode_with_pillow(file, read_header(file)).shape == (2_000, 3_000, 3)

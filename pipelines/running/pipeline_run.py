@@ -24,6 +24,7 @@ from pipelines.running.dataflow import failure_type, is_on_dataflow, job_message
 from pipelines.running.job_watch import describe_finished, describe_job, take_measures
 from pipelines.running.kept_views import KeptViews
 from transforms.errors import FlagError, RunError, UserError, brief, printable
+from transforms.machine.cores import usable_cores
 from transforms.machine.signals import ENDINGS, on_signals
 from transforms.steps.tally import TALLY
 
@@ -131,7 +132,7 @@ def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
     MAX_THREADS at most. They share one process, one model and no socket; decoding and the model
     release the interpreter lock.
     """
-    cores = min(os.cpu_count() or 1, MAX_THREADS)
+    cores = min(usable_cores(), MAX_THREADS)
     # Of two the last counts. What was given cannot be told from Beam's default once it is read.
     options = KeptViews([f"--direct_num_workers={cores}", *beam_argv])
     if not runs_here(options):

@@ -30,11 +30,12 @@ from PIL.TiffImagePlugin import (
     TILEWIDTH,
 )
 
+from transforms.images.fax_lines import MIRRORED
+
 _OPTIONS = 293
 """TIFF 6.0, section 11: of T.6, which Pillow has no name for."""
 
 _GROUP_4 = 4
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def check_fax_strips(encoded: bytes, tags: Mapping[int, Any]) -> None:
@@ -67,6 +68,8 @@ def check_fax_strips(encoded: bytes, tags: Mapping[int, Any]) -> None:
         sizes = tags.get(STRIPBYTECOUNTS, (len(encoded),))
         strips = -(-height // size[1])
         last = height - (strips - 1) * size[1]
+    if strips == 1 and not sizes[0]:
+        sizes = (len(encoded),)  # libtiff guesses a size of 0, of one strip.
     data = [encoded[at : at + count] for at, count in zip(places, sizes, strict=False)][:strips]
     order, options = tags.get(FILLORDER, 1), tags.get(_OPTIONS, 0)
     white, black = (
@@ -87,7 +90,7 @@ def _plain_strip(size: tuple[int, int], colour: int, order: int) -> bytes:
     tags = TiffImagePlugin.TiffImageFile(file).tag_v2
     (place,), (count,) = tags[STRIPOFFSETS], tags[STRIPBYTECOUNTS]
     strip = file.getvalue()[place : place + count]
-    return strip.translate(_MIRRORED) if order == 2 else strip
+    return strip.translate(MIRRORED) if order == 2 else strip
 
 
 def _decode_behind(

@@ -4,7 +4,7 @@ import dataclasses
 import struct
 from collections.abc import Callable
 
-from transforms.errors import CorruptImageError, ImageTooLargeError
+from transforms.errors import CorruptImageError, ImageTooLargeError, UnsupportedFormatError
 from transforms.images import heif_file
 from transforms.images.item_limits import check_items
 from transforms.images.jpeg2000_limits import check_jpeg2000
@@ -195,7 +195,10 @@ def _read_gif(encoded: bytes, format: str) -> tuple[int, int, int]:
 
 def _read_psd(encoded: bytes, format: str) -> tuple[int, int, int]:
     # Not by Pillow: it reads the sizes of all rows to find out where the layers of colour start.
-    height, width = struct.unpack_from(">II", encoded, 14)
+    version, height, width, bits = struct.unpack_from(">4xH8xIIH", encoded)
+    if version == 2 or bits in (16, 32):
+        kind = "a PSB file" if version == 2 else f"a PSD file of {bits} bits a channel"
+        raise UnsupportedFormatError(f"{kind}; convert it to a PSD of 8 bits, or to PNG")
     return height, width, 1
 
 

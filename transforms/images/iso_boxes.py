@@ -6,8 +6,11 @@ Source: ISO/IEC 14496-12:2022, 4.2. AVIF, HEIF and JPEG XL are made of them.
 import struct
 from collections.abc import Iterator
 
+Box = tuple[bytes, int, int]
+"""Kind, start and end of the contents."""
 
-def iter_boxes(encoded: bytes, start: int, end: int, most: int) -> Iterator[tuple[bytes, int, int]]:
+
+def iter_boxes(encoded: bytes, start: int, end: int, most: int) -> Iterator[Box]:
     """Yields kind, start and end of the contents of boxes.
 
     Args:

@@ -9,20 +9,23 @@ Each item has its size in an `ispe`: the picture, the tiles that it is put toget
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from transforms.errors import ImageTooLargeError
-from transforms.images.iso_boxes import iter_boxes
+from transforms.images.iso_boxes import Box, iter_boxes
 
 _MAX_BOXES = 10_000
 _MAX_BYTES = 400_000
 """Of a list of items, references or properties of items: tens of thousands."""
 
+_READ = (b"ftyp", b"meta", b"moov")
+"""Boxes of the file itself that decoders read. A phone's video is in another, of any size."""
+
 _PARENTS = {b"meta": 4, b"iprp": 0}
 """Boxes that are walked through, and the bytes in front of the first in them."""
 
-_OF_ANY_SIZE = (b"mdat", b"idat", b"ipco", b"free", b"skip", b"uuid")
-"""Pixels, profiles, and what nobody reads."""
+_OF_ANY_SIZE = (b"idat", b"free", b"skip", b"uuid")
+"""Pixels, and what nobody reads."""
 
 
 def check_items(encoded: bytes, max_pixels: int) -> None:
@@ -37,7 +40,8 @@ def check_items(encoded: bytes, max_pixels: int) -> None:
         ImageTooLargeError: If an item has more pixels.
         struct.error: If a box ends early.
     """
-    for height, width in _sizes(encoded, 0, len(encoded)):
+    boxes = [box for box in _boxes_of_file(encoded) if box[0] in _READ]
+    for height, width in _sizes(encoded, boxes):
         if height * width > max_pixels:
             raise ImageTooLargeError(
                 f"a part of {height} x {width} pixels, wanted at most {max_pixels}: it does not "
@@ -45,11 +49,27 @@ def check_items(encoded: bytes, max_pixels: int) -> None:
             )
 
 
-def _sizes(encoded: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _boxes_of_file(encoded: bytes) -> list[Box]:
+    """Returns the boxes that are in no other.
+
+    Behind `meta` may be what is no box, such as a phone's trailer: there decoders stop, too.
+    """
+    boxes: list[Box] = []
+    try:
+        for box in iter_boxes(encoded, 0, len(encoded), _MAX_BOXES):
+            boxes.append(box)
+    except (ValueError, struct.error):
+        if len(boxes) == _MAX_BOXES or all(box[0] != b"meta" for box in boxes):
+            raise
+    return boxes
+
+
+def _sizes(encoded: bytes, boxes: Iterable[Box]) -> Iterator[tuple[int, int]]:
     """Yields height and width of every `ispe`, and checks the boxes on the way."""
-    for kind, first, last in iter_boxes(encoded, start, end, _MAX_BOXES):
+    for kind, first, last in boxes:
         if kind in _PARENTS:
-            yield from _sizes(encoded, first + _PARENTS[kind], last)
+            first += _PARENTS[kind]
+            yield from _sizes(encoded, iter_boxes(encoded, first, last, _MAX_BOXES))
         elif kind == b"ipco":
             for name, at, _ in iter_boxes(encoded, first, last, _MAX_BOXES):
                 if name == b"ispe":

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import itertools
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -21,8 +20,9 @@ from transforms.images.pixel_graphs import PixelGraphs, PlacementRow
 from transforms.images.placement import Placement
 from transforms.images.read_image import ReadImage
 from transforms.images.tensor_view import view
+from transforms.machine.cores import usable_cores
 
-_CORES = os.cpu_count() or 1
+_CORES = usable_cores()
 _ALIGNMENT = 64
 """Bytes; TensorFlow reads in place what starts at a multiple, and copies what does not."""
 _PIECE_BYTES = 64_000_000

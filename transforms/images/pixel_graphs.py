@@ -1,7 +1,6 @@
 """TensorFlow's graphs from an image file to pixels: decode, crop, flip, resize, turn, scale."""
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import tensorflow as tf
 from transforms.images.pixel_range import from_unit_range, to_unit_range
 from transforms.images.placement import RATIOS, Flips, Placement
 from transforms.images.policy import Preprocessing
+from transforms.machine.cores import usable_cores
 
 _OVERSHOOTING = ("bicubic", "lanczos3")
 """Interpolations whose results can leave 0..255 at an edge; they are cut off there."""
@@ -99,9 +99,9 @@ class PixelGraphs:
                 lambda index: self._decode(encoded[index], rows[index]),
                 tf.range(tf.shape(encoded)[0]),
                 fn_output_signature=(pixels, tf.TensorSpec([2], tf.int32)),
-                # TensorFlow's own threads, one a core, hold no more decoded images at a time,
+                # As many threads of TensorFlow as cores hold no more decoded images at a time,
                 # however many threads call.
-                parallel_iterations=os.cpu_count() or 1,
+                parallel_iterations=usable_cores(),
             )
 
         def finish_together(
@@ -116,7 +116,7 @@ class PixelGraphs:
                 finish,
                 tf.range(tf.shape(starts)[0]),
                 fn_output_signature=pixels,
-                parallel_iterations=os.cpu_count() or 1,
+                parallel_iterations=usable_cores(),
             )
 
         batch = [tf.TensorSpec([None, *spec.shape], spec.dtype) for spec in (encoded, row)]

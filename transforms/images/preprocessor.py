@@ -169,14 +169,18 @@ class Preprocessor:
     def _run_tensorflow(self, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
         image = images[0]
         encoded = tf.constant(image.encoded)
-        if len(images) == 1:
-            row = tf.constant(PlacementRow.of(image.placement), tf.int32)
-            pixels, size = self._graphs.decode_alone(encoded, row)
-            _check_size(image, size, image.placement.ratio)
-            return view(pixels)[np.newaxis]
+        if len(images) == 1 or image.placement.ratio > 1:
+            # What is decoded smaller is filtered, too; such files come seldom.
+            return np.stack([self._run_alone(encoded, image) for image in images])
         decoded = self._graphs.decode_whole(encoded)
         _check_size(image, tf.shape(decoded)[:2], ratio=1)
         return self._finish_parts(decoded, images)
+
+    def _run_alone(self, encoded: tf.Tensor, image: ReadImage) -> npt.NDArray[Any]:
+        row = tf.constant(PlacementRow.of(image.placement), tf.int32)
+        pixels, size = self._graphs.decode_alone(encoded, row)
+        _check_size(image, size, image.placement.ratio)
+        return view(pixels)
 
     def _finish_parts(self, decoded: tf.Tensor, images: Sequence[ReadImage]) -> npt.NDArray[Any]:
         """Finishes the parts of an image that is decoded whole."""

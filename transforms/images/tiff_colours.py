@@ -1,7 +1,15 @@
 """What the samples of a TIFF mean, where Pillow knows no more than some of it."""
 
+from typing import Any
+
 from PIL import ImagePalette, TiffImagePlugin
-from PIL.TiffImagePlugin import BITSPERSAMPLE, COLORMAP, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COLORMAP,
+    COMPRESSION,
+    PHOTOMETRIC_INTERPRETATION,
+    SAMPLEFORMAT,
+)
 
 from transforms.errors import UnsupportedFormatError
 
@@ -25,6 +33,19 @@ _NAMES = {
 }
 """Photometric interpretations. Source: TIFF 6.0, section 8; TIFF/EP; DNG."""
 
+_WEBP = 50001
+_CODINGS = {
+    33003: "JPEG 2000 (Aperio)",
+    33005: "JPEG 2000 (Aperio)",
+    34661: "JBIG",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    _WEBP: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+"""Compressions that Pillow does not know, or its libtiff. Source: libtiff's tiff.h; DNG 1.7."""
+
 _INK_SET_TAG = 332
 _OTHER_INKS = 2
 """TIFF 6.0, section 16: an ink set that is not cyan, magenta, yellow and black."""
@@ -41,6 +62,16 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
     It is without EXIF and the like, which may name itself over and over.
     """
 
+    def load(self) -> Any:  # noqa: ANN401  It is Pillow's.
+        """Decodes the pixels."""
+        try:
+            return super().load()
+        except OSError as error:
+            if self.tag_v2.get(COMPRESSION) != _WEBP:
+                raise
+            # Of Pillow's wheels libtiff lacks it, and nothing says so.
+            raise self._unknown_coding() from error
+
     def load_end(self) -> None:
         """Leaves the image as it is."""
         # Pillow would read all directories below this one, and turn the image upright.
@@ -53,6 +84,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
                 "the TIFF file holds inks other than cyan, magenta, yellow and black; convert "
                 "them to RGB"
             )
+        if self.tag_v2.get(COMPRESSION, 1) not in TiffImagePlugin.COMPRESSION_INFO:
+            raise self._unknown_coding()
         try:
             super()._setup()
         except SyntaxError as error:
@@ -71,3 +104,10 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             # Levels are of 16 bits; some programs write 8, as libtiff's tools know.
             if max(levels) < 256:
                 self.palette = ImagePalette.raw("RGB;L", bytes(levels))
+
+    def _unknown_coding(self) -> UnsupportedFormatError:
+        number = self.tag_v2.get(COMPRESSION, 1)
+        name = _CODINGS.get(number, f"compression {number}")
+        return UnsupportedFormatError(
+            f"a TIFF file of pixels coded by {name}; convert it to one that is deflated, or to PNG"
+        )

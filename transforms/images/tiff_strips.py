@@ -27,6 +27,7 @@ from PIL.TiffImagePlugin import (
 
 from transforms.errors import CorruptImageError
 from transforms.images.deflated import check_stream
+from transforms.images.fax_lines import CCITT_RLE, GROUP_3, check_lines
 from transforms.images.jpeg_decoder import decode_jpeg
 from transforms.images.orientation import Entry, first_directory
 
@@ -54,7 +55,7 @@ _MOST_RUN_BYTES = 16_000_000
 
 
 def check_strips(encoded: bytes) -> None:
-    """Checks that deflated and JPEG strips or tiles are whole, and PackBits end with the last row.
+    """Checks that deflated, JPEG and fax strips are whole, and PackBits end with the last row.
 
     Where damage leaves valid code, libtiff decodes it to other pixels and is content. But a
     deflated strip ends with a checksum, and runs out of step seldom end where the rows do:
@@ -81,11 +82,15 @@ def check_strips(encoded: bytes) -> None:
         _numbers(encoded, order, entries[tag])[0] if tag in entries else 1
         for tag in (COMPRESSION, FILLORDER)
     )
-    # In the other fill order every byte is stored backwards, which is rare.
-    if fill_order == 2 or compression not in (*_DEFLATE, _PACK_BITS, _JPEG):
+    is_fax = compression in (CCITT_RLE, GROUP_3)
+    # In the other fill order every byte is stored backwards, which is rare but of faxes.
+    if not is_fax and (fill_order == 2 or compression not in (*_DEFLATE, _PACK_BITS, _JPEG)):
         return
     tags = {tag: _numbers(encoded, order, entries[tag]) for tag in _READ & entries.keys()}
     layout = _layout(tags)
+    if is_fax:
+        check_lines(encoded, layout.strips(), compression, fill_order)
+        return
     data = memoryview(encoded)
     if compression == _PACK_BITS:
         photometric = tags.get(PHOTOMETRIC_INTERPRETATION, (0,))[0]
@@ -128,6 +133,14 @@ class _Layout(NamedTuple):
     last_rows: int
     row_bytes: int
     in_plane: int
+
+    def strips(self) -> list[tuple[int, int, int]]:
+        """Returns first byte, bytes and rows of each."""
+        strips = zip(self.offsets, self.sizes, strict=False)
+        return [
+            (start, size, self.rows if (number + 1) % self.in_plane else self.last_rows)
+            for number, (start, size) in enumerate(strips)
+        ]
 
     def name(self, number: int) -> str:
         return f"{self.kind} {number} of {len(self.offsets)}"

@@ -1,10 +1,9 @@
 """How many threads the local runner uses."""
 
-import os
-
 import pytest
 
 from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
+from transforms.machine.cores import usable_cores
 
 ALL_CORES = workers_here(read_options([f"--direct_num_workers={os.cpu_count()}"]))
 
@@ -12,7 +11,7 @@ ALL_CORES = workers_here(read_options([f"--direct_num_workers={os.cpu_count()}"]
 @pytest.mark.parametrize(
     ("argv", "wanted"),
     [
-        ([], f"{min(os.cpu_count() or 1, MAX_THREADS)} threads"),
+        ([], f"{min(usable_cores(), MAX_THREADS)} threads"),
         (["--direct_num_workers", "1"], "1 thread"),
         (["--direct_num_workers", "0", "--direct_running_mode=multi_threading"], ALL_CORES),
         (["--direct_num_workers=5", "--direct_running_mode=multi_processing"], "5 processes"),

@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import simplejpeg
 
+from scripts.torture.images import other
 from tests.support.images import photo, save
 from tests.support.tiffs import DEFLATE, NO_COMPRESSION, png, tiff
 from transforms.errors import UnsupportedFormatError
@@ -135,6 +136,35 @@ def test_samples_that_are_no_colours_are_refused_by_name(name: str) -> None:
     file, words = REFUSED[name]
     with pytest.raises(UnsupportedFormatError, match=words):
         decoded(file)
+
+
+CODINGS = {
+    33003: "JPEG 2000",
+    34661: "JBIG",
+    34887: "LERC",
+    50001: "WebP",
+    65000: "compression 65000",
+}
+
+
+@pytest.mark.parametrize("number", CODINGS)
+def test_a_tiff_of_a_coding_that_is_not_read_is_refused_by_its_name(number: int) -> None:
+    file = tiff(RGB, 8, COLOURS, tags={259: ("H", [number])})
+    with pytest.raises(UnsupportedFormatError, match=f"coded by {CODINGS[number]}"):
+        decoded(file)
+
+
+PHOTOSHOP = {
+    "a PSD file of 16 bits": other.psd(3, 2, pixels=bytes(38), bits=16),
+    "a PSD file of 32 bits": other.psd(3, 2, pixels=bytes(74), bits=32),
+    "a PSB file": b"8BPS\0\2" + other.psd(3, 2, pixels=bytes(20))[6:],
+}
+
+
+@pytest.mark.parametrize("words", PHOTOSHOP)
+def test_a_photoshop_file_of_another_kind_is_refused_by_name(words: str) -> None:
+    with pytest.raises(UnsupportedFormatError, match=words):
+        decoded(PHOTOSHOP[words])
 
 
 def test_a_png_of_any_kind_shows_its_colours() -> None:

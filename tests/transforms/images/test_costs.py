@@ -8,6 +8,7 @@ import pytest
 from scripts.torture.images import gif_bmp, jpeg, other, tiff
 from scripts.torture.images.files import flat, scene
 from tests.support.images import encode, exif, photo
+from tests.support.phone_photos import heic
 from transforms.errors import CorruptImageError, ImageError, ImageTooLargeError
 from transforms.images.header import read_header
 from transforms.images.pillow_decoder import decode_with_pillow
@@ -58,6 +59,36 @@ def test_what_costs_too_much_is_refused_by_its_header(name: str) -> None:
     file, kind, message = REFUSED[name]
     with pytest.raises(kind, match=message):
         read_header(file)
+
+
+TRAILERS = {
+    "a video in a box": other.box(b"mpvd", bytes(500_000)),
+    "a video in no box": b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + bytes(500_000),
+    "zeros": bytes(500_000),
+    "no box": b"\0\0\0\3" + bytes(500_000),
+}
+"""What phones, and copies, leave behind a picture."""
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("format", ["AVIF", "HEIF"])
+def test_what_is_behind_a_picture_costs_nothing(format: str, trailer: str) -> None:
+    file = encode(SCENE, "AVIF") if format == "AVIF" else heic(SCENE)
+    longer = file + TRAILERS[trailer]
+    wanted = decode_with_pillow(file, read_header(file))
+    np.testing.assert_array_equal(decode_with_pillow(longer, read_header(longer)), wanted)
+
+
+@pytest.mark.parametrize("kind", [b"meta", b"moov"])
+def test_boxes_that_decoders_read_have_limits_behind_a_picture_too(kind: bytes) -> None:
+    more = other.box(b"free") + other.box(kind, bytes(4), other.box(b"iref", bytes(400_001)))
+    with pytest.raises(CorruptImageError, match="wanted at most 400,000"):
+        read_header(encode(SCENE, "AVIF") + more)
+
+
+def test_a_file_of_no_boxes_is_damaged() -> None:
+    with pytest.raises(CorruptImageError, match="a box without an end"):
+        read_header(encode(SCENE, "AVIF")[:32] + b"\0\0\0\3" + bytes(500))
 
 
 def test_a_hundred_scans_and_a_damaged_end_are_an_image() -> None:
@@ -123,6 +154,14 @@ def test_a_fax_whose_strip_ends_early_is_damaged(rows_per_strip: int) -> None:
     short = file[:at] + struct.pack("<L", size // 2) + file[at + 4 :]
     with pytest.raises(CorruptImageError, match=r"fax-coded strip . ends early"):
         decode_with_pillow(short, read_header(short))
+
+
+def test_a_fax_of_one_strip_needs_no_size_of_it() -> None:
+    file = fax(40)
+    place = file.index(struct.pack("<HHL", 279, 4, 1)) + 8
+    unsized = file[:place] + bytes(4) + file[place + 4 :]
+    wanted = decode_with_pillow(file, read_header(file))
+    np.testing.assert_array_equal(decode_with_pillow(unsized, read_header(unsized)), wanted)
 
 
 def test_large_images_within_the_limits_are_decoded() -> None:

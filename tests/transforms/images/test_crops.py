@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
+import simplejpeg
 import tensorflow as tf
 
 from tests.support.images import STORE, encode, exif, photo, save
@@ -124,6 +125,17 @@ def test_each_box_is_decoded_as_small_as_it_allows_whatever_the_others(antialias
         assert np.array_equal(pixels, make([file], [box]).pixels[0])
     for made in again:
         assert np.array_equal(made.pixels, together.pixels)
+
+
+def test_a_box_of_a_jpeg_that_simplejpeg_cannot_read_does_not_depend_on_the_others() -> None:
+    inks = PIL.Image.fromarray(photo(600, 800)).convert("CMYK")
+    file = save(inks, "JPEG", subsampling="4:2:0")
+    with pytest.raises(ValueError, match="subsampling"):
+        simplejpeg.decode_jpeg_header(file)
+    boxes = [ImageBox(0, 0, 500, 500, True), ImageBox(50, 50, 550, 550, True)]
+    make = preprocessor(decode="fast")
+    for box, pixels in zip(boxes, make([file] * 2, boxes).pixels, strict=True):
+        assert np.array_equal(pixels, make([file], [box]).pixels[0])
 
 
 def test_in_another_process_the_pixels_are_the_same() -> None:

@@ -139,7 +139,7 @@ def read_options(beam_argv: Sequence[str]) -> PipelineOptions:
         return PipelineOptions(list(beam_argv))
     direct = options.view_as(DirectOptions)
     if direct.direct_num_workers == 0:  # All cores, to Beam (fn_runner.py of 2.77).
-        direct.direct_num_workers = os.cpu_count() or 1
+        direct.direct_num_workers = usable_cores()
     return options
 
 

@@ -5,7 +5,7 @@ import pytest
 from pipelines.running.pipeline_run import MAX_THREADS, read_options, workers_here
 from transforms.machine.cores import usable_cores
 
-ALL_CORES = workers_here(read_options([f"--direct_num_workers={os.cpu_count()}"]))
+ALL_CORES = workers_here(read_options([f"--direct_num_workers={usable_cores()}"]))
 
 
 @pytest.mark.parametrize(

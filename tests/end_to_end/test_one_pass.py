@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -230,7 +231,11 @@ def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: path
         done = [len(list((out / f".{name}.staging").glob("*-of-*.json"))) for name in runs]
         return min(done) >= 1
 
-    kill_once(is_far, "one_pass", "--config", *paths)
+    def delete() -> None:
+        for name in runs:
+            shutil.rmtree(out / name)
+
+    kill_once(is_far, delete, "one_pass", "--config", *paths)
     assert one_pass.main(["--config", *paths]) == 0
     run_alone(tmp_path / "alone", runs)
     for name in runs:

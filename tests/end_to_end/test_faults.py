@@ -23,6 +23,7 @@ from tests.support.runs import (
     run_refresh,
     solid,
     swap_content,
+    write_large_photos,
     write_photos,
 )
 
@@ -46,9 +47,10 @@ def small_disk(folder: pathlib.Path, size_bytes: int) -> Iterator[pathlib.Path]:
 def test_a_full_disk_stops_the_run_and_a_larger_one_finishes_it(
     tmp_path: pathlib.Path, mean_color: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_photos(tmp_path / "photos", 600)
+    write_photos(tmp_path / "photos", 300)
     argv = ["--input", str(tmp_path / "photos")]
-    with small_disk(tmp_path / "disk", 112 << 10) as disk:
+    # The few need 32 kB of it, and all 288 kB.
+    with small_disk(tmp_path / "disk", 72 << 10) as disk:
         root = disk / "root"
         few = ["--input", str(tmp_path / "photos" / "photo-00*.png")]
         assert run_refresh(mean_color, root, *few) == 0
@@ -88,12 +90,10 @@ def test_an_output_that_turns_read_only_at_work_keeps_the_earlier_run(
 ) -> None:
     photos, root = tmp_path / "photos", tmp_path / "root"
     write_photos(photos, 70)
-    argv = ["--input", str(photos)]
+    argv = ["--input", str(photos), "--rows_per_file", "8"]
     assert run_refresh(mean_color, root, *argv) == 0
     run, before = latest(root), contents(latest(root))
-    large = encode(photo(1500, 2000), "PNG")
-    for n in range(70):
-        (photos / f"large-{n}.png").write_bytes(large)
+    write_large_photos(photos, 30)
     staging = root / ".refresh.staging"
 
     def turn_read_only() -> None:

@@ -35,5 +35,6 @@ def test_a_run_ends_with_every_row_and_says_what_was_asked_again(
         assert run_embed(mean_color, tmp_path / "mended", *again) == 0
     good = read(tmp_path / "good")
     assert read(tmp_path / "mended").equals(good)
-    assert read_record(tmp_path / "good")["retries_by_reason"] == {}
+    # On a busy machine some are asked for twice.
+    assert read_record(tmp_path / "good")["retries_by_reason"].keys() <= {"slow"}
     assert read_record(tmp_path / "mended")["failures_by_reason"] == {}

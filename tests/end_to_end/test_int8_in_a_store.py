@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from pipelines import refresh
-from tests.support.int8 import INT8, LOW, add_photos, save_network
+from tests.support.int8 import INT8, LOW, add_photos, calibrate, save_network
 from tests.support.runners import prism_flags
 from tests.support.runs import contents, run_embed
 from tests.support.s3 import S3Bucket
@@ -21,16 +21,23 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> str:
     return save_network(tmp_path_factory.mktemp("models") / "network")
 
 
+@pytest.fixture(scope="module")
+def calibrated(network: str, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return calibrate(network, tmp_path_factory.mktemp("calibrated"))
+
+
 @pytest.mark.parametrize("runner", ["here", "prism"])
 def test_nights_in_a_store_keep_the_model_of_the_first(
     runner: str,
     network: str,
+    calibrated: pathlib.Path,
     s3: S3Bucket,
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cache, photos, local = tmp_path / "cache", tmp_path / "photos", tmp_path / "local"
+    shutil.copytree(calibrated, cache)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     add_photos(photos, range(80))
     argv = ["--input", str(photos), *INT8, *LOW]

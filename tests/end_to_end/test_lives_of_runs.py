@@ -100,7 +100,12 @@ def live(place: Place, photos: Photos, model: str) -> Life:
 
     photos.show("before")
     whole = refreshed()
-    kill_once(lambda: finished_shards(place) > 0, "embed", *argv, "--output", out)
+
+    def delete() -> None:
+        for name in place.names("out/"):
+            place.delete(name)
+
+    kill_once(lambda: finished_shards(place) > 0, delete, "embed", *argv, "--output", out)
     assert 0 < finished_shards(place) < SHARDS
     assert "out/_SUCCESS" not in place.names("out/")
     assert embed.main([*argv, "--output", out]) == 2, "what is not finished is not begun again"

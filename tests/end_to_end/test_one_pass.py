@@ -2,9 +2,10 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -33,33 +34,27 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def images() -> dict[str, bytes]:
-    """Images of several kinds, some of which fail."""
-    files = {f"{n:02d}.jpg": encode(photo(60 + n, 90, n), "JPEG") for n in range(30)}
-    files |= {f"p{n}.png": encode(photo(30, 40 + n, n), "PNG") for n in range(5)}
+def draw_images(seed: int) -> dict[str, bytes]:
+    """Draws images of several kinds, some of which fail."""
+    files = {f"{n:02d}.jpg": encode(photo(60 + n, 90, seed + n), "JPEG") for n in range(30)}
+    files |= {f"p{n}.png": encode(photo(30, 40 + n, seed + n), "PNG") for n in range(5)}
     files["cut.jpg"] = files["03.jpg"][:400]
     files["words.jpg"] = b"no image"
     files["empty.png"] = b""
-    files["still.gif"] = encode(photo(20, 20, 1), "GIF")
+    files["still.gif"] = encode(photo(20, 20, seed + 1), "GIF")
     return files
 
 
-def listed(folder: pathlib.Path, images: Mapping[str, bytes]) -> list[str]:
-    (folder / "photos").mkdir()
+@pytest.fixture(scope="module")
+def images() -> dict[str, bytes]:
+    return draw_images(0)
+
+
+def write_listed(folder: pathlib.Path, images: Mapping[str, bytes]) -> str:
+    folder.mkdir()
     for name, content in images.items():
-        (folder / "photos" / name).write_bytes(content)
-    return [str(folder / "photos")]
-
-
-def in_tfrecord(folder: pathlib.Path, images: Mapping[str, bytes]) -> list[str]:
-    write_examples(folder / "x.tfrecord", list(images.values()))
-    return [str(folder / "x.tfrecord")]
-
-
-def in_tar(folder: pathlib.Path, images: Mapping[str, bytes]) -> list[str]:
-    write_tar(folder / "x.tar", images)
-    return [str(folder / "x.tar")]
+        (folder / name).write_bytes(content)
+    return str(folder)
 
 
 def three_runs(models: Mapping[str, str], **shared: object) -> dict[str, dict[str, Any]]:
@@ -105,29 +100,30 @@ def run_alone(folder: pathlib.Path, runs: Mapping[str, Flags]) -> None:
         assert _PROGRAMS[flags["program"]](["--config", str(path), *output]) == 0
 
 
-@pytest.mark.parametrize("put", [listed, in_tfrecord, in_tar])
 @pytest.mark.parametrize("deduplicate", [False, True])
 def test_each_run_writes_what_it_would_write_alone(
-    put: Callable[[pathlib.Path, Mapping[str, bytes]], list[str]],
-    deduplicate: bool,
-    models: dict[str, str],
-    images: dict[str, bytes],
-    tmp_path: pathlib.Path,
+    deduplicate: bool, models: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
-    images = {**images, "twin.jpg": images["03.jpg"]}
-    runs = three_runs(models, input=put(tmp_path, images), deduplicate=deduplicate)
+    listed, in_tfrecord, in_tar = (
+        {**images, "twin.jpg": images["03.jpg"]} for images in map(draw_images, (0, 100, 200))
+    )
+    photos = write_listed(tmp_path / "photos", listed)
+    write_examples(tmp_path / "x.tfrecord", list(in_tfrecord.values()))
+    write_tar(tmp_path / "x.tar", in_tar)
+    every = [photos, *(str(tmp_path / name) for name in ("x.tfrecord", "x.tar"))]
+    runs = three_runs(models, input=every, deduplicate=deduplicate)
     assert run_pass(tmp_path / "together", runs) == 0
     run_alone(tmp_path / "alone", runs)
     for name in runs:
         together, alone = (tmp_path / where / name for where in ("together", "alone"))
         assert contents(together) == contents(alone)
         counts = read_record(together)["counts"]
-        assert (counts["written"], counts["failed"]) == (37, 3)
+        assert (counts["written"], counts["failed"]) == (3 * 37, 3 * 3)
 
 
 @pytest.fixture
 def photos(images: dict[str, bytes], tmp_path: pathlib.Path) -> pathlib.Path:
-    return pathlib.Path(listed(tmp_path, images)[0])
+    return pathlib.Path(write_listed(tmp_path / "photos", images))
 
 
 def test_a_run_that_is_refused_stops_no_other_and_is_resumed(
@@ -230,7 +226,11 @@ def test_a_pass_that_is_killed_is_resumed(models: dict[str, str], tmp_path: path
         done = [len(list((out / f".{name}.staging").glob("*-of-*.json"))) for name in runs]
         return min(done) >= 1
 
-    kill_once(is_far, "one_pass", "--config", *paths)
+    def delete() -> None:
+        for name in runs:
+            shutil.rmtree(out / name)
+
+    kill_once(is_far, delete, "one_pass", "--config", *paths)
     assert one_pass.main(["--config", *paths]) == 0
     run_alone(tmp_path / "alone", runs)
     for name in runs:
@@ -350,17 +350,27 @@ def test_one_model_runs_once_for_several_outputs(
         assert contents(tmp_path / "out" / name) == contents(tmp_path / "alone" / name)
 
 
+@pytest.fixture(scope="module")
+def local(
+    models: dict[str, str], images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A folder with photos, and what this process's runner makes of them."""
+    folder = tmp_path_factory.mktemp("local")
+    write_listed(folder / "photos", images)
+    assert run_pass(folder, three_runs(models, input=[str(folder / "photos")])) == 0
+    return folder
+
+
 @pytest.mark.parametrize("runner", ["processes", "job server", "prism"])
 def test_other_runners_make_the_same_of_a_pass(
-    runner: str, models: dict[str, str], photos: pathlib.Path, tmp_path: pathlib.Path
+    runner: str, models: dict[str, str], local: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     flags = {
         "processes": lambda: ("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
         "job server": lambda: JOB_SERVER_HERE,
         "prism": prism_flags,
     }[runner]()
-    runs = three_runs(models, input=[str(photos)])
-    assert run_pass(tmp_path / "local", runs) == 0
+    runs = three_runs(models, input=[str(local / "photos")])
     runs["labels"]["max_failed_fraction"] = 0.01
     paths = write_files(tmp_path / "other", runs)
     (tmp_path / "flags").write_text("\n".join(flags))  # As scripts/flink_up writes them.
@@ -371,4 +381,4 @@ def test_other_runners_make_the_same_of_a_pass(
     told = json.loads(done.stdout)
     assert [run["status"] for run in told["runs"]] == ["published", "refused", "published"]
     for name in ("vectors", "large"):
-        assert contents(tmp_path / "other" / name) == contents(tmp_path / "local" / name)
+        assert contents(tmp_path / "other" / name) == contents(local / name)

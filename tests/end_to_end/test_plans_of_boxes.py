@@ -117,6 +117,7 @@ def test_large_files_are_estimated(
     for number, boxes in enumerate(every):
         argv = WRITERS[kind](tmp_path / f"{number}.{kind}", boxes)
     argv += ["--input", str(tmp_path / f"*.{kind}"), "--max_failed_fraction", "1"]
+    argv += ["--direct_num_workers", "2"]  # A sample grows with the threads.
     said = foretell(mean_color, tmp_path / "out", argv, capsys)
     rows = sum(len(own) for boxes in every for own in boxes)
     assert not said["rows_are_counted"]

@@ -33,6 +33,7 @@ from tests.support.runs import (
     solid,
     vectors_of,
     write_examples,
+    write_large_photos,
     write_photos,
 )
 from tests.support.tars import write_tar
@@ -628,23 +629,20 @@ def test_a_run_that_is_told_to_end_leaves_nothing_that_looks_finished(
     tmp_path: pathlib.Path, mean_color: str, number: int, word: str, exit_code: int
 ) -> None:
     photos = tmp_path / "photos"
-    photos.mkdir()
-    content = encode(photo(1500, 2000), "PNG")
-    for n in range(400):
-        (photos / f"{n}.png").write_bytes(content)
+    write_large_photos(photos, 400)
     out = tmp_path / "out"
     argv = ["--model", mean_color, "--input", str(photos), "--output", str(out)]
     metrics = tmp_path / "run.prom"
     argv += ["--batch_size", "2", "--metrics_file", str(metrics), "--json"]
     argv += ["--log_every", "0"]
     with started(argv) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not list(tmp_path.glob(".out.staging/*.parquet")):
             assert time.monotonic() < deadline, "no shard was begun"
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(number)
-        out_text, err = process.communicate(timeout=30)
+        out_text, err = process.communicate(timeout=300)
     assert process.returncode == exit_code
     assert json.loads(out_text) == {
         "program": "embed",

@@ -16,8 +16,7 @@ import pytest
 from pipelines import embed, refresh
 from tests.support.buckets import ids_in, put_photos
 from tests.support.cloud import Cloud
-from tests.support.images import encode, photo
-from tests.support.runs import solid
+from tests.support.runs import solid, write_large_photos
 from tests.support.s3 import S3Bucket
 from tests.support.tars import write_tar
 from transforms.errors import OutputError, RunError
@@ -211,16 +210,13 @@ def test_a_lock_that_another_took_is_left_alone(
 def test_a_process_that_is_told_to_end_lets_go_of_its_lock(
     s3: S3Bucket, mean_color: str, tmp_path: pathlib.Path
 ) -> None:
-    content = encode(photo(1500, 2000), "PNG")
     photos = tmp_path / "photos"
-    photos.mkdir()
-    for n in range(400):
-        (photos / f"{n}.png").write_bytes(content)
+    write_large_photos(photos, 400)
     argv = ["--model", mean_color, "--input", str(photos), "--output", f"{s3.uri}/out"]
     command = [sys.executable, "-m", "pipelines.embed", *argv, "--batch_size", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while not s3.names("out/_staging/plan.json"):
                 assert time.monotonic() < deadline, "no run was begun"
                 assert process.poll() is None, process.communicate()
@@ -228,7 +224,7 @@ def test_a_process_that_is_told_to_end_lets_go_of_its_lock(
             time.sleep(2)  # The pipeline is built, and at work.
             assert s3.names("out/_staging/lock.json")
             process.terminate()
-            _, error = process.communicate(timeout=60)
+            _, error = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 143

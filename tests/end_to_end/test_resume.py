@@ -38,6 +38,7 @@ def die_after(
     flag = "--output_root" if program == "refresh" else "--output"
     kill_once(
         lambda: len(list(where.glob("*-of-*.json"))) >= shards,
+        lambda: shutil.rmtree(output),
         *(program, "--model", model, flag, str(output), *argv),
     )
     return where
@@ -86,7 +87,7 @@ def test_a_dead_run_is_finished_without_repeating_a_shard(
 
     assert run_embed(mean_color, out, *argv) == 2
     error = capsys.readouterr().err
-    assert f"an unfinished run of {time.strftime('%Y')}" in error
+    assert f"an unfinished run of {time.strftime('%Y', time.gmtime())}" in error
     shards = "1 shard" if len(records) == 1 else f"{len(records)} shards"
     assert f"({shards} done), and its process is dead" in error
     assert "add --resume to keep what it finished and do the rest, or --overwrite" in error

@@ -26,12 +26,14 @@ from transforms.files.web.storage import web_storage
 
 LIMIT_BYTES = 200_000
 GOOD = 22
+NO_HOST = "a" * 70 + ".example"
+"""A name of too long a label, of which no name server is asked."""
 
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    monkeypatch.setattr(connections, "STALL_SECONDS", 1.5)
-    monkeypatch.setattr(storage, "REQUEST_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 3.0)
+    monkeypatch.setattr(storage, "REQUEST_SECONDS", 5.0)
     monkeypatch.setattr(tries, "WAITS_SECONDS", (0.1,))
     with run_web() as server:
         yield server
@@ -89,7 +91,10 @@ def bad_urls(web: WebServer, closed: WebServer, busy: WebServer) -> dict[str, tu
         web.put("/reset", Answer(fault="reset")): (later, "connection reset by peer"),
         web.put("/hang", Answer(fault="hang up")): (later, "closed connection without response"),
         web.put("/stall", Answer(image, fault="stall")): (later, "it stopped coming"),
-        web.put("/drip", Answer(image, fault="drip")): (later, "no whole answer in 3 s"),
+        web.put("/drip", Answer(bytes(LIMIT_BYTES), fault="drip")): (
+            later,
+            "no whole answer in 5 s",
+        ),
         web.put("/junk", Answer(fault="junk")): (later, "no proper answer"),
         web.put("/noai", Answer(image, headers={"X-Robots-Tag": "noai"})): (denied, "its owner"),
         web.put("/private/a", image): (denied, r"robots\.txt asks programs not to fetch it"),
@@ -105,7 +110,7 @@ def bad_urls(web: WebServer, closed: WebServer, busy: WebServer) -> dict[str, tu
         web.put("/bomb", bomb): ("FileTooLarge", "more bytes"),
         closed.put("/a.png", image): (later, r"robots\.txt cannot be read: .* 500"),
         busy.put("/a.png", Answer(status=429, headers=hour)): (later, "429 .* after 3600 s"),
-        "http://no.such.host.invalid/a.png": (gone, r"there is no host no\.such\.host\.invalid"),
+        f"http://{NO_HOST}/a.png": (gone, rf"there is no host {NO_HOST}"),
     } | {"http://127.0.0.1:0/a.png": (gone, "port 0 is none")}
 
 
@@ -118,6 +123,7 @@ def test_each_url_is_a_row_or_a_failure_with_a_reason(
     web: WebServer, mean_color: str, tmp_path: pathlib.Path
 ) -> None:
     with run_web() as closed, run_web() as busy:
+        web.server.latency_seconds = 0.02  # For several to be there at once.
         good, bad = good_urls(web), bad_urls(web, closed, busy)
         assert len(good) == GOOD
         assert len(good) + len(bad) == 50

@@ -98,7 +98,7 @@ def test_the_page_is_static_and_shows_names_as_text(
         assert "photo-001.png" in opened.page.locator("figcaption").inner_text()
         assert opened.complaints == []
         assert opened.requests == []
-        assert opened.seconds < 1
+        assert opened.seconds < 10
 
 
 def test_a_drift_is_below_the_threshold(

@@ -118,17 +118,16 @@ def test_a_refresh_that_computes_nothing_imports_no_tensorflow(
     photos, root = tmp_path / "photos", tmp_path / "root"
     colours = write_photos(photos, 4)
 
-    def imports_tensorflow(*flags: str) -> bool:
-        argv = ["--input", str(photos), "--model", mean_color, "--output_root", str(root), *flags]
-        return run_and_ask_for("tensorflow", *argv)
-
-    assert imports_tensorflow()
-    assert not imports_tensorflow()
+    argv = ["--input", str(photos)]
+    nightly = [*argv, "--model", mean_color, "--output_root", str(root)]
+    otherwise = ["--signature", "__call__"]
+    assert run_refresh(mean_color, root, *argv) == 0
+    assert not run_and_ask_for("tensorflow", *nightly)
     assert changes(root) == {**NONE, "unchanged": 4, "reused": 4}
     # The model is asked otherwise: what the run before found out about it may not hold.
-    assert imports_tensorflow("--signature", "__call__")
+    assert run_and_ask_for("tensorflow", *nightly, *otherwise)
     (photos / "photo-new.png").write_bytes(solid(0, 255, 0))
-    assert imports_tensorflow("--signature", "__call__")
+    assert run_refresh(mean_color, root, *argv, *otherwise) == 0
     assert changes(root) == {**NONE, "new": 1, "unchanged": 4, "reused": 4}
     table = read(latest(root)).sort_by("image_id")
     expected = np.array([*colours.values(), [0, 1, 0]])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import ClassifyConfig, EmbedConfig, RefreshConfig, RunImageInference
 from pipelines.cli.run_flags import RunConfig
+from tests.support.kills import TRIES
 from tests.support.runners import JOB_SERVER_HERE, ROOT, prism_flags
 from tests.support.runs import contents, latest, read, read_record, run_embed, write_photos
 from transforms.errors import FlagError, OutputError
@@ -137,39 +139,51 @@ import apache_beam as beam
 from pipelines import EmbedConfig, RunImageInference
 
 if __name__ == "__main__":
-    photos, model, output, what = sys.argv[1:]
+    photos, model, output = sys.argv[1:]
     config = EmbedConfig(
         input=(photos,), model=model, output=output, rows_per_file=8, batch_size=4
     )
     pipeline = beam.Pipeline()
     _ = pipeline | RunImageInference(config)
-    if what == "run":
-        pipeline.run().wait_until_finish()
+    pipeline.run().wait_until_finish()
 """
 
 
-def start(config: EmbedConfig, what: str) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, "-c", PIPELINE, *config.input, config.model, config.output, what]
+def start(config: EmbedConfig) -> "subprocess.Popen[bytes]":
+    argv = [sys.executable, "-c", PIPELINE, *config.input, config.model, config.output]
     return subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_a_process_that_runs_its_pipeline_leaves_nothing_behind(config: EmbedConfig) -> None:
-    assert start(config, "run").wait() == 0
+    assert start(config).wait() == 0
     assert pathlib.Path(config.output, "_SUCCESS").exists()
     assert not staging(config.output).exists()
+
+
+def start_and_kill(config: EmbedConfig) -> None:
+    """Kills a process that runs its pipeline, once a shard is done."""
+    for _ in range(TRIES):
+        process = start(config)
+        while not count_commits(str(staging(config.output))) and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+        if process.wait():
+            assert process.returncode == -signal.SIGKILL
+            return
+        shutil.rmtree(config.output)
+    raise AssertionError(f"the run ended by itself {TRIES} times")
 
 
 @pytest.mark.parametrize("what", ["nothing", "run"])
 def test_a_pipeline_that_never_ran_or_was_killed_is_resumed(
     config: EmbedConfig, expected: dict[str, bytes], tmp_path: pathlib.Path, what: str
 ) -> None:
-    process = start(config, what)
-    while what == "run" and not count_commits(str(staging(config.output))):
-        assert process.poll() is None
-        time.sleep(0.002)
-    if what == "run":
-        process.send_signal(signal.SIGKILL)
-    process.wait()
+    if what == "nothing":
+        inference = RunImageInference(config)
+        _ = beam.Pipeline() | inference
+        inference.let_go()
+    else:
+        start_and_kill(config)
     with pytest.raises(OutputError, match=r"an unfinished run of .*--resume"):
         run(config, tmp_path / "refused")
     run(dataclasses.replace(config, resume=True), tmp_path / "said")

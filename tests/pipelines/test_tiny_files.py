@@ -1,5 +1,6 @@
 """Many tiny TFRecord, Parquet and tar files: run in groups, refreshed as they change, completed."""
 
+import collections
 import itertools
 import json
 import pathlib
@@ -24,11 +25,22 @@ from tests.support.runs import (
 from tests.support.tars import write_tar
 from transforms.files.tf_examples import encode_examples
 from transforms.files.tf_record import write_record
-from transforms.runs.grouping import FEW_GROUPS, LEAST_FILES
+from transforms.runs import grouping
+from transforms.runs.sharding import shard_index
+
+LEAST_FILES, FEW_GROUPS = 24, 4
+"""Fewer than a run's, which are for thousands of files."""
 
 COUNT = LEAST_FILES + 2
 IMAGES = 3
 ENDINGS = ("parquet", "tar", "tfrecord")
+
+
+@pytest.fixture(autouse=True)
+def group_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes files count as many that are few."""
+    monkeypatch.setattr(grouping, "LEAST_FILES", LEAST_FILES)
+    monkeypatch.setattr(grouping, "FEW_GROUPS", FEW_GROUPS)
 
 
 def image(number: int) -> bytes:
@@ -67,11 +79,12 @@ def groups_of(run: pathlib.Path) -> list[list[str]]:
     return [[file["uri"] for file in group] for group in groups]
 
 
-def neighbours(run: pathlib.Path, path: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the other files of a file's shard."""
-    (own,) = [group for group in groups_of(run) if str(path) in group]
-    assert len(own) > 1, "the test needs a file that is not alone"
-    return [pathlib.Path(uri) for uri in own if uri != str(path)]
+def largest_group(paths: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+    """Returns the files of the largest group: which ones lie together depends on their paths."""
+    groups = collections.defaultdict(list)
+    for path in sorted(paths):
+        groups[shard_index(str(path), FEW_GROUPS)].append(path)
+    return max(groups.values(), key=len)
 
 
 def test_groups_are_refreshed_file_by_file(
@@ -244,20 +257,20 @@ def test_what_failed_in_a_group_is_tried_again_and_no_other_file_is_opened(
 ) -> None:
     folder, out, again = tmp_path / "in", tmp_path / "out", tmp_path / "again"
     write_many(folder, "tar")
-    failing = folder / "0009.tar"
-    write_tar(failing, {"0009-0.png": image(1), "0009-1.png": image(2) + bytes(5000)})
+    failing, *others = largest_group(folder.iterdir())
+    good, bad = (f"{failing.stem}-{n}" for n in range(2))
+    write_tar(failing, {f"{good}.png": image(1), f"{bad}.png": image(2) + bytes(5000)})
     argv = ["--input", str(folder), "--max_image_bytes", "4000"]
     assert run_embed(mean_color, out, *argv) == 0
     assert [failure["uri"] for failure in read_failures(out)] == [f"{failing}#1"]
-    for path in neighbours(out, failing):
+    assert [str(path) for path in (failing, *others)] in groups_of(out)
+    for path in others:
         path.write_bytes(bytes(9))
     retry = ["--retry_failed", str(out), "--max_image_bytes", "9000", "--output", str(again)]
     assert embed.main(retry) == 0
     assert read_failures(again) == []
     assert read_record(again)["inferences_saved"] == COUNT * IMAGES - 2
-    assert read(again)["image_id"].to_pylist() == sorted(
-        [*read(out)["image_id"].to_pylist(), "0009-1"]
-    )
+    assert read(again)["image_id"].to_pylist() == sorted([*read(out)["image_id"].to_pylist(), bad])
     assert verify.main([str(again)]) == 0
 
 

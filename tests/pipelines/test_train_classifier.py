@@ -227,10 +227,8 @@ def test_a_csv_gives_several_labels_an_image(
 
 
 def test_two_runs_are_trained_on_together(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    for half, names in (("a", ("blue", "green")), ("b", ("red",))):
-        photos = [str(folder / "photos" / name) for name in names]
-        flags = ["--input", *photos, "--resize_mode", "crop"]
-        assert run_embed(str(folder / "model"), tmp_path / half, *flags) == 0
+    for half, others in (("a", ("red/",)), ("b", ("blue/", "green/"))):
+        embed(folder, str(tmp_path / half), "--resize_mode", "crop", "--exclude", *others)
     argv = ["--embeddings", str(tmp_path / "a"), str(tmp_path / "b")]
     assert train_classifier.main([*argv, "--output", str(tmp_path / "classifier")]) == 0
     metrics = read_metrics(tmp_path / "classifier")
@@ -282,9 +280,8 @@ def test_images_that_are_gone_are_said(
     folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(folder / "photos", tmp_path / "photos")
-    assert (
-        run_embed(str(folder / "model"), tmp_path / "v", "--input", str(tmp_path / "photos")) == 0
-    )
+    flags = ["--input", str(tmp_path / "photos"), "--image_id_from", "relative_path"]
+    assert run_embed(str(folder / "model"), tmp_path / "v", *flags) == 0
     shutil.rmtree(tmp_path / "photos")
     assert train(tmp_path, "v", tmp_path / "out") == 0
     assert "NOT COMPARED: none of the images" in capsys.readouterr().out

@@ -21,6 +21,10 @@ class Place(Protocol):
         """Names of the objects that start with prefix, in order."""
         ...
 
+    def delete(self, name: str) -> None:
+        """Deletes an object."""
+        ...
+
 
 class Bucket(Place, Protocol):
     """What `bucket` in conftest.py gives; `uri` is scheme://name."""
@@ -29,10 +33,6 @@ class Bucket(Place, Protocol):
 
     def put(self, name: str, content: bytes = b"123") -> str:
         """Writes an object; returns its URI."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Deletes an object."""
         ...
 
     def close(self) -> None:
@@ -69,6 +69,10 @@ class Folder:
         paths = [path for path in self._path.rglob("*") if path.is_file()]
         names = (str(path.relative_to(self._path)) for path in paths)
         return sorted(name for name in names if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        """Deletes a file."""
+        (self._path / name).unlink()
 
 
 def put_photos(bucket: Bucket, count: int) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+from transforms.boxes import ImageBox
 from transforms.images.decoder_pool import DecoderPool
 
 
@@ -30,6 +31,15 @@ def give_back(content: bytes) -> bytes:
 def hold_the_interpreter() -> None:
     """Sleeps in C with the interpreter's lock, as a native decoder may."""
     ctypes.PyDLL(None).sleep(60)
+
+
+class EndlessBox(ImageBox):
+    """A box whose pixels are not found before a native decoder would have given up."""
+
+    def within(self, height: int, width: int, margin: float) -> tuple[int, int, int, int]:
+        """Returns what any box does, after a minute."""
+        hold_the_interpreter()
+        return super().within(height, width, margin)
 
 
 def wait_for_a_kill(is_busy: bool) -> None:

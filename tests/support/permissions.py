@@ -4,7 +4,7 @@ import ctypes
 import os
 
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
-_PR_CAPBSET_DROP = 24
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _CAPABILITY_VERSION_3 = 0x20080522
 """capabilities(7), prctl(2), capget(2)."""
 
@@ -26,7 +26,8 @@ def drop_rights_beyond_modes() -> None:
     refused = libc.capget(header, sets)
     for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
         # Of the bounding set too: a program that root starts gets all that is in it.
-        refused = refused or libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0):
+            refused = refused or libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         for low in range(3):
             sets[low] &= ~(1 << capability)
     if refused or libc.capset(header, sets):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import embed, refresh
-from tests.support.images import encode
+from tests.support.images import encode, photo
 
 
 def solid(red: int, green: int, blue: int) -> bytes:
@@ -27,6 +27,15 @@ def write_photos(directory: pathlib.Path, count: int) -> dict[str, list[float]]:
     for name, colour in colours.items():
         (directory / name).write_bytes(solid(*colour))
     return {name: [value / 255 for value in colour] for name, colour in colours.items()}
+
+
+def write_large_photos(directory: pathlib.Path, count: int) -> None:
+    """Writes images that take long to decode: one of 6 MB, by many names."""
+    directory.mkdir(parents=True, exist_ok=True)
+    first, *others = (directory / f"large-{n}.png" for n in range(count))
+    first.write_bytes(encode(photo(1500, 2000), "PNG"))
+    for path in others:
+        os.link(first, path)
 
 
 def write_examples(

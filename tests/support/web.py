@@ -18,7 +18,7 @@ from transforms.files.web.storage import WebStorage
 CONTENT = bytes(range(256)) * 40
 """Content of a file."""
 
-STALL_SECONDS = 5.0
+STALL_SECONDS = 30.0
 """Longer than the tests let a reader wait."""
 
 
@@ -87,10 +87,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer = Answer(status=304, headers=answer.headers)
         try:
             time.sleep(self.server.latency_seconds)
-            self._send(answer)
         finally:
-            with self.server.lock:
+            with self.server.lock:  # A reader that has the answer may ask again at once.
                 self.server.at_once -= 1
+        self._send(answer)
 
     def _send(self, answer: Answer) -> None:
         if answer.fault in ("reset", "hang up", "junk", "drip headers"):

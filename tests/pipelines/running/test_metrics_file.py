@@ -43,11 +43,14 @@ def test_a_run_counts_what_its_record_says(tmp_path: pathlib.Path, mean_color: s
     for step, seconds in record["seconds_by_step"].items():
         assert values["step_seconds_count", of(step=step)] == 5
         counted = values["step_seconds_sum", of(step=step)]
-        if step == "write":  # The record has the closing of the file, too.
-            assert counted <= seconds + 0.02
+        # The record has the closing of the file, too; each has a clock, and a busy machine may
+        # have the program wait between the two.
+        if step == "write":
+            assert counted <= seconds + 2
         else:
             assert counted == pytest.approx(seconds, abs=0.02)
-    assert stat.S_IMODE(metrics.stat().st_mode) & 0o044
+    (made, *_) = photos.glob("*.png")  # By open(): readable to all whom the umask lets.
+    assert stat.S_IMODE(metrics.stat().st_mode) == stat.S_IMODE(made.stat().st_mode)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "run.prom"]
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from pipelines import classify, embed
 from tests.support.cloud import Cloud
-from tests.support.images import encode, photo
 from tests.support.runs import (
     latest,
     read_record,
@@ -25,6 +24,7 @@ from tests.support.runs import (
     run_refresh,
     solid,
     write_examples,
+    write_large_photos,
     write_photos,
 )
 from tests.support.tars import write_tar
@@ -376,10 +376,7 @@ def test_ctrl_c_leaves_nothing(
     tmp_path: pathlib.Path, temporary: pathlib.Path, mean_color: str
 ) -> None:
     photos = tmp_path / "photos"
-    photos.mkdir()
-    content = encode(photo(1500, 2000), "PNG")
-    for n in range(400):
-        (photos / f"{n}.png").write_bytes(content)
+    write_large_photos(photos, 400)
     argv = [sys.executable, "-m", "pipelines.embed", "--model", mean_color, "--plan"]
     argv += ["--input", str(photos), "--output", str(tmp_path / "out"), "--batch_size", "2"]
     process = subprocess.Popen(
@@ -389,13 +386,13 @@ def test_ctrl_c_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(temporary.glob("*/staging/*.parquet")):
         assert time.monotonic() < deadline, "no shard was begun"
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, "")
     assert err == "interrupted; nothing was written\n"
     assert not list(tmp_path.glob(".out*"))

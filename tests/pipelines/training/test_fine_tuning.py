@@ -355,7 +355,8 @@ def test_a_model_that_cannot_be_fine_tuned_is_refused_before_any_work(
         "no_gradient": save_without_gradient,
     }
     model = own[name](str(tmp_path / "model")) if name in own else saved_model(name)
-    photos = ["--input", str(folder / "photos/red"), str(folder / "photos/blue")]
+    photos = ["--input", str(folder / "photos"), "--exclude", "green/"]
+    photos += ["--image_id_from", "relative_path"]
     assert run_embed(model, tmp_path / "vectors", *photos) == 0
     capsys.readouterr()
     assert tune(tmp_path / "vectors", tmp_path / "out") == 2

@@ -23,7 +23,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, mean_color: str) -> PublishedR
     """A run of several files."""
     folder = tmp_path_factory.mktemp("vectors")
     write_photos(folder / "photos", ROWS)
-    flags = ["--input", str(folder / "photos"), "--rows_per_file", "10"]
+    flags = ["--input", str(folder / "photos"), "--image_id_from", "relative_path"]
+    flags += ["--rows_per_file", "10"]
     assert run_embed(mean_color, folder / "run", *flags) == 0
     return open_run(str(folder / "run"))
 

@@ -23,9 +23,9 @@ COLUMNS = FileColumns(None, None, pa.schema([]))
 NOISE = bytes(range(256)) * 120  # Larger than any buffer, and gzip makes it small.
 
 
-def survey_of(folder: pathlib.Path, draw: int = 5, **options: object) -> Survey:
+def survey_of(folder: pathlib.Path, draw: int = 5, columns: FileColumns = COLUMNS) -> Survey:
     sources = (classify_input(str(folder)),)
-    return take_survey(sources, (), COLUMNS, draw=draw, is_wanted=lambda ref: True)
+    return take_survey(sources, (), columns, draw=draw, is_wanted=lambda ref: True)
 
 
 def input_file(path: pathlib.Path, kind: ShardKind) -> InputFile:
@@ -51,14 +51,15 @@ def test_images_are_drawn_the_same_ones_every_time_and_from_everywhere(
 ) -> None:
     for n in range(1000):
         (tmp_path / f"{n:04d}.jpg").write_bytes(b"")
-    drawn = survey_of(tmp_path, draw=100).drawn
-    assert drawn == survey_of(tmp_path, draw=100).drawn
+    columns = FileColumns(None, "relative_path", pa.schema([]))  # Which are drawn follows from ids.
+    drawn = survey_of(tmp_path, 100, columns).drawn
+    assert drawn == survey_of(tmp_path, 100, columns).drawn
     assert len({ref.image_id for ref in drawn}) == 100
     numbers = [int(pathlib.Path(ref.uri).stem) for ref in drawn]
     for hundred in range(0, 1000, 100):
         assert sum(hundred <= number < hundred + 100 for number in numbers) >= 3
-    assert survey_of(tmp_path, draw=10).drawn == drawn[:10]
-    assert len(survey_of(tmp_path, draw=5000).drawn) == 1000
+    assert survey_of(tmp_path, 10, columns).drawn == drawn[:10]
+    assert len(survey_of(tmp_path, 5000, columns).drawn) == 1000
 
 
 def test_only_what_is_wanted_is_drawn(tmp_path: pathlib.Path) -> None:

@@ -141,6 +141,7 @@ class SlowlyLoaded(SavedModelHandler):
 
 
 def test_batches_are_decoded_while_the_model_is_loaded(tmp_path: pathlib.Path) -> None:
+    SlowlyLoaded.may_end.clear()
     slow = handler(tmp_path, SlowlyLoaded)
     step = _PreprocessBatch(POLICY, None, handlers=[slow])
     step.setup()

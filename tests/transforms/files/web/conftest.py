@@ -17,7 +17,7 @@ def web() -> Iterator[WebServer]:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebStorage]:
-    monkeypatch.setattr(connections, "STALL_SECONDS", 1.0)
-    monkeypatch.setattr(storage, "REQUEST_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "STALL_SECONDS", 3.0)
+    monkeypatch.setattr(storage, "REQUEST_SECONDS", 5.0)
     with open_store() as opened:
         yield opened

@@ -68,5 +68,10 @@ def test_a_name_is_looked_up_once_for_a_connection(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 70 + ".example"])
 def test_a_host_that_is_none_is_not_found(host: str) -> None:
+    try:
+        socket.getaddrinfo("no.such.host.invalid", 80)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN and host.endswith(".invalid"):
+            pytest.skip("no name server answers")
     with pytest.raises(NotFoundError, match="there is no host"):
         connect(host, 80, 1.0, allow_private_hosts=False)

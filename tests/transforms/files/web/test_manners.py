@@ -173,7 +173,8 @@ def test_a_server_that_is_down_is_not_asked_for_ever(
 def test_a_server_that_stalls_again_and_again_counts_as_down(
     web: WebServer, store: WebStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "STALL_SECONDS", 0.1)
+    assert store.read(web.put("/", CONTENT), 1 << 20) == CONTENT  # And robots.txt, in good time.
+    monkeypatch.setattr(connections, "STALL_SECONDS", 0.5)
     monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 3)
     monkeypatch.setattr(hosts, "FAILING_SECONDS", 0.0)
     tarpit = web.put("/a", Answer(CONTENT, fault="stall"))

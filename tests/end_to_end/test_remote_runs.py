@@ -217,11 +217,10 @@ def test_a_process_that_is_told_to_end_lets_go_of_its_lock(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 300
-            while not s3.names("out/_staging/plan.json"):
-                assert time.monotonic() < deadline, "no run was begun"
+            while not any(name.endswith(".begun") for name in s3.names("out/_staging/")):
+                assert time.monotonic() < deadline, "no shard was begun"
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.05)
-            time.sleep(2)  # The pipeline is built, and at work.
             assert s3.names("out/_staging/lock.json")
             process.terminate()
             _, error = process.communicate(timeout=300)

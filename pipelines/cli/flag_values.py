@@ -48,7 +48,7 @@ def _as_parsed(field: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN40
         return value
     if read in (str, location):
         _check(field, value, is_text, "a string")
-        return value
+        return read(value)
     if read is float:
         _check(field, value, is_number, "a number")
         return float(value)

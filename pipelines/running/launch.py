@@ -111,6 +111,7 @@ class Launch:
                 "engine": self.engine.engine,
                 "precision": self.engine.precision,
                 **self._quantized_recipe,
+                **({"is_bgr": True} if self._turns_channels else {}),
             },
             "preprocessing": self.policy.to_dict(),
             "outputs": {
@@ -125,6 +126,11 @@ class Launch:
         """Rows of two quantized models never mix."""
         quantized = self.engine.quantized
         return {} if quantized is None else {"quantized": quantized.sha256}
+
+    @property
+    def _turns_channels(self) -> bool:
+        """Whether blue is put first of pixels of a range that the user gave."""
+        return self.model.spec.is_bgr and self.policy.input_range != INPUT_RANGES[0]
 
     @property
     def column_recipe(self) -> dict[str, Any]:
@@ -234,9 +240,9 @@ def prepare_launch(
         is_range_given=is_range_given,
         earlier=earlier,
     )
-    if model.spec.dtype == "uint8" and not is_range_given:
-        if config.input_range not in LEVEL_RANGES:
-            print("the model takes uint8 images, which are 0..255: its --input_range does nothing")
+    is_of_levels = config.input_range in (None, *LEVEL_RANGES)
+    if model.spec.dtype == "uint8" and not is_range_given and not is_of_levels:
+        print("the model takes uint8 images, which are 0..255: its --input_range does nothing")
         config = dataclasses.replace(config, input_range=INPUT_RANGES[0])
     policy = make_policy(config, model)
     quantization = None

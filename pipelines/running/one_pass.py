@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from pipelines.cli.one_pass_flags import OnePassConfig, RunFile, naming
@@ -165,8 +166,8 @@ def _watch(
 
     def last_act(exit_code: int) -> str:
         write_metrics(exit_code)
-        for run in runs:
-            run.hold.let_go()
+        with ThreadPoolExecutor(len(runs)) as threads:
+            list(threads.map(lambda run: run.hold.let_go(), runs))
         return (
             f"{', '.join(stagings)} hold what is finished of runs that are not published: run "
             "again with resume: true in each file to go on, or overwrite: true to start again"

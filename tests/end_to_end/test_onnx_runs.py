@@ -52,6 +52,24 @@ def test_vectors_are_those_of_the_graph_and_the_run_says_what_ran_it(
     assert "openvino" in record["software"]
 
 
+def test_blue_comes_first_of_a_range_that_is_given_and_the_recipe_says_so(
+    tmp_path: pathlib.Path,
+) -> None:
+    ((name, colour),) = write_photos(tmp_path / "photos", 1).items()
+    said = {"do_rescale": True, "do_normalize": False, "do_flip_channel_order": True}
+    write_json(tmp_path, "preprocessor_config.json", said)
+    model = write_mean_color(tmp_path / "model.onnx")
+    for input_range, recipe in (("0,1", {}), ("0,255", {"is_bgr": True})):
+        output = tmp_path / input_range
+        argv = ["--input", str(tmp_path / "photos" / name), "--input_range", input_range]
+        assert run_embed(model, output, *argv) == 0
+        largest = float(input_range.partition(",")[2])
+        wanted = [largest * np.array(colour)[::-1]]
+        np.testing.assert_allclose(vectors_of(read(output)), wanted, rtol=1e-4)
+        found = read_record(output)["recipe"]["model"]
+        assert {key: value for key, value in found.items() if key == "is_bgr"} == recipe
+
+
 def test_the_files_beside_a_model_decide_what_is_done_to_images(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

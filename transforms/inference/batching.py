@@ -26,8 +26,10 @@ def batching(
         FlagError: If max_batch_seconds is no time.
     """
     if max_batch_seconds is not None:
-        if not isinstance(max_batch_seconds, numbers.Real) or not max_batch_seconds > 0:
-            raise FlagError(f"max_batch_seconds must be a number over 0, got {max_batch_seconds!r}")
+        if not isinstance(max_batch_seconds, numbers.Real) or not max_batch_seconds >= 0:
+            raise FlagError(
+                f"max_batch_seconds must be a number, at least 0, got {max_batch_seconds!r}"
+            )
         seconds = {"max_batch_duration_secs": max_batch_seconds}
         return {"min_batch_size": batch_size, "max_batch_size": batch_size, **seconds}
     weight = _Weight(batch_size, images_of)

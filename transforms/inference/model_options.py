@@ -4,6 +4,8 @@ import dataclasses
 import numbers
 import os
 
+import numpy as np
+
 from transforms.errors import FlagError
 from transforms.images.policy import Preprocessing, to_image_size
 from transforms.inference.settled_model import SettledModel, settle_model
@@ -59,7 +61,7 @@ class ModelOptions:
         except ValueError as error:
             raise FlagError(f"image_size: {error}") from error
         given = {
-            field.name: value
+            field.name: value.item() if isinstance(value, np.generic) else value
             for field in dataclasses.fields(Preprocessing)
             if field.name != "image_size" and (value := getattr(self, field.name, None)) is not None
         }

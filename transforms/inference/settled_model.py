@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms.errors import printable
-from transforms.images.policy import Preprocessing
+from transforms.images.policy import LEVEL_RANGES, Preprocessing
 from transforms.models.handle import resolve_model
 from transforms.models.notes import beyond_flags, read_notes
 from transforms.models.spec import ModelSpec
@@ -77,8 +77,9 @@ def settle_model(
         input_range=str(chosen.get("input_range", fields["input_range"])),
         is_range_given="input_range" in preprocessing,
     )
-    if launched.spec.dtype == "uint8" and "input_range" not in preprocessing:
-        chosen.pop("input_range", None)  # What files say of a range is done in the graph.
+    is_of_levels = chosen.get("input_range") in (None, *LEVEL_RANGES)
+    if launched.spec.dtype == "uint8" and "input_range" not in preprocessing and not is_of_levels:
+        del chosen["input_range"]  # What files say of a range is done in the graph.
     whole = {"box_margin": None}  # Elements have no boxes.
     own = {"image_size": launched.image_size, "dtype": launched.spec.dtype, **whole}
     policy = Preprocessing(**{**chosen, **own})

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from transforms.errors import InputError, OutputError
@@ -20,6 +20,16 @@ COMPARED = ("recipe", "columns", "layout", "software")
 
 _OF_THE_ROWS = ("recipe", "columns")
 """Those of them that decide a row."""
+
+_OF_THE_DAY = frozenset(
+    {
+        "recipe.preprocessing.decoder_version",
+        "recipe.model.engine",
+        "recipe.model.precision",
+        "recipe.model.quantized",
+    }
+)
+"""What of them installed versions and the machine decide, where no flag does."""
 
 
 def look(
@@ -93,14 +103,21 @@ def _obstacle(directory: str, names: Sequence[str], flag: str) -> str:
 
 
 def _differences(
-    earlier: Mapping[str, Any], plan: Mapping[str, Any], parts: Sequence[str] = COMPARED
+    earlier: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    parts: Sequence[str] = COMPARED,
+    ignored: Collection[str] = (),
 ) -> str:
     """Says what differs from an earlier run; empty if nothing does."""
     found = differences(
         {part: earlier[part] for part in parts}, {part: plan[part] for part in parts}
     )
     before, now = earlier["columns"], plan["columns"]
-    counted = {name: what for name, what in found.items() if not _costs_no_row(name, before, now)}
+    counted = {
+        name: what
+        for name, what in found.items()
+        if name not in ignored and not _costs_no_row(name, before, now)
+    }
     return describe_differences(counted)
 
 
@@ -119,7 +136,8 @@ def _costs_no_row(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) 
 def _unlike(output: str, plan: Mapping[str, Any]) -> str | None:
     """Says what of a published run is not what a command asks for; None if nobody can tell.
 
-    By the same flags another model is asked for, once another lies where they say.
+    By the same flags another model is asked for, once another lies where they say. A run that an
+    earlier version published, or another machine, is what was asked for.
     """
     try:
         record = read_record(output)
@@ -131,4 +149,5 @@ def _unlike(output: str, plan: Mapping[str, Any]) -> str | None:
         for config in (record.get("config", {}), plan["config"])
     )
     flags = describe_differences(differences(earlier, now))
-    return flags or _differences({"recipe": {}, "columns": {}, **record}, plan, _OF_THE_ROWS)
+    whole = {"recipe": {}, "columns": {}, **record}
+    return flags or _differences(whole, plan, _OF_THE_ROWS, _OF_THE_DAY)

@@ -162,7 +162,7 @@ def test_what_cannot_work_is_refused_at_once(model: str, tmp_path: pathlib.Path)
         ImageModelHandler(str(tmp_path / "absent"))
     with pytest.raises(FlagError, match="normalize"):
         ImageModelHandler(model, normalize="l1")
-    with pytest.raises(FlagError, match="max_batch_seconds must be a number over 0, got '1'"):
+    with pytest.raises(FlagError, match="max_batch_seconds must be a number, at least 0, got '1'"):
         ImageModelHandler(model, max_batch_seconds="1")  # type: ignore[arg-type]
     with pytest.raises(FlagError, match=r"batch_size must be a number, at least 1,.* got 0"):
         ImageModelHandler(model, batch_size=0)

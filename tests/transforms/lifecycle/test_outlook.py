@@ -207,3 +207,19 @@ def test_of_a_published_run_that_is_another_one_it_is_said_what_differs(
     with pytest.raises(OutputError) as refused, claim:
         pass
     assert str(refused.value).startswith(f"--resume: {held}choose another directory, or add ")
+
+
+def test_what_versions_and_machines_decide_makes_no_other_run(tmp_path: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    hold_run(output)
+    record = json.loads((output / "_run.json").read_text())
+    record["recipe"] |= {
+        "preprocessing": {"decoder_version": "1"},
+        "model": {"engine": "openvino", "precision": "bfloat16", "quantized": "0a1b"},
+    }
+    (output / "_run.json").write_text(json.dumps(record))
+    where = staging.staging_path(str(output))
+    outlook = look_at_output(
+        str(output), where, PLAN, flag="--output", resume=True, overwrite=False
+    )
+    assert outlook.endswith("which this command has published; there is nothing to resume")

@@ -49,15 +49,16 @@ def iter_full_batches(
 
     Rows are read one by one, and put together: what they take, the footer does not tell. A
     dictionary of one image of 100 MB, which is packed to some bytes, may stand for a million rows.
-    It costs some 15 us a row. Of a dictionary, as pandas writes a category, a row keeps its value.
+    It costs some 15 us a row.
     """
     rows = parquet.iter_batches(1, columns=names, row_groups=row_groups, use_threads=False)
     gathered: list[pa.RecordBatch] = []
     size_bytes = 0
+    categories: dict[int, pa.Array] = {}
     try:
-        for row in map(_with_own_values, rows):
-            gathered.append(row)
-            size_bytes += row.nbytes
+        for row in rows:
+            size_bytes += sum(map(_own_bytes, row.columns))
+            gathered.append(_with_shared_categories(row, categories))
             if len(gathered) >= limits.rows or size_bytes >= limits.size_bytes:
                 full, gathered, size_bytes = gathered, [], 0
                 yield pa.concat_batches(full)
@@ -69,17 +70,34 @@ def iter_full_batches(
         yield pa.concat_batches(gathered)
 
 
-def _with_own_values(row: pa.RecordBatch) -> pa.RecordBatch:
-    """Gives each dictionary of a row its value alone; it comes with those of all rows.
+def _own_bytes(column: pa.Array) -> int:
+    """Returns the bytes of a row; of a dictionary, which comes with all its values, of its own."""
+    is_coded = pa.types.is_dictionary(column.type)
+    return (column.dictionary_decode() if is_coded else column).nbytes
 
-    0 of ["cat"]    from 3 of ["ant", "bee", "bat", "cat"]
+
+def _with_shared_categories(row: pa.RecordBatch, known: dict[int, pa.Array]) -> pa.RecordBatch:
+    """Lets rows share the values of a dictionary, which come with each again, in their order.
+
+    Images, which may be as large as a batch each, are given their own value alone.
+
+    Args:
+        row: A row.
+        known: Values of the row before, by the column's place; updated.
     """
     for place, column in enumerate(row.columns):
-        if pa.types.is_dictionary(column.type):
-            index = pa.array([None if column.null_count else 0], column.type.index_type)
-            value = column.dictionary_decode().drop_null()  # Values are never null.
-            own = pa.DictionaryArray.from_arrays(index, value, ordered=column.type.ordered)
-            row = row.set_column(place, row.schema.field(place), own)
+        if not pa.types.is_dictionary(column.type):
+            continue
+        indices, values = column.indices, column.dictionary
+        if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+            indices = pa.array([None if column.null_count else 0], indices.type)
+            values = column.dictionary_decode().drop_null()  # Values are never null.
+        elif place in known and known[place].equals(values):
+            values = known[place]
+        else:
+            known[place] = values
+        coded = pa.DictionaryArray.from_arrays(indices, values, ordered=column.type.ordered)
+        row = row.set_column(place, row.schema.field(place), coded)
     return row
 
 

@@ -64,13 +64,10 @@ def check_lines(
         strip = encoded[start : start + size]
         strip = strip.translate(MIRRORED) if fill_order == 2 else strip
         name = f"fax-coded strip {number} of {len(strips)}"
-        if compression == GROUP_3:
-            found = _count_eols(strip)
-            if 0 < found < rows - rows // _LOST_SHARE:
-                raise ValueError(f"{name}: {found} lines, wanted {rows}")
-            if not found and _ZEROS.search(strip):
-                raise ValueError(f"{name}: zeros in the place of lines")
-        else:
+        found = _count_eols(strip) if compression == GROUP_3 else 0
+        if 0 < found < rows - rows // _LOST_SHARE:
+            raise ValueError(f"{name}: {found} lines, wanted {rows}")
+        if not found:
             strip = _ZEROS.sub(lambda zeros: b"\x1f".ljust(len(zeros[0]), b"\xff"), strip)
             strip = strip.translate(MIRRORED) if fill_order == 2 else strip
             changed[start : start + size] = strip

@@ -98,7 +98,7 @@ def _plain(values: pa.DataType) -> pa.DataType:
 
 
 def _decoded(values: pa.DataType) -> pa.DataType:
-    return values.value_type if pa.types.is_dictionary(values) else values
+    return _plain(values.value_type) if pa.types.is_dictionary(values) else values
 
 
 def _loses_values(pair: list[pa.DataType]) -> bool:

@@ -123,8 +123,7 @@ def _swallowed(uri: str, first_line: int, last_line: int) -> InputError:
     """
     return InputError(
         f"{uri}:{first_line}: a quote that opens here closes in line {last_line}, behind tabs and "
-        "line ends; write each field with quotes around it and those in it doubled, or save the "
-        "list as csv"
+        "line ends; save the list as csv or JSON lines, in which a field may hold them"
     )
 
 

@@ -92,7 +92,7 @@ def _groups(entries: Iterable[Entry]) -> tuple[list[_Group], list[_Group]]:
     """Puts files together that are named alike; and, by directory, those of too many groups.
 
     train-0 and train-1 are a group, and so is LICENSE. Of a directory of a million groups, all that
-    have few files come as one of the second list.
+    have few files come as one of the second list, but for shards: train-0-of-2 and train-1-of-2.
     """
     groups: collections.defaultdict[str, _Group] = collections.defaultdict(list)
     for entry in entries:
@@ -102,7 +102,8 @@ def _groups(entries: Iterable[Entry]) -> tuple[list[_Group], list[_Group]]:
     unlike: collections.defaultdict[str, _Group] = collections.defaultdict(list)
     for pattern, group in groups.items():
         directory = pattern.rpartition("/")[0]
-        if counts[directory] > FILES_ASKED >= len(group):
+        is_lone = len(group) <= FILES_ASKED and not _SHARD.search(pattern)
+        if is_lone and counts[directory] > FILES_ASKED:
             unlike[directory] += group
         else:
             alike.append(group)

@@ -165,11 +165,16 @@ class RunRoot:
 
 
 def _delete_index(index: str) -> None:
-    """Deletes an index, in a store that by which it is known last; a link stays, and other data."""
+    """Deletes an index, in a store that by which it is known last.
+
+    A link stays, and so do other data and the index of somebody who lets nobody else delete it.
+    """
     known = FileSystems.join(index, INDEX_FILE)
     if os.path.islink(index) or not FileSystems.exists(known):
         return
     if is_local(index):
+        if not os.access(index, os.W_OK):
+            return
         _delete_local(index)
         return
     delete(found.path for found in list_files(index) if found.path != known)

@@ -108,6 +108,11 @@ def test_faxes_as_machines_send_them_are_shown(way: str) -> None:
         np.testing.assert_array_equal(show(file), page(kind))
 
 
+def test_zeros_behind_lines_without_eol_are_no_damage() -> None:
+    lines = "".join(bits_of_lines("text"))
+    np.testing.assert_array_equal(show(fax_of(lines + 64 * "0")), page("text"))
+
+
 def test_a_few_lines_that_are_bad_are_rows() -> None:
     lines = bits_of_lines("text")
     lines[50] = "0000000001" + lines[50][9:]

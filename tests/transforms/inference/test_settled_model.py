@@ -50,7 +50,7 @@ def test_a_model_of_uint8_images_takes_levels_whatever_a_file_says(
     assert ModelOptions().settle(str(model)).policy.pixel_range == (0, 255)
     with pytest.raises(FlagError, match=r"-1,1 does nothing .*; drop it"):
         ModelOptions(input_range="-1,1").settle(str(model))
-    write_json(model, "image_model.json", {"format_version": 1, "input_range": "0,255"})
+    write_json(model, "image_model.json", {"format_version": 1, "flags": {"input_range": "0,255"}})
     assert ModelOptions().settle(str(model)).policy.input_range == "0,255"
 
 
@@ -69,10 +69,10 @@ def test_the_size_that_a_file_says_is_taken_where_the_model_takes_any(
 
 
 def test_numbers_of_numpy_are_written_as_numbers(mean_color: str) -> None:
-    options = {"resize_mode": "crop", "crop_fraction": np.float32(0.5), "antialias": np.True_}
-    settled = ModelOptions(**{"input_range": "0,1", **options}).settle(mean_color)
-    named = {**options, "crop_fraction": 0.5, "antialias": True}
-    plain = ModelOptions(**{"input_range": "0,1", **named}).settle(mean_color)
+    options: dict[str, Any] = {"input_range": "0,1", "resize_mode": "crop"}
+    scalars = {"crop_fraction": np.float32(0.5), "antialias": np.True_}
+    settled = ModelOptions(**options, **scalars).settle(mean_color)  # type: ignore[arg-type]
+    plain = ModelOptions(**options, crop_fraction=0.5, antialias=True).settle(mean_color)
     assert settled.policy.fingerprint() == plain.policy.fingerprint()
 
 

@@ -191,6 +191,9 @@ def test_of_many_files_none_named_alike_few_are_looked_into_unless_they_differ(
     for place in range(300):  # Alike, and more than are asked: a group of their own.
         (tmp_path / f"train-{place}").write_bytes(SOME)
     trains = {f"train-{place}": "tfrecord" for place in range(300)}
+    for place in range(3):  # Shards are alike, however few.
+        (tmp_path / f"val-{place}-of-3").write_bytes(SOME)
+        trains[f"val-{place}-of-3"] = "tfrecord"
     assert listed(tmp_path) == dict.fromkeys(names, "no extension") | trains
     (tmp_path / names[0]).write_bytes(SOME)
     differing = {

@@ -90,7 +90,7 @@ class Host:
 
     def answered(self) -> None:
         """Notes that it answered, in time, and not that it is asked too much."""
-        self._failures, self._failing_since = 0, math.inf
+        self._failures, self._failing_since, self._down_until = 0, math.inf, -math.inf
 
     def failed(self) -> None:
         """Notes that it did not answer, or not to the end in time."""

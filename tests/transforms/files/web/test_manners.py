@@ -187,6 +187,18 @@ def test_a_server_that_stalls_again_and_again_counts_as_down(
         store.read(web.put("/b", CONTENT), 1 << 20)
 
 
+def test_a_server_that_answers_after_all_is_not_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "FAILURES_IN_A_ROW", 1)
+    monkeypatch.setattr(hosts, "FAILING_SECONDS", 0.0)
+    host = hosts.Host("http://photos.example")
+    host.failed()
+    with pytest.raises(UnavailableError, match="it is asked again in 60 s"), host.asked():
+        pass
+    host.answered()  # To another request, which was under way.
+    with host.asked():
+        pass
+
+
 def test_a_server_of_many_errors_is_not_down(web: WebServer, store: WebStorage) -> None:
     broken = web.put("/a", Answer(status=500))
     for _ in range(12):

@@ -20,7 +20,7 @@ EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 COLOR_PROFILES = ("ignore", "srgb")
 
-DECODER_VERSION = "7"
+DECODER_VERSION = "8"
 """Rises whenever the same bytes and policy give other pixels, or none; in every fingerprint."""
 
 LIMITS = ("max_image_bytes", "max_image_pixels")

@@ -129,7 +129,10 @@ def test_notes_of_another_form_are_refused(
         ({"colour": "red"}, "has the unknown flag colour"),
         ({"crop_fraction": "half"}, "crop_fraction cannot be 'half'"),
         ({"activation": "relu"}, "activation cannot be 'relu'"),
-        ({"resize_mode": "stretch"}, "--resize_mode must be one of squash crop pad, got stretch"),
+        (
+            {"resize_mode": "stretch"},
+            "--resize_mode must be one of squash | crop | pad, got 'stretch'",
+        ),
     ],
 )
 def test_notes_that_make_no_sense_end_the_run(

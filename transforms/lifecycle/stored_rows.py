@@ -7,6 +7,7 @@ One file is held at a time, and the first.
 import bisect
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -35,12 +36,17 @@ class StoredRows:
         """
         self._paths = paths
         self._starts = [0, *itertools.accumulate(row_counts)]
-        self._first = first
+        self._names = first.schema.names
+        self._first: pa.Table | None = first
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Crosses a stage, with each batch of a shard, without the rows of a file: megabytes."""
+        return {**vars(self), "_first": None if self._paths else self._first}
 
     def take(self, rows: Sequence[int]) -> pa.Table:
         """Returns some of the rows, in the order asked for."""
         places = sorted(range(len(rows)), key=rows.__getitem__)
-        parts = [self._first.slice(0, 0)]
+        parts = [self._table(0).slice(0, 0)]
         for file, own in itertools.groupby((rows[place] for place in places), self._file_of):
             numbers = [row - self._starts[file] for row in own]
             parts.append(self._table(file).take(pa.array(numbers, pa.int64())))
@@ -51,4 +57,6 @@ class StoredRows:
         return bisect.bisect_right(self._starts, row) - 1
 
     def _table(self, file: int) -> pa.Table:
-        return read_table(self._paths[file], self._first.schema.names) if file else self._first
+        if file == 0 and self._first is not None:
+            return self._first
+        return read_table(self._paths[file], self._names)

@@ -54,11 +54,12 @@ def iter_full_batches(
     rows = parquet.iter_batches(1, columns=names, row_groups=row_groups, use_threads=False)
     gathered: list[pa.RecordBatch] = []
     size_bytes = 0
+    has_categories = any(map(pa.types.is_dictionary, parquet.schema_arrow.types))
     categories: dict[int, pa.Array] = {}
     try:
         for row in rows:
-            size_bytes += sum(map(_own_bytes, row.columns))
-            gathered.append(_with_shared_categories(row, categories))
+            size_bytes += sum(map(_own_bytes, row.columns)) if has_categories else row.nbytes
+            gathered.append(_with_shared_categories(row, categories) if has_categories else row)
             if len(gathered) >= limits.rows or size_bytes >= limits.size_bytes:
                 full, gathered, size_bytes = gathered, [], 0
                 yield pa.concat_batches(full)

@@ -24,7 +24,7 @@ from transforms.batches import OutputRows, Predictions
 from transforms.errors import InputError
 from transforms.files.example_coder import IS_FAST
 from transforms.files.flight import FLIGHT
-from transforms.images.policy import INPUT_RANGES, LEVEL_RANGES, Preprocessing
+from transforms.images.policy import INPUT_RANGES, Preprocessing, fits_dtype
 from transforms.inputs.columns import FileColumns
 from transforms.inputs.first_files import first_files
 from transforms.inputs.first_ids import check_first_ids
@@ -230,18 +230,18 @@ def prepare_launch(
         warn(
             "tfx-bsl is not installed: TFRecords are read and written by protobuf, which is slower"
         )
+    input_range = config.input_range or INPUT_RANGES[0]
     model = launch_model(
         config.model,
         model_dir,
         signature=config.signature,
         output_key=config.output_key,
         image_size=config.image_size,
-        input_range=config.input_range or INPUT_RANGES[0],
+        input_range=input_range,
         is_range_given=is_range_given,
         earlier=earlier,
     )
-    is_of_levels = config.input_range in (None, *LEVEL_RANGES)
-    if model.spec.dtype == "uint8" and not is_range_given and not is_of_levels:
+    if not is_range_given and not fits_dtype(input_range, model.spec.dtype):
         print("the model takes uint8 images, which are 0..255: its --input_range does nothing")
         config = dataclasses.replace(config, input_range=INPUT_RANGES[0])
     policy = make_policy(config, model)

@@ -14,8 +14,6 @@ RESIZE_MODES = ("squash", "crop", "pad")
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
 INPUT_RANGES = ("0,1", "-1,1", "0,255", "imagenet", "caffe")
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
-LEVEL_RANGES = ("0,1", "0,255")
-"""Ranges that a user may give a model of uint8 images, whose pixels are levels."""
 EXIF_POLICIES = ("apply", "ignore")
 DECODE_MODES = ("exact", "fast")
 COLOR_PROFILES = ("ignore", "srgb")
@@ -31,6 +29,11 @@ MAX_SECONDS = 86_400
 
 MAX_SIDE = 65_536
 """Largest height or width to resize to; models take hundreds of pixels a side."""
+
+
+def fits_dtype(input_range: str, dtype: str) -> bool:
+    """Whether pixels of a dtype can be of a range: those of uint8 are levels, 0..255."""
+    return dtype != "uint8" or input_range in ("0,1", "0,255")
 
 
 def to_image_size(value: object) -> tuple[int, int]:
@@ -134,7 +137,7 @@ class Preprocessing:
                 f"--max_image_seconds must be over 0 and at most {MAX_SECONDS:,}, "
                 f"got {self.max_image_seconds:g}"
             )
-        if self.dtype == "uint8" and self.input_range not in LEVEL_RANGES:
+        if not fits_dtype(self.input_range, self.dtype):
             raise FlagError(
                 f"--input_range {self.input_range} does nothing for a model of uint8 images, "
                 "which are 0..255; drop it"

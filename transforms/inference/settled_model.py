@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms.errors import printable
-from transforms.images.policy import LEVEL_RANGES, Preprocessing
+from transforms.images.policy import Preprocessing, fits_dtype
 from transforms.models.handle import resolve_model
 from transforms.models.notes import beyond_flags, read_notes
 from transforms.models.spec import ModelSpec
@@ -68,17 +68,17 @@ def settle_model(
     fields = {field.name: field.default for field in dataclasses.fields(Preprocessing)}
     noted = {name: value for name, value in notes.items() if name in fields}
     chosen = {**noted, **preprocessing}
+    input_range = str(chosen.get("input_range", fields["input_range"]))
     launched = launch_model(
         model,
         model_dir,
         signature=signature,
         output_key=output_key,
         image_size=image_size,
-        input_range=str(chosen.get("input_range", fields["input_range"])),
+        input_range=input_range,
         is_range_given="input_range" in preprocessing,
     )
-    is_of_levels = chosen.get("input_range") in (None, *LEVEL_RANGES)
-    if launched.spec.dtype == "uint8" and "input_range" not in preprocessing and not is_of_levels:
+    if "input_range" not in preprocessing and not fits_dtype(input_range, launched.spec.dtype):
         del chosen["input_range"]  # What files say of a range is done in the graph.
     whole = {"box_margin": None}  # Elements have no boxes.
     own = {"image_size": launched.image_size, "dtype": launched.spec.dtype, **whole}

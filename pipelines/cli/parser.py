@@ -5,13 +5,13 @@ import dataclasses
 import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pipelines.cli.config_file import format_config, read_config
 from pipelines.cli.flag import GLOB, OPTIONS
+from pipelines.cli.flag_lines import split_line
 from pipelines.cli.launcher_flags import LauncherFlags
 from pipelines.cli.spelling import check_likeness, check_spelling
 from transforms.errors import printable
@@ -20,10 +20,6 @@ Config = TypeVar("Config")
 
 _EXIT_USAGE = 2
 _AT_FILES = "[@file]"
-_IN_A_WORD = r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^ \t\r\n'"\\])"""
-_SHELL_WORDS = re.compile(rf"(?:[ \t\r\n]*(?!#){_IN_A_WORD}+)*[ \t\r\n]*")
-"""The words of a line, up to a comment or an open quote: uri#row is a word, # row is none."""
-
 _NO_FLAGS_FILE = re.compile(r"\[Errno \d+\] (.+): '(.+)'")
 
 _EPILOG = """\
@@ -46,12 +42,8 @@ class FlagParser(argparse.ArgumentParser):
 
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Splits a line of an @file as a shell would."""
-        words = _SHELL_WORDS.match(arg_line)
-        # To shlex, unlike to a shell, a comment begins in the middle of a word, too.
-        if words is not None and arg_line.startswith("#", words.end()):
-            arg_line = words[0]
         try:
-            return [self._in_snake_case(word) for word in shlex.split(arg_line)]
+            return [self._in_snake_case(word) for word in split_line(arg_line)]
         except ValueError as error:
             self.error(f"cannot read {arg_line!r} of an @file: {error}")
 

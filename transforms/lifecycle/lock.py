@@ -44,7 +44,6 @@ TAKEOVER_SECONDS = 2
 LET_GO_SECONDS = 5
 """What a process that is told to end takes for it: schedulers kill it some 10 s later."""
 
-
 _HAVE_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What flock says where a file system has no locks, or its server of locks does not answer."""
 

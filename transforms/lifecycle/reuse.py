@@ -118,8 +118,7 @@ class ShardReuse:
         self.kept_versions = self._previous.untold_versions(kept)
         rows = [self._previous.row_of_id[ref.image_id] for ref in kept]
         contents = [self._previous.content_of_row[row] for row in rows]
-        as_read = rows_as_read(kept, contents, self._carried)
-        reused = self._reused(as_read, rows, [], changes)
+        reused = self._reused(rows_as_read(kept, contents, self._carried), rows, [], changes)
         shard = dataclasses.replace(self._shard, refs=tuple(to_read))
         return shard, self._part(failures=tuple(failures), reused=reused)
 
@@ -175,12 +174,11 @@ class ShardReuse:
             A part without images; or, of files that were not read to their ends, with those that
             may be in the rest of them.
         """
-        previous = self._previous
         if self._files is not None:
             lost, unreached = self._files.gone(self._seen)
             deleted = collections.Counter({Change.DELETED: len(lost)})
             return self._unreached(self._files, unreached, deleted)
-        before = {*previous.row_of_id, *previous.failures} - previous.unlisted
+        before = {*self._previous.row_of_id, *self._previous.failures} - self._previous.unlisted
         gone = [image_id for image_id in before - self._seen if self._belongs_here(image_id)]
         reused = self._nothing(collections.Counter({Change.DELETED: len(gone)}))
         return self._part(reused=self._counted_before(reused))
